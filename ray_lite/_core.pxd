@@ -1,0 +1,222 @@
+"""C table of contents of the core: the structs of layout.h and the inline helpers of sync.h. No bodies."""
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "layout.h" nogil:
+    enum:
+        RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
+        RL_OBJECT_INLINE, RL_TASK_INLINE, RL_CLASSES, RL_FIRST, RL_SECOND
+        RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
+        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING
+        RL_ALIVE, RL_SWEEPING
+        RL_DRIVER, RL_NODE, RL_WORKER
+        RL_BUSY, RL_IDLE, RL_BLOCKED, RL_STARTING
+        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB
+        RL_REF_ARGUMENT, RL_REF_CONTENT
+        RL_INDEXED, RL_JOB_PINNED
+        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS
+        RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
+        RL_PUBLISH_STATE, RL_PUBLISH_BELL
+    const uint32_t RL_NOBODY
+    const uint32_t RL_MANY
+
+    ctypedef struct rl_table:
+        uint64_t offset
+        uint32_t stride, capacity, limit, used, free, live
+    ctypedef struct rl_undo:
+        uint64_t where, old
+    ctypedef struct rl_stage:
+        uint32_t kind, index, value
+    ctypedef struct pthread_mutex_t:
+        pass
+    ctypedef struct rl_mutex:
+        pthread_mutex_t mutex
+        uint64_t word
+        uint32_t staged, longest
+        uint64_t recoveries
+        rl_undo undo[128]
+        rl_stage stage[32]
+    ctypedef struct rl_object:
+        uint32_t state, next
+        uint8_t id[20]
+        uint32_t generation, kind, pins, holders, owner
+        uint64_t size
+        uint32_t extent, cell, waiter, task, edges, contents, hash_next, flags
+        uint8_t data[40]
+    ctypedef struct rl_task:
+        uint32_t state, next
+        uint8_t id[20]
+        uint32_t serial, prev, function, owner, queue, ndeps, attempts, nreturns, returns, refs
+        uint32_t parent, parent_serial, args_size, extent, cell, flags, nrefs
+        uint8_t data[32]
+    ctypedef struct rl_ref:
+        uint32_t state, next, object, owner, edge_next, edge_prev, linked
+    ctypedef struct rl_extent:
+        uint32_t state, next, prev, start, pages, left, right, clas
+        uint64_t cells[4]
+    ctypedef struct rl_queue:
+        uint32_t state, next, prev, job
+        int64_t cpus
+        uint32_t head, tail, length, listed
+    ctypedef struct rl_slot:
+        uint32_t state, next, prev, kind, pid, epoch, running, building
+        int64_t cpus_held
+        uint32_t idle, blocked
+        uint64_t started, finished
+        uint32_t bell, parked, arrived, wake_at, waiting
+    ctypedef struct rl_header:
+        uint64_t magic
+        uint32_t version, abi
+        uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, row_bytes, rows
+        uint32_t buckets
+        uint64_t bucket_offset
+        uint32_t poison, deaths, rung, closing, awake
+        rl_table objects, tasks, refs, extents, queues, slots
+        int64_t cpus, cpus_free
+        uint32_t ready, idle, nidle, nstarting, nready, garbage, pages, committed, last_extent, first_map
+        uint64_t used_bytes
+        uint32_t second_map[30]
+        uint32_t heads[240]
+        uint32_t partial[18]
+        rl_mutex lock
+
+cdef extern from *:
+    int __builtin_clz(unsigned int) nogil
+    int __builtin_clzll(unsigned long long) nogil
+    int __builtin_ctz(unsigned int) nogil
+    int __builtin_ctzll(unsigned long long) nogil
+    int __builtin_popcountll(unsigned long long) nogil
+    PyObject* PyList_GET_ITEM(object, Py_ssize_t)
+    PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
+
+cdef extern from "errno.h" nogil:
+    int EUCLEAN
+
+cdef extern from "fcntl.h" nogil:
+    int fallocate(int fd, int mode, int64_t at, int64_t n)
+
+cdef extern from "sys/mman.h" nogil:
+    int madvise(void* at, size_t n, int advice)
+    int MADV_DONTDUMP, MADV_DONTNEED
+
+cdef extern from "sync.h" nogil:
+    ctypedef struct rl_region:
+        char* meta
+        char* arena
+        rl_header* h
+        uint32_t* handles
+        int control_fd, arena_fd, bell_fd
+        uint32_t slot, fork_generation, row_limit, closed
+        int64_t users
+        uint64_t h_control_bytes, h_arena_bytes, handles_bytes
+    uint32_t rl_load(const uint32_t* p)
+    uint32_t rl_add(uint32_t* p, uint32_t v)
+    uint32_t rl_swap(uint32_t* p, uint32_t v)
+    void rl_store(uint32_t* p, uint32_t v)
+    bint rl_cas(uint32_t* p, uint32_t old, uint32_t v)
+    void rl_pause()
+    int64_t rl_now()
+    int rl_futex_wait(uint32_t* p, uint32_t expected, int64_t ns)
+    void rl_futex_wake(uint32_t* p)
+    uint32_t rl_announce(uint32_t* waiter, uint32_t slot, uint32_t* state)
+    void rl_set32(rl_region* R, uint32_t* p, uint32_t v)
+    void rl_set64(rl_region* R, uint64_t* p, uint64_t v)
+    void rl_set32_planted(rl_region* R, uint32_t* p, uint32_t v)
+    void rl_fresh32(uint32_t* p, uint32_t v)
+    void rl_fresh64(uint64_t* p, uint64_t v)
+    uint32_t rl_log_used(rl_region* R)
+    bint rl_staged_full(rl_region* R)
+    void rl_stage_up(rl_region* R, uint32_t kind, uint32_t index, uint32_t value)
+    rl_slot* rl_slot_at(rl_region* R, uint32_t i)
+    void rl_bump(rl_slot* s)
+    void rl_recover(rl_region* R)
+    int rl_lock(rl_region* R)
+    void rl_commit(rl_region* R)
+    void rl_abort(rl_region* R)
+    void rl_owe_node()
+
+
+cdef extern from "robust.h" nogil:
+    uint32_t rl_generation
+    int rl_watch_forks()
+    int rl_mutex_make(pthread_mutex_t* m)
+    int rl_robust_works(pthread_mutex_t* m)
+
+
+cdef struct rl_spec:
+    # what a submission asks for, and how far it has come
+    uint8_t id[20]
+    uint32_t function
+    uint32_t queue
+    uint32_t parent
+    uint32_t parent_serial
+    uint32_t max_retries
+    uint32_t flags
+    uint32_t nreturns
+    uint32_t nrefs
+    uint32_t args_size
+    const char* args
+    const uint32_t* refs      # argument objects, each held by the caller
+    uint32_t* returns         # out: index and generation of each return
+    uint32_t* generations
+    uint32_t task
+    uint32_t returned         # progress
+    uint32_t referred
+    uint32_t roomed
+
+
+cdef struct rl_place:
+    # where in the program calls are made now: the task that the main thread runs
+    uint8_t id[20]
+    uint32_t attempt
+    uint32_t record
+    uint32_t serial
+    uint32_t threads       # ordinals given out
+    uint64_t epoch         # grows with each task: other threads' ordinals start anew
+
+
+cdef class ObjectID:
+    cdef rl_region* R          # NULL for bare bytes
+    cdef uint32_t index
+    cdef uint32_t generation
+    cdef uint32_t stamp        # number of the last wait that saw this handle: proves uniqueness without a set
+    cdef bint exposed
+    cdef uint8_t raw[20]
+
+
+cdef class View:
+    cdef ObjectID owner
+    cdef char* data
+    cdef Py_ssize_t size
+
+
+cdef class Region:
+    cdef rl_region* R
+    @staticmethod
+    cdef Region _map(int control_fd, int arena_fd, uint64_t control, uint64_t arena, int bell_fd, uint64_t handles)
+
+
+cdef class RemoteCall:
+    cdef dict __dict__
+    cdef object slow
+    cdef rl_region* R
+    cdef rl_spec spec
+    cdef Py_ssize_t least, most
+    cdef object quick(self, tuple args)
+
+
+cdef class Worker:
+    cdef readonly Region region
+    cdef object policy
+    cdef readonly dict functions
+    cdef uint64_t epoch
+    cdef readonly uint64_t ran
+    cdef void seat(self, rl_place* outer, uint64_t index)
+    cdef void begin(self, uint32_t t)
+    cdef int execute(self, uint32_t t) except -1
+    cdef tuple plain_args(self, uint32_t t)
+    cdef object argument(self, uint32_t i)
+    cdef bint plain_result(self, uint32_t i, object result) except -1
+    cdef const char* args_at(self, uint32_t t)
+    cdef bytes args_of(self, uint32_t t)

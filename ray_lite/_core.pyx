@@ -1,0 +1,47 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The core: shared memory, allocator, ids, references, ready sets, tasks and slots. Mechanism only, no policy.
+
+One extension; each noun is a file of `_core.src`, included here from the bottom up.  layout.h is the shared region's
+document, sync.h the lock with its undo log.  It imports only ray_lite.exceptions.
+"""
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
+from cpython.float cimport PyFloat_AS_DOUBLE
+from cpython.list cimport PyList_GET_SIZE
+from cpython.long cimport PyLong_AsLongLongAndOverflow
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.errno cimport EINTR, EIO, ETIMEDOUT, errno
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, memset, strerror
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+
+include "_core.src/tables.pyx"
+include "_core.src/arena.pyx"
+include "_core.src/ids.pyx"
+include "_core.src/objects.pyx"
+include "_core.src/readyset.pyx"
+include "_core.src/resources.pyx"
+include "_core.src/tasks.pyx"
+include "_core.src/slots.pyx"
+include "_core.src/fsck.pyx"
+include "_core.src/fsck_arena.pyx"
+include "_core.src/fsck_tasks.pyx"
+include "_core.src/check.pyx"
+include "_core.src/codec.pyx"
+include "_core.src/handles.pyx"
+include "_core.src/region.pyx"
+include "_core.src/submit.pyx"
+include "_core.src/fetch.pyx"
+include "_core.src/payload.pyx"
+include "_core.src/execute.pyx"
+include "_core.src/processes.pyx"
+
+DRIVER, NODE, WORKER = RL_DRIVER, RL_NODE, RL_WORKER
+ERROR = RL_ERROR
+NO_INLINE = RL_NO_INLINE
+
+rl_watch_forks()

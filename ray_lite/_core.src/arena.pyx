@@ -1,0 +1,336 @@
+"""The arena's allocator: slabs for blocks up to 32 KiB, a two-level segregated good fit for larger runs of pages.
+
+All bookkeeping is in the control region; nothing lies between the payloads.  Every operation is O(1).  The segregated
+lists follow M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time systems" (ECRTS 2004): first level a
+power of two of pages, second level eighths of it.  Freed runs merge with both neighbours at once; lists are last-freed
+first, since touched pages are up to 60 times cheaper than fresh ones.  A block is named by (extent, cell) from the very
+section that takes it, so a crash can't lose it.  Neighbours: objects.pyx and tasks.pyx own blocks; tables.pyx keeps
+descriptors.  Must not touch payload bytes.
+"""
+cdef enum:
+    LARGEST_CELL = 32768
+    SLAB_CELLS = 256
+    SLAB_BYTES = 131072
+
+
+cdef inline uint32_t class_of(uint64_t size) noexcept nogil:
+    """Slab class of a size in 1..32768: 64, 128, 192, 256, then two a power of two."""
+    cdef uint32_t k
+    if size <= 256:
+        return <uint32_t>((size + 63) // 64 - 1) if size else 0
+    k = 63 - __builtin_clzll(size - 1)
+    return 4 + (k - 8) * 2 + (1 if size > (<uint64_t>3 << (k - 1)) else 0)
+
+
+cdef inline uint64_t class_size(uint32_t c) noexcept nogil:
+    if c < 4:
+        return 64 * (c + 1)
+    return <uint64_t>(3 if (c & 1) == 0 else 4) << (7 + (c - 4) // 2)
+
+
+cdef inline uint32_t slab_pages(uint32_t c) noexcept nogil:
+    cdef uint64_t size = class_size(c) * SLAB_CELLS
+    return <uint32_t>((size if size < SLAB_BYTES else SLAB_BYTES) // RL_PAGE)
+
+
+cdef inline uint32_t slab_cells(uint32_t c) noexcept nogil:
+    return <uint32_t>(slab_pages(c) * <uint64_t>RL_PAGE // class_size(c))
+
+
+cdef inline uint32_t first_level(uint32_t pages) noexcept nogil:
+    return 31 - __builtin_clz(pages)
+
+
+cdef inline uint32_t second_level(uint32_t pages, uint32_t first) noexcept nogil:
+    return ((pages >> (first - 3)) if first >= 3 else (pages << (3 - first))) & 7
+
+
+cdef void run_unlink(rl_region* R, uint32_t x) noexcept nogil:
+    """Lock held. Takes a free run off its list."""
+    cdef rl_extent* e = extent_at(R, x)
+    cdef uint32_t f = first_level(e.pages)
+    cdef uint32_t s = second_level(e.pages, f)
+    if e.next:
+        rl_set32(R, &extent_at(R, e.next).prev, e.prev)
+    if e.prev:
+        rl_set32(R, &extent_at(R, e.prev).next, e.next)
+        return
+    rl_set32(R, &R.h.heads[f * RL_SECOND + s], e.next)
+    if e.next == 0:
+        rl_set32(R, &R.h.second_map[f], R.h.second_map[f] & ~(<uint32_t>1 << s))
+        if R.h.second_map[f] == 0:
+            rl_set32(R, &R.h.first_map, R.h.first_map & ~(<uint32_t>1 << f))
+
+
+cdef void run_link(rl_region* R, uint32_t x) noexcept nogil:
+    """Lock held. Puts a run on the list of its class as free."""
+    cdef rl_extent* e = extent_at(R, x)
+    cdef uint32_t f = first_level(e.pages)
+    cdef uint32_t s = second_level(e.pages, f)
+    cdef uint32_t* head = &R.h.heads[f * RL_SECOND + s]
+    rl_set32(R, &e.state, RL_EXTENT_FREE)
+    rl_set32(R, &e.prev, 0)
+    rl_set32(R, &e.next, head[0])
+    if head[0]:
+        rl_set32(R, &extent_at(R, head[0]).prev, x)
+    rl_set32(R, head, x)
+    if R.h.second_map[f] & (<uint32_t>1 << s) == 0:
+        if R.h.second_map[f] == 0:
+            rl_set32(R, &R.h.first_map, R.h.first_map | (<uint32_t>1 << f))
+        rl_set32(R, &R.h.second_map[f], R.h.second_map[f] | (<uint32_t>1 << s))
+
+
+cdef uint32_t run_find(rl_region* R, uint32_t pages) noexcept nogil:
+    """Lock held. A free run of at least `pages`, or 0: the head of its own class if that is long enough, else good fit."""
+    cdef uint32_t f = first_level(pages)
+    cdef uint32_t s = second_level(pages, f)
+    cdef uint32_t x = R.h.heads[f * RL_SECOND + s]
+    cdef uint32_t fits
+    if x and extent_at(R, x).pages >= pages:
+        return x
+    fits = R.h.second_map[f] & ~((<uint32_t>2 << s) - 1)
+    if fits == 0:
+        fits = R.h.first_map & ~((<uint32_t>2 << f) - 1)
+        if fits == 0:
+            return 0
+        f = __builtin_ctz(fits)
+        fits = R.h.second_map[f]
+    return R.h.heads[f * RL_SECOND + __builtin_ctz(fits)]
+
+
+cdef int run_split(rl_region* R, uint32_t x, uint32_t pages) noexcept nogil:
+    """Lock held. Cuts an unlinked run after `pages`; the rest becomes a free run."""
+    cdef rl_extent* e = extent_at(R, x)
+    cdef rl_extent* rest
+    cdef uint32_t r
+    if e.pages == pages:
+        return DONE
+    r = table_take(R, &R.h.extents)
+    if r == 0:
+        return GROW_EXTENTS
+    rest = extent_at(R, r)
+    rl_set32(R, &rest.start, e.start + pages)
+    rl_set32(R, &rest.pages, e.pages - pages)
+    rl_set32(R, &rest.left, x)
+    rl_set32(R, &rest.right, e.right)
+    if e.right:
+        rl_set32(R, &extent_at(R, e.right).left, r)
+    else:
+        rl_set32(R, &R.h.last_extent, r)
+    rl_set32(R, &e.right, r)
+    rl_set32(R, &e.pages, pages)
+    run_link(R, r)
+    return DONE
+
+
+cdef int run_take(rl_region* R, uint32_t pages, uint32_t* out) noexcept nogil:
+    """Lock held. A run of exactly `pages`, marked used."""
+    cdef uint32_t x = run_find(R, pages)
+    cdef int rc
+    if x == 0:
+        return GROW_ARENA
+    run_unlink(R, x)
+    rc = run_split(R, x, pages)
+    if rc:
+        return rc
+    rl_set32(R, &extent_at(R, x).state, RL_EXTENT_USED)
+    out[0] = x
+    return DONE
+
+
+cdef uint32_t run_merge(rl_region* R, uint32_t left, uint32_t right) noexcept nogil:
+    """Lock held. `right` joins `left`; both are off their lists. The joined run is `left`."""
+    cdef rl_extent* a = extent_at(R, left)
+    cdef rl_extent* b = extent_at(R, right)
+    rl_set32(R, &a.pages, a.pages + b.pages)
+    rl_set32(R, &a.right, b.right)
+    if b.right:
+        rl_set32(R, &extent_at(R, b.right).left, left)
+    else:
+        rl_set32(R, &R.h.last_extent, left)
+    table_give(R, &R.h.extents, right)
+    return left
+
+
+cdef void run_give(rl_region* R, uint32_t x) noexcept nogil:
+    """Lock held. A used run is free again and merges with free neighbours."""
+    cdef rl_extent* e = extent_at(R, x)
+    if e.right and extent_at(R, e.right).state == RL_EXTENT_FREE:
+        run_unlink(R, e.right)
+        run_merge(R, x, e.right)
+    if e.left and extent_at(R, e.left).state == RL_EXTENT_FREE:
+        run_unlink(R, e.left)
+        x = run_merge(R, e.left, x)
+    run_link(R, x)
+
+
+cdef int slab_new(rl_region* R, uint32_t c) noexcept nogil:
+    """Lock held. An empty slab heads the list of its class."""
+    cdef uint32_t x = 0
+    cdef int rc = run_take(R, slab_pages(c), &x)
+    cdef rl_extent* e
+    cdef uint32_t i
+    if rc:
+        return rc
+    e = extent_at(R, x)
+    rl_set32(R, &e.state, RL_EXTENT_SLAB)
+    rl_set32(R, &e.clas, c)
+    rl_set32(R, &e.prev, 0)
+    rl_set32(R, &e.next, 0)
+    for i in range(4):
+        rl_set64(R, &e.cells[i], 0)
+    rl_set32(R, &R.h.partial[c], x)
+    return DONE
+
+
+cdef bint slab_full(rl_extent* e) noexcept nogil:
+    cdef uint32_t n = 0
+    cdef uint32_t i
+    for i in range(4):
+        n += __builtin_popcountll(e.cells[i])
+    return n == slab_cells(e.clas)
+
+
+cdef bint slab_empty(rl_extent* e) noexcept nogil:
+    return e.cells[0] == 0 and e.cells[1] == 0 and e.cells[2] == 0 and e.cells[3] == 0
+
+
+cdef void slab_unlink(rl_region* R, uint32_t x) noexcept nogil:
+    cdef rl_extent* e = extent_at(R, x)
+    if e.next:
+        rl_set32(R, &extent_at(R, e.next).prev, e.prev)
+    if e.prev:
+        rl_set32(R, &extent_at(R, e.prev).next, e.next)
+    else:
+        rl_set32(R, &R.h.partial[e.clas], e.next)
+
+
+cdef int cell_take(rl_region* R, uint32_t c, uint32_t* extent, uint32_t* cell) noexcept nogil:
+    """Lock held. The lowest free cell of the first slab with room."""
+    cdef rl_extent* e
+    cdef uint32_t i = 0
+    cdef int rc
+    if R.h.partial[c] == 0:
+        rc = slab_new(R, c)
+        if rc:
+            return rc
+    extent[0] = R.h.partial[c]
+    e = extent_at(R, extent[0])
+    while i < 3 and ~e.cells[i] == 0:
+        i += 1
+    cell[0] = i * 64 + __builtin_ctzll(~e.cells[i])
+    rl_set64(R, &e.cells[i], e.cells[i] | (<uint64_t>1 << (cell[0] & 63)))
+    if slab_full(e):
+        slab_unlink(R, extent[0])
+    return DONE
+
+
+cdef void cell_give(rl_region* R, uint32_t x, uint32_t cell) noexcept nogil:
+    """Lock held. An empty slab goes back to the runs unless it is the last with room in its class."""
+    cdef rl_extent* e = extent_at(R, x)
+    cdef bint full = slab_full(e)
+    cdef uint32_t head = R.h.partial[e.clas]
+    rl_set64(R, &e.cells[cell >> 6], e.cells[cell >> 6] & ~(<uint64_t>1 << (cell & 63)))
+    if full:
+        rl_set32(R, &e.prev, 0)
+        rl_set32(R, &e.next, head)
+        if head:
+            rl_set32(R, &extent_at(R, head).prev, x)
+        rl_set32(R, &R.h.partial[e.clas], x)
+    if slab_empty(e) and (e.next or e.prev):
+        slab_unlink(R, x)
+        run_give(R, x)
+
+
+cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cell) noexcept nogil:
+    """Lock held. A block of at least `size` bytes, 64-byte aligned. DONE, GROW_ARENA or GROW_EXTENTS."""
+    cdef int rc
+    cell[0] = 0
+    if size <= LARGEST_CELL:
+        rc = cell_take(R, class_of(size), extent, cell)
+    elif size > <uint64_t>R.h.pages * RL_PAGE:
+        return FULL_ARENA
+    else:
+        rc = run_take(R, <uint32_t>((size + RL_PAGE - 1) // RL_PAGE), extent)
+    if rc == DONE:
+        rl_set64(R, &R.h.used_bytes, R.h.used_bytes + block_size(R, extent[0]))
+    return rc
+
+
+cdef void block_give(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogil:
+    """Lock held."""
+    rl_set64(R, &R.h.used_bytes, R.h.used_bytes - block_size(R, extent))
+    if extent_at(R, extent).state == RL_EXTENT_SLAB:
+        cell_give(R, extent, cell)
+    else:
+        run_give(R, extent)
+
+
+cdef inline uint64_t block_size(rl_region* R, uint32_t extent) noexcept nogil:
+    cdef rl_extent* e = extent_at(R, extent)
+    return class_size(e.clas) if e.state == RL_EXTENT_SLAB else e.pages * <uint64_t>RL_PAGE
+
+
+cdef inline char* block_at(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogil:
+    """The address of a block; whoever calls holds it, so its extent cannot change."""
+    cdef rl_extent* e = extent_at(R, extent)
+    cdef uint64_t at = e.start * <uint64_t>RL_PAGE
+    return R.arena + (at + cell * class_size(e.clas) if e.state == RL_EXTENT_SLAB else at)
+
+
+cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
+    """Lock not held. Commits pages behind the last extent, enough for a block of `size`. FULL_ARENA when they end."""
+    cdef uint32_t first, pages, step, missing
+    cdef int rc = DONE
+    if size <= LARGEST_CELL:
+        pages = slab_pages(class_of(size))
+    else:
+        pages = <uint32_t>((size + RL_PAGE - 1) // RL_PAGE)
+    if rl_lock(R):
+        return EIO
+    first = R.h.committed
+    missing = pages
+    if R.h.last_extent and extent_at(R, R.h.last_extent).state == RL_EXTENT_FREE:
+        missing = pages - min(pages, extent_at(R, R.h.last_extent).pages)
+    rl_abort(R)
+    step = <uint32_t>(R.h.commit_bytes // RL_PAGE)
+    pages = (missing // step + (1 if missing % step else 0)) * step
+    pages = min(pages, R.h.pages - first)
+    if pages < missing or pages == 0:
+        return FULL_ARENA
+    if commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
+        return FULL_ARENA
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = arena_extend(R, first, pages)
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int arena_extend(rl_region* R, uint32_t first, uint32_t pages) noexcept nogil:
+    """Lock held. [first, first + pages) joins the free runs, unless another process grew the arena meanwhile."""
+    cdef uint32_t x
+    cdef rl_extent* e
+    if R.h.committed != first:
+        return DONE
+    x = table_take(R, &R.h.extents)
+    if x == 0:
+        return GROW_EXTENTS
+    e = extent_at(R, x)
+    rl_set32(R, &e.state, RL_EXTENT_USED)
+    rl_set32(R, &e.start, first)
+    rl_set32(R, &e.pages, pages)
+    rl_set32(R, &e.left, R.h.last_extent)
+    rl_set32(R, &e.right, 0)
+    if R.h.last_extent:
+        rl_set32(R, &extent_at(R, R.h.last_extent).right, x)
+    rl_set32(R, &R.h.last_extent, x)
+    rl_set32(R, &R.h.committed, first + pages)
+    run_give(R, x)
+    return DONE

@@ -1,0 +1,59 @@
+/* atomics.h - atomic words, futexes, and the publish/announce pair; knows no structure of the region.
+ * Every access names its order; see each pair's comment for its partner. */
+#ifndef RL_ATOMICS_H
+#define RL_ATOMICS_H
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "layout.h"
+
+#define RL_ORDER() __asm__ __volatile__("" ::: "memory") /* a dead thread's stores happened in program order */
+
+static inline uint32_t rl_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline uint32_t rl_add(uint32_t *p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+static inline uint32_t rl_swap(uint32_t *p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
+static inline void rl_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
+static inline int rl_cas(uint32_t *p, uint32_t old, uint32_t v) {
+    return __atomic_compare_exchange_n(p, &old, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline void rl_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ __volatile__("yield" ::: "memory");
+#endif
+}
+static inline int64_t rl_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+static inline int rl_futex_wait(uint32_t *p, uint32_t expected, int64_t ns) { /* 0, EAGAIN, EINTR or ETIMEDOUT */
+    struct timespec t = {ns / 1000000000, ns % 1000000000};
+    return syscall(SYS_futex, p, FUTEX_WAIT, expected, &t, NULL, 0) == 0 ? 0 : errno;
+}
+static inline void rl_futex_wake(uint32_t *p) { syscall(SYS_futex, p, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
+
+/* Publish against announce.  Sealer: store the state, then load the waiter word.  Waiter: store the waiter word, then
+ * load the state.  Both pairs must be sequentially consistent: with release/acquire each side may miss the other
+ * (store buffering, seen on x86), and the wake is lost.  tests/core/litmus.c fails when compiled with RL_LITMUS. */
+static inline uint32_t rl_publish(uint32_t *state, uint32_t value, uint32_t *waiter) {
+#ifdef RL_LITMUS
+    __atomic_store_n(state, value, __ATOMIC_RELEASE);
+    return __atomic_load_n(waiter, __ATOMIC_ACQUIRE);
+#else
+    __atomic_exchange_n(state, value, __ATOMIC_SEQ_CST); /* pairs with rl_announce */
+    return __atomic_load_n(waiter, __ATOMIC_SEQ_CST);
+#endif
+}
+static inline uint32_t rl_announce(uint32_t *waiter, uint32_t slot, uint32_t *state) {
+    uint32_t seen = RL_NOBODY; /* a second thread or process makes it MANY; the RMW pairs with rl_publish */
+    if (!__atomic_compare_exchange_n(waiter, &seen, slot, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        __atomic_exchange_n(waiter, RL_MANY, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(state, __ATOMIC_SEQ_CST);
+}
+#endif

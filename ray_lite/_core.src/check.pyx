@@ -1,0 +1,34 @@
+"""The one gate from result codes to exceptions."""
+from ray_lite.exceptions import ForkedError, ObjectLostError, ObjectStoreFullError, RaySystemError
+
+
+cdef int check(int rc) except -1:
+    """Raises what a result code means; DONE and MORE pass."""
+    if rc >= 0 and rc != EIO:
+        return 0
+    if rc == EIO:
+        raise RaySystemError(
+            "the shared region cannot be trusted any more (a lock was lost or a table is damaged); "
+            "shutdown() and init() start a new session")
+    if rc == STALE:
+        raise ObjectLostError("the object is gone, or never was in this session")
+    if rc == FULL_ARENA:
+        raise ObjectStoreFullError("the object store is full")
+    if rc == FULL_TABLE:
+        raise ObjectStoreFullError("a table of the shared region is full, or no memory is left for it; "
+                                   "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")
+    raise RaySystemError(f"unexpected result {rc} from the core")
+
+
+cdef int check_region(rl_region* R) except -1:
+    """The region is open and belongs to this process, not to its parent."""
+    if R == NULL or R.closed:
+        raise RaySystemError("this session has ended; call ray_lite.init() to start one")
+    if R.fork_generation != rl_generation:
+        raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "
+                          "Call ray_lite.init() here to start its own")
+    return 0
+
+
+cdef object os_error(int code, str what):
+    return OSError(code, f"{what}: {strerror(code).decode()}")

@@ -1,0 +1,193 @@
+"""The worker's side of the hot path: take, load, call, dump, seal; and what the slow path and the node need of it.
+
+`Worker.run` loops without Python between plain tasks.  Everything else is the Python object given as `policy`: loading
+functions and arguments, storing results that are not plain, reporting errors.  Neighbours: worker.py, node.py.
+"""
+
+
+cdef class Worker:
+    """A worker's loop over a region.
+
+    Args:
+        policy: has function(index) -> callable, load(ObjectID) -> value, arguments(task, bytes) -> (args, kwargs),
+            store(task, values) and fail(task, exception).
+    """
+
+    def __init__(self, Region region, policy):
+        self.region, self.policy = region, policy
+        self.functions = {}
+
+    def run(self, int64_t spin, int64_t park) -> int:
+        """Works until idle for `spin` + `park` nanoseconds; how many tasks it ran. Then the caller decides what next."""
+        cdef rl_region* R = self.region.R
+        cdef uint32_t t = 0
+        cdef uint32_t done = 0
+        cdef int rc
+        while not rl_load(&R.h.closing):
+            check(task_next(R, done, &t))
+            done = t
+            if t:
+                self.execute(t)
+                self.ran += 1
+                continue
+            with nogil:
+                rc = idle_wait(R, spin, park)
+            if rc == ETIMEDOUT:
+                break
+            PyErr_CheckSignals()
+        return self.ran
+
+    def leave(self):
+        """Stands idle no more."""
+        check(idle_leave(self.region.R))
+
+    def help(self, ObjectID x):
+        """Runs in place a task that the object waits for; whether there was one. Its record is finished here too."""
+        cdef rl_place outer = place
+        cdef uint64_t index = rl_thread.index
+        cdef uint32_t t = 0
+        cdef int rc = task_help(self.region.R, x.index, &t)
+        if rc == STALE:
+            return False
+        check(rc)
+        try:
+            self.execute(t)
+        finally:
+            self.seat(&outer, index)
+            check(task_finish(self.region.R, t))
+        return True
+
+    cdef void seat(self, rl_place* outer, uint64_t index):
+        """The outer task goes on submitting where it stopped."""
+        global place
+        place = outer[0]
+        rl_thread.epoch = outer.epoch
+        rl_thread.index = index
+        rl_thread.ordinal = 0
+
+    cdef void begin(self, uint32_t t):
+        """Calls made from now on are the task's."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        memcpy(place.id, k.id, RL_ID_BYTES)
+        self.epoch += 1
+        place.epoch = self.epoch
+        place.attempt, place.record, place.serial = k.attempts & 0xffff, t, k.serial
+        place.threads = 1
+        rl_thread.epoch = self.epoch
+        rl_thread.index = 0
+        rl_thread.ordinal = 0
+
+    cdef int execute(self, uint32_t t) except -1:
+        """Runs a task; afterwards its returns hold values or errors, unsealed."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        self.begin(t)
+        try:
+            f = self.functions.get(k.function)
+            if f is None:
+                f = self.functions[k.function] = self.policy.function(k.function)
+            if k.flags & RL_PLAIN_ARGS:
+                args = self.plain_args(t)
+                result = f(*args)
+            else:
+                args, kwargs = self.policy.arguments(t, self.args_of(t))
+                result = f(*args, **kwargs)
+            args = kwargs = None
+            if k.nreturns == 0:
+                return 0
+            if k.nreturns > 1 or not self.plain_result(k.returns, result):
+                self.policy.store(t, result)
+        except BaseException as e:
+            self.policy.fail(t, e)
+        return 0
+
+    cdef tuple plain_args(self, uint32_t t):
+        cdef rl_region* R = self.region.R
+        cdef rl_task* k = task_at(R, t)
+        cdef const char* at = self.args_at(t)
+        cdef const char* end = at + k.args_size
+        cdef Py_ssize_t n = <unsigned char>at[0]
+        cdef Py_ssize_t i
+        cdef Py_ssize_t ref = 0
+        cdef list refs = task_refs(R, t) if k.nrefs else None
+        cdef list out = []
+        at += 1
+        for i in range(n):
+            if at < end and at[0] == b'R':
+                at += 1
+                out.append(self.argument(refs[ref]))
+                ref += 1
+            else:
+                out.append(decode_plain(&at, end))
+        return tuple(out)
+
+    cdef object argument(self, uint32_t i):
+        """The value of an argument object, which the task pins."""
+        value = decode_object(self.region.R, i)
+        if value is MISS:
+            value = self.policy.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation))
+        return value
+
+    cdef bint plain_result(self, uint32_t i, object result) except -1:
+        cdef rl_object* o = object_at(self.region.R, i)
+        cdef Py_ssize_t n
+        if o.state != RL_PENDING or o.extent:
+            return False
+        n = encode_plain(result, <char*>o.data, RL_OBJECT_INLINE)
+        if n < 0:
+            return False
+        rl_fresh64(&o.size, <uint64_t>n)
+        rl_fresh32(&o.kind, RL_PLAIN)
+        return True
+
+    cdef const char* args_at(self, uint32_t t):
+        cdef rl_task* k = task_at(self.region.R, t)
+        return block_at(self.region.R, k.extent, k.cell) if k.extent else <char*>k.data
+
+    cdef bytes args_of(self, uint32_t t):
+        return self.args_at(t)[:task_at(self.region.R, t).args_size]
+
+
+cdef list task_refs(rl_region* R, uint32_t t):
+    """The argument objects of a task, in the order of the call."""
+    cdef list out = []
+    cdef uint32_t r = task_at(R, t).refs
+    while r:
+        out.append(ref_at(R, r).object)
+        r = ref_at(R, r).next
+    out.reverse()
+    return out
+
+
+def task_arguments(Region region, uint32_t t) -> list:
+    """ObjectIDs of a task's arguments, held by this process."""
+    check_region(region.R)
+    return [hold_id(region.R, i, object_at(region.R, i).generation) for i in task_refs(region.R, t)]
+
+
+def task_returns(Region region, uint32_t t) -> list:
+    """Indices of the returns of a task that this slot runs, in order; those already sealed by an earlier attempt as 0."""
+    cdef list out = []
+    cdef uint32_t i = task_at(region.R, t).returns
+    while i:
+        out.append(i if object_at(region.R, i).state == RL_PENDING else 0)
+        i = object_at(region.R, i).next
+    out.reverse()
+    return out
+
+
+def task_facts(Region region, uint32_t t) -> dict:
+    """What a record says: function object, attempts begun, max_retries, returns, id, serial."""
+    cdef rl_task* k = task_at(region.R, t)
+    return {"function": k.function, "attempts": k.attempts & 0xffff, "max_retries": k.attempts >> 16,
+            "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial}
+
+
+def function_handle(Region region, uint32_t i) -> ObjectID:
+    """The object with a function's pickle, held by this process; it is pinned for the job."""
+    check_region(region.R)
+    return hold_id(region.R, i, object_at(region.R, i).generation)
+
+
+def current_task() -> tuple:
+    """(record, serial) of the task that runs here; (0, 0) in a driver."""
+    return place.record, place.serial

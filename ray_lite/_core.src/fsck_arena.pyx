@@ -1,0 +1,119 @@
+"""fsck of the arena: runs tile what is committed, free runs are indexed, every block has exactly one owner."""
+
+
+cdef int fsck_runs(rl_region* R, rl_finding* f) noexcept nogil:
+    """Right to left: neighbours are mutual, pages tile [0, committed), no two free runs touch."""
+    cdef uint32_t end = R.h.committed
+    cdef uint32_t right = 0
+    cdef uint32_t x = R.h.last_extent
+    cdef uint32_t n = 0
+    cdef rl_extent* e
+    while x:
+        e = extent_at(R, x)
+        n += 1
+        if x >= R.h.extents.used or n > R.h.extents.live or e.state == RL_FREE or e.state > RL_EXTENT_SLAB:
+            return wrong(f, b"extent: tiling", x, R.h.extents.live, n)
+        if e.right != right or e.pages == 0 or e.start + e.pages != end:
+            return wrong(f, b"extent: neighbours", x, end, e.start + e.pages)
+        if right and e.state == RL_EXTENT_FREE and extent_at(R, right).state == RL_EXTENT_FREE:
+            return wrong(f, b"extent: two free runs touch", x, 0, right)
+        end = e.start
+        right = x
+        x = e.left
+    if end or n != R.h.extents.live:
+        return wrong(f, b"extent: not all committed pages tiled", end, R.h.extents.live, n)
+    return 0
+
+
+cdef int fsck_free_runs(rl_region* R, rl_finding* f) noexcept nogil:
+    """A run is free exactly if it is on the list of its class; the bitmaps say which lists are not empty."""
+    cdef uint32_t n = 0
+    cdef uint32_t free_runs = 0
+    cdef uint32_t c, x, prev
+    for x in range(1, R.h.extents.used):
+        free_runs += extent_at(R, x).state == RL_EXTENT_FREE
+    for c in range(<uint32_t>RL_FIRST * RL_SECOND):
+        x = R.h.heads[c]
+        if ((R.h.second_map[c // RL_SECOND] >> (c % RL_SECOND)) & 1) != (x != 0):
+            return wrong(f, b"free runs: second map", c, x != 0, R.h.second_map[c // RL_SECOND])
+        prev = 0
+        while x:
+            n += 1
+            if n > free_runs or extent_at(R, x).state != RL_EXTENT_FREE or extent_at(R, x).prev != prev:
+                return wrong(f, b"free runs: list", c, prev, x)
+            if first_level(extent_at(R, x).pages) * RL_SECOND + second_level(
+                    extent_at(R, x).pages, first_level(extent_at(R, x).pages)) != c:
+                return wrong(f, b"free runs: class", x, c, extent_at(R, x).pages)
+            prev = x
+            x = extent_at(R, x).next
+    for c in range(<uint32_t>RL_FIRST):
+        if ((R.h.first_map >> c) & 1) != (R.h.second_map[c] != 0):
+            return wrong(f, b"free runs: first map", c, R.h.second_map[c], R.h.first_map)
+    return wrong(f, b"free runs: count", 0, free_runs, n) if n != free_runs else 0
+
+
+cdef int fsck_slabs(rl_region* R, rl_finding* f) noexcept nogil:
+    """A slab is on its class's list exactly if it has room; no bit beyond its cells."""
+    cdef uint32_t with_room = 0
+    cdef uint32_t n = 0
+    cdef uint32_t c, x, prev
+    cdef rl_extent* e
+    for x in range(1, R.h.extents.used):
+        e = extent_at(R, x)
+        if e.state == RL_EXTENT_SLAB:
+            if e.clas >= RL_CLASSES or e.pages != slab_pages(e.clas):
+                return wrong(f, b"slab: class", x, slab_pages(e.clas), e.pages)
+            with_room += not slab_full(e)
+            for c in range(slab_cells(e.clas), 256):
+                if (e.cells[c >> 6] >> (c & 63)) & 1:
+                    return wrong(f, b"slab: cell out of range", x, slab_cells(e.clas), c)
+    for c in range(<uint32_t>RL_CLASSES):
+        x = R.h.partial[c]
+        prev = 0
+        while x:
+            n += 1
+            e = extent_at(R, x)
+            if n > with_room or e.state != RL_EXTENT_SLAB or e.clas != c or e.prev != prev or slab_full(e):
+                return wrong(f, b"slab: list", x, c, n)
+            prev = x
+            x = e.next
+    return wrong(f, b"slab: with room", 0, with_room, n) if n != with_room else 0
+
+
+cdef int count_block(rl_region* R, uint32_t* owners, uint32_t x, uint32_t cell, rl_finding* f) noexcept nogil:
+    cdef rl_extent* e
+    if x == 0:
+        return 0
+    if x >= R.h.extents.used or extent_at(R, x).state < RL_EXTENT_USED:
+        return wrong(f, b"block: extent", x, RL_EXTENT_USED, cell)
+    e = extent_at(R, x)
+    if e.state == RL_EXTENT_SLAB and (cell >= slab_cells(e.clas) or not (e.cells[cell >> 6] >> (cell & 63)) & 1):
+        return wrong(f, b"block: cell is free", x, 1, cell)
+    owners[x] += 1
+    return 0
+
+
+cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nogil:
+    """Each used run, and each used cell, belongs to exactly one object or task; used_bytes is their sum."""
+    cdef uint64_t used = 0
+    cdef uint32_t i, n, c
+    memset(owners, 0, R.h.extents.used * sizeof(uint32_t))
+    for i in range(1, R.h.objects.used):
+        if object_at(R, i).state != RL_FREE and count_block(R, owners, object_at(R, i).extent, object_at(R, i).cell, f):
+            return 1
+    for i in range(1, R.h.tasks.used):
+        if task_at(R, i).state != RL_FREE and count_block(R, owners, task_at(R, i).extent, task_at(R, i).cell, f):
+            return 1
+    for i in range(1, R.h.extents.used):
+        if extent_at(R, i).state == RL_EXTENT_USED:
+            n = 1
+        elif extent_at(R, i).state == RL_EXTENT_SLAB:
+            n = 0
+            for c in range(4):
+                n += __builtin_popcountll(extent_at(R, i).cells[c])
+        else:
+            continue
+        used += n * block_size(R, i)
+        if owners[i] != n:
+            return wrong(f, b"block: owners", i, n, owners[i])
+    return wrong(f, b"arena: used_bytes", 0, used, R.h.used_bytes) if used != R.h.used_bytes else 0

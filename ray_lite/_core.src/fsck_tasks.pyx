@@ -1,0 +1,130 @@
+"""fsck of tasks, queues and slots: every record is in exactly one place, and the counts add up."""
+
+
+cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t linked = 0
+    cdef uint32_t n = 0
+    cdef uint32_t i = k.returns
+    while i:
+        n += 1
+        if n > k.nreturns or i >= R.h.objects.used or object_at(R, i).task != t:
+            return wrong(f, b"task: returns", t, k.nreturns, i)
+        i = object_at(R, i).next
+    n = 0
+    i = k.refs
+    while i:
+        n += 1
+        if n > k.nrefs or ref_at(R, i).state != RL_REF_ARGUMENT or ref_at(R, i).owner != t:
+            return wrong(f, b"task: refs", t, k.nrefs, i)
+        linked += ref_at(R, i).linked
+        i = ref_at(R, i).next
+    if linked != k.ndeps:
+        return wrong(f, b"task: ndeps", t, linked, k.ndeps)
+    if k.ndeps and k.state != RL_WAITING and k.state != RL_BUILDING:
+        return wrong(f, b"task: runs with unready arguments", t, 0, k.ndeps)
+    if k.state == RL_WAITING and k.ndeps == 0:
+        return wrong(f, b"task: waits for nothing", t, 1, 0)
+    return 0
+
+
+cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
+    """Records against the lists of the slots; READY ones against the queues in fsck_queues."""
+    cdef uint32_t counts[5]
+    cdef uint32_t running = 0
+    cdef uint32_t building = 0
+    cdef uint32_t t, s
+    memset(counts, 0, sizeof(counts))
+    for t in range(1, R.h.tasks.used):
+        if task_at(R, t).state > RL_RUNNING:
+            return wrong(f, b"task: state", t, RL_RUNNING, task_at(R, t).state)
+        counts[task_at(R, t).state] += 1
+        if task_at(R, t).state != RL_FREE and fsck_task(R, t, f):
+            return 1
+    for s in range(1, R.h.slots.used):
+        if rl_slot_at(R, s).state == RL_FREE:
+            continue
+        t = rl_slot_at(R, s).running
+        while t:
+            running += 1
+            if running > counts[RL_RUNNING] or task_at(R, t).state != RL_RUNNING or task_at(R, t).owner != s:
+                return wrong(f, b"slot: running list", s, counts[RL_RUNNING], t)
+            t = task_at(R, t).next
+        t = rl_slot_at(R, s).building
+        while t:
+            building += 1
+            if building > counts[RL_BUILDING] or task_at(R, t).state != RL_BUILDING or task_at(R, t).owner != s:
+                return wrong(f, b"slot: building list", s, counts[RL_BUILDING], t)
+            t = task_at(R, t).next
+    if running != counts[RL_RUNNING] or building != counts[RL_BUILDING]:
+        return wrong(f, b"task: running or building outside the lists", running, counts[RL_RUNNING], building)
+    return wrong(f, b"queues: nready", 0, counts[RL_READY], R.h.nready) if counts[RL_READY] != R.h.nready else 0
+
+
+cdef int fsck_queue(rl_region* R, uint32_t q, uint32_t* total, rl_finding* f) noexcept nogil:
+    cdef rl_queue* e = queue_at(R, q)
+    cdef uint32_t t = e.head
+    cdef uint32_t prev = 0
+    cdef uint32_t n = 0
+    while t:
+        n += 1
+        if n > e.length or task_at(R, t).state != RL_READY or task_at(R, t).prev != prev or task_at(R, t).queue != q:
+            return wrong(f, b"queue: list", q, e.length, t)
+        prev = t
+        t = task_at(R, t).next
+    if n != e.length or e.tail != prev or (e.listed != 0) != (n != 0):
+        return wrong(f, b"queue: length, tail or listing", q, e.length, n)
+    total[0] += n
+    return 0
+
+
+cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
+    cdef uint32_t total = 0
+    cdef uint32_t listed = 0
+    cdef uint32_t n = 0
+    cdef uint32_t q
+    for q in range(1, R.h.queues.used):
+        if queue_at(R, q).state:
+            listed += queue_at(R, q).listed
+            if fsck_queue(R, q, &total, f):
+                return 1
+    if total != R.h.nready:
+        return wrong(f, b"queues: total", 0, R.h.nready, total)
+    q = R.h.ready
+    while q:
+        n += 1
+        if n > listed or not queue_at(R, q).listed or queue_at(R, queue_at(R, q).next).prev != q:
+            return wrong(f, b"queues: ring", q, listed, n)
+        q = queue_at(R, q).next
+        if q == R.h.ready:
+            break
+    return wrong(f, b"queues: ring length", 0, listed, n) if n != listed else 0
+
+
+cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
+    """The idle list, the starting count, and CPUs: free + held by those not blocked = all."""
+    cdef int64_t cpus = R.h.cpus_free
+    cdef uint32_t idle = 0
+    cdef uint32_t starting = 0
+    cdef uint32_t n = 0
+    cdef uint32_t prev = 0
+    cdef uint32_t i
+    cdef rl_slot* s
+    for i in range(1, R.h.slots.used):
+        s = rl_slot_at(R, i)
+        if s.state != RL_FREE:
+            idle += s.idle == RL_IDLE
+            starting += s.idle == RL_STARTING
+            cpus += 0 if s.blocked else s.cpus_held
+    if cpus != R.h.cpus:
+        return wrong(f, b"resources: CPUs", 0, <uint64_t>R.h.cpus, <uint64_t>cpus)
+    if starting != R.h.nstarting:
+        return wrong(f, b"slots: starting", 0, starting, R.h.nstarting)
+    i = R.h.idle
+    while i:
+        n += 1
+        if n > idle or rl_slot_at(R, i).idle != RL_IDLE or rl_slot_at(R, i).prev != prev:
+            return wrong(f, b"slots: idle list", i, idle, n)
+        prev = i
+        i = rl_slot_at(R, i).next
+    return wrong(f, b"slots: idle", 0, idle, n) if n != idle or n != R.h.nidle else 0

@@ -1,0 +1,271 @@
+/* layout.h - the shared region, byte by byte.
+ *
+ * Two mappings.  CONTROL holds every word that says what is true (this file); ARENA holds object bytes and nothing
+ * else, so that a wild write into an array cannot break the bookkeeping.  Both are nameless files shared by descriptor.
+ *
+ *   CONTROL  | header + lock + log | slots | queues | buckets | objects | tasks | refs | extents | holder rows |
+ *   ARENA    | page 0 | page 1 | ... committed by fallocate from the front                                       |
+ *
+ * Tables are stable arrays named by 32-bit index; index 0 is "none" everywhere, so zeroed memory is a valid empty
+ * region.  An entry is either used, on its table's free list (`next`), or above `used`.  `limit` says how far the
+ * table's pages are committed.
+ *
+ * Who may write a word (named on each field line):
+ *   lock   under the lock through rl_set32/rl_set64 (sync.h), so that a dead writer is rolled back;
+ *   fresh  additionally by plain store while the entry is free or being built, when nobody else can reach it;
+ *   owner  by the one process that runs the task or creates the object, before it is sealed;
+ *   atomic by anyone with atomic instructions, never logged: a rollback would undo a stranger's update;
+ *   init   once, before the region has a second user.
+ * Lock-free readers: only `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry), and then
+ * the sealed fields behind it; and the atomic words.  Anything else is read under the lock.
+ *
+ * A death leaves: the log (rolled back by the next locker), staged publications (redone by the next locker), and what
+ * the slot owned: running and building lists, CREATING objects, holder bits, a place in the idle list.  The node's
+ * sweep (slots.pyx) returns those.  Must not be edited without raising RL_VERSION.
+ */
+#ifndef RL_LAYOUT_H
+#define RL_LAYOUT_H
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
+#define RL_VERSION 1u
+#define RL_NONE 0u
+#define RL_ID_BYTES 20
+#define RL_PAGE 4096u
+#define RL_LOG_MAX 128  /* capacity of the undo log; a section may use RL_LOG_BUDGET of it */
+#define RL_LOG_BUDGET 64
+#define RL_STAGE_MAX 32 /* publications of one section */
+#define RL_OBJECT_INLINE 40
+#define RL_TASK_INLINE 32
+#define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (arena.pyx) */
+#define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
+#define RL_SECOND 8     /* second-level lists: eighths of a power of two */
+
+enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };
+enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4 };
+enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
+enum rl_slot_kind { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
+enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_BLOCKED = 2, RL_STARTING = 3 };
+enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3 };
+enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
+enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
+enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
+enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4 };
+enum rl_kind { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_ERROR = 0x100 };
+enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };
+
+/* one table of equal entries; located by the header */
+typedef struct {
+    uint64_t offset;   /*  0 writer: init */
+    uint32_t stride;   /*  8 writer: init */
+    uint32_t capacity; /* 12 writer: init */
+    uint32_t limit;    /* 16 writer: lock; entries whose pages are committed */
+    uint32_t used;     /* 20 writer: lock; entries ever taken, 0 included */
+    uint32_t free;     /* 24 writer: lock; head of the free list */
+    uint32_t live;     /* 28 writer: lock; entries in use now */
+} rl_table;
+
+/* an undo entry: where = offset | bytes << 56 */
+typedef struct {
+    uint64_t where; /*  0 writer: lock holder */
+    uint64_t old;   /*  8 writer: lock holder */
+} rl_undo;
+
+/* a store to be made after the commit, redone by whoever finds the holder dead */
+typedef struct {
+    uint32_t kind;  /*  0 writer: lock holder; rl_publication */
+    uint32_t index; /*  4 writer: lock holder; object or slot */
+    uint32_t value; /*  8 writer: lock holder; new state */
+    uint32_t spare; /* 12 writer: nobody */
+} rl_stage;
+
+/* the one lock with its undo log; never unmapped while a thread may be inside.
+ * word = undo entries in the low half, publications due in the high half: one store of it is the commit. */
+typedef struct {
+    pthread_mutex_t mutex; /*   writer: glibc and the kernel */
+    char pad[64 - sizeof(pthread_mutex_t) % 64]; /* writer: nobody */
+    volatile uint64_t word; /*  writer: lock holder */
+    uint32_t staged;        /*  writer: lock holder; publications collected, inert until the commit */
+    uint32_t longest;       /*  writer: lock holder; longest log ever committed, for statistics */
+    uint64_t recoveries;    /*  writer: lock holder; deaths inside the lock that were repaired */
+    char pad2[40];          /*  writer: nobody */
+    rl_undo undo[RL_LOG_MAX];      /* writer: lock holder */
+    rl_stage stage[RL_STAGE_MAX];  /* writer: lock holder */
+} rl_mutex;
+
+/* object entry - two cache lines; found by index and generation, by id only once its bytes were shown (ids.pyx).
+ * Owner dies while CREATING, or while its task runs: the sweep frees the block and the bits; once SEALED: nothing to do. */
+typedef struct {
+    uint32_t state;      /*   0 writer: lock; PENDING/CREATING -> SEALED is published. Stale: harmless, readers wait */
+    uint32_t next;       /*   4 writer: lock; free list, garbage list, or next return of the same task */
+    uint8_t id[RL_ID_BYTES]; /* 8 writer: fresh */
+    uint32_t generation; /*  28 writer: lock; grows when the entry is freed, so that old handles show */
+    uint32_t kind;       /*  32 writer: fresh, owner; format and RL_ERROR */
+    uint32_t pins;       /*  36 writer: lock; refs (arguments, contents) that name it */
+    uint32_t holders;    /*  40 writer: lock; processes with a bit; fsck compares with the rows */
+    uint32_t owner;      /*  44 writer: lock; slot that creates it */
+    uint64_t size;       /*  48 writer: fresh, owner; payload bytes */
+    uint32_t extent;     /*  56 writer: lock; block, or none when the payload is inline */
+    uint32_t cell;       /*  60 writer: lock; cell of a slab */
+    uint32_t waiter;     /*  64 writer: atomic; slot, MANY or none. Losing a store here loses a wake: seq_cst pair */
+    uint32_t task;       /*  68 writer: lock; the live task that returns it */
+    uint32_t edges;      /*  72 writer: lock; refs of tasks that wait for it */
+    uint32_t contents;   /*  76 writer: lock; refs to the objects whose ids it contains */
+    uint32_t hash_next;  /*  80 writer: lock; chain of the id index */
+    uint32_t flags;      /*  84 writer: lock; rl_object_flags */
+    uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner */
+} rl_object;
+
+/* task record - two cache lines. In exactly one place: free list, slot.building, nowhere (WAITING: reached through the
+ * edges of its arguments), a queue (READY), slot.running. Owner dies: BUILDING is unwound, RUNNING is requeued or failed. */
+typedef struct {
+    uint32_t state;      /*   0 writer: lock */
+    uint32_t next;       /*   4 writer: lock; free list, queue, building list, or the outer task on the same stack */
+    uint8_t id[RL_ID_BYTES]; /* 8 writer: fresh */
+    uint32_t serial;     /*  28 writer: lock; grows when the record is freed */
+    uint32_t prev;       /*  32 writer: lock; queue, building list */
+    uint32_t function;   /*  36 writer: fresh; object with the function's pickle, pinned for the job */
+    uint32_t owner;      /*  40 writer: lock; slot that builds or runs it */
+    uint32_t queue;      /*  44 writer: fresh */
+    uint32_t ndeps;      /*  48 writer: lock; arguments not sealed; nobody ever recomputes it */
+    uint32_t attempts;   /*  52 writer: lock; attempts begun | max_retries << 16 (0xffff: unlimited) */
+    uint32_t nreturns;   /*  56 writer: lock */
+    uint32_t returns;    /*  60 writer: lock; first return, chained by rl_object.next, last first */
+    uint32_t refs;       /*  64 writer: lock; argument refs, last first */
+    uint32_t parent;     /*  68 writer: fresh; record of the submitting task, or none for a driver */
+    uint32_t parent_serial; /* 72 writer: fresh */
+    uint32_t args_size;  /*  76 writer: fresh */
+    uint32_t extent;     /*  80 writer: lock; block of the arguments, or none when inline */
+    uint32_t cell;       /*  84 writer: lock */
+    uint32_t flags;      /*  88 writer: lock; rl_task_flags */
+    uint32_t nrefs;      /*  92 writer: lock */
+    uint8_t data[RL_TASK_INLINE]; /* 96 writer: fresh */
+} rl_task;
+
+/* ref - one object named by a task (argument) or by another object (content) */
+typedef struct {
+    uint32_t state;     /*  0 writer: lock; rl_ref_kind or RL_FREE */
+    uint32_t next;      /*  4 writer: lock; free list, or next ref of the same owner */
+    uint32_t object;    /*  8 writer: lock; the object it pins */
+    uint32_t owner;     /* 12 writer: lock; task or containing object */
+    uint32_t edge_next; /* 16 writer: lock; other refs that wait for the same object */
+    uint32_t edge_prev; /* 20 writer: lock */
+    uint32_t linked;    /* 24 writer: lock; 1 while in the object's edge list */
+    uint32_t spare;     /* 28 writer: nobody */
+} rl_ref;
+
+/* extent - a run of arena pages; runs tile [0, committed) */
+typedef struct {
+    uint32_t state;     /*  0 writer: lock; rl_extent_state */
+    uint32_t next;      /*  4 writer: lock; unused descriptors, free runs of a class, slabs with room */
+    uint32_t prev;      /*  8 writer: lock */
+    uint32_t start;     /* 12 writer: lock; pages */
+    uint32_t pages;     /* 16 writer: lock */
+    uint32_t left;      /* 20 writer: lock; neighbour before, in address order */
+    uint32_t right;     /* 24 writer: lock; neighbour after */
+    uint32_t clas;      /* 28 writer: lock; slab class of a SLAB */
+    uint64_t cells[4];  /* 32 writer: lock; bitmap of a slab's cells in use */
+} rl_extent;
+
+/* ready queue of one (job, shape) */
+typedef struct {
+    uint32_t state;  /*  0 writer: lock; 1 in use */
+    uint32_t next;   /*  4 writer: lock; ring of queues that are not empty */
+    uint32_t prev;   /*  8 writer: lock */
+    uint32_t job;    /* 12 writer: lock; slot of the driver */
+    int64_t cpus;    /* 16 writer: lock; ten-thousandths of a CPU */
+    uint32_t head;   /* 24 writer: lock */
+    uint32_t tail;   /* 28 writer: lock */
+    uint32_t length; /* 32 writer: lock */
+    uint32_t listed; /* 36 writer: lock; 1 while in the ring */
+    uint64_t spare[3]; /* 40 writer: nobody */
+} rl_queue;
+
+/* process slot - the first cache line under the lock, the second atomic */
+typedef struct {
+    uint32_t state;     /*   0 writer: lock */
+    uint32_t next;      /*   4 writer: lock; free list, or idle list (most recently idle first) */
+    uint32_t prev;      /*   8 writer: lock; idle list */
+    uint32_t kind;      /*  12 writer: lock; rl_slot_kind */
+    uint32_t pid;       /*  16 writer: lock */
+    uint32_t epoch;     /*  20 writer: lock; grows when the slot is freed */
+    uint32_t running;   /*  24 writer: lock; innermost task, chained by next */
+    uint32_t building;  /*  28 writer: lock; records under construction */
+    int64_t cpus_held;  /*  32 writer: lock; what its tasks took and not gave back */
+    uint32_t idle;      /*  40 writer: lock; rl_idle */
+    uint32_t blocked;   /*  44 writer: lock; depth of blocking calls that gave the CPUs back */
+    uint64_t started;   /*  48 writer: lock; start time from /proc/pid/stat, against pid reuse */
+    uint64_t finished;  /*  56 writer: lock; tasks finished */
+    uint32_t bell;      /*  64 writer: atomic; an idle worker waits for it to change */
+    uint32_t parked;    /*  68 writer: atomic; the worker sleeps on the bell */
+    uint32_t arrived;   /*  72 writer: atomic; seals of objects that this process marked */
+    uint32_t wake_at;   /*  76 writer: atomic; value of arrived that the least demanding waiting thread needs */
+    uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
+    uint32_t spare[11]; /*  84 writer: nobody */
+} rl_slot;
+
+typedef struct {
+    uint64_t magic;         /* writer: init */
+    uint32_t version;       /* writer: init; RL_VERSION */
+    uint32_t abi;           /* writer: init; architecture and sizeof(pthread_mutex_t) */
+    uint64_t nonce;         /* writer: init; names the session */
+    uint64_t pid_namespace; /* writer: init; robust futexes name threads by namespace-relative id */
+    uint64_t control_bytes; /* writer: init */
+    uint64_t arena_bytes;   /* writer: init */
+    uint64_t commit_bytes;  /* writer: init; step in which tables and arena grow */
+    uint64_t row_bytes;     /* writer: init; stride of a holder row */
+    uint64_t rows;          /* writer: init; offset of the holder rows */
+    uint32_t buckets;       /* writer: init; number of buckets, a power of two */
+    uint32_t spare0;        /* writer: nobody */
+    uint64_t bucket_offset; /* writer: init */
+    uint32_t poison;        /* writer: atomic; a reason once the region cannot be trusted. Stale: one more section */
+    uint32_t deaths;        /* writer: atomic; lock recoveries and sweeps, a hint to look again */
+    uint32_t rung;          /* writer: atomic; the node's doorbell is rung and not yet answered */
+    uint32_t closing;       /* writer: atomic; the session ends */
+    uint32_t awake;         /* writer: atomic; processes that run or spin, a hint for spinning */
+    char pad0[12];          /* writer: nobody */
+    rl_table objects;       /* writer: see rl_table */
+    rl_table tasks;         /* writer: see rl_table */
+    rl_table refs;          /* writer: see rl_table */
+    rl_table extents;       /* writer: see rl_table */
+    rl_table queues;        /* writer: see rl_table */
+    rl_table slots;         /* writer: see rl_table */
+    int64_t cpus;           /* writer: init; ten-thousandths */
+    int64_t cpus_free;      /* writer: lock; may be below zero after a blocked task woke */
+    uint32_t ready;         /* writer: lock; ring of queues that are not empty, next to be served */
+    uint32_t idle;          /* writer: lock; head of the idle list */
+    uint32_t nidle;         /* writer: lock */
+    uint32_t nstarting;     /* writer: lock; workers forked and not yet here */
+    uint32_t nready;        /* writer: lock; tasks in queues */
+    uint32_t garbage;       /* writer: lock; dead objects whose contents are still pinned */
+    uint32_t pages;         /* writer: init; arena pages */
+    uint32_t committed;     /* writer: lock; arena pages that fallocate accepted */
+    uint32_t last_extent;   /* writer: lock; the extent that ends at committed */
+    uint32_t first_map;     /* writer: lock; non-empty first-level lists */
+    uint64_t used_bytes;    /* writer: lock; bytes of blocks in use */
+    uint32_t second_map[RL_FIRST];          /* writer: lock */
+    uint32_t heads[RL_FIRST * RL_SECOND];   /* writer: lock; free runs by class */
+    uint32_t partial[RL_CLASSES];           /* writer: lock; slabs with room by class */
+    char pad1[64];          /* writer: nobody */
+    rl_mutex lock __attribute__((aligned(64))); /* writer: see rl_mutex */
+} rl_header;
+
+#define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
+RL_AT(rl_object, waiter, 64);
+RL_AT(rl_object, data, 88);
+RL_AT(rl_task, data, 96);
+RL_AT(rl_extent, cells, 32);
+RL_AT(rl_slot, bell, 64);
+_Static_assert(sizeof(rl_table) == 32, "rl_table");
+_Static_assert(sizeof(rl_object) == 128, "rl_object");
+_Static_assert(sizeof(rl_task) == 128, "rl_task");
+_Static_assert(sizeof(rl_ref) == 32, "rl_ref");
+_Static_assert(sizeof(rl_extent) == 64, "rl_extent");
+_Static_assert(sizeof(rl_queue) == 64, "rl_queue");
+_Static_assert(sizeof(rl_slot) == 128, "rl_slot");
+_Static_assert(offsetof(rl_object, next) == 4 && offsetof(rl_task, next) == 4 && offsetof(rl_ref, next) == 4 &&
+               offsetof(rl_extent, next) == 4 && offsetof(rl_queue, next) == 4 && offsetof(rl_slot, next) == 4,
+               "tables link free entries through their second word");
+#endif

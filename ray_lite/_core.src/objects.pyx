@@ -1,0 +1,333 @@
+"""The object table: entries, holder bits, pins, blocks, and the end of an object.
+
+An object lives while a process holds a bit, a ref pins it, or the task that returns it lives; the section that takes the
+last of these away frees the bytes, or puts the object on the garbage list when its contents must be unpinned first.
+States: FREE -> PENDING (return of a task) | CREATING (put) -> SEALED -> GARBAGE | FREE.
+Neighbours: arena.pyx (blocks), tasks.pyx (returns, arguments), readyset.pyx (edges), slots.pyx (sweep).
+"""
+
+
+cdef inline uint64_t* holder_word(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    return <uint64_t*>(R.meta + R.h.rows + R.h.row_bytes * slot) + (i >> 6)
+
+
+cdef inline bint holder_has(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    return (holder_word(R, slot, i)[0] >> (i & 63)) & 1
+
+
+cdef int holder_set(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. This process holds the object; once or twice, no matter."""
+    cdef uint64_t* word
+    cdef uint64_t bit = <uint64_t>1 << (i & 63)
+    if i >= R.row_limit:
+        return GROW_ROW
+    word = holder_word(R, R.slot, i)
+    if word[0] & bit == 0:
+        rl_set64(R, word, word[0] | bit)
+        rl_set32(R, &object_at(R, i).holders, object_at(R, i).holders + 1)
+    return DONE
+
+
+cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    """Lock held. The slot holds the object no more; may end it."""
+    cdef uint64_t* word = holder_word(R, slot, i)
+    cdef uint64_t bit = <uint64_t>1 << (i & 63)
+    if word[0] & bit:
+        rl_set64(R, word, word[0] & ~bit)
+        rl_set32_planted(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
+        object_settle(R, i)
+
+
+cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* out) noexcept nogil:
+    """Lock held. A new entry, held by this process."""
+    cdef uint32_t i = table_take(R, &R.h.objects)
+    cdef rl_object* o
+    if i == 0:
+        return GROW_OBJECTS
+    o = object_at(R, i)
+    rl_set32(R, &o.state, state)
+    rl_set32(R, &o.next, 0)
+    memcpy(o.id, id, RL_ID_BYTES)
+    rl_fresh32(&o.kind, 0)
+    rl_fresh64(&o.size, 0)
+    rl_fresh32(&o.pins, 0)
+    rl_fresh32(&o.holders, 0)
+    rl_fresh32(&o.extent, 0)
+    rl_fresh32(&o.task, 0)
+    rl_fresh32(&o.edges, 0)
+    rl_fresh32(&o.contents, 0)
+    rl_fresh32(&o.flags, 0)
+    rl_fresh32(&o.owner, R.slot)
+    rl_store(&o.waiter, RL_NOBODY)
+    out[0] = i
+    return holder_set(R, i)
+
+
+cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held."""
+    cdef uint32_t extent = o.extent
+    if extent:
+        rl_set32(R, &o.extent, 0)
+        block_give(R, extent, o.cell)
+
+
+cdef void object_settle(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Ends the object if nothing needs it any more."""
+    cdef rl_object* o = object_at(R, i)
+    if o.holders or o.pins or o.task or o.state == RL_FREE or o.state == RL_GARBAGE:
+        return
+    object_drop_block(R, o)
+    if o.flags & RL_INDEXED:
+        index_remove(R, i)
+    rl_set32(R, &o.generation, o.generation + 1)
+    if o.contents:
+        rl_set32(R, &o.state, RL_GARBAGE)
+        rl_set32(R, &o.next, R.h.garbage)
+        rl_set32(R, &R.h.garbage, i)
+    else:
+        table_give(R, &R.h.objects, i)
+
+
+cdef int garbage_step(rl_region* R) noexcept nogil:
+    """Lock held. Unpins a few contents of the first dead object; MORE while any are left."""
+    cdef uint32_t i = R.h.garbage
+    cdef uint32_t n = 0
+    cdef uint32_t r, target
+    cdef rl_object* o
+    if i == 0:
+        return DONE
+    o = object_at(R, i)
+    while o.contents and n < 8 and rl_log_used(R) < RL_LOG_BUDGET - 46:
+        r = o.contents
+        target = ref_at(R, r).object
+        rl_set32(R, &o.contents, ref_at(R, r).next)
+        table_give(R, &R.h.refs, r)
+        unpin(R, target)
+        n += 1
+    if o.contents == 0 and R.h.garbage == i:
+        rl_set32(R, &R.h.garbage, o.next)
+        table_give(R, &R.h.objects, i)
+    elif o.contents == 0:
+        garbage_cut(R, i)
+    return MORE if R.h.garbage else DONE
+
+
+cdef void garbage_cut(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Frees an emptied dead object that unpinning has pushed down to second place."""
+    cdef uint32_t at = R.h.garbage
+    while at and object_at(R, at).next != i:
+        at = object_at(R, at).next
+    if at:
+        rl_set32(R, &object_at(R, at).next, object_at(R, i).next)
+        table_give(R, &R.h.objects, i)
+
+
+cdef int garbage_drain(rl_region* R) noexcept nogil:
+    """Lock not held. By whoever made garbage; a death leaves it to the node."""
+    cdef int rc = MORE
+    while rc == MORE and rl_load(&R.h.garbage):
+        if rl_lock(R):
+            return EIO
+        rc = garbage_step(R)
+        rl_commit(R)
+    return DONE
+
+
+cdef void pin(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held."""
+    rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins + 1)
+
+
+cdef void unpin(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. May end the object."""
+    rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins - 1)
+    object_settle(R, i)
+
+
+cdef int ref_take(rl_region* R, uint32_t kind, uint32_t owner, uint32_t target, uint32_t* chain) noexcept nogil:
+    """Lock held. `owner`'s chain gets a ref that pins `target`."""
+    cdef uint32_t r = table_take(R, &R.h.refs)
+    cdef rl_ref* f
+    if r == 0:
+        return GROW_REFS
+    f = ref_at(R, r)
+    rl_set32(R, &f.state, kind)
+    rl_set32(R, &f.next, chain[0])
+    rl_fresh32(&f.object, target)
+    rl_fresh32(&f.owner, owner)
+    rl_fresh32(&f.linked, 0)
+    rl_set32(R, chain, r)
+    pin(R, target)
+    return DONE
+
+
+cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
+    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = object_take(R, RL_CREATING, id, out)
+        if rc == DONE and size > RL_OBJECT_INLINE:
+            rc = block_take_for(R, out[0], size)
+        if rc == DONE:
+            rl_fresh64(&object_at(R, out[0]).size, size)
+            if flags & RL_JOB_PINNED:
+                rl_fresh32(&object_at(R, out[0]).flags, RL_JOB_PINNED)
+                pin(R, out[0])
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, size)
+        if rc:
+            return rc
+
+
+cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Lock held. The object's entry names the block from the section that takes it."""
+    cdef uint32_t extent = 0
+    cdef uint32_t cell = 0
+    cdef int rc = block_take(R, size, &extent, &cell)
+    if rc == DONE:
+        rl_set32(R, &object_at(R, i).cell, cell)
+        rl_set32(R, &object_at(R, i).extent, extent)
+    return rc
+
+
+cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Room for the payload of a return or of an object under construction that this process owns."""
+    cdef rl_object* o = object_at(R, i)
+    cdef int rc = DONE
+    if size <= RL_OBJECT_INLINE and o.extent == 0:
+        rl_fresh64(&o.size, size)
+        return DONE
+    while True:
+        if rl_lock(R):
+            return EIO
+        object_drop_block(R, o)
+        rc = block_take_for(R, i, size) if size > RL_OBJECT_INLINE else DONE
+        if rc == DONE:
+            rl_commit(R)
+            rl_fresh64(&o.size, size)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, size)
+        if rc:
+            return rc
+
+
+cdef inline char* object_data(rl_region* R, uint32_t i) noexcept nogil:
+    """Payload of an object that the caller holds (sealed) or owns (not yet)."""
+    cdef rl_object* o = object_at(R, i)
+    return block_at(R, o.extent, o.cell) if o.extent else <char*>o.data
+
+
+cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint64_t n) noexcept nogil:
+    """The object that this process owns will contain the ids of `targets`, which the caller holds: pins them."""
+    cdef uint64_t done = 0
+    cdef uint64_t begun
+    cdef int rc
+    while done < n:
+        if rl_lock(R):
+            return EIO
+        rc = DONE
+        begun = done
+        while done < n and rc == DONE and rl_log_used(R) < RL_LOG_BUDGET - 8:
+            rc = ref_take(R, RL_REF_CONTENT, i, targets[done], &object_at(R, i).contents)
+            done += rc == DONE
+        if rc == DONE:
+            rl_commit(R)
+            continue
+        rl_abort(R)
+        done = begun
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+    return DONE
+
+
+cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
+    """A put object is complete. Nobody else knows it yet, so no edges and no waiters are due."""
+    if rl_lock(R):
+        return EIO
+    rl_fresh32(&object_at(R, i).kind, kind)
+    rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED)
+    rl_commit(R)
+    return DONE
+
+
+cdef int object_put_inline(rl_region* R, const uint8_t* id, uint32_t kind, const char* data, uint32_t n,
+                           uint32_t* out) noexcept nogil:
+    """A small sealed object in one section: invisible before the commit, so nothing is published."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = object_take(R, RL_SEALED, id, out)
+        if rc == DONE:
+            rl_fresh32(&object_at(R, out[0]).kind, kind)
+            rl_fresh64(&object_at(R, out[0]).size, n)
+            memcpy(object_at(R, out[0]).data, data, n)
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nogil:
+    """Sets this process's bit on a live object of that generation, else STALE."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = STALE
+        if 0 < i < R.h.objects.used and object_at(R, i).generation == generation:
+            if object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
+                rc = holder_set(R, i)
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int object_release(rl_region* R, uint32_t i) noexcept nogil:
+    """This process's last handle went."""
+    if rl_lock(R):
+        return EIO
+    holder_clear(R, R.slot, i)
+    rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef int object_find(rl_region* R, const uint8_t* id, uint32_t* i, uint32_t* generation) noexcept nogil:
+    """The live object of an id, held by this process from now on, or STALE."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        i[0] = index_find(R, id)
+        rc = STALE
+        if i[0] and object_at(R, i[0]).state != RL_GARBAGE:
+            generation[0] = object_at(R, i[0]).generation
+            rc = holder_set(R, i[0])
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int object_expose(rl_region* R, uint32_t i) noexcept nogil:
+    """The id's bytes are about to leave: from now on they can be looked up."""
+    if rl_lock(R):
+        return EIO
+    index_add(R, i)
+    rl_commit(R)
+    return DONE

@@ -1,0 +1,170 @@
+"""Values that are not plain: a pickle stream, alone (RL_PICKLE) or followed by its buffers (RL_BUFFERS).
+
+    RL_BUFFERS | count u64 | stream length u64 | (offset, length) u64 pairs | stream | 64-byte aligned buffers |
+
+Buffers are copied once, straight into their place, and come back as views.  Lengths are checked on the way out: a
+crashed worker may have written anything.  Neighbours: serialization.py makes and reads the parts; store.py calls.
+"""
+cdef enum:
+    ALIGNMENT = 64
+    LARGE_COPY = 65536    # from here the GIL is dropped
+
+
+cdef uint64_t payload_size(Py_ssize_t stream, list lengths):
+    cdef uint64_t at
+    if not lengths:
+        return stream
+    at = 16 + 16 * len(lengths) + stream
+    for n in lengths:
+        at = up(at, ALIGNMENT) + <uint64_t>n
+    return at
+
+
+cdef int copy_in(char* to, object source, uint64_t length) except -1:
+    """Copies a contiguous buffer, or lets a gatherer (it has `copy_to`) write itself."""
+    cdef Py_buffer view
+    if hasattr(source, "copy_to"):
+        source.copy_to(PyMemoryView_FromMemory(to, <Py_ssize_t>length, PyBUF_WRITE))
+        return 0
+    PyObject_GetBuffer(source, &view, PyBUF_SIMPLE)
+    if <uint64_t>view.len != length:
+        PyBuffer_Release(&view)
+        raise ValueError("a buffer changed its length while it was stored")
+    if view.len >= LARGE_COPY:
+        with nogil:
+            memcpy(to, view.buf, view.len)
+    else:
+        memcpy(to, view.buf, view.len)
+    PyBuffer_Release(&view)
+    return 0
+
+
+cdef int payload_fill(char* to, object stream, list buffers, list lengths) except -1:
+    cdef uint64_t* head = <uint64_t*>to
+    cdef uint64_t at = 16 + 16 * len(lengths)
+    cdef Py_ssize_t k
+    if not lengths:
+        return copy_in(to, stream, len(stream))
+    head[0] = len(lengths)
+    head[1] = len(stream)
+    copy_in(to + at, stream, len(stream))
+    at += len(stream)
+    for k in range(len(lengths)):
+        at = up(at, ALIGNMENT)
+        head[2 + 2 * k] = at
+        head[3 + 2 * k] = lengths[k]
+        copy_in(to + at, buffers[k], lengths[k])
+        at += <uint64_t>lengths[k]
+    return 0
+
+
+cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
+    cdef uint32_t* targets
+    cdef Py_ssize_t k
+    cdef int rc
+    if not contained:
+        return 0
+    targets = <uint32_t*>malloc(len(contained) * sizeof(uint32_t))
+    if targets == NULL:
+        raise MemoryError(f"no memory for {len(contained):,} ids")
+    for k in range(len(contained)):
+        targets[k] = (<ObjectID>contained[k]).index
+    rc = object_contain(R, i, targets, len(contained))
+    free(targets)
+    return check(rc)
+
+
+def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> ObjectID:
+    """An unsealed object of this process with room for `size` bytes; `for_job`: kept until the session ends.
+
+    Raises:
+        ObjectStoreFullError: there is no room.
+    """
+    cdef uint32_t i = 0
+    check_region(region.R)
+    check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, RL_JOB_PINNED if for_job else 0, &i))
+    return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
+
+
+def fill_object(Region region, uint32_t i, int kind, parts):
+    """Puts a value into an object that this process owns, taking room first; the object stays unsealed.
+
+    Args:
+        i: index of the object.
+        kind: 0, or RL_ERROR for an exception.
+        parts: (stream, buffers, lengths, contained ids).
+
+    Raises:
+        ObjectStoreFullError: there is no room.
+    """
+    stream, buffers, lengths, contained = parts
+    cdef uint64_t size = payload_size(len(stream), lengths)
+    check_region(region.R)
+    check(object_room(region.R, i, size))
+    region.R.users += 1
+    try:
+        payload_fill(object_data(region.R, i), stream, buffers, lengths)
+        contain(region.R, i, contained)
+    finally:
+        region_leave(region.R)
+    rl_fresh32(&object_at(region.R, i).kind, (RL_BUFFERS if lengths else RL_PICKLE) | kind)
+
+
+def seal_object(Region region, ObjectID x):
+    """An object made by `create_object` and filled is complete."""
+    check(object_seal(region.R, x.index, object_at(region.R, x.index).kind))
+
+
+def object_index(ObjectID x) -> int:
+    """Where the object of a resolved id is in the table."""
+    return x.index
+
+
+def payload(Region region, ObjectID x) -> tuple:
+    """What a sealed object holds.
+
+    Returns:
+        (is an error, stream view, buffer views), or (False, None, value) for a plain value.
+
+    Raises:
+        RaySystemError: the object's lengths make no sense.
+    """
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef char* data
+    cdef uint64_t* head
+    cdef uint64_t k
+    check_region(R)
+    o = object_at(R, x.index)
+    data = object_data(R, x.index)
+    if o.kind == RL_PLAIN:
+        return False, None, decode_object(R, x.index)
+    if o.kind & 0xff == RL_PICKLE:
+        return (o.kind & RL_ERROR) != 0, make_view(x, data, o.size), ()
+    head = <uint64_t*>data
+    if o.size < 16 or head[0] > o.size // 16 - 1 or head[1] > o.size - 16 - 16 * head[0]:
+        raise RaySystemError(f"{x!r} is damaged: its parts are longer than it is")
+    views = []
+    for k in range(head[0]):
+        if head[2 + 2 * k] > o.size or head[3 + 2 * k] > o.size - head[2 + 2 * k]:
+            raise RaySystemError(f"{x!r} is damaged: a buffer lies outside of it")
+        views.append(make_view(x, data + head[2 + 2 * k], head[3 + 2 * k]))
+    return (o.kind & RL_ERROR) != 0, make_view(x, data + 16 + 16 * head[0], head[1]), views
+
+
+def largest(Region region, int most) -> list:
+    """(bytes, id in hex, pids of its holders) of the largest objects, largest first."""
+    cdef rl_region* R = region.R
+    cdef uint32_t i, s
+    cdef list found = []
+    check_region(R)
+    for i in range(1, R.h.objects.used):
+        if object_at(R, i).extent and object_at(R, i).state != RL_FREE:
+            found.append((object_at(R, i).size, i))
+            if len(found) > 1000:
+                found = sorted(found, reverse=True)[:most]
+    out = []
+    for size, i in sorted(found, reverse=True)[:most]:
+        pids = [rl_slot_at(R, s).pid for s in range(1, R.h.slots.used) if i < R.h.objects.used and holder_has(R, s, i)]
+        out.append((size, (<bytes>object_at(R, i).id[:RL_ID_BYTES]).hex(), pids))
+    return out

@@ -1,0 +1,101 @@
+"""What the node and a blocking worker do with slots: open, adopt, block, bury.  Thin skins over slots.pyx."""
+
+
+def open_worker(Region region) -> int:
+    """A slot for a worker that is about to be forked; it counts as starting."""
+    cdef uint32_t slot = 0
+    check_region(region.R)
+    check(slot_open(region.R, RL_WORKER, 0, 0, &slot))
+    return slot
+
+
+def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
+    """In the forked worker: the region is this process's now, and the slot that the node opened.
+
+    The parent's handles are the parent's: this process holds nothing yet.
+    """
+    cdef rl_region* R = region.R
+    madvise(R.handles, R.handles_bytes, MADV_DONTNEED)
+    R.fork_generation = rl_generation
+    check(slot_adopt(R, slot, pid, started))
+
+
+def block(Region region):
+    """The task sleeps: its CPUs are free for others until `unblock`."""
+    check(block_begin(region.R))
+
+
+def unblock(Region region):
+    """It runs again and takes its CPUs back at once."""
+    check(block_end(region.R))
+
+
+def can_start(Region region) -> tuple:
+    """What decides whether a worker more would have work: (ready, idle, starting, a task fits the free CPUs)."""
+    cdef rl_region* R = region.R
+    cdef bint fits
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    fits = something_fits(R)
+    out = R.h.nready, R.h.nidle, R.h.nstarting, fits
+    rl_commit(R)
+    return out
+
+
+def answer_bell(Region region):
+    """The node heard its doorbell: whoever rings from now on writes to the eventfd again."""
+    rl_store(&region.R.h.rung, 0)
+
+
+def close_session(Region region):
+    """Workers stop taking tasks and go."""
+    rl_store(&region.R.h.closing, 1)
+    wake_everybody(region.R)
+
+
+def is_closing(Region region) -> bool:
+    """Whether the session ends."""
+    return rl_load(&region.R.h.closing) != 0
+
+
+def begin_sweep(Region region, uint32_t slot):
+    """The slot's process is gone for certain (its pidfd said so): its CPUs are free again."""
+    check(slot_sweeping(region.R, slot))
+
+
+def adopt_task(Region region, uint32_t slot) -> tuple:
+    """The innermost task that the dead slot ran moves to this process.
+
+    Returns:
+        (record or 0, whether all its returns were sealed already).
+    """
+    cdef uint32_t t = 0
+    cdef bint complete = False
+    check(slot_adopt_task(region.R, slot, &t, &complete))
+    return t, complete
+
+
+def requeue_task(Region region, uint32_t t, bint counted, bint front):
+    """An adopted task runs again; `counted`: this attempt counts against max_retries."""
+    check(task_requeue(region.R, t, counted, front))
+
+
+def finish_task(Region region, uint32_t t):
+    """Seals the returns of a task that this process runs or adopted, and frees the record."""
+    check(task_finish(region.R, t))
+
+
+def end_sweep(Region region, uint32_t slot):
+    """Returns everything else that the dead slot held and frees it."""
+    check(sweep(region.R, slot))
+
+
+def drain_garbage(Region region):
+    """Unpins what dead objects contain and a dying process did not."""
+    check(garbage_drain(region.R))
+
+
+def node_look(Region region) -> bool:
+    """Whether tasks are queued: then the node looks again soon, in case a wake-up was lost."""
+    return rl_load(&region.R.h.nready) != 0

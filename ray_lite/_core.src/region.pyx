@@ -1,0 +1,219 @@
+"""The region: laying out, mapping, attaching, closing; and its Python face, thin methods over the algorithms.
+
+The mapping is owned in C.  `close` unmaps when no call is inside and no view is exported, else the last view does.
+Neighbours: store.py makes the files; layout.h says what is in them.  Must not make files or choose sizes.
+"""
+cdef enum:
+    ABI = 0x524c0000
+
+
+cdef uint64_t up(uint64_t n, uint64_t to) noexcept nogil:
+    return (n + to - 1) // to * to
+
+
+cdef uint64_t lay_table(rl_table* t, uint64_t at, uint32_t stride, uint32_t capacity) noexcept nogil:
+    t.offset = at
+    t.stride = stride
+    t.capacity = capacity
+    return up(at + <uint64_t>stride * capacity, RL_PAGE)
+
+
+cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets) noexcept nogil:
+    """Fills the offsets of a header; the bytes that the control file needs."""
+    cdef uint64_t at = up(sizeof(rl_header), RL_PAGE)
+    at = lay_table(&h.slots, at, sizeof(rl_slot), slots)
+    at = lay_table(&h.queues, at, sizeof(rl_queue), 4096)
+    h.bucket_offset = at
+    h.buckets = buckets
+    at = up(at + <uint64_t>buckets * 4, RL_PAGE)
+    at = lay_table(&h.objects, at, sizeof(rl_object), objects)
+    at = lay_table(&h.tasks, at, sizeof(rl_task), objects)
+    at = lay_table(&h.refs, at, sizeof(rl_ref), objects * 2)
+    at = lay_table(&h.extents, at, sizeof(rl_extent), objects)
+    h.rows = at
+    h.row_bytes = up(objects // 8 + 8, RL_PAGE)
+    return at + h.row_bytes * slots
+
+
+def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets) -> int:
+    """Size of the control file for so many objects (and tasks), process slots and id buckets (a power of two)."""
+    cdef rl_header h
+    memset(&h, 0, sizeof(h))
+    return lay_out(&h, objects, slots, buckets)
+
+
+cdef uint32_t abi() noexcept nogil:
+    return ABI | <uint32_t>sizeof(pthread_mutex_t) | (<uint32_t>sizeof(rl_header) << 6 & 0xffc0)
+
+
+cdef void region_unmap(rl_region* R) noexcept:
+    munmap(R.meta, R.h_control_bytes)
+    munmap(R.arena, R.h_arena_bytes)
+    munmap(R.handles, R.handles_bytes)
+    R.meta = NULL
+    R.h = NULL
+
+
+cdef void region_leave(rl_region* R) noexcept:
+    R.users -= 1
+    if R.users == 0 and R.closed:
+        region_unmap(R)
+
+
+cdef class Region:
+    """One process's view of a session's shared memory.
+
+    Made by `create` (the first process: lays the tables out) or `attach` (every other). The files stay the caller's.
+    """
+
+    def __init__(self):
+        raise TypeError("Region.create or Region.attach make regions")
+
+    @staticmethod
+    cdef Region _map(int control_fd, int arena_fd, uint64_t control, uint64_t arena, int bell_fd, uint64_t handles):
+        cdef Region self = Region.__new__(Region)
+        cdef rl_region* R = <rl_region*>calloc(1, sizeof(rl_region))  # outlives the mapping: late handles ask it
+        cdef int code
+        if R == NULL:
+            raise MemoryError("no memory for a region's private part")
+        R.meta = <char*>mmap(NULL, control, PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0)
+        R.arena = <char*>mmap(NULL, arena, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0)
+        R.handles = <uint32_t*>mmap(NULL, handles, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if R.meta == <char*>MAP_FAILED or R.arena == <char*>MAP_FAILED or R.handles == <uint32_t*>MAP_FAILED:
+            code = errno
+            raise os_error(code, f"cannot map {control + arena + handles:,} bytes of address space for the region "
+                                 "(RLIMIT_AS, `ulimit -v`, may be too low)")
+        madvise(R.meta, control, MADV_DONTDUMP)
+        madvise(R.arena, arena, MADV_DONTDUMP)
+        R.h = <rl_header*>R.meta
+        R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
+        R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
+        R.fork_generation = rl_generation
+        self.R = R
+        return self
+
+    @staticmethod
+    def create(int control_fd, int arena_fd, int bell_fd, sizes):
+        """Lays out a new region in two files of the right size.
+
+        Args:
+            control_fd, arena_fd: files of `sizes.control_bytes` and `sizes.arena_bytes` bytes, all zero.
+            bell_fd: eventfd that wakes the node.
+            sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, cpus
+                (ten-thousandths), nonce, pid_namespace.
+
+        Raises:
+            OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
+            ObjectStoreFullError: no memory for the tables.
+        """
+        cdef Region self = Region._map(control_fd, arena_fd, sizes.control_bytes, sizes.arena_bytes, bell_fd,
+                                       <uint64_t>sizes.objects * 4)
+        cdef rl_header* h
+        cdef int rc
+        check(commit_pages(control_fd, 0, sizeof(rl_header)))
+        h = self.R.h
+        lay_out(h, sizes.objects, sizes.slots, sizes.buckets)
+        check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
+        h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
+        h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
+        h.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
+        h.cpus = sizes.cpus
+        h.cpus_free = sizes.cpus
+        for t in range(6):
+            (<rl_table*>&h.objects)[t].used = 1
+        rc = rl_mutex_make(&h.lock.mutex)
+        if rc == 0:
+            rc = rl_robust_works(&h.lock.mutex)
+        if rc:
+            raise os_error(rc, "this kernel does not tell the next locker that a lock's owner died (robust futexes; "
+                               "gVisor and some emulators lack them), so ray_lite cannot run here")
+        for t in range(6):
+            check(table_grow(self.R, &(<rl_table*>&h.objects)[t]))
+        h.magic = RL_MAGIC
+        return self
+
+    @staticmethod
+    def attach(int control_fd, int arena_fd, int bell_fd, uint64_t pid_namespace):
+        """Maps a region that another process created.
+
+        Raises:
+            RaySystemError: another version, another ABI (libc, architecture), or another pid namespace: the lock names
+                threads by ids of its namespace.
+        """
+        cdef rl_header* h = <rl_header*>mmap(NULL, sizeof(rl_header), PROT_READ, MAP_SHARED, control_fd, 0)
+        cdef uint64_t control, arena, handles
+        cdef uint32_t version, its_abi
+        cdef uint64_t magic, its_namespace
+        if h == <rl_header*>MAP_FAILED:
+            raise os_error(errno, "cannot map the region's header")
+        magic, version, its_abi, its_namespace = h.magic, h.version, h.abi, h.pid_namespace
+        control, arena, handles = h.control_bytes, h.arena_bytes, <uint64_t>h.objects.capacity * 4
+        munmap(h, sizeof(rl_header))
+        if magic != RL_MAGIC or version != RL_VERSION:
+            raise RaySystemError(f"not a region of this version of ray_lite (its format is {version}, ours {RL_VERSION})")
+        if its_abi != abi():
+            raise RaySystemError("the region was made by a ray_lite with another C library or architecture")
+        if its_namespace != pid_namespace:
+            raise RaySystemError("the region belongs to another pid namespace (container); sessions don't cross them")
+        return Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
+
+    def join(self, int kind, uint32_t pid, uint64_t started):
+        """Takes a process slot for this process (driver or node). `started`: start time in clock ticks since boot."""
+        check_region(self.R)
+        check(slot_open(self.R, kind, pid, started, &self.R.slot))
+
+    def make_current(self):
+        """Bare and unpickled ids belong to this region from now on."""
+        global current
+        current = self.R
+
+    def close(self):
+        """Forgets the region. The memory is unmapped now, or when the last exported view goes."""
+        global current
+        cdef rl_region* R = self.R
+        if current == R:
+            current = NULL
+        if not R.closed:
+            R.users += 1
+            R.closed = 1
+            region_leave(R)
+
+    @property
+    def slot(self) -> int:
+        """This process's slot."""
+        return self.R.slot
+
+    def check(self):
+        """Runs fsck. Raises AssertionError naming the first invariant that does not hold."""
+        cdef rl_finding f
+        cdef uint32_t* scratch
+        cdef int bad
+        check_region(self.R)
+        scratch = <uint32_t*>calloc(max(self.R.h.objects.capacity, self.R.h.extents.capacity), sizeof(uint32_t))
+        if scratch == NULL:
+            raise MemoryError("no memory for fsck")
+        with nogil:
+            bad = rl_lock(self.R)
+            if not bad:
+                bad = fsck(self.R, scratch, &f)
+                rl_commit(self.R)
+            else:
+                wrong(&f, b"poisoned", 0, 0, self.R.h.poison)
+        free(scratch)
+        if bad:
+            raise AssertionError(f"{f.what.decode()} (at {f.where}): expected {f.expected}, found {f.found}")
+
+    def statistics(self) -> dict:
+        """Counts of what the region holds now, in entries, bytes and pages; racy, each number true at some moment."""
+        cdef rl_header* h
+        check_region(self.R)
+        h = self.R.h
+        tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(6))
+        return {
+            "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
+            "bytes_used": h.used_bytes, "bytes_committed": h.committed * <uint64_t>RL_PAGE,
+            "region_bytes": h.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
+            "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
+            "cpus": h.cpus / 10000, "cpus_free": h.cpus_free / 10000,
+            "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,
+        }

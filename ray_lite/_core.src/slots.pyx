@@ -1,0 +1,306 @@
+"""Process slots: who is here, who is idle, and the sweep that returns what a dead process held.
+
+An idle worker stands on the idle list (most recently idle first) under the lock; whoever makes a task READY takes the
+first off it and rings its bell, so no wake-up is lost and no worker polls.  The sweep runs only in the node, only after
+the process's pidfd said that every thread of it is gone; each step is one short section and may be repeated.
+Neighbours: tasks.pyx, objects.pyx.  Must not decide what a death means.
+"""
+
+
+cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, uint32_t* out) noexcept nogil:
+    """A slot for a process. A worker's is opened by the node before the fork, as STARTING."""
+    cdef rl_slot* s
+    cdef uint32_t i
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        i = table_take(R, &R.h.slots)
+        if i:
+            s = rl_slot_at(R, i)
+            rl_set32(R, &s.state, RL_ALIVE)
+            rl_fresh32(&s.kind, kind)
+            rl_fresh32(&s.pid, pid)
+            rl_fresh64(&s.started, started)
+            rl_fresh32(&s.running, 0)
+            rl_fresh32(&s.building, 0)
+            rl_fresh64(<uint64_t*>&s.cpus_held, 0)
+            rl_fresh32(&s.blocked, 0)
+            rl_fresh64(&s.finished, 0)
+            rl_fresh32(&s.idle, RL_STARTING if kind == RL_WORKER else RL_BUSY)
+            if kind == RL_WORKER:
+                rl_set32(R, &R.h.nstarting, R.h.nstarting + 1)
+            rl_store(&s.parked, 0)
+            rl_store(&s.waiting, 0)
+            out[0] = i
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, GROW_SLOTS, 0)
+        if rc:
+            return rc
+
+
+cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started) noexcept nogil:
+    """A forked worker takes the slot that the node opened for it."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    R.slot = slot
+    R.row_limit = 0
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &s.pid, pid)
+    rl_set64(R, &s.started, started)
+    rl_set32(R, &s.idle, RL_BUSY)
+    rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
+    rl_commit(R)
+    return DONE
+
+
+cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
+    """Lock held."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    rl_set32(R, &s.next, R.h.idle)
+    rl_set32(R, &s.prev, 0)
+    if R.h.idle:
+        rl_set32(R, &rl_slot_at(R, R.h.idle).prev, slot)
+    rl_set32(R, &R.h.idle, slot)
+    rl_set32(R, &R.h.nidle, R.h.nidle + 1)
+    rl_set32(R, &s.idle, RL_IDLE)
+
+
+cdef void idle_remove(rl_region* R, uint32_t slot) noexcept nogil:
+    """Lock held."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    if s.next:
+        rl_set32(R, &rl_slot_at(R, s.next).prev, s.prev)
+    if s.prev:
+        rl_set32(R, &rl_slot_at(R, s.prev).next, s.next)
+    else:
+        rl_set32(R, &R.h.idle, s.next)
+    rl_set32(R, &R.h.nidle, R.h.nidle - 1)
+    rl_set32(R, &s.idle, RL_BUSY)
+
+
+cdef void rouse(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run."""
+    cdef uint32_t slot
+    while wanted and R.h.idle and not rl_staged_full(R) and rl_log_used(R) < RL_LOG_BUDGET - 6:
+        if not something_fits(R):
+            return
+        slot = R.h.idle
+        idle_remove(R, slot)
+        rl_stage_up(R, RL_PUBLISH_BELL, slot, 0)
+        wanted -= 1
+    if wanted and R.h.nstarting == 0 and something_fits(R):
+        rl_owe_node()
+
+
+cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogil:
+    """Finishes a task (0: none) and takes the next in the same section, else stands idle. DONE with out 0: idle."""
+    cdef uint32_t fresh
+    cdef int rc = MORE
+    while rc == MORE:
+        fresh = 0
+        if rl_lock(R):
+            return EIO
+        rc = finish_section(R, finished, &fresh) if finished else DONE
+        out[0] = 0
+        if rc == DONE and rl_log_used(R) <= RL_LOG_BUDGET - 16:
+            out[0] = take_fitting(R)
+            if out[0] == 0 and rl_slot_at(R, R.slot).idle == RL_BUSY:
+                idle_add(R, R.slot)
+            elif out[0] and rl_slot_at(R, R.slot).idle == RL_IDLE:
+                idle_remove(R, R.slot)
+            rouse(R, R.h.nready if out[0] else 0)
+        elif rc == DONE:
+            finished = 0
+            rc = MORE
+        else:
+            rouse(R, fresh)
+        rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
+    """An idle worker waits for its bell: burns `spin` ns, then sleeps `park` ns. DONE rung, ETIMEDOUT or EINTR."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef uint32_t k = 0
+    cdef uint32_t bell = rl_load(&me.bell)
+    cdef int64_t until
+    cdef int rc
+    if rl_load(&me.idle) != RL_IDLE:
+        return DONE
+    until = rl_now() + spin
+    while spin > 0 and rl_load(&me.bell) == bell:
+        rl_pause()
+        k += 1
+        if k & 31 == 0 and rl_now() >= until:
+            break
+    if rl_load(&me.bell) != bell:
+        return DONE
+    rl_store(&me.parked, 1)  # announced before the kernel compares the bell: pairs with rl_publish_one
+    rc = rl_futex_wait(&me.bell, bell, park)
+    rl_store(&me.parked, 0)
+    if rl_load(&me.bell) != bell:
+        return DONE
+    return rc if rc else DONE
+
+
+cdef int idle_leave(rl_region* R) noexcept nogil:
+    """The worker stands idle no more (it retires, or looks for itself)."""
+    if rl_lock(R):
+        return EIO
+    if rl_slot_at(R, R.slot).idle == RL_IDLE:
+        idle_remove(R, R.slot)
+    rl_commit(R)
+    return DONE
+
+
+cdef int block_begin(rl_region* R) noexcept nogil:
+    """This worker is about to sleep inside a task: its CPUs are free meanwhile."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    if rl_lock(R):
+        return EIO
+    if me.blocked == 0:
+        rl_set64(R, <uint64_t*>&R.h.cpus_free, <uint64_t>(R.h.cpus_free + me.cpus_held))
+    rl_set32(R, &me.blocked, me.blocked + 1)
+    rouse(R, R.h.nready)
+    rl_commit(R)
+    return DONE
+
+
+cdef int block_end(rl_region* R) noexcept nogil:
+    """It woke: the CPUs are its own again at once, even if the free ones fall below zero."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &me.blocked, me.blocked - 1)
+    if me.blocked == 0:
+        rl_set64(R, <uint64_t*>&R.h.cpus_free, <uint64_t>(R.h.cpus_free - me.cpus_held))
+    rl_commit(R)
+    return DONE
+
+
+cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
+    """The process is gone: off the idle list, its CPUs given back."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    if rl_lock(R):
+        return EIO
+    if s.idle == RL_IDLE:
+        idle_remove(R, slot)
+    elif s.idle == RL_STARTING:
+        rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
+        rl_set32(R, &s.idle, RL_BUSY)
+    cpus_move(R, s, -s.cpus_held)
+    rl_set32(R, &s.blocked, 0)
+    rl_set32(R, &s.state, RL_SWEEPING)
+    rouse(R, R.h.nready)
+    rl_commit(R)
+    return DONE
+
+
+cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* complete) noexcept nogil:
+    """The innermost task of a dead slot moves to this one (the node's), its unsealed returns emptied; 0 when there is none."""
+    cdef uint32_t t, i
+    cdef rl_task* k
+    if rl_lock(R):
+        return EIO
+    t = rl_slot_at(R, slot).running
+    out[0] = t
+    if t:
+        k = task_at(R, t)
+        rl_set32(R, &rl_slot_at(R, slot).running, k.next)
+        rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
+        rl_set32(R, &rl_slot_at(R, R.slot).running, t)
+        rl_set32(R, &k.owner, R.slot)
+    rl_commit(R)
+    complete[0] = True
+    i = task_at(R, t).returns if t else 0
+    while i:
+        if object_at(R, i).state == RL_PENDING:
+            complete[0] = False
+            if return_reset(R, i):
+                return EIO
+        i = object_at(R, i).next
+    return DONE
+
+
+cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
+    """A half-written return of a task that this slot owns is empty again."""
+    cdef rl_object* o = object_at(R, i)
+    cdef int rc = MORE
+    while rc == MORE:
+        rc = DONE
+        if rl_lock(R):
+            return EIO
+        if o.contents:
+            rc = MORE
+            contents_step(R, o)
+        else:
+            object_drop_block(R, o)
+            rl_fresh32(&o.kind, 0)
+            rl_fresh64(&o.size, 0)
+        rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. Unpins one content."""
+    cdef uint32_t r = o.contents
+    cdef uint32_t target = ref_at(R, r).object
+    rl_set32(R, &o.contents, ref_at(R, r).next)
+    table_give(R, &R.h.refs, r)
+    unpin(R, target)
+
+
+cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    """The dead slot's bit on object `i`; an object that it was still creating ends."""
+    cdef rl_object* o = object_at(R, i)
+    cdef int rc = MORE
+    while rc == MORE:
+        rc = DONE
+        if rl_lock(R):
+            return EIO
+        if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:
+            rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
+            rl_set32(R, &o.pins, o.pins - 1)
+        holder_clear(R, slot, i)
+        rl_commit(R)
+    return DONE
+
+
+cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
+    """Returns everything a dead process held but its running tasks (adopted before), frees the slot, and wakes everybody."""
+    cdef uint64_t bits
+    cdef uint64_t word
+    cdef uint32_t i
+    while rl_slot_at(R, slot).building:
+        if task_unwind(R, slot, rl_slot_at(R, slot).building):
+            return EIO
+    for word in range((<uint64_t>rl_load(&R.h.objects.used) + 63) // 64):
+        bits = holder_word(R, slot, <uint32_t>(word * 64))[0] if word * 64 < R.h.objects.limit else 0
+        while bits:
+            i = <uint32_t>(word * 64 + __builtin_ctzll(bits))
+            bits &= bits - 1
+            if sweep_bit(R, slot, i):
+                return EIO
+    if garbage_drain(R) or rl_lock(R):
+        return EIO
+    rl_set32(R, &rl_slot_at(R, slot).epoch, rl_slot_at(R, slot).epoch + 1)
+    table_give(R, &R.h.slots, slot)
+    rl_commit(R)
+    wake_everybody(R)
+    return DONE
+
+
+cdef void wake_everybody(rl_region* R) noexcept nogil:
+    """After a death: whatever wake-up the dead process owed is made good; everybody looks for himself."""
+    cdef uint32_t i
+    cdef rl_slot* s
+    rl_add(&R.h.deaths, 1)
+    for i in range(1, rl_load(&R.h.slots.used)):
+        s = rl_slot_at(R, i)
+        rl_add(&s.arrived, 1)
+        rl_futex_wake(&s.arrived)
+        rl_add(&s.bell, 1)
+        rl_futex_wake(&s.bell)

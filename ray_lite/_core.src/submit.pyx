@@ -1,0 +1,172 @@
+"""The driver's side of the hot path: put, submit, get, wait.
+
+`RemoteCall` is what `f.remote` is: it checks, encodes and submits a call whose arguments are plain or ids, in one
+function, and leaves everything else to the Python function given as `slow`.  Ids are derived from where a call is made:
+(task, attempt, thread, index in the thread).  Neighbours: codec.pyx; local.py binds and holds the slow path.
+"""
+cdef enum:
+    CALL_BYTES = 2048      # encoded arguments that the fast path takes
+    CALL_REFS = 32
+    PUT_INDEX = 1          # keeps ids of puts apart from ids of tasks
+
+
+cdef extern from * nogil:
+    """
+    static __thread struct { uint64_t epoch; uint64_t index; uint32_t ordinal; } rl_thread;
+    """
+    ctypedef struct rl_thread_type:
+        uint64_t epoch, index
+        uint32_t ordinal
+    rl_thread_type rl_thread
+
+cdef rl_place place
+
+
+cdef void next_id(uint64_t what, uint8_t* out) noexcept:
+    """The id of the next task or put of this thread. Under the GIL."""
+    if rl_thread.epoch != place.epoch:
+        rl_thread.epoch = place.epoch
+        rl_thread.ordinal = place.threads
+        rl_thread.index = 0
+        place.threads += 1
+    rl_thread.index += 1
+    id_derive(place.id, <uint64_t>place.attempt << 32 | rl_thread.ordinal, rl_thread.index << 1 | what, out)
+
+
+def set_root(bytes root):
+    """The driver's root id; ids of its puts and tasks derive from it."""
+    if len(root) != RL_ID_BYTES:
+        raise ValueError("a root id has 20 bytes")
+    memcpy(place.id, PyBytes_AS_STRING(root), RL_ID_BYTES)
+    place.attempt = place.record = place.serial = place.threads = 0
+    place.epoch += 1
+
+
+def next_put_id() -> bytes:
+    """The id of this thread's next put."""
+    cdef uint8_t out[RL_ID_BYTES]
+    next_id(PUT_INDEX, out)
+    return out[:RL_ID_BYTES]
+
+
+cdef object submit_spec(rl_region* R, rl_spec* s):
+    """Submits; the ObjectID, a list of them, or None."""
+    cdef uint32_t one[2]
+    cdef uint32_t* many = NULL
+    cdef uint32_t k
+    cdef int rc
+    s.returns, s.generations = &one[0], &one[1]
+    if s.nreturns > 1:
+        many = <uint32_t*>malloc(s.nreturns * 2 * sizeof(uint32_t))
+        if many == NULL:
+            raise MemoryError(f"no memory for {s.nreturns:,} return ids")
+        s.returns, s.generations = many, many + s.nreturns
+    s.parent, s.parent_serial = place.record, place.serial
+    s.task = s.returned = s.referred = s.roomed = 0
+    next_id(0, s.id)
+    rc = task_submit(R, s)
+    if rc:
+        free(many)
+        check(rc)
+    if s.nreturns == 1:
+        return make_id(R, one[0], one[1], object_at(R, one[0]).id)
+    ids = [make_id(R, s.returns[k], s.generations[k], object_at(R, s.returns[k]).id) for k in range(s.nreturns)]
+    free(many)
+    return ids if ids else None
+
+
+cdef class RemoteCall:
+    """`f.remote`: a call that returns ids at once.
+
+    Args:
+        slow: function(args, kwargs) that does whatever the fast path does not: the first call of a session, keyword
+            arguments, values that are not plain, errors.
+    """
+
+    def __init__(self, slow):
+        self.slow = slow
+
+    def arm(self, Region region, target, queue, options):
+        """The fast path is good for this session. `options`: nreturns, max_retries, flags, least and most positional
+        arguments."""
+        self.spec.function, self.spec.queue = target, queue
+        self.spec.nreturns, self.spec.max_retries, self.spec.flags, self.least, self.most = options
+        self.spec.flags |= RL_PLAIN_ARGS
+        self.R = region.R
+
+    def __call__(self, *args, **kwargs):
+        if not kwargs and usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most:
+            result = self.quick(args)
+            if result is not NotImplemented:
+                return result
+        return self.slow(args, kwargs)
+
+    cdef object quick(self, tuple args):
+        """The ids, or NotImplemented when an argument is not plain."""
+        cdef char data[CALL_BYTES]
+        cdef uint32_t refs[CALL_REFS]
+        cdef rl_spec spec = self.spec
+        cdef Py_ssize_t at = 1
+        cdef Py_ssize_t n = PyTuple_GET_SIZE(args)
+        cdef Py_ssize_t k, one
+        if n > ITEMS_MOST:
+            return NotImplemented
+        data[0] = <char>n
+        for k in range(n):
+            x = <object>PyTuple_GET_ITEM(args, k)
+            if type(x) is ObjectID:
+                if (<ObjectID>x).R != self.R or spec.nrefs == CALL_REFS or at == CALL_BYTES:
+                    return NotImplemented
+                refs[spec.nrefs] = (<ObjectID>x).index
+                spec.nrefs += 1
+                data[at] = b'R'
+                at += 1
+                continue
+            one = encode_plain(x, data + at, CALL_BYTES - at)
+            if one < 0:
+                return NotImplemented
+            at += one
+        spec.args, spec.args_size, spec.refs = data, <uint32_t>at, refs
+        return submit_spec(self.R, &spec)
+
+
+def submit(Region region, record, const uint8_t[::1] args, list refs):
+    """Submits a call whose arguments are already bytes.
+
+    Args:
+        record: (function index, queue, nreturns, max_retries, flags).
+        args: the pickled arguments.
+        refs: ObjectIDs among them, in the order in which the pickle names them.
+
+    Returns:
+        An ObjectID, a list of them, or None for no returns.
+
+    Raises:
+        ObjectStoreFullError: no room for the arguments; nothing of the call is left.
+    """
+    cdef rl_spec spec
+    cdef uint32_t* found
+    cdef Py_ssize_t k
+    check_region(region.R)
+    memset(&spec, 0, sizeof(spec))
+    spec.function, spec.queue, spec.nreturns, spec.max_retries, spec.flags = record
+    found = <uint32_t*>malloc((len(refs) + 1) * sizeof(uint32_t))
+    if found == NULL:
+        raise MemoryError(f"no memory for {len(refs):,} arguments")
+    try:
+        for k in range(len(refs)):
+            resolve(region.R, refs[k])
+            found[k] = (<ObjectID>refs[k]).index
+        spec.refs, spec.nrefs = found, <uint32_t>len(refs)
+        spec.args, spec.args_size = <const char*>&args[0], <uint32_t>args.shape[0]
+        return submit_spec(region.R, &spec)
+    finally:
+        free(found)
+
+
+def shape(Region region, uint32_t job, int64_t cpus) -> int:
+    """The queue of tasks of a driver that need `cpus` ten-thousandths of a CPU."""
+    cdef uint32_t q = 0
+    check_region(region.R)
+    check(shape_queue(region.R, job, cpus, &q))
+    return q

@@ -1,0 +1,137 @@
+"""Tables of equal entries: take one, give it back, and grow by committed pages.
+
+Neighbours: every structure keeps its entries here; region.pyx lays the tables out.  Must not know what an entry means:
+only that its first word is a state (0 free) and its second a link.
+"""
+cdef enum:
+    # results of a locked step: done, more sections needed, or what is missing (grow() supplies it, then the step is retried)
+    DONE = 0
+    MORE = 1
+    GROW_OBJECTS = -1
+    GROW_TASKS = -2
+    GROW_REFS = -3
+    GROW_EXTENTS = -4
+    GROW_QUEUES = -5
+    GROW_SLOTS = -6
+    GROW_ROW = -7
+    GROW_ARENA = -8
+    STALE = -20      # the handle's object or task is gone
+    FULL_ARENA = -21
+    FULL_TABLE = -22
+
+
+cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
+    return R.meta + t.offset + <uint64_t>t.stride * i
+
+
+cdef inline rl_object* object_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_object*>(R.meta + R.h.objects.offset) + i
+
+
+cdef inline rl_task* task_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_task*>(R.meta + R.h.tasks.offset) + i
+
+
+cdef inline rl_ref* ref_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_ref*>(R.meta + R.h.refs.offset) + i
+
+
+cdef inline rl_extent* extent_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_extent*>(R.meta + R.h.extents.offset) + i
+
+
+cdef inline rl_queue* queue_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_queue*>(R.meta + R.h.queues.offset) + i
+
+
+cdef uint32_t table_take(rl_region* R, rl_table* t) noexcept nogil:
+    """Lock held. An entry to use, or 0 when all committed ones are in use. Its fields are the caller's to set."""
+    cdef uint32_t i = t.free
+    if i:
+        if i >= t.used:
+            rl_store(&R.h.poison, EUCLEAN)
+            return 0
+        rl_set32(R, &t.free, (<uint32_t*>table_entry(R, t, i))[1])
+    elif t.used < t.limit:
+        i = t.used
+        rl_set32(R, &t.used, i + 1)
+    else:
+        return 0
+    rl_set32(R, &t.live, t.live + 1)
+    return i
+
+
+cdef void table_give(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
+    """Lock held. The entry is free; last freed is first taken, since its cache lines are warm."""
+    cdef uint32_t* words = <uint32_t*>table_entry(R, t, i)
+    rl_set32(R, &words[0], RL_FREE)
+    rl_set32(R, &words[1], t.free)
+    rl_set32(R, &t.free, i)
+    rl_set32(R, &t.live, t.live - 1)
+
+
+cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
+    if missing == GROW_OBJECTS:
+        return &R.h.objects
+    if missing == GROW_TASKS:
+        return &R.h.tasks
+    if missing == GROW_REFS:
+        return &R.h.refs
+    if missing == GROW_EXTENTS:
+        return &R.h.extents
+    if missing == GROW_QUEUES:
+        return &R.h.queues
+    return &R.h.slots
+
+
+cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
+    """Pages for [start, end) of a file, or FULL_ARENA: the only way in which missing memory is an error and no SIGBUS."""
+    cdef int rc
+    start -= start % RL_PAGE
+    end += (RL_PAGE - end % RL_PAGE) % RL_PAGE
+    while True:
+        if fallocate(fd, 0, <int64_t>start, <int64_t>(end - start)) == 0:
+            return DONE
+        rc = errno
+        if rc != EINTR:
+            return FULL_ARENA
+
+
+cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:
+    """Lock not held. Commits the next step of a table; growing at the same time as another process is harmless."""
+    cdef uint32_t limit = rl_load(&t.limit)
+    cdef uint64_t step = R.h.commit_bytes // t.stride
+    cdef uint64_t wanted = limit + (step if step else 1)
+    if limit >= t.capacity:
+        return FULL_TABLE
+    if wanted > t.capacity:
+        wanted = t.capacity
+    if commit_pages(R.control_fd, t.offset + <uint64_t>t.stride * limit, t.offset + <uint64_t>t.stride * wanted):
+        return FULL_TABLE
+    if rl_lock(R):
+        return EIO
+    if t.limit < wanted:
+        rl_set32(R, &t.limit, <uint32_t>wanted)
+    rl_commit(R)
+    return DONE
+
+
+cdef int row_grow(rl_region* R) noexcept nogil:
+    """Lock not held. Pages of our own holder row for every object that can be taken now."""
+    cdef uint64_t limit = rl_load(&R.h.objects.limit)
+    cdef uint64_t at = R.h.rows + R.h.row_bytes * R.slot
+    if commit_pages(R.control_fd, at, at + limit // 8 + 8):
+        return FULL_TABLE
+    R.row_limit = <uint32_t>limit
+    return DONE
+
+
+cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
+    """Lock not held. Supplies what a step lacked (`size` is the block that was wanted); DONE means: try again."""
+    if missing == GROW_ROW:
+        return row_grow(R)
+    if missing == GROW_ARENA:
+        return arena_grow(R, size)
+    if missing >= GROW_SLOTS and missing < 0:
+        return table_grow(R, table_of(R, missing))
+    return missing

@@ -1,0 +1,370 @@
+"""Task records: submit, take, help, finish, and what becomes of them when a process dies.
+
+BUILDING (slot.building) -> WAITING (edges) | READY (queue) -> RUNNING (slot.running, innermost first) -> freed; a dead
+worker's RUNNING goes back to READY.  Every function here keeps one rule: a long operation is cut where the log budget
+ends, and the record says by itself how far it came.  Neighbours: resources.pyx (queues), readyset.pyx (edges),
+objects.pyx (returns), slots.pyx (who is idle).  Must not decide retries: scheduler.py does.
+"""
+cdef enum:
+    HELP_DEPTH = 64
+    STEP_LOG = 46   # the most that one small step of finish writes
+
+
+cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. A BUILDING record on this slot's list."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef uint32_t t = table_take(R, &R.h.tasks)
+    cdef rl_task* k
+    if t == 0:
+        return GROW_TASKS
+    k = task_at(R, t)
+    memcpy(k.id, s.id, RL_ID_BYTES)
+    rl_fresh32(&k.function, s.function)
+    rl_fresh32(&k.queue, s.queue)
+    rl_fresh32(&k.parent, s.parent)
+    rl_fresh32(&k.parent_serial, s.parent_serial)
+    rl_fresh32(&k.ndeps, 0)
+    rl_fresh32(&k.attempts, s.max_retries << 16)
+    rl_fresh32(&k.nreturns, s.nreturns)
+    rl_fresh32(&k.nrefs, 0)
+    rl_fresh32(&k.returns, 0)
+    rl_fresh32(&k.refs, 0)
+    rl_fresh32(&k.args_size, s.args_size)
+    rl_fresh32(&k.extent, 0)
+    rl_fresh32(&k.flags, s.flags)
+    rl_fresh32(&k.owner, R.slot)
+    rl_fresh32(&k.prev, 0)
+    if s.args_size <= RL_TASK_INLINE:
+        memcpy(k.data, s.args, s.args_size)
+    rl_set32(R, &k.state, RL_BUILDING)
+    rl_set32(R, &k.next, me.building)
+    if me.building:
+        rl_set32(R, &task_at(R, me.building).prev, t)
+    rl_set32(R, &me.building, t)
+    s.task = t
+    return DONE
+
+
+cdef int submit_return(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. The next return object, PENDING, held by the submitter."""
+    cdef uint8_t id[RL_ID_BYTES]
+    cdef uint32_t i = 0
+    cdef int rc
+    id_derive(s.id, s.returned, FOLD_A, id)
+    rc = object_take(R, RL_PENDING, id, &i)
+    if rc:
+        return rc
+    rl_fresh32(&object_at(R, i).task, s.task)
+    rl_set32(R, &object_at(R, i).next, task_at(R, s.task).returns)
+    rl_set32(R, &task_at(R, s.task).returns, i)
+    s.returns[s.returned] = i
+    s.generations[s.returned] = object_at(R, i).generation
+    s.returned += 1
+    return DONE
+
+
+cdef int submit_ref(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. The next argument object is pinned, and waited for if it is not sealed."""
+    cdef rl_task* k = task_at(R, s.task)
+    cdef uint32_t i = s.refs[s.referred]
+    cdef int rc = ref_take(R, RL_REF_ARGUMENT, s.task, i, &k.refs)
+    if rc:
+        return rc
+    rl_set32(R, &k.nrefs, k.nrefs + 1)
+    if object_at(R, i).state != RL_SEALED:
+        edge_link(R, k.refs)
+        rl_set32(R, &k.ndeps, k.ndeps + 1)
+    s.referred += 1
+    return DONE
+
+
+cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. The record is complete."""
+    cdef rl_task* k = task_at(R, s.task)
+    building_remove(R, s.task)
+    if k.ndeps:
+        rl_set32(R, &k.state, RL_WAITING)
+        rl_set32(R, &k.owner, 0)
+        return
+    queue_push(R, s.task)
+    rouse(R, 1)
+
+
+cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. As much of the record as one log holds. DONE, MORE or what to grow."""
+    cdef rl_task* k
+    cdef int rc
+    if s.task == 0:
+        rc = submit_record(R, s)
+        if rc:
+            return rc
+    k = task_at(R, s.task)
+    while s.returned < s.nreturns:
+        if rl_log_used(R) > RL_LOG_BUDGET - 24:
+            return MORE
+        rc = submit_return(R, s)
+        if rc:
+            return rc
+    while s.referred < s.nrefs:
+        if rl_log_used(R) > RL_LOG_BUDGET - 24:
+            return MORE
+        rc = submit_ref(R, s)
+        if rc:
+            return rc
+    if s.args_size > RL_TASK_INLINE and not s.roomed:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return MORE
+        rc = block_take(R, s.args_size, &k.extent, &k.cell) if k.extent == 0 else DONE
+        if rc:
+            return rc
+        s.roomed = 1
+        return MORE
+    if rl_log_used(R) > RL_LOG_BUDGET - 24:
+        return MORE
+    submit_ready(R, s)
+    return DONE
+
+
+cdef int task_submit(rl_region* R, rl_spec* s) noexcept nogil:
+    """Makes the task known. On any failure nothing of it is left. Wakes whoever can run it."""
+    cdef rl_spec before
+    cdef bint copied = False
+    cdef int rc = MORE
+    while rc != DONE:
+        before = s[0]
+        if rl_lock(R):
+            return EIO
+        rc = submit_section(R, s)
+        if rc >= 0:
+            rl_commit(R)
+            if s.roomed and not copied:
+                memcpy(block_at(R, task_at(R, s.task).extent, task_at(R, s.task).cell), s.args, s.args_size)
+                copied = True
+            continue
+        rl_abort(R)
+        s[0] = before
+        rc = grow(R, rc, s.args_size)
+        if rc:
+            if s.task:
+                task_unwind(R, R.slot, s.task)
+            return rc
+        rc = MORE
+    return DONE
+
+
+cdef void building_remove(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held."""
+    cdef rl_task* k = task_at(R, t)
+    if k.next:
+        rl_set32(R, &task_at(R, k.next).prev, k.prev)
+    if k.prev:
+        rl_set32(R, &task_at(R, k.prev).next, k.next)
+    else:
+        rl_set32(R, &rl_slot_at(R, k.owner).building, k.next)
+
+
+cdef int unwind_section(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
+    """Lock held. Undoes a piece of a BUILDING record: its returns, its refs, its block, itself."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t i
+    while k.returns:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return MORE
+        i = k.returns
+        rl_set32(R, &k.returns, object_at(R, i).next)
+        rl_set32(R, &object_at(R, i).task, 0)
+        holder_clear(R, slot, i)
+    if not drop_refs(R, k):
+        return MORE
+    if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+        return MORE
+    building_remove(R, t)
+    task_free(R, t)
+    return DONE
+
+
+cdef int task_unwind(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
+    """A record under construction is given up, by its builder or by the sweep of a dead one."""
+    cdef int rc = MORE
+    while rc == MORE:
+        if rl_lock(R):
+            return EIO
+        rc = unwind_section(R, slot, t)
+        rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef bint drop_refs(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Unpins arguments while the log has room; whether all are gone."""
+    cdef uint32_t r, i
+    while k.refs:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return False
+        r = k.refs
+        i = ref_at(R, r).object
+        if ref_at(R, r).linked:
+            edge_unlink(R, r)
+        rl_set32(R, &k.refs, ref_at(R, r).next)
+        table_give(R, &R.h.refs, r)
+        unpin(R, i)
+    return True
+
+
+cdef void task_free(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. The record and its arguments' block."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t extent = k.extent
+    if extent:
+        rl_set32(R, &k.extent, 0)
+        block_give(R, extent, k.cell)
+    rl_set32(R, &k.serial, k.serial + 1)
+    table_give(R, &R.h.tasks, t)
+
+
+cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. The task, off its queue, is innermost on this slot's stack."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef rl_task* k = task_at(R, t)
+    rl_set32(R, &k.state, RL_RUNNING)
+    rl_set32(R, &k.owner, R.slot)
+    rl_set32(R, &k.next, me.running)
+    rl_set32(R, &k.attempts, k.attempts + 1)
+    rl_set32(R, &me.running, t)
+
+
+cdef uint32_t take_fitting(rl_region* R) noexcept nogil:
+    """Lock held. A READY task with its CPUs, now RUNNING here, or 0."""
+    cdef uint32_t t = queue_fitting(R)
+    if t:
+        queue_remove(R, t)
+        run_begin(R, t)
+        cpus_move(R, rl_slot_at(R, R.slot), queue_at(R, task_at(R, t).queue).cpus)
+    return t
+
+
+cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
+    """Lock held. Whether a parent is on this process's stack."""
+    cdef uint32_t t = rl_slot_at(R, R.slot).running
+    cdef uint32_t n
+    for n in range(<uint32_t>HELP_DEPTH + 1):
+        if t == 0:
+            return False
+        if t == parent:
+            return task_at(R, t).serial == serial
+        t = task_at(R, t).next
+    return False
+
+
+cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments."""
+    cdef int64_t held = rl_slot_at(R, R.slot).cpus_held
+    cdef uint32_t n, t, r
+    cdef rl_task* k
+    t = rl_slot_at(R, R.slot).running
+    if t == 0 or task_at(R, t).flags & RL_INTERRUPTED:
+        return 0
+    for n in range(<uint32_t>HELP_DEPTH):
+        t = object_at(R, i).task
+        if t == 0:
+            return 0
+        k = task_at(R, t)
+        if k.flags & RL_NO_INLINE or not mine(R, k.parent, k.parent_serial):
+            return 0
+        if k.state == RL_READY:
+            return t if queue_at(R, k.queue).cpus <= held else 0
+        if k.state != RL_WAITING:
+            return 0
+        r = k.refs
+        while r and not ref_at(R, r).linked and n < HELP_DEPTH:
+            r = ref_at(R, r).next
+        if r == 0:
+            return 0
+        i = ref_at(R, r).object
+    return 0
+
+
+cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+    """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
+    out[0] = 0
+    if rl_lock(R):
+        return EIO
+    if object_at(R, i).state == RL_PENDING:
+        out[0] = helpable(R, i)
+    if out[0]:
+        queue_remove(R, out[0])
+        run_begin(R, out[0])
+        rl_commit(R)
+        return DONE
+    rl_abort(R)
+    return STALE
+
+
+cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh) noexcept nogil:
+    """Lock held. Publishes the returns, counts down who waits for them, then gives up what the record holds.
+
+    The chain of returns stays whole until all are sealed, so that after a death "all sealed" says: finish, don't run again.
+    """
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t i = k.returns
+    cdef rl_object* o
+    cdef rl_slot* me
+    while i:
+        o = object_at(R, i)
+        if rl_log_used(R) > RL_LOG_BUDGET - 24 or rl_staged_full(R):
+            return MORE
+        if o.state == RL_PENDING:
+            if o.holders or o.pins:
+                rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED)
+            else:
+                rl_set32(R, &o.state, RL_SEALED)  # nobody can read it, and it ends below: nothing to publish
+        if o.edges:
+            fresh[0] += edges_drain(R, i)
+            if o.edges:
+                return MORE
+        i = o.next
+    while k.returns:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return MORE
+        i = k.returns
+        rl_set32(R, &k.returns, object_at(R, i).next)
+        rl_set32(R, &object_at(R, i).task, 0)
+        object_settle(R, i)
+    if not drop_refs(R, k) or rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+        return MORE
+    me = rl_slot_at(R, R.slot)
+    rl_set32(R, &me.running, k.next)
+    if k.next == 0:
+        cpus_move(R, me, -min(me.cpus_held, queue_at(R, k.queue).cpus))
+    rl_set64(R, &me.finished, me.finished + 1)
+    task_free(R, t)
+    return DONE
+
+
+cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
+    """Seals the returns of this slot's innermost task (their payloads are in place) and frees the record."""
+    cdef uint32_t fresh
+    cdef int rc = MORE
+    while rc == MORE:
+        fresh = 0
+        if rl_lock(R):
+            return EIO
+        rc = finish_section(R, t, &fresh)
+        rouse(R, fresh)
+        rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
+    """A RUNNING task of this slot (adopted from a dead one) goes back to its queue; partial results are dropped."""
+    cdef uint32_t i
+    cdef rl_task* k = task_at(R, t)
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &rl_slot_at(R, R.slot).running, k.next)
+    if not counted:
+        rl_set32(R, &k.attempts, k.attempts - 1)
+        rl_set32(R, &k.flags, k.flags | RL_INTERRUPTED)
+    queue_insert(R, t, front)
+    rouse(R, 1)
+    rl_commit(R)
+    return DONE

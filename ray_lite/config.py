@@ -1,0 +1,61 @@
+"""Every limit, timeout and size, in one place; and the version.
+
+Each field of `Config` can be set for a process by the environment variable RAY_LITE_<FIELD IN CAPITALS>, for example
+RAY_LITE_SLOTS=4096.  Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+__version__ = "0.1.0"
+
+SCRIPT_MODE, WORKER_MODE, PYTHON_MODE, SILENT_MODE = 0, 1, 2, 3
+
+CPU_UNIT = 10_000  # CPUs are counted in ten-thousandths, so that fractions add up exactly
+
+
+@dataclass(frozen=True)
+class Config:
+    """Limits of a session, read once at `init`. Times in seconds, sizes in bytes."""
+
+    objects: int = 4_194_304  #: objects alive at once, and tasks; address space, touched only where used
+    slots: int = 1_024  #: processes of a session at once
+    buckets: int = 65_536  #: buckets of the id index, a power of two
+    commit_step: int = 2_097_152  #: step in which tables and arena get their pages
+    store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
+    inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
+    spin: float = 50e-6  #: how long a call burns time before it sleeps: about one wake-up across CPUs
+    hot: float = 1e-3  #: how long an idle worker stays hot after its last task
+    park: float = 0.04  #: longest sleep in `get` and `wait`; every sleep is bounded, since any wake-up may be lost
+    idle_park: float = 2.0  #: longest sleep of an idle worker
+    node_look: float = 0.1  #: the node looks at the queues this often while they are not empty
+    start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
+    max_workers: int = 1_000  #: workers at once, blocked ones included
+    retire: float = 300.0  #: an idle worker beyond the first num_cpus ends after this
+
+    @classmethod
+    def from_environment(cls) -> Config:
+        """The defaults, changed by RAY_LITE_* variables.
+
+        Raises:
+            ValueError: a variable is not a number, or out of range; the message names it.
+        """
+        changed: dict[str, float] = {}
+        for field in fields(cls):
+            name = f"RAY_LITE_{field.name.upper()}"
+            text = os.environ.get(name)
+            if text is None:
+                continue
+            kind = int if field.type == "int" else float
+            try:
+                changed[field.name] = kind(text)
+            except ValueError:
+                raise ValueError(f"{name}={text!r}: expected {'a whole' if kind is int else 'a'} number") from None
+            if changed[field.name] <= 0:
+                raise ValueError(f"{name}={text!r}: expected a number above zero")
+        config = cls(**changed)  # type: ignore[arg-type]
+        if config.buckets & (config.buckets - 1):
+            raise ValueError(f"RAY_LITE_BUCKETS={config.buckets}: expected a power of two")
+        return config

@@ -1,0 +1,75 @@
+"""Every exception of ray_lite; imports nothing of ours.
+
+    RayError
+    +-- RayTaskError            a task raised; `get` raises it as an instance of the user's own class too
+    +-- WorkerCrashedError      the process that ran the task died
+    +-- RayActorError           the actor is dead
+    +-- GetTimeoutError         `get(timeout=)` ran out
+    +-- TaskCancelledError      the task was cancelled
+    +-- ObjectStoreFullError    no room for an object
+    +-- ObjectLostError         the object is gone, or never was
+    +-- DeadlockError           calls wait for each other in a circle
+    +-- SerializationError      (a TypeError too) a value can't be pickled
+    +-- ForkedError             a forked child used its parent's session
+    +-- RaySystemError          a bug of ours, or a session that was torn down
+"""
+
+from __future__ import annotations
+
+
+class RayError(Exception):
+    """Base of all exceptions of ray_lite."""
+
+
+class RayTaskError(RayError):
+    """A task raised an exception.
+
+    Attributes:
+        cause: the exception that the task raised, or None when it could not be pickled.
+        task_name: name of the remote function.
+        remote_traceback: the traceback in the worker, as text.
+    """
+
+    cause: BaseException | None = None
+    task_name: str = ""
+    remote_traceback: str = ""
+
+
+class WorkerCrashedError(RayError):
+    """The process that ran the task died; the message says how."""
+
+
+class RayActorError(RayError):
+    """The actor is dead; the message says why."""
+
+
+class GetTimeoutError(RayError, TimeoutError):
+    """The objects were not ready in time."""
+
+
+class TaskCancelledError(RayError):
+    """The task was cancelled."""
+
+
+class ObjectStoreFullError(RayError, MemoryError):
+    """The object store has no room; the message names sizes and the largest holders."""
+
+
+class ObjectLostError(RayError):
+    """The object is gone, or never was in this session."""
+
+
+class DeadlockError(RayError):
+    """Blocked calls wait for each other in a circle."""
+
+
+class SerializationError(RayError, TypeError):
+    """A value can't be pickled; the message names the path to the culprit."""
+
+
+class ForkedError(RayError):
+    """A forked child used the session of its parent."""
+
+
+class RaySystemError(RayError):
+    """A bug of ray_lite, or a session that was torn down."""
