@@ -1,0 +1,22 @@
+"""ray_lite: Python functions in parallel on one machine, through shared memory, with the Ray API of spring 2018.
+
+    import ray_lite as ray
+
+    ray.init()
+
+    @ray.remote
+    def f(x):
+        return x + 1
+
+    print(ray.get(f.remote(1)))  # 2
+"""
+
+from ray_lite import exceptions
+from ray_lite._core import ObjectID
+from ray_lite.api import get, init, is_initialized, put, remote, shutdown, wait
+from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, WORKER_MODE, __version__
+
+__all__ = [
+    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "exceptions", "get", "init",
+    "is_initialized", "put", "remote", "shutdown", "wait",
+]

@@ -11,7 +11,7 @@ cdef extern from "layout.h" nogil:
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING
         RL_ALIVE, RL_SWEEPING
         RL_DRIVER, RL_NODE, RL_WORKER
-        RL_BUSY, RL_IDLE, RL_BLOCKED, RL_STARTING
+        RL_BUSY, RL_IDLE, RL_BLOCKED, RL_STARTING, RL_RUNG
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
@@ -74,7 +74,7 @@ cdef extern from "layout.h" nogil:
         uint32_t poison, deaths, rung, closing, awake
         rl_table objects, tasks, refs, extents, queues, slots
         int64_t cpus, cpus_free
-        uint32_t ready, idle, nidle, nstarting, nready, garbage, pages, committed, last_extent, first_map
+        uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, pages, committed, last_extent, first_map
         uint64_t used_bytes
         uint32_t second_map[30]
         uint32_t heads[240]
@@ -89,6 +89,7 @@ cdef extern from *:
     int __builtin_popcountll(unsigned long long) nogil
     PyObject* PyList_GET_ITEM(object, Py_ssize_t)
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
+    PyObject* PySys_GetObject(const char*)
 
 cdef extern from "errno.h" nogil:
     int EUCLEAN
@@ -136,6 +137,15 @@ cdef extern from "sync.h" nogil:
     void rl_abort(rl_region* R)
     void rl_owe_node()
 
+
+cdef extern from "death.h" nogil:
+    int rl_die_with_parent(int parent)
+    int rl_be_subreaper()
+
+cdef extern from "sys/stat.h" nogil:
+    ctypedef struct rl_stat "struct stat":
+        uint64_t st_dev, st_ino
+    int stat(const char* path, rl_stat* out)
 
 cdef extern from "robust.h" nogil:
     uint32_t rl_generation
@@ -212,6 +222,8 @@ cdef class Worker:
     cdef readonly dict functions
     cdef uint64_t epoch
     cdef readonly uint64_t ran
+    cdef uint32_t setting, queue
+    cdef int surround(self, rl_task* k) except -1
     cdef void seat(self, rl_place* outer, uint64_t index)
     cdef void begin(self, uint32_t t)
     cdef int execute(self, uint32_t t) except -1

@@ -10,7 +10,7 @@ cdef class Worker:
 
     Args:
         policy: has function(index) -> callable, load(ObjectID) -> value, arguments(task, bytes) -> (args, kwargs),
-            store(task, values) and fail(task, exception).
+            store_result(task, value), fail(task, exception), setting(object index) and shape(CPUs).
     """
 
     def __init__(self, Region region, policy):
@@ -18,10 +18,11 @@ cdef class Worker:
         self.functions = {}
 
     def run(self, int64_t spin, int64_t park) -> int:
-        """Works until idle for `spin` + `park` nanoseconds; how many tasks it ran. Then the caller decides what next."""
+        """Works until idle for `park` ns, hot for `spin` ns after a task; how many it ran so far. Then the caller decides."""
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
         cdef uint32_t done = 0
+        cdef bint hot = True
         cdef int rc
         while not rl_load(&R.h.closing):
             check(task_next(R, done, &t))
@@ -29,9 +30,11 @@ cdef class Worker:
             if t:
                 self.execute(t)
                 self.ran += 1
+                hot = True
                 continue
             with nogil:
-                rc = idle_wait(R, spin, park)
+                rc = idle_wait(R, spin if hot else 0, park)
+            hot = False
             if rc == ETIMEDOUT:
                 break
             PyErr_CheckSignals()
@@ -82,6 +85,8 @@ cdef class Worker:
         cdef rl_task* k = task_at(self.region.R, t)
         self.begin(t)
         try:
+            if k.flags >> 8 != self.setting or k.queue != self.queue:
+                self.surround(k)
             f = self.functions.get(k.function)
             if f is None:
                 f = self.functions[k.function] = self.policy.function(k.function)
@@ -95,9 +100,19 @@ cdef class Worker:
             if k.nreturns == 0:
                 return 0
             if k.nreturns > 1 or not self.plain_result(k.returns, result):
-                self.policy.store(t, result)
+                self.policy.store_result(t, result)
         except BaseException as e:
             self.policy.fail(t, e)
+        return 0
+
+    cdef int surround(self, rl_task* k) except -1:
+        """The task was called elsewhere, or has other CPUs, than the one before it."""
+        if k.queue != self.queue:
+            self.policy.shape(queue_at(self.region.R, k.queue).cpus)
+            self.queue = k.queue
+        if k.flags >> 8 != self.setting:
+            self.policy.setting(k.flags >> 8)
+            self.setting = k.flags >> 8
         return 0
 
     cdef tuple plain_args(self, uint32_t t):

@@ -106,6 +106,7 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
     cdef int64_t cpus = R.h.cpus_free
     cdef uint32_t idle = 0
     cdef uint32_t starting = 0
+    cdef uint32_t coming = 0
     cdef uint32_t n = 0
     cdef uint32_t prev = 0
     cdef uint32_t i
@@ -115,11 +116,12 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
         if s.state != RL_FREE:
             idle += s.idle == RL_IDLE
             starting += s.idle == RL_STARTING
+            coming += s.idle == RL_RUNG
             cpus += 0 if s.blocked else s.cpus_held
     if cpus != R.h.cpus:
         return wrong(f, b"resources: CPUs", 0, <uint64_t>R.h.cpus, <uint64_t>cpus)
-    if starting != R.h.nstarting:
-        return wrong(f, b"slots: starting", 0, starting, R.h.nstarting)
+    if starting != R.h.nstarting or coming != R.h.ncoming:
+        return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
     i = R.h.idle
     while i:
         n += 1

@@ -47,7 +47,7 @@ enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED =
 enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
 enum rl_slot_kind { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
-enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_BLOCKED = 2, RL_STARTING = 3 };
+enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_BLOCKED = 2, RL_STARTING = 3, RL_RUNG = 4 };
 enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3 };
 enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
@@ -238,6 +238,7 @@ typedef struct {
     uint32_t idle;          /* writer: lock; head of the idle list */
     uint32_t nidle;         /* writer: lock */
     uint32_t nstarting;     /* writer: lock; workers forked and not yet here */
+    uint32_t ncoming;       /* writer: lock; workers rung and not yet here */
     uint32_t nready;        /* writer: lock; tasks in queues */
     uint32_t garbage;       /* writer: lock; dead objects whose contents are still pinned */
     uint32_t pages;         /* writer: init; arena pages */

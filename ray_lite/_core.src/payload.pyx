@@ -110,6 +110,13 @@ def fill_object(Region region, uint32_t i, int kind, parts):
     rl_fresh32(&object_at(region.R, i).kind, (RL_BUFFERS if lengths else RL_PICKLE) | kind)
 
 
+def fill_inline_error(Region region, uint32_t i):
+    """The failure of a return for which not even an error fits into the store."""
+    cdef rl_object* o = object_at(region.R, i)
+    check(object_room(region.R, i, 0))
+    rl_fresh32(&o.kind, RL_PLAIN | RL_ERROR)
+
+
 def seal_object(Region region, ObjectID x):
     """An object made by `create_object` and filled is complete."""
     check(object_seal(region.R, x.index, object_at(region.R, x.index).kind))
@@ -139,6 +146,8 @@ def payload(Region region, ObjectID x) -> tuple:
     data = object_data(R, x.index)
     if o.kind == RL_PLAIN:
         return False, None, decode_object(R, x.index)
+    if o.kind == RL_PLAIN | RL_ERROR:
+        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted")
     if o.kind & 0xff == RL_PICKLE:
         return (o.kind & RL_ERROR) != 0, make_view(x, data, o.size), ()
     head = <uint64_t*>data

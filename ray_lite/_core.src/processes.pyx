@@ -31,14 +31,14 @@ def unblock(Region region):
 
 
 def can_start(Region region) -> tuple:
-    """What decides whether a worker more would have work: (ready, idle, starting, a task fits the free CPUs)."""
+    """What decides whether a worker more would have work: (ready, idle, starting, free CPUs, a task fits them)."""
     cdef rl_region* R = region.R
     cdef bint fits
     check_region(R)
     if rl_lock(R):
         check(EIO)
-    fits = something_fits(R)
-    out = R.h.nready, R.h.nidle, R.h.nstarting, fits
+    fits = something_fits(R, R.h.ncoming + R.h.nstarting)
+    out = R.h.nready, R.h.nidle, R.h.nstarting + R.h.ncoming, R.h.cpus_free, fits
     rl_commit(R)
     return out
 
@@ -94,6 +94,20 @@ def end_sweep(Region region, uint32_t slot):
 def drain_garbage(Region region):
     """Unpins what dead objects contain and a dying process did not."""
     check(garbage_drain(region.R))
+
+
+def die_with_parent(int parent):
+    """This process, leader of its group, and the group end when `parent`, its node, ends."""
+    rc = rl_die_with_parent(parent)
+    if rc:
+        raise os_error(rc, "cannot follow the node into death")
+
+
+def be_subreaper():
+    """Orphans of this process's descendants become its children."""
+    rc = rl_be_subreaper()
+    if rc:
+        raise os_error(rc, "cannot become a subreaper")
 
 
 def node_look(Region region) -> bool:

@@ -183,6 +183,24 @@ cdef class Region:
         """This process's slot."""
         return self.R.slot
 
+    @property
+    def cpus(self) -> int:
+        """CPUs of the session in ten-thousandths."""
+        check_region(self.R)
+        return self.R.h.cpus
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process was forked from the one that the region belongs to."""
+        return self.R.fork_generation != rl_generation
+
+    def processes(self) -> list:
+        """(pid, kind) of the processes that have a slot."""
+        cdef uint32_t i
+        check_region(self.R)
+        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).kind) for i in range(1, self.R.h.slots.used)
+                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
+
     def check(self):
         """Runs fsck. Raises AssertionError naming the first invariant that does not hold."""
         cdef rl_finding f

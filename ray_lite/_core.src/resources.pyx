@@ -140,15 +140,15 @@ cdef uint32_t queue_fitting(rl_region* R) noexcept nogil:
     return 0
 
 
-cdef bint something_fits(rl_region* R) noexcept nogil:
-    """Lock held. Whether a worker that came now would find a task."""
+cdef bint something_fits(rl_region* R, uint32_t others) noexcept nogil:
+    """Lock held. Whether a worker more would find a task, after `others` that are on their way found theirs."""
     cdef uint32_t q = R.h.ready
     cdef uint32_t n
     for n in range(<uint32_t>QUEUES_LOOKED_AT):
         if q == 0:
             return False
-        if queue_at(R, q).cpus <= R.h.cpus_free or queue_at(R, q).cpus == 0:
-            return True
+        if queue_at(R, q).cpus * (others + 1) <= R.h.cpus_free or queue_at(R, q).cpus == 0:
+            return R.h.nready > others
         q = queue_at(R, q).next
         if q == R.h.ready:
             return False

@@ -69,7 +69,7 @@ cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
 
 
 cdef void idle_remove(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held."""
+    """Lock held. Off the idle list, by itself or by whoever rings."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     if s.next:
         rl_set32(R, &rl_slot_at(R, s.next).prev, s.prev)
@@ -85,14 +85,23 @@ cdef void rouse(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run."""
     cdef uint32_t slot
     while wanted and R.h.idle and not rl_staged_full(R) and rl_log_used(R) < RL_LOG_BUDGET - 6:
-        if not something_fits(R):
+        if not something_fits(R, R.h.ncoming):
             return
         slot = R.h.idle
         idle_remove(R, slot)
+        rl_set32(R, &rl_slot_at(R, slot).idle, RL_RUNG)
+        rl_set32(R, &R.h.ncoming, R.h.ncoming + 1)
         rl_stage_up(R, RL_PUBLISH_BELL, slot, 0)
         wanted -= 1
-    if wanted and R.h.nstarting == 0 and something_fits(R):
+    if wanted and R.h.nstarting == 0 and something_fits(R, R.h.ncoming):
         rl_owe_node()
+
+
+cdef void arrive(rl_region* R, rl_slot* s) noexcept nogil:
+    """Lock held. A rung worker is here (or dead): it counts as coming no more."""
+    if s.idle == RL_RUNG:
+        rl_set32(R, &s.idle, RL_BUSY)
+        rl_set32(R, &R.h.ncoming, R.h.ncoming - 1)
 
 
 cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogil:
@@ -103,6 +112,7 @@ cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogi
         fresh = 0
         if rl_lock(R):
             return EIO
+        arrive(R, rl_slot_at(R, R.slot))
         rc = finish_section(R, finished, &fresh) if finished else DONE
         out[0] = 0
         if rc == DONE and rl_log_used(R) <= RL_LOG_BUDGET - 16:
@@ -150,6 +160,7 @@ cdef int idle_leave(rl_region* R) noexcept nogil:
     """The worker stands idle no more (it retires, or looks for itself)."""
     if rl_lock(R):
         return EIO
+    arrive(R, rl_slot_at(R, R.slot))
     if rl_slot_at(R, R.slot).idle == RL_IDLE:
         idle_remove(R, R.slot)
     rl_commit(R)
@@ -186,6 +197,7 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
     cdef rl_slot* s = rl_slot_at(R, slot)
     if rl_lock(R):
         return EIO
+    arrive(R, s)
     if s.idle == RL_IDLE:
         idle_remove(R, slot)
     elif s.idle == RL_STARTING:

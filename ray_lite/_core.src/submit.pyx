@@ -20,6 +20,40 @@ cdef extern from * nogil:
     rl_thread_type rl_thread
 
 cdef rl_place place
+cdef uint32_t setting = 0          # where this process's calls run (settings.py), ready for a task's flags
+cdef rl_stat directory
+cdef PyObject* path_list = NULL    # compared, never used: sys.path as it was, and its ends
+cdef PyObject* path_ends[2]
+cdef Py_ssize_t path_length = 0
+
+
+cdef bint moved() noexcept:
+    """Whether sys.path or the working directory may have changed since the setting was made. About 0.3 us, a stat."""
+    cdef rl_stat now
+    cdef PyObject* path = PySys_GetObject(b"path")
+    if path != path_list or path == NULL or PyList_GET_SIZE(<object>path) != path_length:
+        return True
+    if path_length and (PyList_GET_ITEM(<object>path, 0) != path_ends[0]
+                        or PyList_GET_ITEM(<object>path, path_length - 1) != path_ends[1]):
+        return True
+    return stat(b".", &now) != 0 or now.st_ino != directory.st_ino or now.st_dev != directory.st_dev
+
+
+def set_setting(uint32_t bits):
+    """Calls made from now on run with sys.path and working directory as they are now; `bits` go into the flags."""
+    global setting, path_list, path_length
+    setting = bits
+    stat(b".", &directory)
+    path_list = PySys_GetObject(b"path")
+    path_length = PyList_GET_SIZE(<object>path_list) if isinstance(<object>path_list, list) else -1
+    if path_length > 0:
+        path_ends[0] = PyList_GET_ITEM(<object>path_list, 0)
+        path_ends[1] = PyList_GET_ITEM(<object>path_list, path_length - 1)
+
+
+def get_setting() -> int:
+    """The bits of the current setting."""
+    return setting
 
 
 cdef void next_id(uint64_t what, uint8_t* out) noexcept:
@@ -95,7 +129,7 @@ cdef class RemoteCall:
         self.R = region.R
 
     def __call__(self, *args, **kwargs):
-        if not kwargs and usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most:
+        if not kwargs and usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most and not moved():
             result = self.quick(args)
             if result is not NotImplemented:
                 return result
@@ -127,6 +161,7 @@ cdef class RemoteCall:
                 return NotImplemented
             at += one
         spec.args, spec.args_size, spec.refs = data, <uint32_t>at, refs
+        spec.flags |= setting
         return submit_spec(self.R, &spec)
 
 

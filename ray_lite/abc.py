@@ -1,0 +1,50 @@
+"""Backend: what the public functions ask of an implementation (local.py, serial.py; a worker's is local too)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Statistics(Protocol):
+    """Counts of what a session holds."""
+
+    objects: int
+    tasks: int
+    workers: int
+    bytes_used: int
+    region_bytes: int
+
+
+class Backend(Protocol):
+    """One session as seen by one process. All methods may be called from any thread."""
+
+    is_worker: bool  #: True in a process that runs tasks
+    inherited: bool  #: True in a forked child of the process that made it
+    address: dict[str, Any]  #: what `init` returned
+
+    def submit(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Submits a call of a remote function; its ids at once. `call` is a remote_function.Call."""
+
+    def get(self, object_ids: Any, timeout: float | None) -> Any:
+        """The value of an id, or the values of a list of ids; `timeout` in seconds."""
+
+    def put(self, value: Any) -> Any:
+        """A new id for a value."""
+
+    def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        """(ready, rest) in input order; `timeout` in milliseconds."""
+
+    def function(self, token: Any) -> Callable[..., Any]:
+        """The exported function behind a token."""
+
+    def check(self) -> None:
+        """Raises AssertionError when an invariant of the session does not hold."""
+
+    def statistics(self) -> Statistics:
+        """What the session holds now."""
+
+    def close(self) -> None:
+        """Ends the session. Idempotent."""

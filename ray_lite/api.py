@@ -1,0 +1,257 @@
+"""The public functions. They check what they are given, before anything changes, and hand on to the current backend."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ray_lite import session
+from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE
+from ray_lite.launch import Request, launch
+from ray_lite.options import Options, amount, whole
+from ray_lite.remote_function import RemoteFunction
+from ray_lite.serial import SerialBackend
+from ray_lite.store import check_directory
+
+_starting = threading.Lock()
+
+# Arguments of `init` whose features come later, with the value that asks for nothing.
+_LATER = {
+    "redis_address": (None, "attaching to a running session"),
+    "redirect_worker_output": (False, "redirecting workers' output into files"),
+    "num_gpus": (None, "GPUs"),
+    "resources": (None, "custom resources"),
+    "num_custom_resource": (None, "custom resources"),
+    "num_redis_shards": (None, "the control store"),
+    "redis_max_clients": (None, "the control store"),
+    "huge_pages": (False, "huge pages"),
+    "spill_directory": (None, "spilling to disk"),
+    "redis_password": (None, "the control store"),
+    "max_workers": (None, "a bound of the pool (RAY_LITE_MAX_WORKERS sets one)"),
+    "pin": (False, "pinning workers to cores"),
+}
+
+
+def init(  # noqa: PLR0913  (the user fixed this signature)
+    redis_address: str | None = None,
+    node_ip_address: str | None = None,
+    object_id_seed: int | None = None,
+    num_workers: int | None = None,
+    driver_mode: int = SCRIPT_MODE,
+    redirect_worker_output: bool = False,
+    redirect_output: bool = True,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: dict[str, float] | None = None,
+    num_custom_resource: int | None = None,
+    num_redis_shards: int | None = None,
+    redis_max_clients: int | None = None,
+    plasma_directory: str | None = None,
+    huge_pages: bool = False,
+    include_webui: bool = True,
+    object_store_memory: int | None = None,
+    use_raylet: bool = False,
+    *,
+    spill_directory: str | None = None,
+    redis_password: str | None = None,
+    max_workers: int | None = None,
+    pin: bool = False,
+    shutdown_grace: float = 5.0,
+    verbose: bool = False,
+) -> dict[str, Any]:
+    """Starts a private session: its processes end with this one.
+
+    Args:
+        node_ip_address: recorded and shown; default 127.0.0.1.
+        object_id_seed: whole number; the same seed and program give the same ids in every run.
+        num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
+        driver_mode: SCRIPT_MODE, SILENT_MODE, or PYTHON_MODE (everything runs inline, values instead of ids).
+        num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
+        plasma_directory: directory of the object store's file, on tmpfs or a local disk. Default: none (anonymous memory).
+        object_store_memory: bytes of the object store. Default: 30 % of the machine's memory.
+        redirect_output, include_webui: accepted; there is no output to redirect and no page yet.
+        shutdown_grace: seconds that running tasks get at `shutdown`. Default 5.
+        verbose: say on stderr what was detected.
+        The others belong to features that come later.
+
+    Returns:
+        dict with node_ip_address, redis_address, object_store_address, webui_url, session_dir, node_pid; in PYTHON_MODE
+        all but the first are None.
+
+    Raises:
+        RuntimeError: there is a session already, or this is a worker.
+        TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature isn't there yet.
+    """
+    given = dict(locals())
+    _check_free()
+    _check_later(given)
+    request = _request(given)
+    with _starting:
+        _check_free()
+        if driver_mode == PYTHON_MODE:
+            session.install(SerialBackend(request.node_ip_address))
+        else:
+            session.install(launch(request))
+            atexit.register(shutdown)
+    return dict(session.current().address)
+
+
+def _check_free() -> None:
+    backend = session.peek()
+    if backend is None:
+        return
+    if backend.inherited:
+        session.clear()
+        return
+    if backend.is_worker:
+        raise RuntimeError("init() can't be called in a worker: tasks use the session they run in")
+    raise RuntimeError("ray_lite is initialised already; call shutdown() first")
+
+
+def _check_later(given: dict[str, Any]) -> None:
+    if given["use_raylet"]:
+        raise NotImplementedError("use_raylet=True is not supported yet")
+    for name, (nothing, what) in _LATER.items():
+        if given[name] is not nothing and given[name] != nothing:
+            raise NotImplementedError(f"{name}={given[name]!r}: {what} is not implemented yet")
+
+
+def _request(given: dict[str, Any]) -> Request:
+    """The checked arguments of a private session."""
+    mode = given["driver_mode"]
+    if mode not in (SCRIPT_MODE, SILENT_MODE, PYTHON_MODE) or isinstance(mode, bool):
+        raise ValueError(f"driver_mode must be SCRIPT_MODE, SILENT_MODE or PYTHON_MODE, got {mode!r}")
+    for name in ("redirect_output", "include_webui", "verbose"):
+        if not isinstance(given[name], bool):
+            raise TypeError(f"{name} must be True or False, got {given[name]!r}")
+    address = given["node_ip_address"]
+    if address is not None and not isinstance(address, str):
+        raise TypeError(f"node_ip_address must be a string, got {address!r}")
+    directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
+    workers, cpus = given["num_workers"], given["num_cpus"]
+    return Request(
+        num_cpus=None if cpus is None else amount("num_cpus", cpus),
+        num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
+        object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
+        plasma_directory=None if directory is None else check_directory(directory),
+        object_id_seed=None if seed is None else whole("object_id_seed", seed, -(1 << 63), 1 << 63),
+        node_ip_address=address or "127.0.0.1",
+        shutdown_grace=amount("shutdown_grace", given["shutdown_grace"]),
+        verbose=given["verbose"],
+    )
+
+
+def shutdown(worker: Any = None) -> None:
+    """Ends the session and everything it started. Does nothing when there is none. `worker` is ignored.
+
+    Raises:
+        RuntimeError: this is a worker.
+    """
+    backend = session.peek()
+    if backend is None:
+        return
+    if backend.is_worker and not backend.inherited:
+        raise RuntimeError("shutdown() can't be called in a worker")
+    atexit.unregister(shutdown)
+    session.clear()
+    backend.close()
+
+
+def is_initialized() -> bool:
+    """Whether this process has a session."""
+    backend = session.peek()
+    return backend is not None and not backend.inherited
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Makes a function remote: `@remote`, `@remote(num_cpus=2)`, `remote(f)`, `remote(num_cpus=2)(f)`.
+
+    Options:
+        num_return_vals: how many ids a call returns. Default 1.
+        num_cpus: CPUs that a call needs; fractions allowed. Default 1.
+        max_retries: how often a call runs again after its worker was killed from outside. Default 3.
+        inline: whether a waiting parent may run the call in place. Default True.
+
+    Raises:
+        TypeError: not a function, an unknown option, or a wrong type.  ValueError: out of range.
+        NotImplementedError: classes, and options whose feature isn't there yet.
+    """
+    checked = Options().updated(options)
+
+    def decorate(function: Callable[..., Any]) -> RemoteFunction:
+        if isinstance(function, RemoteFunction):
+            raise TypeError(f"{function!r} is remote already; use its .options(...)")
+        if inspect.isclass(function):
+            raise NotImplementedError(f"remote class {function.__qualname__}: actors are not implemented yet")
+        if not callable(function):
+            raise TypeError(f"remote takes a function, got {function!r}")
+        return RemoteFunction(function, checked)
+
+    if len(args) == 1 and not options:
+        return decorate(args[0])
+    if args:
+        raise TypeError("remote takes one function, or options by name: @remote or @remote(num_cpus=2)")
+    return decorate
+
+
+def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, writable: bool = False) -> Any:
+    """The value of an id, or the list of values of a list of ids; waits until they are there.
+
+    Args:
+        object_ids: an ObjectID or a list of them; duplicates and [] are fine.
+        worker: ignored.
+        timeout: seconds to wait; 0 only looks. Default: for ever.
+
+    Raises:
+        GetTimeoutError: not ready in time.  ObjectLostError: an object is gone, or never was.
+        RayTaskError: the task failed (an instance of its exception's class too).  WorkerCrashedError: its process died.
+        TypeError: not ids.
+    """
+    if writable:
+        raise NotImplementedError("writable=True: writable views are not implemented yet")
+    if timeout is not None:
+        timeout = amount("timeout", timeout)
+    return session.current().get(object_ids, timeout)
+
+
+def put(value: Any, worker: Any = None) -> Any:
+    """Stores a value, as it is now, and returns a new id. `worker` is ignored.
+
+    Raises:
+        TypeError: the value is an ObjectID.  SerializationError: it can't be pickled; the message says which part.
+        ObjectStoreFullError: no room.
+    """
+    return session.current().put(value)
+
+
+def wait(object_ids: Any, num_returns: int = 1, timeout: float | None = None,
+         worker: Any = None) -> tuple[list[Any], list[Any]]:
+    """Splits a list of ids into those that are ready and the others, both in the order of the list.
+
+    Args:
+        object_ids: different ObjectIDs.
+        num_returns: wait until so many are ready; no more are returned as ready. With a timeout it may exceed the list.
+        timeout: **milliseconds**. Default: for ever.
+        worker: ignored.
+
+    Returns:
+        (ready, rest). Ready means that a value or an error is there.
+
+    Raises:
+        TypeError: not a list of ObjectIDs.  ValueError: an id is there twice, or num_returns can never be reached.
+    """
+    backend = session.current()
+    if not isinstance(object_ids, list):
+        raise TypeError(f"wait takes a list of ObjectIDs, not {type(object_ids).__name__}")
+    if num_returns != 1:
+        num_returns = whole("num_returns", num_returns, 1, 1 << 62)
+    if timeout is not None:
+        timeout = amount("timeout", timeout)
+    if not object_ids:
+        return [], []
+    if num_returns > len(object_ids) and timeout is None:
+        raise ValueError(f"num_returns={num_returns} of {len(object_ids)} ids can never be ready; give a timeout, or fewer")
+    return backend.wait(object_ids, num_returns, timeout)

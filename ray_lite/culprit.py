@@ -1,0 +1,98 @@
+"""Why a value can't be pickled: the path from it to the first part that can't, as `f -> closure 'model' -> .lock`.
+
+Walked only after a failure.  Neighbours: serialization.py calls; must not pickle through our own reducers.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import cloudpickle
+
+from ray_lite.exceptions import SerializationError
+
+DEPTH_MOST = 12
+PARTS_MOST = 1_000  # parts looked at, so that a failure in a huge value is still reported at once
+
+
+def explain(value: Any, name: str, error: Exception) -> SerializationError:
+    """The error to raise when pickling `value` failed with `error`."""
+    if isinstance(error, RecursionError):
+        return SerializationError(f"can't pickle {name}: it is nested deeper than the recursion limit")
+    budget = [PARTS_MOST]
+    path, culprit = _walk(value, [name], set(), budget)
+    kind = type(culprit)
+    where = _where(value)
+    return SerializationError(
+        f"can't pickle {' -> '.join(path)} ({kind.__module__}.{kind.__qualname__}){where}: {error}"
+    )
+
+
+def _where(value: Any) -> str:
+    code = getattr(value, "__code__", None)
+    return f", captured at {code.co_filename}:{code.co_firstlineno}" if code else ""
+
+
+def _walk(value: Any, path: list[str], seen: set[int], budget: list[int]) -> tuple[list[str], Any]:
+    """The deepest part that fails by itself."""
+    seen.add(id(value))
+    if len(path) > DEPTH_MOST:
+        return path, value
+    for step, part in _parts(value):
+        if id(part) in seen or budget[0] <= 0:
+            continue
+        budget[0] -= 1
+        if not _fits(part):
+            return _walk(part, [*path, step], seen, budget)
+    return path, value
+
+
+def _fits(part: Any) -> bool:
+    if part is None or type(part) in (bool, int, float, str, bytes):
+        return True
+    try:
+        cloudpickle.dumps(part)
+    except Exception:  # any failure at all means: the culprit is in here
+        return False
+    return True
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, types.FunctionType):
+        yield from _function_parts(value)
+    elif isinstance(value, types.MethodType):
+        yield ".__self__", value.__self__
+        yield ".__func__", value.__func__
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield f"key {key!r:.80}", key
+            yield f"[{key!r:.80}]", item
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, (set, frozenset)):
+        yield from (("element", item) for item in value)
+    else:
+        yield from ((f".{name}", item) for name, item in _attributes(value))
+
+
+def _function_parts(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    cells = function.__closure__ or ()
+    for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
+        try:
+            yield f"closure {name!r}", cell.cell_contents
+        except ValueError:
+            continue  # an empty cell
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield f"global {name!r}", function.__globals__[name]
+    for index, default in enumerate(function.__defaults__ or ()):
+        yield f"default {index}", default
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    for name in getattr(type(value), "__slots__", ()):
+        if hasattr(value, name):
+            yield name, getattr(value, name)

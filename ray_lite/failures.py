@@ -1,0 +1,142 @@
+"""Failures as stored values: an exception of a task packed in the worker, and raised again by `get`.
+
+A failure is packed once, where it happened; passing through further tasks keeps that one layer.  Packing never fails: what
+can't be pickled is left out and its text stays.  Neighbours: worker.py and node.py pack, local.py raises.  No I/O.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, NamedTuple
+
+from ray_lite import exceptions
+from ray_lite.exceptions import RayError, RaySystemError, RayTaskError
+from ray_lite.serialization import Parts, dumps, loads
+
+TEXT_MOST = 100_000  # characters of a traceback that travel
+
+
+class Failure(NamedTuple):
+    """A task's failure as it travels."""
+
+    task_name: str
+    text: str  #: the remote traceback
+    cause: bytes | None  #: pickled (class, args, attributes), or None
+
+
+class SystemFailure(NamedTuple):
+    """A failure that ray_lite reports itself, such as a worker's death."""
+
+    kind: str  #: name of a class in ray_lite.exceptions
+    text: str
+
+
+class ArgumentFailed(Exception):
+    """Raised while loading a task's arguments: the task fails as the argument did."""
+
+    def __init__(self, failure: Failure | SystemFailure) -> None:
+        self.failure = failure
+
+
+def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
+    """The failure to store for what a task raised."""
+    if isinstance(error, ArgumentFailed):
+        return error.failure
+    known = getattr(error, "_failure", None)
+    if isinstance(error, RayTaskError) and isinstance(known, Failure):
+        return known
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Failure(task_name, _shorten(text), _pack_cause(error))
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= TEXT_MOST:
+        return text
+    return f"{text[: TEXT_MOST // 2]}\n... {len(text) - TEXT_MOST:,} characters left out ...\n{text[-TEXT_MOST // 2 :]}"
+
+
+def _pack_cause(error: BaseException) -> bytes | None:
+    """The exception without its traceback, as class, args and attributes; unpicklable attributes are left out."""
+    attributes = {key: item for key, item in vars(error).items() if _travels(item)}
+    args = tuple(item if _travels(item) else repr(item) for item in error.args)
+    try:
+        packed = bytes(_whole(dumps((type(error), args, attributes))))
+        _unpack_cause(packed)
+    except Exception:  # a class that can't travel, or can't be made again: the text has to do
+        return None
+    return packed
+
+
+def _whole(parts: Parts) -> bytes | memoryview:
+    if parts.buffers or parts.contained:
+        raise ValueError("an exception that holds arrays or ids travels as text")
+    return parts.stream
+
+
+def _travels(item: Any) -> bool:
+    try:
+        loads(_whole(dumps(item)))
+    except Exception:  # whatever it is, it stays behind
+        return False
+    return True
+
+
+def _unpack_cause(packed: bytes) -> BaseException:
+    kind, args, attributes = loads(packed)
+    error: BaseException = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+def unpack(failure: Failure | SystemFailure) -> RayError:
+    """The exception that `get` raises."""
+    if isinstance(failure, SystemFailure):
+        kind = getattr(exceptions, failure.kind, RaySystemError)
+        error: RayError = kind(failure.text)
+        return error
+    cause = None
+    if failure.cause is not None:
+        try:
+            cause = _unpack_cause(failure.cause)
+        except Exception as problem:  # its module is missing here: the text is the report
+            cause = None
+            failure = failure._replace(text=f"{failure.text}\n(the exception itself can't be made here: {problem})")
+    error = _both(cause, failure)
+    error.__cause__ = cause
+    return error
+
+
+def _both(cause: BaseException | None, failure: Failure) -> RayTaskError:
+    """An instance of RayTaskError and, where that is possible, of the user's class."""
+    text = f"task {failure.task_name} failed:\n\n{failure.text}"
+    error = None
+    if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
+        error = _dual(cause)
+    if error is None:
+        error = RayTaskError(text)
+    error.cause, error.task_name, error.remote_traceback = cause, failure.task_name, failure.text
+    error._failure, error._text = failure, text  # type: ignore[attr-defined]
+    return error
+
+
+def _dual(cause: Exception) -> RayTaskError | None:
+    kind = type(cause)
+    if isinstance(cause, RayTaskError):
+        return None
+    try:
+        both = type(f"RayTaskError({kind.__name__})", (RayTaskError, kind), {"__str__": _text_of, "__init__": _no_init})
+        error: RayTaskError = both.__new__(both, *cause.args)
+        error.args = cause.args
+        error.__dict__.update(vars(cause))
+    except Exception:  # a class that can't be subclassed, or not made from its args
+        return None
+    return error
+
+
+def _text_of(error: Any) -> str:
+    return str(error._text)
+
+
+def _no_init(error: Any, *args: Any) -> None:
+    """The user's constructor ran once already, in the worker."""

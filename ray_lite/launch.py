@@ -1,0 +1,187 @@
+"""From `init`'s arguments to a running session: directory, files, region, node; and back to nothing at the end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ray_lite import _core, machine
+from ray_lite.config import Config
+from ray_lite.exceptions import RaySystemError
+from ray_lite.forkserver import READY, SHUTDOWN, spawn_node, started_at
+from ray_lite.local import LocalBackend
+from ray_lite.settings import snapshot
+from ray_lite.store import Files, make_files, plan
+
+PREFIX = "ray_lite"
+END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a private session shall be; checked by api.py."""
+
+    num_cpus: float | None = None
+    num_workers: int | None = None
+    object_store_memory: int | None = None
+    plasma_directory: str | None = None
+    object_id_seed: int | None = None
+    node_ip_address: str = "127.0.0.1"
+    shutdown_grace: float = 5.0
+    verbose: bool = False
+
+
+class Driver(LocalBackend):
+    """The backend of the process that called `init`; it owns the session."""
+
+    link: socket.socket
+    files: Files
+    session_dir: str
+    node_pid: int
+    grace: float
+    _closed = False
+
+    def close(self) -> None:
+        """Ends every process of the session, then the mapping, the files, the directory."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self.inherited:
+            self._end_node()
+            shutil.rmtree(self.session_dir, ignore_errors=True)
+        self.region.close()
+        self.link.close()
+        self.files.close()
+        os.close(self.node_pidfd)
+        self.node_pidfd = -1
+
+    def _end_node(self) -> None:
+        try:
+            self.link.sendall(SHUTDOWN)
+        except OSError:
+            pass  # it is dead: all the better
+        if not select.select([self.node_pidfd], [], [], self.grace + END_SLACK)[0]:
+            signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
+            select.select([self.node_pidfd], [], [])
+        try:
+            os.waitpid(self.node_pid, 0)
+        except ChildProcessError:
+            pass  # the user's own wait() reaped it
+
+
+def _make_directory() -> str:
+    """The session's directory, 0700; first those that a killed session of this user left are removed."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    if not os.access(base, os.W_OK | os.X_OK):
+        base = "/tmp"
+    _remove_stale(base)
+    stamp = f"{PREFIX}-{os.getuid()}-{os.getpid()}-{started_at(os.getpid())}-"
+    return tempfile.mkdtemp(prefix=stamp, dir=base)
+
+
+def _remove_stale(base: str) -> None:
+    for entry in os.scandir(base):
+        parts = entry.name.split("-")
+        if len(parts) < 5 or parts[0] != PREFIX or parts[1] != str(os.getuid()):
+            continue
+        try:
+            mine = entry.stat(follow_symlinks=False)
+            if mine.st_uid == os.getuid() and not _alive(int(parts[2]), int(parts[3])):
+                shutil.rmtree(entry.path, ignore_errors=True)
+        except (OSError, ValueError):
+            continue
+
+
+def _alive(pid: int, started: int) -> bool:
+    try:
+        return started_at(pid) == started
+    except (OSError, IndexError):
+        return False
+
+
+def launch(request: Request) -> Driver:
+    """Starts a private session.
+
+    Raises:
+        OSError, ObjectStoreFullError: no memory or address space for it.  RaySystemError: the node did not come up.
+    """
+    config = Config.from_environment()
+    node_pid, link = spawn_node()  # first: the interpreter starts while we lay out the region
+    try:
+        return _with_node(request, config, node_pid, link)
+    except BaseException:
+        link.close()
+        os.kill(node_pid, signal.SIGKILL)
+        os.waitpid(node_pid, 0)
+        raise
+
+
+def _with_node(request: Request, config: Config, node_pid: int, link: socket.socket) -> Driver:
+    cpus = machine.cpus() if request.num_cpus is None else request.num_cpus
+    memory = request.object_store_memory or int(machine.memory() * config.store_fraction)
+    sizes = plan(config, memory, cpus)
+    files = make_files(sizes, request.plasma_directory)
+    region = None
+    try:
+        region = _core.Region.create(files.control, files.arena, files.bell, sizes)
+        region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
+        region.make_current()
+        driver = Driver(region, config, region.slot, sizes.nonce)
+        driver.link, driver.files, driver.node_pid, driver.grace = link, files, node_pid, request.shutdown_grace
+        driver.node_pidfd = os.pidfd_open(node_pid)
+        _core.set_root(_root(request.object_id_seed))
+        driver.settings.begin()
+        driver.session_dir = _make_directory()
+        _greet(driver, request, sizes.nonce)
+    except BaseException:
+        if region is not None:
+            region.close()
+        files.close()
+        raise
+    driver.address = {
+        "node_ip_address": request.node_ip_address, "redis_address": None, "object_store_address": None,
+        "webui_url": None, "session_dir": driver.session_dir, "node_pid": node_pid,
+    }
+    if request.verbose:
+        print(f"ray_lite: {cpus:g} CPUs, {sizes.arena_bytes:,} bytes of object store, session {driver.session_dir}",
+              file=sys.stderr)
+    return driver
+
+
+def _root(seed: int | None) -> bytes:
+    return secrets.token_bytes(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
+
+
+def _greet(driver: Driver, request: Request, nonce: int) -> None:
+    """Sends the node its setting and waits for its answer; as long as it is alive, it may take its time."""
+    umask = os.umask(0)
+    os.umask(umask)
+    setting: dict[str, Any] = {
+        "config": driver.config, "driver": os.getpid(), "job": driver.job, "nonce": nonce, "umask": umask,
+        "argv": list(sys.argv), "path": snapshot()["path"], "session_dir": driver.session_dir,
+        "num_workers": request.num_workers or 0, "shutdown_grace": request.shutdown_grace,
+    }
+    fds = [driver.files.control, driver.files.arena, driver.files.bell]
+    try:
+        socket.send_fds(driver.link, [pickle.dumps(setting)], fds)
+        deadline = time.monotonic() + driver.config.start_timeout
+        while not select.select([driver.link], [], [], 1.0)[0]:
+            if time.monotonic() > deadline:
+                raise RaySystemError(f"the node process (pid {driver.node_pid}) did not answer within "
+                                     f"{driver.config.start_timeout:g} s (RAY_LITE_START_TIMEOUT)")
+        if driver.link.recv(len(READY)) == READY:
+            return
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # said below
+    shutil.rmtree(driver.session_dir, ignore_errors=True)
+    raise RaySystemError("the node process ended while it started; what it wrote to stderr says why")

@@ -1,0 +1,214 @@
+"""LocalBackend: a session on this machine as a driver sees it; a worker's (worker.py) adds helping and blocking.
+
+    submit -> export the function once -> arguments into the record, or packed into one object -> _core.submit
+    get    -> _core.get_ready | resolve, wait, load
+The fast paths are in the core; here is their set-up and everything slow.  Neighbours: launch.py makes it, store.py keeps
+values, failures.py makes exceptions.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ray_lite import _core
+from ray_lite.config import CPU_UNIT, Config
+from ray_lite.exceptions import GetTimeoutError, RaySystemError
+from ray_lite.failures import unpack
+from ray_lite.serialization import Parts, dumps
+from ray_lite.settings import Settings
+from ray_lite.store import Store
+
+if TYPE_CHECKING:
+    from ray_lite.options import Options
+
+PACKED = b"P"  # arguments that are one object instead of bytes in the record
+LOOKS = 5  # sleeps between two looks at the node's life
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counts of a session; bytes where the name says so."""
+
+    objects: int
+    tasks: int
+    workers: int
+    bytes_used: int
+    bytes_committed: int
+    region_bytes: int
+    arena_bytes: int
+    ready: int
+    idle: int
+    cpus: float
+    cpus_free: float
+    recoveries: int
+    longest_section: int
+
+
+class LocalBackend:
+    """One process's part in a session. See abc.Backend for the methods' contracts."""
+
+    is_worker = False
+
+    def __init__(self, region: _core.Region, config: Config, job: int, nonce: int) -> None:
+        self.region, self.config, self.job, self.nonce = region, config, job, nonce
+        self.store = Store(region)
+        self.settings = Settings(self.store)
+        self.address: dict[str, Any] = {}
+        self.node_pidfd = -1
+        self._queues: dict[int, int] = {}
+        self._exporting: dict[bytes, tuple[int, int]] = {}
+        self._spin = int(config.spin * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
+        self._park = int(config.park * 1e9)
+
+    # --- submitting ---
+
+    def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        function._check_arguments(args, kwargs)
+        record = self._record(function, function._options)
+        token = self.export(function)
+        flags = record[3] | self.settings.flags()
+        function.remote.arm(self.region, token[0], record[0], (record[1], record[2], record[3], *function._positional_range()))
+        refs: list[_core.ObjectID] = []
+        parts = self._pack(function._name, args, kwargs, refs)
+        if parts.buffers or parts.contained or len(parts.stream) > self.config.inline_arguments:
+            refs.insert(0, self.store.put_parts(parts))
+            stream: Any = PACKED
+        else:
+            stream = parts.stream
+        return _core.submit(self.region, (token[0], record[0], record[1], record[2], flags), stream, refs)
+
+    def _record(self, function: Any, options: Options) -> tuple[int, int, int, int]:
+        """(queue, returns, max_retries, flags); raises ValueError for a demand that can never be met."""
+        total = self.region.cpus
+        if options.cpu_units > total:
+            raise ValueError(f"{function._name} needs num_cpus={options.num_cpus}, but this session has "
+                             f"{total / CPU_UNIT:g} in all; give init() a larger num_cpus")
+        queue = self._queues.get(options.cpu_units)
+        if queue is None:
+            queue = self._queues[options.cpu_units] = _core.shape(self.region, self.job, options.cpu_units)
+        flags = 0 if options.inline else _core.NO_INLINE
+        return queue, options.num_return_vals, options.max_retries, flags
+
+    def _pack(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], refs: list[_core.ObjectID]) -> Parts:
+        """Pickles arguments; ids at the top level become refs and leave their place empty."""
+        places: list[int | str] = []
+        values = list(args)
+        named = dict(kwargs)
+        for holder, keys in ((values, range(len(values))), (named, list(named))):
+            for key in keys:
+                if type(holder[key]) is _core.ObjectID:
+                    refs.append(holder[key])
+                    places.append(key)
+                    holder[key] = None
+        return dumps((values, named, places), f"{name}.remote -> arguments")
+
+    def export(self, function: Any) -> tuple[int, int]:
+        """(index, generation) of the object with the function's pickle; made at the first call of a session."""
+        export = function._export
+        if export.nonce == self.nonce:
+            return export.token  # type: ignore[no-any-return]
+        if function._id in self._exporting:
+            return self._exporting[function._id]  # the function names itself: the object exists, its bytes follow
+        x = self.store.create(_core.derive_id(function._id, self.nonce, 0), for_job=True)
+        token = _core.id_token(x)[:2]
+        self._exporting[function._id] = token
+        try:
+            body = dumps(function._function, function._name)
+            head = pickle.dumps(function._name)
+            stream = Parts(head, [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained)
+            self.store.fill(token[0], stream)
+            _core.seal_object(self.region, x)
+        finally:
+            del self._exporting[function._id]
+        export.nonce, export.token = self.nonce, token
+        return token  # type: ignore[no-any-return]
+
+    # --- values ---
+
+    def put(self, value: Any) -> _core.ObjectID:
+        x = _core.put_plain(self.region, value)
+        if x is _core.MISS:
+            if type(value) is _core.ObjectID:
+                raise TypeError("put takes a value, not an ObjectID")
+            x = self.store.put(value)
+        return x
+
+    def get(self, object_ids: Any, timeout: float | None) -> Any:
+        value = _core.get_ready(self.region, object_ids)
+        if value is not _core.MISS:
+            return value
+        single = type(object_ids) is _core.ObjectID
+        if not single and not isinstance(object_ids, list):
+            raise TypeError(f"get takes an ObjectID or a list of ObjectIDs, not {type(object_ids).__name__}")
+        ids = [object_ids] if single else list(object_ids)
+        _core.resolve_all(self.region, ids)
+        if not self.wait_until(ids, 0, timeout, help=timeout is None):
+            late = len(_core.lacking(self.region, ids))
+            raise GetTimeoutError(f"{late:,} of {len(ids):,} objects were not ready after {timeout} s")
+        values = _core.get_many(self.region, ids, self.load)
+        return values[0] if single else values
+
+    def load(self, x: _core.ObjectID) -> Any:
+        """The value of a sealed object; raises the failure that it holds."""
+        value, failure = self.store.load(x)
+        if failure is not None:
+            raise unpack(failure)
+        return value
+
+    def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        wanted = min(num_returns, len(object_ids))
+        answer = _core.split_ready(self.region, object_ids, wanted, timeout == 0)
+        while answer is None:
+            seconds = None if timeout is None else timeout / 1000
+            done = self.wait_until(object_ids, len(object_ids) - wanted, seconds, help=False)
+            answer = _core.split_ready(self.region, object_ids, wanted, not done)
+        return answer
+
+    def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, help: bool) -> bool:
+        """Waits until no more than `allowed` of the ids are lacking; False when `timeout` seconds ran out."""
+        deadline = -1 if timeout is None else time.monotonic_ns() + int(timeout * 1e9)
+        spin = self._spin
+        while not _core.wait_for_ids(self.region, ids, allowed, (deadline, spin, self._park), LOOKS):
+            if deadline >= 0 and time.monotonic_ns() >= deadline:
+                return False
+            self._look_around()
+            spin = 0
+        return True
+
+    def _look_around(self) -> None:
+        if self.node_pidfd >= 0 and select.select([self.node_pidfd], [], [], 0)[0]:
+            raise RaySystemError("the node process of this session died, and the session with it; "
+                                 "shutdown() and init() start a new one")
+
+    # --- functions ---
+
+    def function(self, token: tuple[int, int]) -> Callable[..., Any]:
+        _, _, views = _core.payload(self.region, _core.function_handle(self.region, token[0]))
+        return pickle.loads(views[0], buffers=views[1:])  # type: ignore[no-any-return]
+
+    # --- looking ---
+
+    @property
+    def inherited(self) -> bool:
+        return self.region.inherited
+
+    def check(self) -> None:
+        self.region.check()
+
+    def statistics(self) -> Statistics:
+        facts = self.region.statistics()
+        known = {name: facts[name] for name in Statistics.__dataclass_fields__ if name in facts}
+        return Statistics(workers=len(self.worker_pids()), **known)
+
+    def worker_pids(self) -> list[int]:
+        """Pids of the live workers."""
+        return [pid for pid, kind in self.region.processes() if kind == _core.WORKER]
+
+    def close(self) -> None:
+        self.region.close()

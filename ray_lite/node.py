@@ -1,0 +1,220 @@
+"""The node: one single-threaded supervisor a session. Fork template, watcher of deaths, sweeper, keeper of the pool.
+
+    driver --socketpair--> node --fork--> workers          eventfd: "look at the pool"       pidfds: deaths
+
+It is never on the path of a task, imports neither numpy, redis, psutil nor user code, and ends with the driver, by the
+end of its socket or its pidfd.  The policy is scheduler.py's.  Workers die with the node (core: die_with_parent), their
+children with them, since each worker leads a process group.  Neighbours: launch.py starts it, worker.py is what it forks.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+import traceback
+from typing import Any, NoReturn
+
+from ray_lite import _core, worker
+from ray_lite.failures import SystemFailure
+from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, started_at
+from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
+from ray_lite.serialization import loads
+from ray_lite.store import Store, pid_namespace
+
+
+class Node:
+    """The supervisor of one session, until the driver goes."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self.link = link
+        message, fds, _, _ = socket.recv_fds(link, MESSAGE_MOST, DESCRIPTORS)
+        if len(fds) != DESCRIPTORS:
+            raise SystemExit(0)  # the driver went before it had anything to say
+        self.setting: dict[str, Any] = pickle.loads(message)
+        self.config = self.setting["config"]
+        self.region = _core.Region.attach(*fds, pid_namespace())
+        self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
+        self.region.make_current()
+        self.store = Store(self.region)
+        self.scheduler = Scheduler(self.config.max_workers)
+        self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
+        self.bell = fds[2]
+        self.driver = os.pidfd_open(self.setting["driver"])
+        self.poll = select.epoll()
+        for fd in (link.fileno(), self.driver, self.bell):
+            self.poll.register(fd, select.EPOLLIN)
+
+    def serve(self) -> None:
+        """The loop: until the driver asks for the end, or is gone."""
+        self.link.sendall(READY)
+        self.look(at_least=self.setting["num_workers"])
+        while True:
+            busy = _core.node_look(self.region)
+            for fd, _ in self.poll.poll(self.config.node_look if busy else None):
+                if fd == self.bell:
+                    self.answer()
+                elif fd in self.workers:
+                    self.bury(fd)
+                elif fd == self.link.fileno() and self.link.recv(len(SHUTDOWN)) == SHUTDOWN:
+                    self.end(self.setting["shutdown_grace"])
+                    return
+                else:
+                    self.end(0)
+                    shutil.rmtree(self.setting["session_dir"], ignore_errors=True)
+                    return
+            self.look()
+
+    def answer(self) -> None:
+        """Clears the doorbell before looking, so that a later ring is heard."""
+        try:
+            os.eventfd_read(self.bell)
+        except BlockingIOError:
+            pass  # somebody's write is still to come
+        _core.answer_bell(self.region)
+
+    def look(self, at_least: int = 0) -> None:
+        """Starts workers when the scheduler says so."""
+        ready, idle, starting, free, fits = _core.can_start(self.region)
+        orders = self.scheduler.look(Look(ready, idle, starting, free, fits, len(self.workers)))
+        count = max(at_least, sum(order.count for order in orders))
+        for _ in range(count):
+            self.start()
+
+    def start(self) -> None:
+        """Forks a worker into a slot of its own."""
+        slot = _core.open_worker(self.region)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _core.begin_sweep(self.region, slot)
+            _core.end_sweep(self.region, slot)
+            if not self.workers:
+                raise
+            print(f"ray_lite: no further worker: {error}", file=sys.stderr)
+            return
+        if pid == 0:
+            self.become_worker(slot)
+        pidfd = os.pidfd_open(pid)
+        self.workers[pidfd] = (pid, slot)
+        self.poll.register(pidfd, select.EPOLLIN)
+
+    def become_worker(self, slot: int) -> NoReturn:
+        """In the child: nothing of the node's stays, and it ends without the node's exit handlers."""
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            _core.die_with_parent(self.setting["node"])
+            self.poll.close()
+            for fd in [self.driver, *self.workers]:
+                os.close(fd)
+            self.link.close()
+            hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+            resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
+            _core.become(self.region, slot, os.getpid(), started_at(os.getpid()))
+            worker.main(self.region, self.config, self.setting)
+            code = 0
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
+        except BaseException:  # a worker's last words, whatever ended it
+            traceback.print_exc()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                try:
+                    stream.flush()
+                except (OSError, ValueError, AttributeError):
+                    code = code or 1
+            os._exit(code)
+
+    def bury(self, pidfd: int) -> None:
+        """A worker is gone: its group goes with it, its tasks go where the scheduler says, its slot is swept."""
+        pid, slot = self.workers.pop(pidfd)
+        self.poll.unregister(pidfd)
+        try:
+            os.killpg(pid, signal.SIGKILL)  # before the leader is reaped: until then nobody else can have this id
+        except ProcessLookupError:
+            pass
+        _, status = os.waitpid(pid, 0)
+        os.close(pidfd)
+        died = Died(pid, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, os.waitstatus_to_exitcode(status))
+        _core.begin_sweep(self.region, slot)
+        for order in self.scheduler.died(died, self.adopt(slot)):
+            self.obey(order)
+        _core.end_sweep(self.region, slot)
+
+    def adopt(self, slot: int) -> list[Running]:
+        """The tasks of a dead worker, innermost first, each put back at once if it isn't the innermost."""
+        running: list[Running] = []
+        while True:
+            task, complete = _core.adopt_task(self.region, slot)
+            if not task:
+                return running
+            facts = _core.task_facts(self.region, task)
+            running.append(Running(task, self.name(facts["function"]), facts["attempts"], facts["max_retries"],
+                                   not running, complete))
+
+    def name(self, function: int) -> str:
+        """A function's name; never its code."""
+        try:
+            return str(loads(_core.payload(self.region, _core.function_handle(self.region, function))[1]))
+        except Exception:  # it died while it exported the function
+            return "(unknown)"
+
+    def obey(self, order: Finish | Requeue | Fail) -> None:
+        """Carries out one instruction about an adopted task."""
+        if isinstance(order, Requeue):
+            _core.requeue_task(self.region, order.task, order.counted, order.front)
+            return
+        if isinstance(order, Fail):
+            for index in _core.task_returns(self.region, order.task):
+                if index:
+                    self.store.fail(index, SystemFailure("WorkerCrashedError", order.text))
+        _core.finish_task(self.region, order.task)
+
+    def end(self, grace: float) -> None:
+        """Ends all workers: politely for `grace` seconds, then for certain."""
+        _core.close_session(self.region)
+        deadline = time.monotonic() + grace
+        while self.workers and (left := deadline - time.monotonic()) > 0:
+            for fd, event in self.poll.poll(min(left, self.config.node_look)):
+                if fd in self.workers:
+                    self.forget(fd)
+                elif fd != self.bell and event:
+                    deadline = 0  # the driver is gone: no reason to be polite
+        for pid, _ in self.workers.values():
+            for kill in (os.kill, os.killpg):
+                try:
+                    kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue  # it went by itself, or had no group yet
+        for pidfd in list(self.workers):
+            self.forget(pidfd)
+
+    def forget(self, pidfd: int) -> None:
+        """Reaps a worker at the end of the session, and what it left in its group."""
+        pid, _ = self.workers.pop(pidfd)
+        self.poll.unregister(pidfd)
+        select.select([pidfd], [], [])
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.waitpid(pid, 0)
+        os.close(pidfd)
+
+
+def main(fd: int) -> None:
+    """The node's life; `fd` is its end of the driver's socketpair."""
+    _core.be_subreaper()
+    node = Node(socket.socket(fileno=fd))
+    node.setting["node"] = os.getpid()
+    gc.collect()
+    gc.freeze()  # forked workers share these pages as long as nobody walks over them
+    node.serve()

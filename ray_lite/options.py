@@ -1,0 +1,90 @@
+"""Options of remote functions: names, types, ranges, checked where they are written.  No I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ray_lite.config import CPU_UNIT
+
+RETURNS_MOST = 1_000_000
+RETRIES_MOST = 65_534
+
+_LATER = {
+    "num_gpus": (0, "GPUs"),
+    "resources": (None, "custom resources"),
+    "max_calls": (0, "max_calls"),
+    "checkpoint_interval": (0, "actors and their checkpoints"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a remote function is called. See `ray_lite.remote`."""
+
+    num_return_vals: int = 1
+    num_cpus: float = 1
+    max_retries: int = 3
+    inline: bool = True
+
+    @property
+    def cpu_units(self) -> int:
+        """CPUs in ten-thousandths."""
+        return round(self.num_cpus * CPU_UNIT)
+
+    def updated(self, given: dict[str, Any]) -> Options:
+        """These options, changed by the given ones.
+
+        Raises:
+            TypeError: an unknown option or a wrong type.  ValueError: out of range.
+            NotImplementedError: an option whose feature isn't there yet.
+        """
+        changed = {}
+        for name, value in given.items():
+            if name in _LATER:
+                _check_later(name, value)
+            elif name not in _CHECKS:
+                raise TypeError(f"unknown option {name!r}; known are {', '.join([*_CHECKS, *_LATER])}")
+            else:
+                changed[name] = _CHECKS[name](name, value)
+        return replace(self, **changed)
+
+
+def _check_later(name: str, value: Any) -> None:
+    default, what = _LATER[name]
+    if value is not None and value != default and value != {}:
+        raise NotImplementedError(f"{name}={value!r}: {what} are not implemented yet")
+
+
+def whole(name: str, value: Any, least: int, most: int) -> int:
+    """A checked whole number."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    number = int(value)
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be in {least:,}..{most:,}, got {number:,}")
+    return number
+
+
+def amount(name: str, value: Any) -> float:
+    """A checked quantity of a resource: a number, not negative, not infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) and not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if isinstance(value, str) or not math.isfinite(float(value)) or float(value) < 0:
+        raise ValueError(f"{name} must be zero or more, got {value!r}")
+    return value  # type: ignore[no-any-return]
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+_CHECKS = {
+    "num_return_vals": lambda name, value: whole(name, value, 0, RETURNS_MOST),
+    "num_cpus": amount,
+    "max_retries": lambda name, value: whole(name, value, 0, RETRIES_MOST),
+    "inline": _flag,
+}

@@ -1,0 +1,140 @@
+"""RemoteFunction: what `@remote` makes of a function.
+
+It holds the function, its options and its id; `remote` is the core's RemoteCall, which submits plain calls by itself and
+leaves the rest to `_slow`.  The id is fixed at decoration: H(module, qualname, ordinal of the decoration).  Neighbours:
+api.py decorates; local.py exports the function at its first call in a session.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from ray_lite import _core, session
+from ray_lite.options import Options
+
+POSITIONAL_MOST = 255  # arguments of the fast path
+
+_ordinals: dict[tuple[str, str], int] = {}
+
+
+class Export:
+    """Where the function is in a session; shared by all handles of one decoration."""
+
+    def __init__(self) -> None:
+        self.nonce = 0  #: the session's
+        self.token: tuple[int, int] = (0, 0)  #: index and generation of the object with its pickle
+
+
+class RemoteFunction:
+    """A function whose calls run in workers. Made by `ray_lite.remote`."""
+
+    remote: _core.RemoteCall  #: f.remote(*args, **kwargs): submits a call; an ObjectID, a list of them, or None
+
+    def __init__(self, function: Callable[..., Any], options: Options) -> None:
+        functools.update_wrapper(self, function)
+        self._name = getattr(function, "__qualname__", None) or type(function).__qualname__
+        self._function: Callable[..., Any] | None = function
+        self._options = options
+        self._signature = _signature_of(function)
+        self._id = _next_id(getattr(function, "__module__", None) or "", self._name)
+        self._export = Export()
+        self._bind()
+
+    def _bind(self) -> None:
+        self.remote = _core.RemoteCall(self._slow)
+        functools.update_wrapper(self.remote, self, updated=())
+        if self._signature is not None:
+            self.remote.__signature__ = self.__signature__ = self._signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"a remote function can't be called directly: write {self._name}.remote(...)")
+
+    def __repr__(self) -> str:
+        return f"<remote function {self._name}>"
+
+    def options(self, **options: Any) -> RemoteFunction:
+        """A handle of the same function with other options, for one call or many."""
+        return self._with(self._options.updated(options))
+
+    def _with(self, options: Options) -> RemoteFunction:
+        other = object.__new__(RemoteFunction)
+        other.__dict__.update(self.__dict__)
+        other._options = options
+        other._bind()
+        return other
+
+    def _submit(self, args: Any = (), kwargs: Any = None, num_return_vals: Any = None, num_cpus: Any = None,
+                num_gpus: Any = None, resources: Any = None) -> Any:
+        """A call with other resources, as in Ray of 2018."""
+        given = {"num_return_vals": num_return_vals, "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources}
+        return self.options(**{name: value for name, value in given.items() if value is not None}).remote(
+            *args, **(kwargs or {}))
+
+    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return session.current().submit(self, args, kwargs)
+
+    def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises TypeError as the function itself would for missing, surplus or unknown arguments."""
+        if self._signature is not None:
+            try:
+                self._signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{self._name}.remote(): {error}") from None
+
+    def _positional_range(self) -> tuple[int, int]:
+        """Least and most positional arguments with which a call without keywords is right."""
+        if self._signature is None:
+            return 0, POSITIONAL_MOST
+        least = most = 0
+        for parameter in self._signature.parameters.values():
+            required = parameter.default is parameter.empty
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                most += 1
+                least += required
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                most = POSITIONAL_MOST
+            elif parameter.kind is parameter.KEYWORD_ONLY and required:
+                least = POSITIONAL_MOST + 1
+        return least, most
+
+    def __reduce__(self) -> Any:
+        token = session.current().export(self)
+        facts = (self._name, self.__module__, self.__doc__, self._id)
+        return _received, (facts, self._options, self._signature, token)
+
+
+def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None  # some builtins have none
+
+
+def _next_id(module: str, name: str) -> bytes:
+    ordinal = _ordinals.get((module, name), 0)
+    _ordinals[module, name] = ordinal + 1
+    return _core.digest_id(f"{module}\0{name}\0{ordinal}".encode())
+
+
+_handles: dict[tuple[Any, ...], RemoteFunction] = {}
+
+
+def _received(facts: tuple[Any, ...], options: Options, signature: Any, token: tuple[int, int]) -> RemoteFunction:
+    """The handle of a function that another process of this session exported; one a process and option set."""
+    nonce = session.current().nonce
+    key = (nonce, facts[-1], options, token)
+    handle = _handles.get(key)
+    if handle is None:
+        handle = object.__new__(RemoteFunction)
+        handle._name, handle.__module__, handle.__doc__, handle._id = facts
+        handle.__name__ = handle._name.rpartition(".")[2]
+        handle.__qualname__ = handle._name
+        handle._function, handle._options, handle._signature = None, options, signature
+        handle._export = Export()
+        handle._export.nonce, handle._export.token = nonce, token
+        handle._bind()
+        _handles[key] = handle
+    return handle

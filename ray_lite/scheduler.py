@@ -1,0 +1,122 @@
+"""What to do when something happens: events in, instructions out. Pure logic, no I/O; node.py feeds it and obeys.
+
+A death's meaning: the innermost task of the dead worker is to blame.  Killed from outside (SIGKILL, SIGTERM: the OOM
+killer, an operator) it runs again, up to max_retries; a process that ended itself (exit, abort, segfault) is reported at
+once.  The outer tasks of its stack are innocent: they run again, uncounted, and don't help again.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+UNLIMITED = 0xFFFF
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the region holds: tasks ready, workers idle and starting, CPUs free (ten-thousandths), whether a task fits."""
+
+    ready: int
+    idle: int
+    starting: int
+    cpus_free: int
+    fits: bool
+    workers: int
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker's process is gone: `signal` that killed it, or 0 and its exit `code`."""
+
+    pid: int
+    signal: int
+    code: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task that the dead worker ran; `innermost` first. `complete`: all its returns were sealed."""
+
+    task: int
+    name: str
+    attempts: int
+    max_retries: int
+    innermost: bool
+    complete: bool
+
+
+@dataclass(frozen=True)
+class StartWorkers:
+    """Fork so many workers."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The task had ended: only its record is left to free."""
+
+    task: int
+
+
+@dataclass(frozen=True)
+class Requeue:
+    """The task runs again."""
+
+    task: int
+    counted: bool
+    front: bool
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The task's returns get WorkerCrashedError with this text."""
+
+    task: int
+    text: str
+
+
+class Scheduler:
+    """The policy of one session.
+
+    Args:
+        max_workers: most workers at once, blocked ones included.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        self.max_workers = max_workers
+
+    def look(self, event: Look) -> list[StartWorkers]:
+        """More workers, when tasks fit that nobody idle or starting will take."""
+        if not event.fits:
+            return []
+        wanted = event.ready - event.idle - event.starting
+        wanted = min(wanted, max(1, event.cpus_free // 10_000) - event.starting, self.max_workers - event.workers)
+        return [StartWorkers(wanted)] if wanted > 0 else []
+
+    def died(self, event: Died, running: list[Running]) -> list[Finish | Requeue | Fail]:
+        """What becomes of a dead worker's tasks."""
+        return [self._one(event, task) for task in running]
+
+    def _one(self, event: Died, task: Running) -> Finish | Requeue | Fail:
+        if task.complete:
+            return Finish(task.task)
+        if not task.innermost:
+            return Requeue(task.task, counted=False, front=True)
+        if event.signal in OUTSIDE and (task.max_retries == UNLIMITED or task.attempts <= task.max_retries):
+            return Requeue(task.task, counted=True, front=False)
+        return Fail(task.task, self.story(event, task))
+
+    def story(self, event: Died, task: Running) -> str:
+        """What the user reads."""
+        if event.signal:
+            try:
+                how = f"was killed by signal {event.signal} ({signal.Signals(event.signal).name})"
+            except ValueError:
+                how = f"was killed by signal {event.signal}"
+        else:
+            how = f"ended itself with exit code {event.code}"
+        tries = f", attempt {task.attempts} of {task.max_retries + 1}" if event.signal in OUTSIDE else ""
+        return f"the worker (pid {event.pid}) that ran task {task.name} {how}{tries}"

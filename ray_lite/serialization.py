@@ -1,0 +1,133 @@
+"""Values to bytes and back: pickle protocol 5 with out-of-band buffers, cloudpickle for what plain pickle can't take.
+
+A pickled value is `Parts`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
+it contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views.  The common plain
+values never come here (codec.pyx).  Neighbours: culprit.py explains failures; store.py keeps parts.  No I/O.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+from ray_lite import _core
+from ray_lite.culprit import explain
+
+PROTOCOL = 5
+
+
+class Parts(NamedTuple):
+    """A pickled value, ready to be copied into the store."""
+
+    stream: bytes | memoryview
+    buffers: list[Any]  #: contiguous buffers, or gatherers that write themselves (`copy_to`)
+    lengths: list[int]  #: bytes of each
+    contained: list[_core.ObjectID]  #: ids inside the value; the store pins their objects
+
+    @property
+    def size(self) -> int:
+        """Bytes, without the padding between buffers."""
+        return len(self.stream) + sum(self.lengths)
+
+
+class _Gather:
+    """A strided array that is gathered straight into its place in the store: one copy, not two."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def copy_to(self, place: memoryview) -> None:
+        numpy = sys.modules["numpy"]
+        numpy.copyto(numpy.ndarray(self.array.shape, self.array.dtype, place), self.array)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle's pickler, with our reducers for ids and arrays in front."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=self._keep)
+        self.buffers: list[Any] = []
+        self.lengths: list[int] = []
+        self.contained: list[_core.ObjectID] = []
+        self._gathers: dict[int, _Gather] = {}
+        numpy = sys.modules.get("numpy")
+        self._ndarray = getattr(numpy, "ndarray", None)
+
+    def _keep(self, buffer: pickle.PickleBuffer) -> None:
+        gather = self._gathers.pop(id(buffer), None)
+        if gather is None:
+            raw = buffer.raw()
+            self.buffers.append(raw)
+            self.lengths.append(raw.nbytes)
+        else:
+            self.buffers.append(gather)
+            self.lengths.append(gather.array.nbytes)
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is _core.ObjectID:
+            token = _core.id_token(obj)
+            self.contained.append(obj)
+            return _core.id_from_token, token
+        if kind is self._ndarray:
+            return self._reduce_array(obj)
+        return super().reducer_override(obj)
+
+    def _reduce_array(self, array: Any) -> Any:
+        if array.dtype.hasobject:
+            rebuild, args, state = array.__reduce__()
+            return rebuild, args, state, None, None, _set_frozen
+        plain = array.dtype.names is None and array.dtype.subdtype is None and array.dtype.metadata is None
+        dtype = array.dtype.str if plain else array.dtype
+        if array.nbytes == 0:
+            return _rebuild_array, (b"", dtype, array.shape, "C")
+        if array.flags.c_contiguous:
+            return _rebuild_array, (pickle.PickleBuffer(_bytes_of(array)), dtype, array.shape, "C")
+        if array.flags.f_contiguous:
+            return _rebuild_array, (pickle.PickleBuffer(_bytes_of(array.T)), dtype, array.shape, "F")
+        stand_in = pickle.PickleBuffer(b"")
+        self._gathers[id(stand_in)] = _Gather(array)
+        return _rebuild_array, (stand_in, dtype, array.shape, "C")
+
+
+def _bytes_of(array: Any) -> Any:
+    return array.reshape(-1).view("u1")
+
+
+def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: str) -> Any:
+    import numpy
+
+    return numpy.ndarray(shape, dtype, buffer, order=order)  # type: ignore[call-overload]
+
+
+def _set_frozen(array: Any, state: Any) -> None:
+    array.__setstate__(state)
+    array.flags.writeable = False
+
+
+def dumps(value: Any, name: str = "value") -> Parts:
+    """Pickles a value.
+
+    Args:
+        value: anything that pickle or cloudpickle takes.
+        name: what the value is called in an error's path.
+
+    Raises:
+        SerializationError: something in it can't be pickled; the message names the path to it.
+    """
+    file = io.BytesIO()
+    pickler = _Pickler(file)
+    try:
+        pickler.dump(value)
+    except Exception as error:
+        raise explain(value, name, error) from error
+    return Parts(file.getvalue(), pickler.buffers, pickler.lengths, pickler.contained)
+
+
+def loads(stream: Any, buffers: Any = ()) -> Any:
+    """The value of a stream and its buffers; arrays are views of the buffers."""
+    return pickle.loads(stream, buffers=buffers)

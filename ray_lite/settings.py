@@ -1,0 +1,59 @@
+"""Where a task runs: sys.path and the working directory at the time of the call travel with it.
+
+A process looks cheaply whether they changed since the last call (the core does on the fast path); a change makes a small
+object, whose index rides in the task's flags, and the worker applies it before the task.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ray_lite import _core
+from ray_lite.serialization import dumps
+from ray_lite.store import Store
+
+SHIFT = 8  # the index's place in the flags of a task
+
+
+def snapshot() -> dict[str, Any]:
+    """sys.path and working directory, now."""
+    try:
+        directory = os.getcwd()
+    except FileNotFoundError:
+        directory = ""  # it was removed: the task stays where its worker is
+    return {"path": [entry for entry in sys.path if isinstance(entry, str)], "directory": directory}
+
+
+class Settings:
+    """The setting of calls made by this process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._last: dict[str, Any] = {}
+        self._objects: list[_core.ObjectID] = []
+
+    def begin(self, index: int = 0) -> None:
+        """What holds now is what object `index` says, or for 0 what workers start with."""
+        self._last = snapshot()
+        _core.set_setting(index << SHIFT)
+
+    def flags(self) -> int:
+        """The bits for a task's flags."""
+        now = snapshot()
+        if now != self._last:
+            x = self._store.create(_core.next_put_id(), for_job=True)
+            self._store.fill(_core.object_index(x), dumps(now))
+            _core.seal_object(self._store.region, x)
+            self._last = now
+            _core.set_setting(_core.object_index(x) << SHIFT)
+        return _core.get_setting()
+
+    def apply(self, index: int) -> None:
+        """The next task runs as object `index` says."""
+        value, _ = self._store.load(_core.function_handle(self._store.region, index))
+        sys.path[:] = value["path"]
+        if value["directory"]:
+            os.chdir(value["directory"])
+        self.begin(index)

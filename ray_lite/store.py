@@ -1,0 +1,175 @@
+"""The store of one process: its files, and values in and out of the region.
+
+Files have no name: a memfd, or with `plasma_directory` an unnamed file there, so nothing can be left behind and nobody
+else can open it.  Neighbours: _core (region), serialization.py (parts), failures.py.  Must not wait for objects.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ray_lite import _core
+from ray_lite.config import CPU_UNIT, Config
+from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.failures import Failure, SystemFailure
+from ray_lite.machine import NETWORK_FILE_SYSTEMS, file_system
+from ray_lite.serialization import Parts, dumps, loads
+
+NO_EXECUTE = 8  # MFD_NOEXEC_SEAL, Linux 6.3
+LARGEST_SHOWN = 10
+
+
+class Files(NamedTuple):
+    """Descriptors of a region; all close-on-exec."""
+
+    control: int
+    arena: int
+    bell: int
+
+    def close(self) -> None:
+        for fd in self:
+            os.close(fd)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What `_core.Region.create` wants to know."""
+
+    control_bytes: int
+    arena_bytes: int
+    objects: int
+    slots: int
+    buckets: int
+    commit_bytes: int
+    cpus: int
+    nonce: int
+    pid_namespace: int
+
+
+def pid_namespace() -> int:
+    """Inode of this process's pid namespace."""
+    return os.stat("/proc/self/ns/pid").st_ino
+
+
+def plan(config: Config, arena_bytes: int, cpus: float) -> Sizes:
+    """Sizes of a new region."""
+    control = _core.control_bytes(config.objects, config.slots, config.buckets)
+    page = config.commit_step
+    return Sizes(control, max(1, arena_bytes // page) * page, config.objects, config.slots, config.buckets, page,
+                 round(cpus * CPU_UNIT), secrets.randbits(63), pid_namespace())
+
+
+def _memfd(name: str) -> int:
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create(name, flags | NO_EXECUTE)
+    except OSError:
+        return os.memfd_create(name, flags)  # a kernel before 6.3
+
+
+def check_directory(directory: Any) -> str:
+    """The real path of a plasma directory.
+
+    Raises:
+        TypeError, ValueError: not a writable directory on a local file system.
+    """
+    path = os.fspath(directory)
+    if not os.path.isdir(path):
+        raise ValueError(f"plasma_directory={path!r} is not a directory")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError(f"plasma_directory={path!r} is not writable")
+    kind = file_system(path)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise ValueError(f"plasma_directory={path!r} is on {kind}, where sharing memory is slow or wrong; "
+                         "take a directory on tmpfs or a local disk")
+    if kind == "hugetlbfs":
+        raise NotImplementedError(f"plasma_directory={path!r} is a hugetlbfs: huge pages are not implemented yet")
+    return os.path.realpath(path)
+
+
+def make_files(sizes: Sizes, directory: str | None) -> Files:
+    """The files of a new region, of the right length, unnamed, sealed against resizing."""
+    control = _memfd("ray_lite_control")
+    os.ftruncate(control, sizes.control_bytes)
+    if directory is None:
+        arena = _memfd("ray_lite_arena")
+    else:
+        arena = os.dup(_unnamed(directory))
+        fcntl.fcntl(arena, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    os.ftruncate(arena, sizes.arena_bytes)
+    for fd in (control, arena) if directory is None else (control,):
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return Files(control, arena, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+
+
+def _unnamed(directory: str) -> int:
+    file = tempfile.TemporaryFile(dir=directory, prefix="ray_lite_")  # O_TMPFILE where there is one, else unlinked
+    return os.dup(file.fileno())
+
+
+class Store:
+    """General values in and out of a region."""
+
+    def __init__(self, region: _core.Region) -> None:
+        self.region = region
+
+    def put(self, value: Any, *, name: str = "value") -> _core.ObjectID:
+        """A sealed object with the value, which is taken now."""
+        return self.put_parts(dumps(value, name))
+
+    def put_parts(self, parts: Parts, binary: bytes | None = None) -> _core.ObjectID:
+        """A sealed object with a pickled value."""
+        x = self.create(binary or _core.next_put_id(), for_job=False)
+        self.fill(_core.object_index(x), parts)
+        _core.seal_object(self.region, x)
+        return x
+
+    def create(self, binary: bytes, for_job: bool) -> _core.ObjectID:
+        """An empty, unsealed object; `for_job`: kept until the session ends."""
+        return _core.create_object(self.region, binary, 0, for_job)
+
+    def fill(self, index: int, parts: Parts, kind: int = 0) -> None:
+        """A value for an unsealed object of this process.
+
+        Raises:
+            ObjectStoreFullError: naming sizes and the largest holders.
+        """
+        try:
+            _core.fill_object(self.region, index, kind, parts)
+        except ObjectStoreFullError as error:
+            raise self.full(parts.size) from error
+
+    def load(self, x: _core.ObjectID) -> tuple[Any, Failure | SystemFailure | None]:
+        """(value, None) of a sealed object, or (None, failure)."""
+        is_error, stream, views = _core.payload(self.region, x)
+        if stream is None:
+            return views, None
+        if not is_error:
+            return loads(stream, views), None
+        kind, *fields = loads(stream, views)
+        return None, (Failure if kind == "task" else SystemFailure)(*fields)
+
+    def fail(self, index: int, failure: Failure | SystemFailure) -> None:
+        """A failure for an unsealed object of this process; there is always room for one."""
+        kind = "task" if isinstance(failure, Failure) else "system"
+        try:
+            self.fill(index, dumps((kind, *failure)), _core.ERROR)
+        except ObjectStoreFullError:
+            _core.fill_inline_error(self.region, index)
+
+    def full(self, wanted: int) -> ObjectStoreFullError:
+        """The error that says what was wanted, what there is, and who holds it."""
+        facts = self.region.statistics()
+        lines = [
+            f"  {size:>15,} bytes  {name}  held by {', '.join(f'pid {pid}' for pid in pids) or 'tasks or objects'}"
+            for size, name, pids in _core.largest(self.region, LARGEST_SHOWN)
+        ]
+        return ObjectStoreFullError(
+            f"the object store is full: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
+            f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() a larger "
+            f"object_store_memory. The largest objects:\n" + "\n".join(lines))
