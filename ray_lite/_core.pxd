@@ -30,6 +30,7 @@ cdef extern from "layout.h" nogil:
         uint32_t kind, index, value
     ctypedef struct pthread_mutex_t:
         pass
+    int pthread_mutex_lock(pthread_mutex_t* m)
     ctypedef struct rl_mutex:
         pthread_mutex_t mutex
         uint64_t word
@@ -79,6 +80,7 @@ cdef extern from "layout.h" nogil:
         uint32_t second_map[30]
         uint32_t heads[240]
         uint32_t partial[18]
+        pthread_mutex_t node_life
         rl_mutex lock
 
 cdef extern from *:
@@ -90,6 +92,7 @@ cdef extern from *:
     PyObject* PyList_GET_ITEM(object, Py_ssize_t)
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
     PyObject* PySys_GetObject(const char*)
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) noexcept  # codec.pyx looks at the result itself
 
 cdef extern from "errno.h" nogil:
     int EUCLEAN
@@ -151,6 +154,7 @@ cdef extern from "robust.h" nogil:
     uint32_t rl_generation
     int rl_watch_forks()
     int rl_mutex_make(pthread_mutex_t* m)
+    bint rl_node_died(rl_region* R)
     int rl_robust_works(pthread_mutex_t* m)
 
 
@@ -197,6 +201,8 @@ cdef class ObjectID:
 
 cdef class View:
     cdef ObjectID owner
+    cdef PyObject* before      # all views of this process, so that a fork can keep their objects
+    cdef PyObject* after
     cdef char* data
     cdef Py_ssize_t size
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +29,6 @@ _LATER = {
     "huge_pages": (False, "huge pages"),
     "spill_directory": (None, "spilling to disk"),
     "redis_password": (None, "the control store"),
-    "max_workers": (None, "a bound of the pool (RAY_LITE_MAX_WORKERS sets one)"),
     "pin": (False, "pinning workers to cores"),
 }
 
@@ -70,6 +68,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
         driver_mode: SCRIPT_MODE, SILENT_MODE, or PYTHON_MODE (everything runs inline, values instead of ids).
         num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
+        max_workers: most worker processes at once, those that wait included. Default 1,000.
         plasma_directory: directory of the object store's file, on tmpfs or a local disk. Default: none (anonymous memory).
         object_store_memory: bytes of the object store. Default: 30 % of the machine's memory.
         redirect_output, include_webui: accepted; there is no output to redirect and no page yet.
@@ -115,8 +114,8 @@ def _check_later(given: dict[str, Any]) -> None:
     if given["use_raylet"]:
         raise NotImplementedError("use_raylet=True is not supported yet")
     for name, (nothing, what) in _LATER.items():
-        if given[name] is not nothing and given[name] != nothing:
-            raise NotImplementedError(f"{name}={given[name]!r}: {what} is not implemented yet")
+        if given[name] is not nothing and given[name] not in (nothing, 0, {}):
+            raise NotImplementedError(f"{name}={given[name]!r}: {what} can't be had yet")
 
 
 def _request(given: dict[str, Any]) -> Request:
@@ -137,9 +136,10 @@ def _request(given: dict[str, Any]) -> Request:
         num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
         object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
         plasma_directory=None if directory is None else check_directory(directory),
-        object_id_seed=None if seed is None else whole("object_id_seed", seed, -(1 << 63), 1 << 63),
+        object_id_seed=None if seed is None else whole("object_id_seed", seed),
         node_ip_address=address or "127.0.0.1",
         shutdown_grace=amount("shutdown_grace", given["shutdown_grace"]),
+        max_workers=None if given["max_workers"] is None else whole("max_workers", given["max_workers"], 1, 100_000),
         verbose=given["verbose"],
     )
 
@@ -184,7 +184,7 @@ def remote(*args: Any, **options: Any) -> Any:
     def decorate(function: Callable[..., Any]) -> RemoteFunction:
         if isinstance(function, RemoteFunction):
             raise TypeError(f"{function!r} is remote already; use its .options(...)")
-        if inspect.isclass(function):
+        if isinstance(function, type):
             raise NotImplementedError(f"remote class {function.__qualname__}: actors are not implemented yet")
         if not callable(function):
             raise TypeError(f"remote takes a function, got {function!r}")
@@ -192,7 +192,7 @@ def remote(*args: Any, **options: Any) -> Any:
 
     if len(args) == 1 and not options:
         return decorate(args[0])
-    if args:
+    if args or not options:
         raise TypeError("remote takes one function, or options by name: @remote or @remote(num_cpus=2)")
     return decorate
 

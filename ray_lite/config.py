@@ -7,7 +7,7 @@ RAY_LITE_SLOTS=4096.  Imports nothing of ours.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 __version__ = "0.1.0"
 
@@ -16,8 +16,7 @@ SCRIPT_MODE, WORKER_MODE, PYTHON_MODE, SILENT_MODE = 0, 1, 2, 3
 CPU_UNIT = 10_000  # CPUs are counted in ten-thousandths, so that fractions add up exactly
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     """Limits of a session, read once at `init`. Times in seconds, sizes in bytes."""
 
     objects: int = 4_194_304  #: objects alive at once, and tasks; address space, touched only where used
@@ -33,7 +32,6 @@ class Config:
     node_look: float = 0.1  #: the node looks at the queues this often while they are not empty
     start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
     max_workers: int = 1_000  #: workers at once, blocked ones included
-    retire: float = 300.0  #: an idle worker beyond the first num_cpus ends after this
 
     @classmethod
     def from_environment(cls) -> Config:
@@ -43,17 +41,17 @@ class Config:
             ValueError: a variable is not a number, or out of range; the message names it.
         """
         changed: dict[str, float] = {}
-        for field in fields(cls):
-            name = f"RAY_LITE_{field.name.upper()}"
+        for field, default in cls._field_defaults.items():
+            name = f"RAY_LITE_{field.upper()}"
             text = os.environ.get(name)
             if text is None:
                 continue
-            kind = int if field.type == "int" else float
+            kind = type(default)
             try:
-                changed[field.name] = kind(text)
+                changed[field] = kind(text)
             except ValueError:
                 raise ValueError(f"{name}={text!r}: expected {'a whole' if kind is int else 'a'} number") from None
-            if changed[field.name] <= 0:
+            if changed[field] <= 0:
                 raise ValueError(f"{name}={text!r}: expected a number above zero")
         config = cls(**changed)  # type: ignore[arg-type]
         if config.buckets & (config.buckets - 1):

@@ -9,8 +9,6 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-import cloudpickle
-
 from ray_lite.exceptions import SerializationError
 
 DEPTH_MOST = 12
@@ -52,6 +50,8 @@ def _walk(value: Any, path: list[str], seen: set[int], budget: list[int]) -> tup
 def _fits(part: Any) -> bool:
     if part is None or type(part) in (bool, int, float, str, bytes):
         return True
+    import cloudpickle
+
     try:
         cloudpickle.dumps(part)
     except Exception:  # any failure at all means: the culprit is in here

@@ -6,7 +6,8 @@ can't be pickled is left out and its text stays.  Neighbours: worker.py and node
 
 from __future__ import annotations
 
-import traceback
+import types
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ray_lite import exceptions
@@ -45,6 +46,8 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
     known = getattr(error, "_failure", None)
     if isinstance(error, RayTaskError) and isinstance(known, Failure):
         return known
+    import traceback
+
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return Failure(task_name, _shorten(text), _pack_cause(error))
 
@@ -57,7 +60,7 @@ def _shorten(text: str) -> str:
 
 def _pack_cause(error: BaseException) -> bytes | None:
     """The exception without its traceback, as class, args and attributes; unpicklable attributes are left out."""
-    attributes = {key: item for key, item in vars(error).items() if _travels(item)}
+    attributes = {key: item for key, item in _attributes(error) if _travels(item)}
     args = tuple(item if _travels(item) else repr(item) for item in error.args)
     try:
         packed = bytes(_whole(dumps((type(error), args, attributes))))
@@ -65,6 +68,25 @@ def _pack_cause(error: BaseException) -> bytes | None:
     except Exception:  # a class that can't travel, or can't be made again: the text has to do
         return None
     return packed
+
+
+def _attributes(error: BaseException) -> Iterator[tuple[str, Any]]:
+    """Instance attributes, and those that a class keeps in C or in slots (OSError.errno, SystemExit.code)."""
+    for kind in type(error).__mro__[:-3]:
+        for key, slot in vars(kind).items():
+            if isinstance(slot, (types.MemberDescriptorType, types.GetSetDescriptorType)) and not key.startswith("__"):
+                value = getattr(error, key, None)
+                if value is not None:
+                    yield key, value
+    yield from vars(error).items()
+
+
+def _give(error: BaseException, attributes: Iterable[tuple[str, Any]]) -> None:
+    for key, item in attributes:
+        try:
+            setattr(error, key, item)
+        except (AttributeError, TypeError):
+            continue  # read-only: its constructor has set it
 
 
 def _whole(parts: Parts) -> bytes | memoryview:
@@ -85,7 +107,7 @@ def _unpack_cause(packed: bytes) -> BaseException:
     kind, args, attributes = loads(packed)
     error: BaseException = kind.__new__(kind, *args)
     error.args = args
-    error.__dict__.update(attributes)
+    _give(error, attributes.items())
     return error
 
 
@@ -124,19 +146,17 @@ def _dual(cause: Exception) -> RayTaskError | None:
     kind = type(cause)
     if isinstance(cause, RayTaskError):
         return None
-    try:
-        both = type(f"RayTaskError({kind.__name__})", (RayTaskError, kind), {"__str__": _text_of, "__init__": _no_init})
-        error: RayTaskError = both.__new__(both, *cause.args)
-        error.args = cause.args
-        error.__dict__.update(vars(cause))
-    except Exception:  # a class that can't be subclassed, or not made from its args
-        return None
-    return error
+    for bases in (RayTaskError, kind), (kind, RayTaskError):  # the second for classes with an allocator of their own
+        try:
+            both = type(f"RayTaskError({kind.__name__})", bases, {"__str__": _text_of})
+            error: RayTaskError = both.__new__(both, *cause.args)
+            error.args = cause.args
+            _give(error, _attributes(cause))
+        except Exception:  # a class that can't be subclassed, or not made from its args
+            continue
+        return error
+    return None
 
 
 def _text_of(error: Any) -> str:
     return str(error._text)
-
-
-def _no_init(error: Any, *args: Any) -> None:
-    """The user's constructor ran once already, in the worker."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 
 from ray_lite.exceptions import RaySystemError
@@ -34,8 +33,47 @@ ray_lite.node.main({fd})
 
 def started_at(pid: int) -> int:
     """Start time of a process in clock ticks since boot: with the pid it names a process for good."""
+    return int(_stat(pid)[19])
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether the process that started then under this pid still runs; a zombie doesn't."""
+    try:
+        fields = _stat(pid)
+    except OSError:
+        return False
+    return fields[0] != b"Z" and int(fields[19]) == started
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Fields of /proc/pid/stat behind the name: state, parent, ..."""
     with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[19])
+        return file.read().rpartition(b")")[2].split()
+
+
+def remove_directory(path: str) -> None:
+    """Removes a session's directory and the files in it, if it is still there. Imports nothing: it runs at exit."""
+    try:
+        for entry in os.scandir(path):
+            os.unlink(entry.path)
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass  # somebody else saw the end of the session first
+
+
+def _interpreter_flags() -> list[str]:
+    """The options that make another interpreter behave like this one. Without any, an import is saved."""
+    quiet = ("hash_randomization", "int_max_str_digits", "gil", "thread_inherit_context", "context_aware_warnings")
+    told = any(getattr(sys.flags, name) for name in dir(sys.flags) if name not in quiet and _is_flag(name))
+    if not told and not sys.warnoptions and not sys._xoptions:
+        return []
+    import subprocess
+
+    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined, no-any-return]  # as multiprocessing does
+
+
+def _is_flag(name: str) -> bool:
+    return not name.startswith(("_", "n_")) and name not in ("count", "index")
 
 
 def spawn_node() -> tuple[int, socket.socket]:
@@ -49,7 +87,7 @@ def spawn_node() -> tuple[int, socket.socket]:
                              "to start its processes (an embedding program can set it)")
     package = os.path.dirname(os.path.abspath(__file__))
     code = _BOOTSTRAP.format(init=os.path.join(package, "__init__.py"), package=package, fd=NODE_FD)
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+    flags = _interpreter_flags()
     ours, theirs = socket.socketpair()
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), NODE_FD)]
     with theirs:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import pickle
-import secrets
 import select
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray_lite import _core, machine
 from ray_lite.config import Config
 from ray_lite.exceptions import RaySystemError
-from ray_lite.forkserver import READY, SHUTDOWN, spawn_node, started_at
+from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, spawn_node, started_at
 from ray_lite.local import LocalBackend
 from ray_lite.settings import snapshot
 from ray_lite.store import Files, make_files, plan
@@ -27,8 +23,7 @@ PREFIX = "ray_lite"
 END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a private session shall be; checked by api.py."""
 
     num_cpus: float | None = None
@@ -38,6 +33,7 @@ class Request:
     object_id_seed: int | None = None
     node_ip_address: str = "127.0.0.1"
     shutdown_grace: float = 5.0
+    max_workers: int | None = None
     verbose: bool = False
 
 
@@ -58,7 +54,7 @@ class Driver(LocalBackend):
         self._closed = True
         if not self.inherited:
             self._end_node()
-            shutil.rmtree(self.session_dir, ignore_errors=True)
+            remove_directory(self.session_dir)
         self.region.close()
         self.link.close()
         self.files.close()
@@ -81,12 +77,20 @@ class Driver(LocalBackend):
 
 def _make_directory() -> str:
     """The session's directory, 0700; first those that a killed session of this user left are removed."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    if not os.access(base, os.W_OK | os.X_OK):
-        base = "/tmp"
+    base = _base_directory()
     _remove_stale(base)
     stamp = f"{PREFIX}-{os.getuid()}-{os.getpid()}-{started_at(os.getpid())}-"
-    return tempfile.mkdtemp(prefix=stamp, dir=base)
+    path = os.path.join(base, stamp + os.urandom(8).hex())
+    os.mkdir(path, 0o700)
+    return path
+
+
+def _base_directory() -> str:
+    """Where session directories go: $XDG_RUNTIME_DIR, else $TMPDIR if that is local, else /tmp."""
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR")):
+        if base and os.access(base, os.W_OK | os.X_OK) and machine.file_system(base) not in machine.NETWORK_FILE_SYSTEMS:
+            return base
+    return "/tmp"
 
 
 def _remove_stale(base: str) -> None:
@@ -96,17 +100,10 @@ def _remove_stale(base: str) -> None:
             continue
         try:
             mine = entry.stat(follow_symlinks=False)
-            if mine.st_uid == os.getuid() and not _alive(int(parts[2]), int(parts[3])):
-                shutil.rmtree(entry.path, ignore_errors=True)
+            if mine.st_uid == os.getuid() and not is_alive(int(parts[2]), int(parts[3])):
+                remove_directory(entry.path)
         except (OSError, ValueError):
             continue
-
-
-def _alive(pid: int, started: int) -> bool:
-    try:
-        return started_at(pid) == started
-    except (OSError, IndexError):
-        return False
 
 
 def launch(request: Request) -> Driver:
@@ -116,6 +113,8 @@ def launch(request: Request) -> Driver:
         OSError, ObjectStoreFullError: no memory or address space for it.  RaySystemError: the node did not come up.
     """
     config = Config.from_environment()
+    if request.max_workers is not None:
+        config = config._replace(max_workers=request.max_workers)
     node_pid, link = spawn_node()  # first: the interpreter starts while we lay out the region
     try:
         return _with_node(request, config, node_pid, link)
@@ -159,7 +158,7 @@ def _with_node(request: Request, config: Config, node_pid: int, link: socket.soc
 
 
 def _root(seed: int | None) -> bytes:
-    return secrets.token_bytes(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
+    return os.urandom(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
 
 
 def _greet(driver: Driver, request: Request, nonce: int) -> None:
@@ -183,5 +182,5 @@ def _greet(driver: Driver, request: Request, nonce: int) -> None:
             return
     except (BrokenPipeError, ConnectionResetError):
         pass  # said below
-    shutil.rmtree(driver.session_dir, ignore_errors=True)
+    remove_directory(driver.session_dir)
     raise RaySystemError("the node process ended while it started; what it wrote to stderr says why")

@@ -10,29 +10,28 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
-from ray_lite.exceptions import GetTimeoutError, RaySystemError
+from ray_lite.exceptions import GetTimeoutError, SerializationError
 from ray_lite.failures import unpack
 from ray_lite.serialization import Parts, dumps
 from ray_lite.settings import Settings
 from ray_lite.store import Store
 
 if TYPE_CHECKING:
+    import inspect
+
     from ray_lite.options import Options
 
 PACKED = b"P"  # arguments that are one object instead of bytes in the record
-LOOKS = 5  # sleeps between two looks at the node's life
+LOOKS = 5  # sleeps between two looks at the node's life and at signals
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """Counts of a session; bytes where the name says so."""
 
     objects: int
@@ -48,6 +47,16 @@ class Statistics:
     cpus_free: float
     recoveries: int
     longest_section: int
+
+
+def _name_argument(name: str, bound: inspect.BoundArguments | None, error: SerializationError) -> SerializationError:
+    """The error for the first argument that can't be pickled, by its name."""
+    for argument, value in (bound.arguments if bound is not None else {}).items():
+        try:
+            dumps(value, f"{name}.remote -> argument {argument!r}")
+        except SerializationError as named:
+            return named
+    return error
 
 
 class LocalBackend:
@@ -69,13 +78,16 @@ class LocalBackend:
     # --- submitting ---
 
     def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        function._check_arguments(args, kwargs)
+        bound = function._bound(args, kwargs)
         record = self._record(function, function._options)
         token = self.export(function)
         flags = record[3] | self.settings.flags()
         function.remote.arm(self.region, token[0], record[0], (record[1], record[2], record[3], *function._positional_range()))
         refs: list[_core.ObjectID] = []
-        parts = self._pack(function._name, args, kwargs, refs)
+        try:
+            parts = self._pack(args, kwargs, refs)
+        except SerializationError as error:
+            raise _name_argument(function._name, bound, error) from error.__cause__
         if parts.buffers or parts.contained or len(parts.stream) > self.config.inline_arguments:
             refs.insert(0, self.store.put_parts(parts))
             stream: Any = PACKED
@@ -95,7 +107,7 @@ class LocalBackend:
         flags = 0 if options.inline else _core.NO_INLINE
         return queue, options.num_return_vals, options.max_retries, flags
 
-    def _pack(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], refs: list[_core.ObjectID]) -> Parts:
+    def _pack(self, args: tuple[Any, ...], kwargs: dict[str, Any], refs: list[_core.ObjectID]) -> Parts:
         """Pickles arguments; ids at the top level become refs and leave their place empty."""
         places: list[int | str] = []
         values = list(args)
@@ -106,7 +118,7 @@ class LocalBackend:
                     refs.append(holder[key])
                     places.append(key)
                     holder[key] = None
-        return dumps((values, named, places), f"{name}.remote -> arguments")
+        return dumps((values, named, places), "arguments")
 
     def export(self, function: Any) -> tuple[int, int]:
         """(index, generation) of the object with the function's pickle; made at the first call of a session."""
@@ -124,6 +136,9 @@ class LocalBackend:
             stream = Parts(head, [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained)
             self.store.fill(token[0], stream)
             _core.seal_object(self.region, x)
+        except BaseException:
+            _core.abandon_object(self.region, x)
+            raise
         finally:
             del self._exporting[function._id]
         export.nonce, export.token = self.nonce, token
@@ -177,14 +192,8 @@ class LocalBackend:
         while not _core.wait_for_ids(self.region, ids, allowed, (deadline, spin, self._park), LOOKS):
             if deadline >= 0 and time.monotonic_ns() >= deadline:
                 return False
-            self._look_around()
             spin = 0
         return True
-
-    def _look_around(self) -> None:
-        if self.node_pidfd >= 0 and select.select([self.node_pidfd], [], [], 0)[0]:
-            raise RaySystemError("the node process of this session died, and the session with it; "
-                                 "shutdown() and init() start a new one")
 
     # --- functions ---
 
@@ -203,7 +212,7 @@ class LocalBackend:
 
     def statistics(self) -> Statistics:
         facts = self.region.statistics()
-        known = {name: facts[name] for name in Statistics.__dataclass_fields__ if name in facts}
+        known = {name: facts[name] for name in Statistics._fields if name in facts}
         return Statistics(workers=len(self.worker_pids()), **known)
 
     def worker_pids(self) -> list[int]:
@@ -212,3 +221,6 @@ class LocalBackend:
 
     def close(self) -> None:
         self.region.close()
+
+
+os.register_at_fork(before=_core.keep_views_for_child)

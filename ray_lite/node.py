@@ -14,19 +14,16 @@ import os
 import pickle
 import resource
 import select
-import shutil
 import signal
 import socket
 import sys
 import time
-import traceback
 from typing import Any, NoReturn
 
-from ray_lite import _core, worker
+from ray_lite import _core, serialization, worker
 from ray_lite.failures import SystemFailure
-from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, started_at
+from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
-from ray_lite.serialization import loads
 from ray_lite.store import Store, pid_namespace
 
 
@@ -55,6 +52,7 @@ class Node:
     def serve(self) -> None:
         """The loop: until the driver asks for the end, or is gone."""
         self.link.sendall(READY)
+        serialization.pickler()  # workers inherit it; the driver imports its own meanwhile
         self.look(at_least=self.setting["num_workers"])
         while True:
             busy = _core.node_look(self.region)
@@ -68,7 +66,7 @@ class Node:
                     return
                 else:
                     self.end(0)
-                    shutil.rmtree(self.setting["session_dir"], ignore_errors=True)
+                    remove_directory(self.setting["session_dir"])
                     return
             self.look()
 
@@ -124,6 +122,8 @@ class Node:
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
         except BaseException:  # a worker's last words, whatever ended it
+            import traceback
+
             traceback.print_exc()
         finally:
             for stream in (sys.stdout, sys.stderr):
@@ -163,7 +163,7 @@ class Node:
     def name(self, function: int) -> str:
         """A function's name; never its code."""
         try:
-            return str(loads(_core.payload(self.region, _core.function_handle(self.region, function))[1]))
+            return str(serialization.loads(_core.payload(self.region, _core.function_handle(self.region, function))[1]))
         except Exception:  # it died while it exported the function
             return "(unknown)"
 
@@ -217,4 +217,5 @@ def main(fd: int) -> None:
     node.setting["node"] = os.getpid()
     gc.collect()
     gc.freeze()  # forked workers share these pages as long as nobody walks over them
-    node.serve()
+    with node.link:
+        node.serve()

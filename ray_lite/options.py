@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray_lite.config import CPU_UNIT
 
@@ -19,8 +18,7 @@ _LATER = {
 }
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How a remote function is called. See `ray_lite.remote`."""
 
     num_return_vals: int = 1
@@ -48,7 +46,7 @@ class Options:
                 raise TypeError(f"unknown option {name!r}; known are {', '.join([*_CHECKS, *_LATER])}")
             else:
                 changed[name] = _CHECKS[name](name, value)
-        return replace(self, **changed)
+        return self._replace(**changed)
 
 
 def _check_later(name: str, value: Any) -> None:
@@ -57,12 +55,12 @@ def _check_later(name: str, value: Any) -> None:
         raise NotImplementedError(f"{name}={value!r}: {what} are not implemented yet")
 
 
-def whole(name: str, value: Any, least: int, most: int) -> int:
+def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
     """A checked whole number."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     number = int(value)
-    if not least <= number <= most:
+    if least is not None and number < least or most is not None and number > most:
         raise ValueError(f"{name} must be in {least:,}..{most:,}, got {number:,}")
     return number
 

@@ -8,12 +8,14 @@ api.py decorates; local.py exports the function at its first call in a session.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray_lite import _core, session
 from ray_lite.options import Options
+
+if TYPE_CHECKING:
+    import inspect
 
 POSITIONAL_MOST = 255  # arguments of the fast path
 
@@ -71,18 +73,23 @@ class RemoteFunction:
         """A call with other resources, as in Ray of 2018."""
         given = {"num_return_vals": num_return_vals, "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources}
         return self.options(**{name: value for name, value in given.items() if value is not None}).remote(
-            *args, **(kwargs or {}))
+            *(args or ()), **(kwargs or {}))
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return session.current().submit(self, args, kwargs)
 
-    def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raises TypeError as the function itself would for missing, surplus or unknown arguments."""
-        if self._signature is not None:
-            try:
-                self._signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise TypeError(f"{self._name}.remote(): {error}") from None
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
+        """The arguments by name, or None for a builtin without a signature.
+
+        Raises:
+            TypeError: missing, surplus or unknown arguments, as the function itself would say.
+        """
+        if self._signature is None:
+            return None
+        try:
+            return self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self._name}.remote(): {error}") from None
 
     def _positional_range(self) -> tuple[int, int]:
         """Least and most positional arguments with which a call without keywords is right."""
@@ -107,6 +114,8 @@ class RemoteFunction:
 
 
 def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    import inspect  # it costs more than all of ray_lite, and workers don't need it
+
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):

@@ -8,14 +8,13 @@ once.  The outer tasks of its stack are innocent: they run again, uncounted, and
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 UNLIMITED = 0xFFFF
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What the region holds: tasks ready, workers idle and starting, CPUs free (ten-thousandths), whether a task fits."""
 
     ready: int
@@ -26,8 +25,7 @@ class Look:
     workers: int
 
 
-@dataclass(frozen=True)
-class Died:
+class Died(NamedTuple):
     """A worker's process is gone: `signal` that killed it, or 0 and its exit `code`."""
 
     pid: int
@@ -35,8 +33,7 @@ class Died:
     code: int
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A task that the dead worker ran; `innermost` first. `complete`: all its returns were sealed."""
 
     task: int
@@ -47,22 +44,19 @@ class Running:
     complete: bool
 
 
-@dataclass(frozen=True)
-class StartWorkers:
+class StartWorkers(NamedTuple):
     """Fork so many workers."""
 
     count: int
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(NamedTuple):
     """The task had ended: only its record is left to free."""
 
     task: int
 
 
-@dataclass(frozen=True)
-class Requeue:
+class Requeue(NamedTuple):
     """The task runs again."""
 
     task: int
@@ -70,8 +64,7 @@ class Requeue:
     front: bool
 
 
-@dataclass(frozen=True)
-class Fail:
+class Fail(NamedTuple):
     """The task's returns get WorkerCrashedError with this text."""
 
     task: int

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """Nothing is shared, so there is nothing to count."""
 
     objects: int = 0
@@ -32,7 +30,10 @@ class SerialBackend:
 
     def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs the call now. Arguments are copied, so that the task can't change the caller's; errors are raised here."""
-        function._check_arguments(args, kwargs)
+        bound = function._bound(args, kwargs)
+        if bound is not None:
+            bound.apply_defaults()
+            args, kwargs = bound.args, bound.kwargs
         args, kwargs = copy.deepcopy((args, kwargs))
         result = function._function(*args, **kwargs)
         count = function._options.num_return_vals

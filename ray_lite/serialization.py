@@ -7,12 +7,11 @@ values never come here (codec.pyx).  Neighbours: culprit.py explains failures; s
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
 from typing import Any, NamedTuple
-
-import cloudpickle
 
 from ray_lite import _core
 from ray_lite.culprit import explain
@@ -45,20 +44,17 @@ class _Gather:
         numpy.copyto(numpy.ndarray(self.array.shape, self.array.dtype, place), self.array)
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle's pickler, with our reducers for ids and arrays in front."""
+class _Collected:
+    """What the pickler puts beside the stream. Apart from the pickler, so that no cycle keeps ids alive."""
 
-    def __init__(self, file: io.BytesIO) -> None:
-        super().__init__(file, protocol=PROTOCOL, buffer_callback=self._keep)
+    def __init__(self) -> None:
         self.buffers: list[Any] = []
         self.lengths: list[int] = []
         self.contained: list[_core.ObjectID] = []
-        self._gathers: dict[int, _Gather] = {}
-        numpy = sys.modules.get("numpy")
-        self._ndarray = getattr(numpy, "ndarray", None)
+        self.gathers: dict[int, _Gather] = {}
 
-    def _keep(self, buffer: pickle.PickleBuffer) -> None:
-        gather = self._gathers.pop(id(buffer), None)
+    def keep(self, buffer: pickle.PickleBuffer) -> None:
+        gather = self.gathers.pop(id(buffer), None)
         if gather is None:
             raw = buffer.raw()
             self.buffers.append(raw)
@@ -67,15 +63,24 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             self.buffers.append(gather)
             self.lengths.append(gather.array.nbytes)
 
+
+class _Reducers:
+    """Our reducers for ids and arrays, in front of cloudpickle's."""
+
+    def __init__(self, file: io.BytesIO, collected: _Collected) -> None:
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=collected.keep)  # type: ignore[call-arg]
+        self.collected = collected
+        self._ndarray = getattr(sys.modules.get("numpy"), "ndarray", None)
+
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is _core.ObjectID:
             token = _core.id_token(obj)
-            self.contained.append(obj)
+            self.collected.contained.append(obj)
             return _core.id_from_token, token
         if kind is self._ndarray:
             return self._reduce_array(obj)
-        return super().reducer_override(obj)
+        return super().reducer_override(obj)  # type: ignore[misc]
 
     def _reduce_array(self, array: Any) -> Any:
         if array.dtype.hasobject:
@@ -90,8 +95,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if array.flags.f_contiguous:
             return _rebuild_array, (pickle.PickleBuffer(_bytes_of(array.T)), dtype, array.shape, "F")
         stand_in = pickle.PickleBuffer(b"")
-        self._gathers[id(stand_in)] = _Gather(array)
+        self.collected.gathers[id(stand_in)] = _Gather(array)
         return _rebuild_array, (stand_in, dtype, array.shape, "C")
+
+
+@functools.cache
+def pickler() -> Any:
+    """The pickler's class; made when first needed, since cloudpickle's import takes 10 ms."""
+    import cloudpickle
+
+    return type("Pickler", (_Reducers, cloudpickle.Pickler), {})
 
 
 def _bytes_of(array: Any) -> Any:
@@ -120,12 +133,12 @@ def dumps(value: Any, name: str = "value") -> Parts:
         SerializationError: something in it can't be pickled; the message names the path to it.
     """
     file = io.BytesIO()
-    pickler = _Pickler(file)
+    collected = _Collected()
     try:
-        pickler.dump(value)
+        pickler()(file, collected).dump(value)
     except Exception as error:
         raise explain(value, name, error) from error
-    return Parts(file.getvalue(), pickler.buffers, pickler.lengths, pickler.contained)
+    return Parts(file.getvalue(), collected.buffers, collected.lengths, collected.contained)
 
 
 def loads(stream: Any, buffers: Any = ()) -> Any:

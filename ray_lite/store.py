@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-import tempfile
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ray_lite import _core
@@ -36,8 +33,7 @@ class Files(NamedTuple):
             os.close(fd)
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """What `_core.Region.create` wants to know."""
 
     control_bytes: int
@@ -61,7 +57,7 @@ def plan(config: Config, arena_bytes: int, cpus: float) -> Sizes:
     control = _core.control_bytes(config.objects, config.slots, config.buckets)
     page = config.commit_step
     return Sizes(control, max(1, arena_bytes // page) * page, config.objects, config.slots, config.buckets, page,
-                 round(cpus * CPU_UNIT), secrets.randbits(63), pid_namespace())
+                 round(cpus * CPU_UNIT), int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
 
 
 def _memfd(name: str) -> int:
@@ -99,8 +95,7 @@ def make_files(sizes: Sizes, directory: str | None) -> Files:
     if directory is None:
         arena = _memfd("ray_lite_arena")
     else:
-        arena = os.dup(_unnamed(directory))
-        fcntl.fcntl(arena, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        arena = _unnamed(directory)
     os.ftruncate(arena, sizes.arena_bytes)
     for fd in (control, arena) if directory is None else (control,):
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
@@ -108,8 +103,10 @@ def make_files(sizes: Sizes, directory: str | None) -> Files:
 
 
 def _unnamed(directory: str) -> int:
-    file = tempfile.TemporaryFile(dir=directory, prefix="ray_lite_")  # O_TMPFILE where there is one, else unlinked
-    return os.dup(file.fileno())
+    import tempfile
+
+    with tempfile.TemporaryFile(dir=directory, prefix="ray_lite_") as file:  # O_TMPFILE, else unlinked at once
+        return os.dup(file.fileno())
 
 
 class Store:

@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +133,8 @@ class Policy:
             if index:
                 self.store.fail(index, failure)
         if error.__traceback__ is not None:
+            import traceback
+
             traceback.clear_frames(error.__traceback__)  # they hold the arguments' views
 
     def setting(self, index: int) -> None:

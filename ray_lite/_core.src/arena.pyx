@@ -288,11 +288,15 @@ cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
         pages = <uint32_t>((size + RL_PAGE - 1) // RL_PAGE)
     if rl_lock(R):
         return EIO
+    if run_find(R, pages) or (size <= LARGEST_CELL and R.h.partial[class_of(size)]):
+        rl_abort(R)  # somebody gave room back meanwhile
+        return DONE
     first = R.h.committed
     missing = pages
     if R.h.last_extent and extent_at(R, R.h.last_extent).state == RL_EXTENT_FREE:
         missing = pages - min(pages, extent_at(R, R.h.last_extent).pages)
     rl_abort(R)
+    missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
     step = <uint32_t>(R.h.commit_bytes // RL_PAGE)
     pages = (missing // step + (1 if missing % step else 0)) * step
     pages = min(pages, R.h.pages - first)

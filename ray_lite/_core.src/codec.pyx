@@ -48,9 +48,9 @@ cdef Py_ssize_t encode_scalar(object x, char* out, Py_ssize_t room) noexcept:
         memcpy(out + 1, &d, 8)
         return 9
     if t is str:
-        s = PyUnicode_AsUTF8AndSize(x, &n)
-        if s == NULL:
-            PyErr_Clear()  # a lone surrogate: pickle takes it
+        try:
+            s = PyUnicode_AsUTF8AndSize(x, &n)
+        except UnicodeEncodeError:  # a lone surrogate: pickle takes it
             return NOT_PLAIN
         return put_bytes(b's', s, n, out, room)
     if t is bytes:

@@ -8,13 +8,18 @@ and the bit.  Neighbours: objects.pyx; refs.py pickles ids inside values.
 cdef rl_region* current = NULL     # the region that bare ids and unpickled ids belong to: a process has at most one
 
 
-cdef inline bint usable(rl_region* R) noexcept:
+cdef inline bint mine_to_use(rl_region* R) noexcept:
     return R != NULL and not R.closed and R.fork_generation == rl_generation
+
+
+cdef inline bint usable(rl_region* R) noexcept:
+    """The fast paths may work; `check_region` says why not."""
+    return mine_to_use(R) and not rl_node_died(R)
 
 
 cdef void handle_drop(rl_region* R, uint32_t i) noexcept:
     """One handle fewer; the last one's bit goes."""
-    if usable(R):
+    if mine_to_use(R):
         R.handles[i] -= 1
         if R.handles[i] == 0:
             object_release(R, i)
@@ -24,7 +29,8 @@ cdef class ObjectID:
     """The id of an object: 20 bytes, and a hold on the object while this handle lives.
 
     Args:
-        binary: the 20 bytes of an id, as `binary()` gave them. Such an id holds nothing until it is first used.
+        binary: the 20 bytes of an id, as `binary()` gave them. It holds the object if this process's session knows it;
+            else it is looked for again when it is used.
 
     Raises:
         TypeError: not bytes.  ValueError: not 20 of them.
@@ -37,6 +43,8 @@ cdef class ObjectID:
             raise ValueError(f"ObjectID takes 20 bytes, got {len(binary)}")
         if self.R == NULL:
             memcpy(self.raw, PyBytes_AS_STRING(binary), RL_ID_BYTES)
+            if usable(current):
+                adopt_bare(current, self, False)
 
     def __dealloc__(self):
         if self.R != NULL:
@@ -105,22 +113,29 @@ cdef ObjectID hold_id(rl_region* R, uint32_t index, uint32_t generation):
     return make_id(R, index, generation, object_at(R, index).id)
 
 
-cdef int resolve(rl_region* R, ObjectID x) except -1:
-    """The handle belongs to this region and holds its object; bare bytes are looked up."""
+cdef bint adopt_bare(rl_region* R, ObjectID x, bint thorough):
+    """Bare bytes become a handle if the object is found; `thorough`: also among those whose bytes were never shown."""
     cdef uint32_t index = 0
     cdef uint32_t generation = 0
-    check_region(R)
-    if x.R == R:
-        return 0
-    if x.R != NULL:
-        raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}) belongs to an earlier session")
-    if object_find(R, x.raw, &index, &generation):
-        raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}): the object is gone, or never was")
+    if object_find(R, x.raw, thorough, &index, &generation):
+        return False
     R.handles[index] += 1
     x.index = index
     x.generation = generation
     x.exposed = True
     x.R = R
+    return True
+
+
+cdef int resolve(rl_region* R, ObjectID x) except -1:
+    """The handle belongs to this region and holds its object; bare bytes are looked up."""
+    check_region(R)
+    if x.R == R:
+        return 0
+    if x.R != NULL:
+        raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}) belongs to an earlier session")
+    if not adopt_bare(R, x, True):
+        raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}): the object is gone, or never was")
     return 0
 
 
@@ -168,8 +183,32 @@ cdef class View:
         return self.size
 
     def __dealloc__(self):
-        if self.owner is not None:
-            region_leave(self.owner.R)
+        if self.owner is None:
+            return
+        if self.before:
+            (<View>self.before).after = self.after
+        if self.after:
+            (<View>self.after).before = self.before
+        else:
+            forget_view(self.before)
+        region_leave(self.owner.R)
+
+
+cdef PyObject* views = NULL    # the last made of this process
+
+
+cdef void forget_view(PyObject* last) noexcept:
+    global views
+    views = last
+
+
+def keep_views_for_child():
+    """Before a fork: objects with a view stay until this process ends, since the child will look and holds no bit."""
+    cdef PyObject* v = views
+    while v:
+        if mine_to_use((<View>v).owner.R):
+            (<View>v).owner.R.handles[(<View>v).owner.index] += 1
+        v = (<View>v).before
 
 
 cdef View make_view(ObjectID owner, char* data, uint64_t size):
@@ -177,7 +216,12 @@ cdef View make_view(ObjectID owner, char* data, uint64_t size):
     if data < owner.R.arena or data + size > owner.R.arena + owner.R.h.arena_bytes:
         if data < owner.R.meta or data + size > owner.R.meta + owner.R.h.control_bytes:
             raise RaySystemError("an object lies outside the region")
+    global views
     v.owner = owner
+    v.before = views
+    if views:
+        (<View>views).after = <PyObject*>v
+    views = <PyObject*>v
     v.data = data
     v.size = <Py_ssize_t>size
     owner.R.users += 1

@@ -78,14 +78,14 @@ cdef void index_remove(rl_region* R, uint32_t i) noexcept nogil:
         rl_set32(R, at, o.hash_next)
 
 
-cdef uint32_t index_find(rl_region* R, const uint8_t* id) noexcept nogil:
-    """Lock held. The live object of an id, or 0."""
+cdef uint32_t index_find(rl_region* R, const uint8_t* id, bint thorough) noexcept nogil:
+    """Lock held. The live object of an id, or 0; `thorough`: a miss scans the table."""
     cdef uint32_t i = bucket_of(R, id)[0]
     while i:
         if memcmp(object_at(R, i).id, id, RL_ID_BYTES) == 0:
             return i
         i = object_at(R, i).hash_next
-    for i in range(1, R.h.objects.used):
+    for i in range(1, R.h.objects.used if thorough else 1):
         if object_at(R, i).state != RL_FREE and memcmp(object_at(R, i).id, id, RL_ID_BYTES) == 0:
             return i
     return 0

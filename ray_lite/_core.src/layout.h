@@ -250,6 +250,8 @@ typedef struct {
     uint32_t heads[RL_FIRST * RL_SECOND];   /* writer: lock; free runs by class */
     uint32_t partial[RL_CLASSES];           /* writer: lock; slabs with room by class */
     char pad1[64];          /* writer: nobody */
+    pthread_mutex_t node_life; /* writer: glibc and the kernel; the node holds it as long as it lives */
+    char pad2[64];          /* writer: nobody */
     rl_mutex lock __attribute__((aligned(64))); /* writer: see rl_mutex */
 } rl_header;
 

@@ -32,8 +32,12 @@ cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
     """Lock held. The slot holds the object no more; may end it."""
     cdef uint64_t* word = holder_word(R, slot, i)
     cdef uint64_t bit = <uint64_t>1 << (i & 63)
+    cdef rl_object* o = object_at(R, i)
     if word[0] & bit:
         rl_set64(R, word, word[0] & ~bit)
+        if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it was never finished
+            rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
+            rl_set32(R, &o.pins, o.pins - 1)
         rl_set32_planted(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
         object_settle(R, i)
 
@@ -97,7 +101,7 @@ cdef int garbage_step(rl_region* R) noexcept nogil:
     if i == 0:
         return DONE
     o = object_at(R, i)
-    while o.contents and n < 8 and rl_log_used(R) < RL_LOG_BUDGET - 46:
+    while o.contents and n < 8 and rl_log_used(R) < RL_LOG_BUDGET - 48:
         r = o.contents
         target = ref_at(R, r).object
         rl_set32(R, &o.contents, ref_at(R, r).next)
@@ -304,15 +308,16 @@ cdef int object_release(rl_region* R, uint32_t i) noexcept nogil:
     return garbage_drain(R)
 
 
-cdef int object_find(rl_region* R, const uint8_t* id, uint32_t* i, uint32_t* generation) noexcept nogil:
+cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i, uint32_t* generation) noexcept nogil:
     """The live object of an id, held by this process from now on, or STALE."""
     cdef int rc
     while True:
         if rl_lock(R):
             return EIO
-        i[0] = index_find(R, id)
+        i[0] = index_find(R, id, thorough)
         rc = STALE
-        if i[0] and object_at(R, i[0]).state != RL_GARBAGE:
+        # nobody but its creator may hold what is under construction: the creator's death must end it
+        if i[0] and object_at(R, i[0]).state != RL_GARBAGE and object_at(R, i[0]).state != RL_CREATING:
             generation[0] = object_at(R, i[0]).generation
             rc = holder_set(R, i[0])
         if rc == DONE:
@@ -322,6 +327,18 @@ cdef int object_find(rl_region* R, const uint8_t* id, uint32_t* i, uint32_t* gen
         rc = grow(R, rc, 0)
         if rc:
             return rc
+
+
+cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
+    """An object that this process was creating for the job will never be sealed."""
+    cdef rl_object* o = object_at(R, i)
+    if rl_lock(R):
+        return EIO
+    if o.flags & RL_JOB_PINNED:
+        rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
+        unpin(R, i)
+    rl_commit(R)
+    return garbage_drain(R)
 
 
 cdef int object_expose(rl_region* R, uint32_t i) noexcept nogil:

@@ -122,6 +122,11 @@ def seal_object(Region region, ObjectID x):
     check(object_seal(region.R, x.index, object_at(region.R, x.index).kind))
 
 
+def abandon_object(Region region, ObjectID x):
+    """An object made by `create_object` will not be filled; it ends with its handle."""
+    check(object_abandon(region.R, x.index))
+
+
 def object_index(ObjectID x) -> int:
     """Where the object of a resolved id is in the table."""
     return x.index

@@ -121,7 +121,9 @@ cdef class Region:
         h.cpus_free = sizes.cpus
         for t in range(6):
             (<rl_table*>&h.objects)[t].used = 1
-        rc = rl_mutex_make(&h.lock.mutex)
+        rc = rl_mutex_make(&h.node_life)
+        if rc == 0:
+            rc = rl_mutex_make(&h.lock.mutex)
         if rc == 0:
             rc = rl_robust_works(&h.lock.mutex)
         if rc:
@@ -161,6 +163,8 @@ cdef class Region:
         """Takes a process slot for this process (driver or node). `started`: start time in clock ticks since boot."""
         check_region(self.R)
         check(slot_open(self.R, kind, pid, started, &self.R.slot))
+        if kind == RL_NODE and pthread_mutex_lock(&self.R.h.node_life):
+            raise RaySystemError("the session has a node already")
 
     def make_current(self):
         """Bare and unpickled ids belong to this region from now on."""

@@ -17,6 +17,11 @@ static inline int rl_mutex_make(pthread_mutex_t *m) {
     return rc;
 }
 
+/* The node holds a robust lock for life: when it dies, the kernel marks the word, and everybody can see it for a load. */
+static inline int rl_node_died(rl_region *R) {
+    return (__atomic_load_n((uint32_t *)&R->h->node_life, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED) != 0;
+}
+
 static void *rl_die_holding(void *m) { pthread_mutex_lock((pthread_mutex_t *)m); return NULL; }
 
 /* 0 when a thread's death is told to the next locker; the error to report otherwise. About 50 us. */

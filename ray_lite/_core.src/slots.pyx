@@ -81,12 +81,15 @@ cdef void idle_remove(rl_region* R, uint32_t slot) noexcept nogil:
     rl_set32(R, &s.idle, RL_BUSY)
 
 
-cdef void rouse(rl_region* R, uint32_t wanted) noexcept nogil:
-    """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run."""
+cdef uint32_t rouse(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run; how many are left
+    for another section, because this one's log or stage is full."""
     cdef uint32_t slot
-    while wanted and R.h.idle and not rl_staged_full(R) and rl_log_used(R) < RL_LOG_BUDGET - 6:
+    while wanted and R.h.idle:
         if not something_fits(R, R.h.ncoming):
-            return
+            return 0
+        if rl_staged_full(R) or rl_log_used(R) >= RL_LOG_BUDGET - 6:
+            return wanted
         slot = R.h.idle
         idle_remove(R, slot)
         rl_set32(R, &rl_slot_at(R, slot).idle, RL_RUNG)
@@ -95,6 +98,17 @@ cdef void rouse(rl_region* R, uint32_t wanted) noexcept nogil:
         wanted -= 1
     if wanted and R.h.nstarting == 0 and something_fits(R, R.h.ncoming):
         rl_owe_node()
+    return 0
+
+
+cdef int rouse_rest(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock not held. Rings whom earlier sections had no room for."""
+    while wanted:
+        if rl_lock(R):
+            return EIO
+        wanted = rouse(R, min(wanted, R.h.nready))
+        rl_commit(R)
+    return DONE
 
 
 cdef void arrive(rl_region* R, rl_slot* s) noexcept nogil:
@@ -107,6 +121,7 @@ cdef void arrive(rl_region* R, rl_slot* s) noexcept nogil:
 cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogil:
     """Finishes a task (0: none) and takes the next in the same section, else stands idle. DONE with out 0: idle."""
     cdef uint32_t fresh
+    cdef uint32_t left = 0
     cdef int rc = MORE
     while rc == MORE:
         fresh = 0
@@ -121,14 +136,14 @@ cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogi
                 idle_add(R, R.slot)
             elif out[0] and rl_slot_at(R, R.slot).idle == RL_IDLE:
                 idle_remove(R, R.slot)
-            rouse(R, R.h.nready if out[0] else 0)
+            left += rouse(R, R.h.nready if out[0] else 0)
         elif rc == DONE:
             finished = 0
             rc = MORE
         else:
-            rouse(R, fresh)
+            left += rouse(R, fresh)
         rl_commit(R)
-    return garbage_drain(R)
+    return rouse_rest(R, left) or garbage_drain(R)
 
 
 cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
@@ -211,6 +226,16 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
     return DONE
 
 
+cdef bint finish_begun(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Whether arguments of a RUNNING record were given up: without returns, only that tells that it has run."""
+    cdef uint32_t r = k.refs
+    cdef uint32_t n = 0
+    while r:
+        n += 1
+        r = ref_at(R, r).next
+    return n != k.nrefs
+
+
 cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* complete) noexcept nogil:
     """The innermost task of a dead slot moves to this one (the node's), its unsealed returns emptied; 0 when there is none."""
     cdef uint32_t t, i
@@ -219,14 +244,15 @@ cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* compl
         return EIO
     t = rl_slot_at(R, slot).running
     out[0] = t
+    complete[0] = True
     if t:
         k = task_at(R, t)
+        complete[0] = k.nreturns != 0 or finish_begun(R, k)
         rl_set32(R, &rl_slot_at(R, slot).running, k.next)
         rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
         rl_set32(R, &rl_slot_at(R, R.slot).running, t)
         rl_set32(R, &k.owner, R.slot)
     rl_commit(R)
-    complete[0] = True
     i = task_at(R, t).returns if t else 0
     while i:
         if object_at(R, i).state == RL_PENDING:
@@ -267,17 +293,10 @@ cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
 
 cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
     """The dead slot's bit on object `i`; an object that it was still creating ends."""
-    cdef rl_object* o = object_at(R, i)
-    cdef int rc = MORE
-    while rc == MORE:
-        rc = DONE
-        if rl_lock(R):
-            return EIO
-        if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:
-            rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
-            rl_set32(R, &o.pins, o.pins - 1)
-        holder_clear(R, slot, i)
-        rl_commit(R)
+    if rl_lock(R):
+        return EIO
+    holder_clear(R, slot, i)
+    rl_commit(R)
     return DONE
 
 

@@ -93,6 +93,8 @@ cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
 cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
     """Lock held. As much of the record as one log holds. DONE, MORE or what to grow."""
     cdef rl_task* k
+    cdef uint32_t extent = 0
+    cdef uint32_t cell = 0
     cdef int rc
     if s.task == 0:
         rc = submit_record(R, s)
@@ -114,9 +116,11 @@ cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
     if s.args_size > RL_TASK_INLINE and not s.roomed:
         if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
             return MORE
-        rc = block_take(R, s.args_size, &k.extent, &k.cell) if k.extent == 0 else DONE
+        rc = block_take(R, s.args_size, &extent, &cell)
         if rc:
             return rc
+        rl_set32(R, &k.cell, cell)
+        rl_set32(R, &k.extent, extent)
         s.roomed = 1
         return MORE
     if rl_log_used(R) > RL_LOG_BUDGET - 24:
@@ -343,15 +347,16 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh) noexcept nogi
 cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
     """Seals the returns of this slot's innermost task (their payloads are in place) and frees the record."""
     cdef uint32_t fresh
+    cdef uint32_t left = 0
     cdef int rc = MORE
     while rc == MORE:
         fresh = 0
         if rl_lock(R):
             return EIO
         rc = finish_section(R, t, &fresh)
-        rouse(R, fresh)
+        left += rouse(R, fresh)
         rl_commit(R)
-    return garbage_drain(R)
+    return rouse_rest(R, left) or garbage_drain(R)
 
 
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
