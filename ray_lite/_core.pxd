@@ -60,6 +60,7 @@ cdef extern from "layout.h" nogil:
         uint32_t state, next, prev, job
         int64_t cpus
         uint32_t head, tail, length, listed
+        int64_t passed
     ctypedef struct rl_slot:
         uint32_t state, next, prev, kind, pid, epoch, running, building
         int64_t cpus_held
@@ -74,7 +75,7 @@ cdef extern from "layout.h" nogil:
         uint64_t bucket_offset
         uint32_t poison, deaths, rung, closing, awake
         rl_table objects, tasks, refs, extents, queues, slots
-        int64_t cpus, cpus_free
+        int64_t aging, cpus, cpus_free
         uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, pages, committed, last_extent, first_map
         uint64_t used_bytes
         uint32_t second_map[30]
@@ -93,6 +94,7 @@ cdef extern from *:
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
     PyObject* PySys_GetObject(const char*)
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) noexcept  # codec.pyx looks at the result itself
+    void PyErr_Clear()
 
 cdef extern from "errno.h" nogil:
     int EUCLEAN
@@ -111,7 +113,7 @@ cdef extern from "sync.h" nogil:
         rl_header* h
         uint32_t* handles
         int control_fd, arena_fd, bell_fd
-        uint32_t slot, fork_generation, row_limit, closed
+        uint32_t slot, fork_generation, row_limit, closed, shared
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
@@ -209,6 +211,7 @@ cdef class View:
 
 cdef class Region:
     cdef rl_region* R
+
     @staticmethod
     cdef Region _map(int control_fd, int arena_fd, uint64_t control, uint64_t arena, int bell_fd, uint64_t handles)
 

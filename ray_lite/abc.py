@@ -11,19 +11,28 @@ if TYPE_CHECKING:
 class Statistics(Protocol):
     """Counts of what a session holds."""
 
-    objects: int
-    tasks: int
-    workers: int
-    bytes_used: int
-    region_bytes: int
+    @property
+    def objects(self) -> int: ...
+    @property
+    def tasks(self) -> int: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def bytes_used(self) -> int: ...
+    @property
+    def region_bytes(self) -> int: ...
 
 
 class Backend(Protocol):
     """One session as seen by one process. All methods may be called from any thread."""
 
     is_worker: bool  #: True in a process that runs tasks
-    inherited: bool  #: True in a forked child of the process that made it
     address: dict[str, Any]  #: what `init` returned
+    nonce: int  #: names the session
+
+    @property
+    def inherited(self) -> bool:
+        """True in a forked child of the process that made it."""
 
     def submit(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submits a call of a remote function; its ids at once. `call` is a remote_function.Call."""
@@ -37,6 +46,9 @@ class Backend(Protocol):
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """(ready, rest) in input order; `timeout` in milliseconds."""
 
+    def export(self, function: Any) -> Any:
+        """A token by which other processes of the session find the function of a remote_function.RemoteFunction."""
+
     def function(self, token: Any) -> Callable[..., Any]:
         """The exported function behind a token."""
 
@@ -45,6 +57,9 @@ class Backend(Protocol):
 
     def statistics(self) -> Statistics:
         """What the session holds now."""
+
+    def worker_pids(self) -> list[int]:
+        """Pids of the live workers."""
 
     def close(self) -> None:
         """Ends the session. Idempotent."""

@@ -30,6 +30,7 @@ class Config(NamedTuple):
     park: float = 0.04  #: longest sleep in `get` and `wait`; every sleep is bounded, since any wake-up may be lost
     idle_park: float = 2.0  #: longest sleep of an idle worker
     node_look: float = 0.1  #: the node looks at the queues this often while they are not empty
+    aging: float = 1.0  #: a task that needs more CPUs than are free is overtaken for so long; then what is freed is kept for it
     start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
     max_workers: int = 1_000  #: workers at once, blocked ones included
 

@@ -51,7 +51,7 @@ class TaskCancelledError(RayError):
     """The task was cancelled."""
 
 
-class ObjectStoreFullError(RayError, MemoryError):
+class ObjectStoreFullError(RayError):
     """The object store has no room; the message names sizes and the largest holders."""
 
 

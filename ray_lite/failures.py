@@ -72,7 +72,9 @@ def _pack_cause(error: BaseException) -> bytes | None:
 
 def _attributes(error: BaseException) -> Iterator[tuple[str, Any]]:
     """Instance attributes, and those that a class keeps in C or in slots (OSError.errno, SystemExit.code)."""
-    for kind in type(error).__mro__[:-3]:
+    for kind in type(error).__mro__:
+        if kind in (BaseException, object):
+            continue  # args travel by themselves, traceback and context stay
         for key, slot in vars(kind).items():
             if isinstance(slot, (types.MemberDescriptorType, types.GetSetDescriptorType)) and not key.startswith("__"):
                 value = getattr(error, key, None)

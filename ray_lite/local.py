@@ -110,14 +110,16 @@ class LocalBackend:
     def _pack(self, args: tuple[Any, ...], kwargs: dict[str, Any], refs: list[_core.ObjectID]) -> Parts:
         """Pickles arguments; ids at the top level become refs and leave their place empty."""
         places: list[int | str] = []
-        values = list(args)
-        named = dict(kwargs)
-        for holder, keys in ((values, range(len(values))), (named, list(named))):
-            for key in keys:
-                if type(holder[key]) is _core.ObjectID:
-                    refs.append(holder[key])
-                    places.append(key)
-                    holder[key] = None
+
+        def place(key: int | str, value: Any) -> Any:
+            if type(value) is not _core.ObjectID:
+                return value
+            refs.append(value)
+            places.append(key)
+            return None
+
+        values = [place(index, value) for index, value in enumerate(args)]
+        named = {name: place(name, value) for name, value in kwargs.items()}
         return dumps((values, named, places), "arguments")
 
     def export(self, function: Any) -> tuple[int, int]:
@@ -142,17 +144,17 @@ class LocalBackend:
         finally:
             del self._exporting[function._id]
         export.nonce, export.token = self.nonce, token
-        return token  # type: ignore[no-any-return]
+        return token
 
     # --- values ---
 
     def put(self, value: Any) -> _core.ObjectID:
         x = _core.put_plain(self.region, value)
-        if x is _core.MISS:
-            if type(value) is _core.ObjectID:
-                raise TypeError("put takes a value, not an ObjectID")
-            x = self.store.put(value)
-        return x
+        if x is not _core.MISS:
+            return x  # type: ignore[no-any-return]
+        if type(value) is _core.ObjectID:
+            raise TypeError("put takes a value, not an ObjectID")
+        return self.store.put(value)
 
     def get(self, object_ids: Any, timeout: float | None) -> Any:
         value = _core.get_ready(self.region, object_ids)

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ray_lite import _core, serialization, worker
@@ -37,13 +38,13 @@ class Node:
             raise SystemExit(0)  # the driver went before it had anything to say
         self.setting: dict[str, Any] = pickle.loads(message)
         self.config = self.setting["config"]
-        self.region = _core.Region.attach(*fds, pid_namespace())
+        control, arena, self.bell = fds
+        self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.store = Store(self.region)
         self.scheduler = Scheduler(self.config.max_workers)
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
-        self.bell = fds[2]
         self.driver = os.pidfd_open(self.setting["driver"])
         self.poll = select.epoll()
         for fd in (link.fileno(), self.driver, self.bell):
@@ -82,7 +83,7 @@ class Node:
         """Starts workers when the scheduler says so."""
         ready, idle, starting, free, fits = _core.can_start(self.region)
         orders = self.scheduler.look(Look(ready, idle, starting, free, fits, len(self.workers)))
-        count = max(at_least, sum(order.count for order in orders))
+        count = max(at_least, sum(order.number for order in orders))
         for _ in range(count):
             self.start()
 
@@ -145,20 +146,20 @@ class Node:
         os.close(pidfd)
         died = Died(pid, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, os.waitstatus_to_exitcode(status))
         _core.begin_sweep(self.region, slot)
-        for order in self.scheduler.died(died, self.adopt(slot)):
-            self.obey(order)
+        for task in self.adopted(slot):
+            self.obey(self.scheduler.died(died, task))
         _core.end_sweep(self.region, slot)
 
-    def adopt(self, slot: int) -> list[Running]:
-        """The tasks of a dead worker, innermost first, each put back at once if it isn't the innermost."""
-        running: list[Running] = []
+    def adopted(self, slot: int) -> Iterator[Running]:
+        """The tasks of a dead worker, innermost first; each is this process's until it is dealt with."""
+        innermost = True
         while True:
             task, complete = _core.adopt_task(self.region, slot)
             if not task:
-                return running
+                return
             facts = _core.task_facts(self.region, task)
-            running.append(Running(task, self.name(facts["function"]), facts["attempts"], facts["max_retries"],
-                                   not running, complete))
+            yield Running(task, self.name(facts["function"]), facts["attempts"], facts["max_retries"], innermost, complete)
+            innermost = False
 
     def name(self, function: int) -> str:
         """A function's name; never its code."""

@@ -38,7 +38,7 @@ class Options(NamedTuple):
             TypeError: an unknown option or a wrong type.  ValueError: out of range.
             NotImplementedError: an option whose feature isn't there yet.
         """
-        changed = {}
+        changed: dict[str, Any] = {}
         for name, value in given.items():
             if name in _LATER:
                 _check_later(name, value)

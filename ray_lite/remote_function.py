@@ -33,6 +33,8 @@ class Export:
 class RemoteFunction:
     """A function whose calls run in workers. Made by `ray_lite.remote`."""
 
+    __name__: str
+    __qualname__: str
     remote: _core.RemoteCall  #: f.remote(*args, **kwargs): submits a call; an ObjectID, a list of them, or None
 
     def __init__(self, function: Callable[..., Any], options: Options) -> None:

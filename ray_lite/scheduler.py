@@ -47,7 +47,7 @@ class Running(NamedTuple):
 class StartWorkers(NamedTuple):
     """Fork so many workers."""
 
-    count: int
+    number: int
 
 
 class Finish(NamedTuple):
@@ -89,11 +89,8 @@ class Scheduler:
         wanted = min(wanted, max(1, event.cpus_free // 10_000) - event.starting, self.max_workers - event.workers)
         return [StartWorkers(wanted)] if wanted > 0 else []
 
-    def died(self, event: Died, running: list[Running]) -> list[Finish | Requeue | Fail]:
-        """What becomes of a dead worker's tasks."""
-        return [self._one(event, task) for task in running]
-
-    def _one(self, event: Died, task: Running) -> Finish | Requeue | Fail:
+    def died(self, event: Died, task: Running) -> Finish | Requeue | Fail:
+        """What becomes of one task of a dead worker."""
         if task.complete:
             return Finish(task.task)
         if not task.innermost:

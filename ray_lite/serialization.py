@@ -111,10 +111,10 @@ def _bytes_of(array: Any) -> Any:
     return array.reshape(-1).view("u1")
 
 
-def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: str) -> Any:
+def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
     import numpy
 
-    return numpy.ndarray(shape, dtype, buffer, order=order)  # type: ignore[call-overload]
+    return numpy.ndarray(shape, dtype, buffer, order=order)
 
 
 def _set_frozen(array: Any, state: Any) -> None:

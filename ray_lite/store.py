@@ -43,6 +43,7 @@ class Sizes(NamedTuple):
     buckets: int
     commit_bytes: int
     cpus: int
+    aging: int
     nonce: int
     pid_namespace: int
 
@@ -57,7 +58,7 @@ def plan(config: Config, arena_bytes: int, cpus: float) -> Sizes:
     control = _core.control_bytes(config.objects, config.slots, config.buckets)
     page = config.commit_step
     return Sizes(control, max(1, arena_bytes // page) * page, config.objects, config.slots, config.buckets, page,
-                 round(cpus * CPU_UNIT), int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
+                 round(cpus * CPU_UNIT), int(config.aging * 1e9), int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
 
 
 def _memfd(name: str) -> int:
@@ -74,7 +75,7 @@ def check_directory(directory: Any) -> str:
     Raises:
         TypeError, ValueError: not a writable directory on a local file system.
     """
-    path = os.fspath(directory)
+    path: str = os.fspath(directory)
     if not os.path.isdir(path):
         raise ValueError(f"plasma_directory={path!r} is not a directory")
     if not os.access(path, os.W_OK | os.X_OK):

@@ -13,7 +13,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.directory = os.getcwd()
-        self.environ = dict(os.environ)
+        self.environ = _environ().copy()
         self.umask = os.umask(0)
         os.umask(self.umask)
         self.random = random.getstate()
@@ -23,13 +23,19 @@ class Surroundings:
         """Puts back what changed."""
         if os.getcwd() != self.directory:
             os.chdir(self.directory)
-        if os.environ != self.environ:
-            os.environ.clear()
-            os.environ.update(self.environ)
+        if _environ() != self.environ:
+            os.environb.clear()
+            os.environb.update(self.environ)
         os.umask(self.umask)
         random.setstate(self.random)
         if self.numpy is not None:
             sys.modules["numpy.random"].set_state(self.numpy)
+
+
+def _environ() -> dict[bytes, bytes]:
+    """The environment as bytes. The public mapping decodes at each step, which takes 30 us; its dict takes none."""
+    data = getattr(os.environb, "_data", None)
+    return data if type(data) is dict else dict(os.environb)
 
 
 def _numpy_state() -> Any:

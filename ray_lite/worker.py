@@ -67,7 +67,7 @@ class WorkerBackend(LocalBackend):
         sys.setrecursionlimit(limit + HELP_FRAMES)
         self.depth += 1
         try:
-            return contextvars.Context().run(self.worker.help, x)  # type: ignore[no-any-return]
+            return contextvars.Context().run(self.worker.help, x)
         finally:
             self.depth -= 1
             sys.setrecursionlimit(limit)

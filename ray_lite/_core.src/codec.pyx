@@ -48,9 +48,9 @@ cdef Py_ssize_t encode_scalar(object x, char* out, Py_ssize_t room) noexcept:
         memcpy(out + 1, &d, 8)
         return 9
     if t is str:
-        try:
-            s = PyUnicode_AsUTF8AndSize(x, &n)
-        except UnicodeEncodeError:  # a lone surrogate: pickle takes it
+        s = PyUnicode_AsUTF8AndSize(x, &n)
+        if s == NULL:
+            PyErr_Clear()  # a lone surrogate: pickle takes it
             return NOT_PLAIN
         return put_bytes(b's', s, n, out, room)
     if t is bytes:
@@ -145,14 +145,14 @@ cdef object decode_plain(const char** at, const char* end):
 cdef object decode_items(char tag, int n, const char** at, const char* end):
     cdef list items
     cdef dict pairs
-    cdef int k
+    cdef int _
     if tag == b'd':
         pairs = {}
-        for k in range(n):
+        for _ in range(n):
             key = decode_plain(at, end)
             pairs[key] = decode_plain(at, end)
         return pairs
-    items = [decode_plain(at, end) for k in range(n)]
+    items = [decode_plain(at, end) for _ in range(n)]
     return items if tag == b'l' else tuple(items)
 
 

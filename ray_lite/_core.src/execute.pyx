@@ -121,12 +121,12 @@ cdef class Worker:
         cdef const char* at = self.args_at(t)
         cdef const char* end = at + k.args_size
         cdef Py_ssize_t n = <unsigned char>at[0]
-        cdef Py_ssize_t i
+        cdef Py_ssize_t _
         cdef Py_ssize_t ref = 0
         cdef list refs = task_refs(R, t) if k.nrefs else None
         cdef list out = []
         at += 1
-        for i in range(n):
+        for _ in range(n):
             if at < end and at[0] == b'R':
                 at += 1
                 out.append(self.argument(refs[ref]))

@@ -107,28 +107,44 @@ def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t look
     return rc == DONE
 
 
-cdef int unique(rl_region* R, list ids) except -1:
-    """Raises unless all are ObjectIDs, held, and different: a stamp a handle, and a set only where handles share objects."""
-    cdef bint shared = False
-    cdef ObjectID x
-    cdef PyObject* p
+cdef int check_unique(list ids) except -1:
+    """Where handles share objects, different handles don't prove different ids."""
+    if len({(<ObjectID>x).index for x in ids}) != PyList_GET_SIZE(ids):
+        raise ValueError("wait takes unique ids; two of them name the same object")
+    return 0
+
+
+cdef object fill_split(rl_region* R, list ids, list rest, Py_ssize_t wanted):
+    """One pass: checks each id, and puts it among the ready ones (up to `wanted`) or at its place in `rest`.
+
+    `rest` is `len(ids)` long and empty (NULLs) beforehand; its owner cuts it to length. A stamp in each handle proves that
+    none is there twice: writing it costs nothing, since taking a reference dirties the same cache line.
+    """
+    cdef list found = []
+    cdef Py_ssize_t kept = 0
     cdef Py_ssize_t k
+    cdef ObjectID x
     global stamps
     stamps += 1
     for k in range(PyList_GET_SIZE(ids)):
-        p = PyList_GET_ITEM(ids, k)
-        if type(<object>p) is not ObjectID:
-            raise TypeError(f"wait takes a list of ObjectIDs, element {k} is of type {type(<object>p).__name__}")
-        x = <ObjectID>p
+        if type(<object>PyList_GET_ITEM(ids, k)) is not ObjectID:
+            raise TypeError(f"wait takes a list of ObjectIDs, element {k} is of type {type(ids[k]).__name__}")
+        x = <ObjectID>PyList_GET_ITEM(ids, k)
         if x.R != R:
             resolve(R, x)
         if x.stamp == stamps:
             raise ValueError(f"wait takes unique ids; {x!r} is there twice")
         x.stamp = stamps
-        shared |= R.handles[x.index] > 1
-    if shared and len({(<ObjectID>y).index for y in ids}) != PyList_GET_SIZE(ids):
-        raise ValueError("wait takes unique ids; two of them name the same object")
-    return 0
+        if wanted and ready(R, x.index):
+            found.append(x)
+            wanted -= 1
+        else:
+            Py_INCREF(x)
+            PyList_SET_ITEM(rest, kept, x)
+            kept += 1
+    if R.shared:
+        check_unique(ids)
+    return found, kept
 
 
 def split_ready(Region region, list ids, Py_ssize_t wanted, bint all_there_is):
@@ -137,38 +153,11 @@ def split_ready(Region region, list ids, Py_ssize_t wanted, bint all_there_is):
     Raises:
         TypeError, ValueError: not ObjectIDs, or one of them twice.
     """
-    cdef rl_region* R = region.R
-    cdef Py_ssize_t n = PyList_GET_SIZE(ids)
-    cdef Py_ssize_t k = 0
-    cdef Py_ssize_t found = 0
-    cdef list is_ready = []
     cdef list rest
-    check_region(R)
-    unique(R, ids)
-    for k in range(n):
-        x = <object>PyList_GET_ITEM(ids, k)
-        if ready(R, (<ObjectID>x).index):
-            is_ready.append(x)
-            found += 1
-            if found == wanted:
-                break
-    if found < wanted and not all_there_is:
+    check_region(region.R)
+    rest = PyList_New(PyList_GET_SIZE(ids))
+    found, kept = fill_split(region.R, ids, rest, wanted)
+    if PyList_GET_SIZE(found) < wanted and not all_there_is:
         return None
-    if wanted == 1 and found == 1:  # the usual drain: a copy less one element, which stands at k
-        rest = ids[:]
-        del rest[k]
-    else:
-        rest = without(ids, is_ready)
-    return is_ready, rest
-
-
-cdef list without(list ids, list taken):
-    """`ids` less `taken`, which is a subsequence of it."""
-    cdef list rest = []
-    cdef Py_ssize_t at = 0
-    for x in ids:
-        if at < PyList_GET_SIZE(taken) and x is <object>PyList_GET_ITEM(taken, at):
-            at += 1
-        else:
-            rest.append(x)
-    return rest
+    del rest[kept:]
+    return found, rest

@@ -17,12 +17,20 @@ cdef inline bint usable(rl_region* R) noexcept:
     return mine_to_use(R) and not rl_node_died(R)
 
 
+cdef inline void handle_add(rl_region* R, uint32_t i) noexcept:
+    """One handle more, for an object whose bit is set."""
+    R.shared += R.handles[i] != 0
+    R.handles[i] += 1
+
+
 cdef void handle_drop(rl_region* R, uint32_t i) noexcept:
     """One handle fewer; the last one's bit goes."""
     if mine_to_use(R):
         R.handles[i] -= 1
         if R.handles[i] == 0:
             object_release(R, i)
+        else:
+            R.shared -= 1
 
 
 cdef class ObjectID:
@@ -99,7 +107,7 @@ cdef ObjectID make_id(rl_region* R, uint32_t index, uint32_t generation, const u
     memcpy(x.raw, id, RL_ID_BYTES)
     x.index = index
     x.generation = generation
-    R.handles[index] += 1
+    handle_add(R, index)
     x.R = R
     return x
 
@@ -119,7 +127,7 @@ cdef bint adopt_bare(rl_region* R, ObjectID x, bint thorough):
     cdef uint32_t generation = 0
     if object_find(R, x.raw, thorough, &index, &generation):
         return False
-    R.handles[index] += 1
+    handle_add(R, index)
     x.index = index
     x.generation = generation
     x.exposed = True
@@ -170,6 +178,7 @@ def digest_id(bytes name) -> bytes:
     return out[:RL_ID_BYTES]
 
 
+@cython.no_gc_clear  # the end of a view needs its owner, also when the collector breaks a cycle
 cdef class View:
     """Read-only bytes of a sealed object; keeps the object, and the mapping, as long as anything looks at it."""
 
@@ -207,7 +216,7 @@ def keep_views_for_child():
     cdef PyObject* v = views
     while v:
         if mine_to_use((<View>v).owner.R):
-            (<View>v).owner.R.handles[(<View>v).owner.index] += 1
+            handle_add((<View>v).owner.R, (<View>v).owner.index)
         v = (<View>v).before
 
 

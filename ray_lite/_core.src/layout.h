@@ -180,7 +180,8 @@ typedef struct {
     uint32_t tail;   /* 28 writer: lock */
     uint32_t length; /* 32 writer: lock */
     uint32_t listed; /* 36 writer: lock; 1 while in the ring */
-    uint64_t spare[3]; /* 40 writer: nobody */
+    int64_t passed;  /* 40 writer: lock; since when smaller tasks overtake it, 0: they don't */
+    uint64_t spare[2]; /* 48 writer: nobody */
 } rl_queue;
 
 /* process slot - the first cache line under the lock, the second atomic */
@@ -232,6 +233,7 @@ typedef struct {
     rl_table extents;       /* writer: see rl_table */
     rl_table queues;        /* writer: see rl_table */
     rl_table slots;         /* writer: see rl_table */
+    int64_t aging;          /* writer: init; ns after which an overtaken shape reserves what is freed */
     int64_t cpus;           /* writer: init; ten-thousandths */
     int64_t cpus_free;      /* writer: lock; may be below zero after a blocked task woke */
     uint32_t ready;         /* writer: lock; ring of queues that are not empty, next to be served */

@@ -17,6 +17,7 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     cdef rl_region* R = region.R
     madvise(R.handles, R.handles_bytes, MADV_DONTNEED)
     R.fork_generation = rl_generation
+    R.shared = 0
     check(slot_adopt(R, slot, pid, started))
 
 

@@ -100,7 +100,7 @@ cdef class Region:
             control_fd, arena_fd: files of `sizes.control_bytes` and `sizes.arena_bytes` bytes, all zero.
             bell_fd: eventfd that wakes the node.
             sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, cpus
-                (ten-thousandths), nonce, pid_namespace.
+                (ten-thousandths), aging (ns), nonce, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -117,7 +117,7 @@ cdef class Region:
         h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
         h.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
-        h.cpus = sizes.cpus
+        h.aging, h.cpus = sizes.aging, sizes.cpus
         h.cpus_free = sizes.cpus
         for t in range(6):
             (<rl_table*>&h.objects)[t].used = 1

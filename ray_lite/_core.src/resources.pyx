@@ -28,6 +28,7 @@ cdef int queue_for(rl_region* R, uint32_t job, int64_t cpus, uint32_t* out) noex
     rl_set32(R, &e.tail, 0)
     rl_set32(R, &e.length, 0)
     rl_set32(R, &e.listed, 0)
+    rl_set64(R, <uint64_t*>&e.passed, 0)
     out[0] = q
     return DONE
 
@@ -123,17 +124,29 @@ cdef void queue_remove(rl_region* R, uint32_t t) noexcept nogil:
         ring_remove(R, k.queue)
 
 
+cdef bint overtaken(rl_region* R, uint32_t q) noexcept nogil:
+    """Lock held. A shape that doesn't fit: whether smaller ones overtook it for so long that they have to wait now."""
+    cdef int64_t now = rl_now()
+    if queue_at(R, q).passed == 0:
+        rl_set64(R, <uint64_t*>&queue_at(R, q).passed, <uint64_t>now)
+    return queue_at(R, q).passed < now - R.h.aging
+
+
 cdef uint32_t queue_fitting(rl_region* R) noexcept nogil:
     """Lock held. The next task in turn whose shape the free CPUs satisfy, or 0; it stays in its queue."""
     cdef uint32_t q = R.h.ready
-    cdef uint32_t n
-    for n in range(<uint32_t>QUEUES_LOOKED_AT):
+    cdef uint32_t _
+    for _ in range(<uint32_t>QUEUES_LOOKED_AT):
         if q == 0:
             return 0
         if queue_at(R, q).cpus <= R.h.cpus_free or queue_at(R, q).cpus == 0:
             if queue_at(R, q).next != R.h.ready:
                 rl_set32(R, &R.h.ready, queue_at(R, q).next)
+            if queue_at(R, q).passed:
+                rl_set64(R, <uint64_t*>&queue_at(R, q).passed, 0)
             return queue_at(R, q).head
+        if overtaken(R, q):
+            return 0
         q = queue_at(R, q).next
         if q == R.h.ready:
             return 0
@@ -143,8 +156,8 @@ cdef uint32_t queue_fitting(rl_region* R) noexcept nogil:
 cdef bint something_fits(rl_region* R, uint32_t others) noexcept nogil:
     """Lock held. Whether a worker more would find a task, after `others` that are on their way found theirs."""
     cdef uint32_t q = R.h.ready
-    cdef uint32_t n
-    for n in range(<uint32_t>QUEUES_LOOKED_AT):
+    cdef uint32_t _
+    for _ in range(<uint32_t>QUEUES_LOOKED_AT):
         if q == 0:
             return False
         if queue_at(R, q).cpus * (others + 1) <= R.h.cpus_free or queue_at(R, q).cpus == 0:

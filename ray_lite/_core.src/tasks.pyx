@@ -249,8 +249,8 @@ cdef uint32_t take_fitting(rl_region* R) noexcept nogil:
 cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
     """Lock held. Whether a parent is on this process's stack."""
     cdef uint32_t t = rl_slot_at(R, R.slot).running
-    cdef uint32_t n
-    for n in range(<uint32_t>HELP_DEPTH + 1):
+    cdef uint32_t _
+    for _ in range(<uint32_t>HELP_DEPTH + 1):
         if t == 0:
             return False
         if t == parent:
@@ -361,7 +361,6 @@ cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
 
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
     """A RUNNING task of this slot (adopted from a dead one) goes back to its queue; partial results are dropped."""
-    cdef uint32_t i
     cdef rl_task* k = task_at(R, t)
     if rl_lock(R):
         return EIO
