@@ -12,15 +12,24 @@ class Statistics(Protocol):
     """Counts of what a session holds."""
 
     @property
-    def objects(self) -> int: ...
+    def objects(self) -> int:
+        """Objects alive."""
+
     @property
-    def tasks(self) -> int: ...
+    def tasks(self) -> int:
+        """Tasks submitted and not finished."""
+
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """Worker processes."""
+
     @property
-    def bytes_used(self) -> int: ...
+    def bytes_used(self) -> int:
+        """Bytes of the object store in use."""
+
     @property
-    def region_bytes(self) -> int: ...
+    def region_bytes(self) -> int:
+        """Bytes of shared memory that have pages."""
 
 
 class Backend(Protocol):
@@ -34,8 +43,8 @@ class Backend(Protocol):
     def inherited(self) -> bool:
         """True in a forked child of the process that made it."""
 
-    def submit(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Submits a call of a remote function; its ids at once. `call` is a remote_function.Call."""
+    def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Submits a call of a remote_function.RemoteFunction; its ids at once."""
 
     def get(self, object_ids: Any, timeout: float | None) -> Any:
         """The value of an id, or the values of a list of ids; `timeout` in seconds."""

@@ -144,7 +144,7 @@ class Node:
             pass
         _, status = os.waitpid(pid, 0)
         os.close(pidfd)
-        died = Died(pid, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, os.waitstatus_to_exitcode(status))
+        died = _death(pid, status)
         _core.begin_sweep(self.region, slot)
         for task in self.adopted(slot):
             self.obey(self.scheduler.died(died, task))
@@ -209,6 +209,14 @@ class Node:
             pass
         os.waitpid(pid, 0)
         os.close(pidfd)
+
+
+def _death(pid: int, status: int) -> Died:
+    if not os.WIFSIGNALED(status):
+        return Died(pid, "", os.waitstatus_to_exitcode(status))
+    number = os.WTERMSIG(status)
+    known = {int(one): one.name for one in signal.Signals}
+    return Died(pid, known.get(number, f"SIG{number}"), number)
 
 
 def main(fd: int) -> None:

@@ -7,10 +7,9 @@ once.  The outer tasks of its stack are innocent: they run again, uncounted, and
 
 from __future__ import annotations
 
-import signal
 from typing import NamedTuple
 
-OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
+OUTSIDE = ("SIGKILL", "SIGTERM")
 UNLIMITED = 0xFFFF
 
 
@@ -26,11 +25,11 @@ class Look(NamedTuple):
 
 
 class Died(NamedTuple):
-    """A worker's process is gone: `signal` that killed it, or 0 and its exit `code`."""
+    """A worker's process is gone: the signal that killed it, or "" and its exit code."""
 
     pid: int
-    signal: int
-    code: int
+    signal: str
+    number: int  #: of the signal, or the exit code
 
 
 class Running(NamedTuple):
@@ -102,11 +101,8 @@ class Scheduler:
     def story(self, event: Died, task: Running) -> str:
         """What the user reads."""
         if event.signal:
-            try:
-                how = f"was killed by signal {event.signal} ({signal.Signals(event.signal).name})"
-            except ValueError:
-                how = f"was killed by signal {event.signal}"
+            how = f"was killed by signal {event.number} ({event.signal})"
         else:
-            how = f"ended itself with exit code {event.code}"
+            how = f"ended itself with exit code {event.number}"
         tries = f", attempt {task.attempts} of {task.max_retries + 1}" if event.signal in OUTSIDE else ""
         return f"the worker (pid {event.pid}) that ran task {task.name} {how}{tries}"

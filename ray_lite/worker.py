@@ -44,6 +44,7 @@ class WorkerBackend(LocalBackend):
         self.main_thread = threading.get_ident()
 
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, help: bool) -> bool:
+        """Helps where that is possible, then waits with the CPUs given back."""
         if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
             return super().wait_until(ids, allowed, timeout, False)
         if help:

@@ -194,21 +194,34 @@ cdef class View:
     def __dealloc__(self):
         if self.owner is None:
             return
-        if self.before:
-            (<View>self.before).after = self.after
-        if self.after:
-            (<View>self.after).before = self.before
-        else:
-            forget_view(self.before)
+        forget_view(self)
         region_leave(self.owner.R)
 
 
 cdef PyObject* views = NULL    # the last made of this process
 
 
-cdef void forget_view(PyObject* last) noexcept:
+cdef void list_view(View v) noexcept:
     global views
-    views = last
+    cdef View last
+    v.before = views
+    if views:
+        last = <View>views
+        last.after = <PyObject*>v
+    views = <PyObject*>v
+
+
+cdef void forget_view(View v) noexcept:
+    global views
+    cdef View other
+    if v.before:
+        other = <View>v.before
+        other.after = v.after
+    if v.after:
+        other = <View>v.after
+        other.before = v.before
+    else:
+        views = v.before
 
 
 def keep_views_for_child():
@@ -225,12 +238,8 @@ cdef View make_view(ObjectID owner, char* data, uint64_t size):
     if data < owner.R.arena or data + size > owner.R.arena + owner.R.h.arena_bytes:
         if data < owner.R.meta or data + size > owner.R.meta + owner.R.h.control_bytes:
             raise RaySystemError("an object lies outside the region")
-    global views
     v.owner = owner
-    v.before = views
-    if views:
-        (<View>views).after = <PyObject*>v
-    views = <PyObject*>v
+    list_view(v)
     v.data = data
     v.size = <Py_ssize_t>size
     owner.R.users += 1

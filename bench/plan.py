@@ -1,0 +1,97 @@
+"""What is measured: the figures with their aims, and the cases that yield them.
+
+`aim` is what we want of ray_lite on a machine of two cores; short of `limit` it is not acceptable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OURS, POOL, EXECUTOR, FLOOR = "ray_lite", "Pool", "Executor", "floor"
+CONTESTANTS = (OURS, POOL, EXECUTOR, FLOOR)
+
+
+@dataclass(frozen=True)
+class Figure:
+    key: str
+    title: str
+    unit: str
+    more_is_better: bool = False
+    aim: float | None = None
+    limit: float | None = None
+
+    def reaches(self, value: float, mark: float) -> bool:
+        return value >= mark if self.more_is_better else value <= mark
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Derived, round by round: one of our figures over the best face that a contestant has for it."""
+
+    figure: Figure
+    of: str
+    contestant: str
+    faces: tuple[str, ...] = ("async", "map")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function, run in a fresh process; it returns the values of its figures."""
+
+    contestant: str
+    module: str
+    function: str
+    figures: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}.{self.function}"
+
+
+FIGURES = (
+    Figure("async", "no-op tasks: submit all, get all", "tasks/s", True, aim=400_000, limit=250_000),
+    Figure("map", "no-op tasks through map, chunks of 1", "tasks/s", True),
+    Figure("sync_p50", "one no-op task, submit to result, median", "us", aim=6, limit=15),
+    Figure("sync_p99", "one no-op task, submit to result, p99", "us"),
+    Figure("chain", "chain of 1,000 dependent tasks", "ms", aim=10),
+    Figure("fib", "recursive fib(16), 3,193 tasks", "s", aim=0.2),
+    Figure("fib_workers", "workers that fib(16) ever used", "", aim=4),
+    Figure("drain", "10,000 results, one a wait()", "s", aim=0.25, limit=0.35),
+    Figure("backlog", "submit 1,000,000 tasks to a busy session", "s", aim=3),
+    Figure("backlog_bytes", "memory of a queued task", "bytes", aim=400),
+    Figure("put_small", "small put", "puts/s", True, aim=400_000),
+    Figure("get_small", "small get", "gets/s", True, aim=800_000),
+    Figure("put_large", "128 MiB put, of a plain copy's speed", "x", True, aim=0.95),
+    Figure("get_large", "128 MiB get, median", "us", aim=20),
+    Figure("import", "import", "ms", aim=50),
+    Figure("start", "start to first result", "s", aim=0.12, limit=0.2),
+    Figure("shutdown", "shutdown", "s", aim=0.1),
+    Figure("idle_cpu", "processor time of an idle session", "%", aim=0.2),
+    Figure("idle_memory", "private memory of an idle worker", "MB", aim=10),
+)
+
+RATIOS = (
+    Ratio(Figure("async_of_floor", "no-op tasks, of the floor", "x", True, aim=0.35), "async", FLOOR),
+    Ratio(Figure("async_of_pool", "no-op tasks, of Pool's best", "x", True, limit=5), "async", POOL),
+)
+
+CASES = (
+    Case(FLOOR, "bench_floor", "throughput", ("async",)),
+    Case(OURS, "bench_tasks", "throughput", ("async",)),
+    Case(POOL, "bench_peers", "pool_throughput", ("async", "map")),
+    Case(EXECUTOR, "bench_peers", "executor_throughput", ("async", "map")),
+    Case(FLOOR, "bench_floor", "latency", ("sync_p50", "sync_p99")),
+    Case(OURS, "bench_tasks", "latency", ("sync_p50", "sync_p99")),
+    Case(POOL, "bench_peers", "pool_latency", ("sync_p50", "sync_p99")),
+    Case(EXECUTOR, "bench_peers", "executor_latency", ("sync_p50", "sync_p99")),
+    Case(OURS, "bench_tasks", "chain", ("chain",)),
+    Case(OURS, "bench_tasks", "recursion", ("fib", "fib_workers")),
+    Case(OURS, "bench_tasks", "drain", ("drain",)),
+    Case(OURS, "bench_tasks", "backlog", ("backlog", "backlog_bytes")),
+    Case(OURS, "bench_store", "small", ("put_small", "get_small")),
+    Case(OURS, "bench_store", "large", ("put_large", "get_large")),
+    Case(OURS, "bench_start", "start", ("import", "start", "shutdown")),
+    Case(POOL, "bench_peers", "pool_start", ("start", "shutdown")),
+    Case(EXECUTOR, "bench_peers", "executor_start", ("start", "shutdown")),
+    Case(OURS, "bench_start", "idle", ("idle_cpu", "idle_memory")),
+)

@@ -1,0 +1,87 @@
+"""What the cases measure with: latencies, memory, processor time. Light to import, for measure.py's sake."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from time import perf_counter
+
+CPUS = 2  # of every contestant; the aims hold for two
+US = 1e6
+MS = 1e3
+MB = 1e6
+
+
+def echo(value: int) -> int:
+    """The no-op task of every contestant: giving its argument back shows that each task ran."""
+    return value
+
+
+def latencies(call: Callable[[int], int], count: int) -> dict[str, float]:
+    """Time `call(i)`, which must return i, one after the other."""
+    for i in range(count // 10):
+        call(i)
+    times = []
+    for i in range(count):
+        started = perf_counter()
+        answer = call(i)
+        times.append(perf_counter() - started)
+        assert answer == i
+    return {"sync_p50": percentile(times, 50) * US, "sync_p99": percentile(times, 99) * US}
+
+
+def percentile(values: Iterable[float], percent: int) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+def family(*roots: int) -> set[int]:
+    """These processes and all their descendants."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            # The command's name, in parentheses, may hold anything; after it come the state and the parent.
+            parent = int(_read(f"/proc/{name}/stat").rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(parent, []).append(int(name))
+    found: set[int] = set()
+    pending = list(roots)
+    while pending:
+        pid = pending.pop()
+        if pid not in found:
+            found.add(pid)
+            pending += children.get(pid, ())
+    return found
+
+
+def private_bytes(pids: Iterable[int]) -> int:
+    """Memory that only one process has, shared mappings apart.
+
+    smaps_rollup can't tell those apart: the kernel calls a page of a shared mapping private while one process
+    only has touched it, and such pages are counted once already, in the region's size.
+    """
+    total = 0
+    for pid in pids:
+        shared = False
+        for line in _read(f"/proc/{pid}/smaps").splitlines():
+            field, *rest = line.split()
+            if not field.endswith(":"):
+                shared = rest[0].endswith("s")
+            elif field.startswith("Private_") and not shared:
+                total += int(rest[0]) * 1024
+    return total
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Time on a processor, to the nanosecond: an idle session uses less than a tick of /proc/*/stat."""
+    nanoseconds = 0
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            nanoseconds += int(_read(f"/proc/{pid}/task/{thread}/schedstat").split()[0])
+    return nanoseconds / 1e9
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()

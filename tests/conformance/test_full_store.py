@@ -1,0 +1,141 @@
+"""A full store: an error that names sizes and holders, never a dead process, and all is well once
+references are dropped.
+"""
+
+import os
+import re
+
+import numpy as np
+import pytest
+
+import ray_lite as ray
+from ray_lite.exceptions import ObjectStoreFullError
+
+CAPACITY = 64 << 20
+PIECE = 4 << 20
+
+
+@pytest.fixture(autouse=True)
+def small_store(fresh):
+    fresh.init(num_cpus=2, object_store_memory=CAPACITY)
+
+
+def fill():
+    """Put pieces until the store is full; the ids and the error's text."""
+    held = []
+    try:
+        for i in range(2 * CAPACITY // PIECE):
+            held.append(ray.put(np.full(PIECE, i % 250, dtype=np.uint8)))
+    except ObjectStoreFullError as error:
+        return held, str(error)  # the error itself would keep this frame, and so the ids
+    raise AssertionError("the store took twice its size")
+
+
+def test_what_the_error_says():
+    held, text = fill()
+    assert len(held) * PIECE > CAPACITY // 2, "most of the store can be used"
+    assert len(re.findall(r"\d+(?:\.\d+)? ?(?:[KMG]i?B|bytes)|\b\d{7,}\b", text)) >= 3, (
+        "what was asked, what there is, who has it"
+    )
+    assert str(os.getpid()) in text or any(one.hex()[:8] in text for one in held), "the largest holders"
+
+
+def test_what_is_stored_stays_right():
+    held, _ = fill()
+    for i, one in enumerate(held):
+        array = ray.get(one)
+        assert len(array) == PIECE and (array == i % 250).all()
+
+
+def test_it_works_again_when_references_are_dropped(statistics, wait_until):
+    before = statistics().bytes_used
+    for _ in range(3):
+        held, _ = fill()
+        view = ray.get(held[0])
+        del held
+        wait_until(lambda: statistics().bytes_used < before + 2 * PIECE, what="the return of the bytes")
+        assert (view == 0).all()
+        del view
+    assert ray.get(ray.put(np.ones(CAPACITY // 4, dtype=np.uint8))).all()
+
+
+def test_small_objects_fill_it_too():
+    held, full = [], False
+    for _ in range(2 * CAPACITY // 10_000):
+        try:
+            held.append(ray.put(bytes(10_000)))
+        except ObjectStoreFullError:
+            full = True
+            break
+    assert full
+    del held[::2]
+    again = [ray.put(bytes([i % 256]) * 10_000) for i in range(len(held) // 2)]
+    assert ray.get(again[77]) == bytes([77]) * 10_000
+
+
+def test_larger_than_the_whole_store():
+    for _ in range(3):
+        with pytest.raises(ObjectStoreFullError):
+            ray.put(np.zeros(CAPACITY + 1, dtype=np.uint8))
+        with pytest.raises(ObjectStoreFullError):
+            ray.put(bytes(2 * CAPACITY))
+    assert ray.get(ray.put(1)) == 1
+
+
+def test_arguments_that_do_not_fit(statistics):
+    length = ray.remote(len)
+    tasks = statistics().tasks
+    with pytest.raises(ObjectStoreFullError):
+        length.remote(np.zeros(CAPACITY + 1, dtype=np.uint8))
+    held, _ = fill()
+    with pytest.raises(ObjectStoreFullError):
+        length.remote(np.zeros(2 * PIECE, dtype=np.uint8))
+    assert statistics().tasks == tasks
+    del held
+    assert ray.get(length.remote(np.zeros(2 * PIECE, dtype=np.uint8))) == 2 * PIECE
+
+
+def test_results_that_do_not_fit():
+    @ray.remote
+    def produce(size):
+        return np.zeros(size, dtype=np.uint8)
+
+    with pytest.raises(ObjectStoreFullError):
+        ray.get(produce.remote(CAPACITY + 1))
+    held, _ = fill()
+    with pytest.raises(ObjectStoreFullError):
+        ray.get(produce.remote(2 * PIECE))
+    del held
+    assert len(ray.get(produce.remote(2 * PIECE))) == 2 * PIECE
+
+
+def test_puts_inside_tasks():
+    @ray.remote
+    def fill_up():
+        held = []
+        try:
+            for _ in range(2 * CAPACITY // PIECE):
+                held.append(ray.put(np.zeros(PIECE, dtype=np.uint8)))
+        except ObjectStoreFullError:
+            return len(held)
+
+    counts = [ray.get(fill_up.remote()) for _ in range(3)]
+    assert counts[0] * PIECE > CAPACITY // 2
+    assert min(counts) >= counts[0] - 2, "what a task held is free again after it"
+
+
+def test_tasks_without_large_values_run_in_a_full_store():
+    held, _ = fill()
+    f = ray.remote(lambda x: x + 1)
+    assert ray.get([f.remote(i) for i in range(200)]) == list(range(1, 201))
+    assert held
+
+
+def test_a_failed_put_leaves_nothing(statistics):
+    ray.get(ray.put(1))
+    before = statistics()
+    for _ in range(10):
+        with pytest.raises(ObjectStoreFullError):
+            ray.put([bytes(1000), np.zeros(PIECE, dtype=np.uint8), np.zeros(2 * CAPACITY, dtype=np.uint8)])
+    after = statistics()
+    assert (after.objects, after.bytes_used) == (before.objects, before.bytes_used)

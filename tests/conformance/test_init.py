@@ -1,0 +1,307 @@
+"""`init`: its signature, what it returns, checks before it starts anything, and what each argument of a
+private session does.
+"""
+
+import inspect
+import os
+import stat
+import threading
+
+import psutil
+import pytest
+
+import ray_lite as ray
+
+POSITIONAL = dict(
+    redis_address=None,
+    node_ip_address=None,
+    object_id_seed=None,
+    num_workers=None,
+    driver_mode=0,
+    redirect_worker_output=False,
+    redirect_output=True,
+    num_cpus=None,
+    num_gpus=None,
+    resources=None,
+    num_custom_resource=None,
+    num_redis_shards=None,
+    redis_max_clients=None,
+    plasma_directory=None,
+    huge_pages=False,
+    include_webui=True,
+    object_store_memory=None,
+    use_raylet=False,
+)
+KEYWORD = dict(
+    spill_directory=None, redis_password=None, max_workers=None, pin=False, shutdown_grace=5.0, verbose=False
+)
+
+
+def test_signature_is_the_documented_one():
+    parameters = inspect.signature(ray.init).parameters
+    kinds = {
+        kind: {name: p.default for name, p in parameters.items() if p.kind is kind}
+        for kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    }
+    assert list(kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD].items()) == list(POSITIONAL.items())
+    assert kinds[inspect.Parameter.KEYWORD_ONLY] == KEYWORD
+
+
+def test_names_and_constants():
+    assert (ray.SCRIPT_MODE, ray.WORKER_MODE, ray.PYTHON_MODE, ray.SILENT_MODE) == (0, 1, 2, 3)
+    assert isinstance(ray.__version__, str) and ray.__version__
+    for name in ("init", "shutdown", "is_initialized", "remote", "get", "put", "wait", "ObjectID"):
+        assert callable(getattr(ray, name)), name
+    assert issubclass(ray.exceptions.RayError, Exception)
+
+
+def test_import_is_silent_and_light(output_of):
+    heavy = output_of("""
+        import sys
+        import ray_lite
+        print([name for name in ("numpy", "redis", "psutil", "pandas") if name in sys.modules])
+        import threading
+        print(threading.active_count(), ray_lite.is_initialized())
+    """)
+    assert heavy.splitlines() == ["[]", "1 False"]
+
+
+def test_a_run_that_succeeds_says_nothing(run_script):
+    done = run_script(
+        """
+        import ray_lite as ray
+        ray.init(num_cpus=2)
+
+        @ray.remote
+        def f(x):
+            return [x] * 1000
+
+        ids = [f.remote(i) for i in range(100)]
+        assert sum(map(len, ray.get(ids))) == 100_000
+        ray.wait(ids, num_returns=50)
+        assert ray.get(ray.put("x")) == "x"
+    """,
+        flags=("-X", "dev", "-W", "error"),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_returned_addresses(fresh):
+    info = fresh.init(num_cpus=1)
+    assert set(info) == {
+        "node_ip_address",
+        "redis_address",
+        "object_store_address",
+        "webui_url",
+        "session_dir",
+        "node_pid",
+    }
+    assert info["node_ip_address"] == "127.0.0.1"
+    assert info["webui_url"] is None
+    assert psutil.pid_exists(info["node_pid"]) and info["node_pid"] != os.getpid()
+    state = os.stat(info["session_dir"])
+    assert (
+        stat.S_ISDIR(state.st_mode) and stat.S_IMODE(state.st_mode) == 0o700 and state.st_uid == os.getuid()
+    )
+
+
+def test_node_ip_address_is_recorded(fresh):
+    assert fresh.init(num_cpus=1, node_ip_address="127.0.0.2")["node_ip_address"] == "127.0.0.2"
+
+
+def test_second_init_is_refused_before_anything_starts(ray_session):
+    children = psutil.Process().children(recursive=True)
+    with pytest.raises(RuntimeError):
+        ray.init(num_cpus=2)
+    with pytest.raises(RuntimeError):
+        ray.init(driver_mode=ray.PYTHON_MODE)
+    assert {c.pid for c in psutil.Process().children(recursive=True)} == {c.pid for c in children}
+    assert ray.get(ray.put(1)) == 1
+
+
+def test_refused_init_leaves_the_module_usable(fresh):
+    with pytest.raises(ValueError):
+        ray.init(num_cpus=-1)
+    assert not ray.is_initialized()
+    assert psutil.Process().children(recursive=True) == []
+    ray.init(num_cpus=1)
+    assert ray.get(ray.put("after")) == "after"
+
+
+def test_is_initialized(fresh):
+    assert ray.is_initialized() is False
+    ray.init(num_cpus=1)
+    assert ray.is_initialized() is True
+    ray.shutdown()
+    assert ray.is_initialized() is False
+
+
+def test_init_after_shutdown_with_functions_defined_before(fresh):
+    @ray.remote
+    def before_any_session(x):
+        return x + 1
+
+    for round_ in range(4):
+        ray.init(num_cpus=1)
+        assert ray.get(before_any_session.remote(round_)) == round_ + 1
+        ray.shutdown()
+
+
+def test_any_thread_may_init_and_end(fresh, wait_until):
+    # The node must not die with the thread that started it.
+    starter = threading.Thread(target=ray.init, kwargs=dict(num_cpus=1))
+    starter.start()
+    starter.join()
+    assert ray.get(ray.remote(lambda: 7).remote()) == 7
+    ender = threading.Thread(target=ray.shutdown)
+    ender.start()
+    ender.join()
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("mode", [ray.WORKER_MODE, 17, -1, "SCRIPT_MODE", None])
+def test_wrong_driver_mode(fresh, mode):
+    with pytest.raises(ValueError):
+        ray.init(driver_mode=mode)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("mode", [ray.SCRIPT_MODE, ray.SILENT_MODE])
+def test_worker_modes_run_tasks_elsewhere(fresh, mode):
+    ray.init(driver_mode=mode, num_cpus=1)
+    assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+
+
+@pytest.mark.parametrize(
+    "wrong, error",
+    [
+        (dict(num_cpus=-1), ValueError),
+        (dict(num_cpus="2"), TypeError),
+        (dict(num_cpus=float("nan")), ValueError),
+        (dict(num_workers=-1), ValueError),
+        (dict(num_workers="1"), TypeError),
+        (dict(max_workers=0), ValueError),
+        (dict(max_workers="1"), TypeError),
+        (dict(object_store_memory=-1), ValueError),
+        (dict(object_store_memory="1G"), TypeError),
+        (dict(shutdown_grace=-1), ValueError),
+        (dict(shutdown_grace="1"), TypeError),
+        (dict(object_id_seed="one"), TypeError),
+        (dict(no_such_argument=1), TypeError),
+    ],
+    ids=str,
+)
+def test_wrong_arguments(fresh, wrong, error):
+    (name,) = wrong
+    with pytest.raises(error, match=name):
+        ray.init(**wrong)
+    assert not ray.is_initialized()
+
+
+def test_no_cpus_is_legal(fresh):
+    ray.init(num_cpus=0)
+    assert ray.get(ray.put(3)) == 3
+    with pytest.raises(ValueError):  # a demand that can never be met
+        ray.remote(lambda: 1).remote()
+
+
+def test_any_number_of_cpus_may_be_claimed(fresh, gate, wait_until):
+    ray.init(num_cpus=12)
+    wait, arrive = gate.wait, gate.arrive
+
+    @ray.remote
+    def held(i):
+        arrive("in")
+        wait()
+        return i
+
+    ids = [held.remote(i) for i in range(12)]
+    wait_until(lambda: len(gate.arrived()) == 12, what="12 tasks at once")
+    gate.open()
+    assert ray.get(ids) == list(range(12))
+
+
+def test_num_workers_start_at_once(fresh, worker_pids, wait_until):
+    ray.init(num_cpus=1, num_workers=3)
+    wait_until(lambda: len(worker_pids()) == 3, what="three workers")
+    assert all(psutil.pid_exists(pid) for pid in worker_pids())
+    assert ray.get(ray.remote(lambda: 1).remote()) == 1
+
+
+def test_no_workers_at_first_is_legal(fresh):
+    ray.init(num_cpus=1, num_workers=0)
+    assert ray.get(ray.remote(lambda: 1).remote()) == 1
+
+
+def test_max_workers_bounds_the_pool(fresh):
+    ray.init(num_cpus=8, max_workers=2)
+
+    @ray.remote
+    def slow():
+        import time
+
+        time.sleep(0.02)
+        return os.getpid()
+
+    assert len(set(ray.get([slow.remote() for _ in range(24)]))) <= 2
+
+
+def test_plasma_directory_holds_the_arena_without_a_name(fresh, tmp_path):
+    import numpy as np
+
+    place = tmp_path / "arena"
+    place.mkdir()
+    ray.init(num_cpus=1, plasma_directory=str(place), object_store_memory=64 << 20)
+    array = np.arange(1_000_000)
+    assert (ray.get(ray.put(array)) == array).all()
+    with open("/proc/self/maps") as maps:
+        assert str(place) in maps.read(), "the arena lies in the directory that was asked for"
+    assert list(place.iterdir()) == [], "but nobody else can open it, and nothing can be left behind"
+
+
+@pytest.mark.parametrize("place", ["missing", "a-file"])
+def test_plasma_directory_must_be_a_writable_directory(fresh, tmp_path, place):
+    (tmp_path / "a-file").write_text("")
+    with pytest.raises((ValueError, OSError), match=place):
+        ray.init(num_cpus=1, plasma_directory=str(tmp_path / place))
+    assert not ray.is_initialized()
+
+
+def test_include_webui_starts_nothing(fresh):
+    info = ray.init(num_cpus=1, include_webui=True)
+    assert info["webui_url"] is None
+    tree = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = [c for p in tree for c in p.net_connections("inet")]
+    assert listening == []
+    ray.shutdown()
+    assert ray.init(num_cpus=1, include_webui=False)["webui_url"] is None
+
+
+def test_verbose_prints_what_was_detected(run_script):
+    done = run_script("""
+        import ray_lite as ray
+        ray.init(verbose=True, num_cpus=3)
+    """)
+    assert done.returncode == 0, done.stderr
+    assert "cpu" in (done.stdout + done.stderr).lower()
+
+
+def test_init_inside_a_task_is_refused(ray_session):
+    @ray.remote
+    def start_another():
+        ray.init(num_cpus=1)
+
+    with pytest.raises(RuntimeError):
+        ray.get(start_another.remote())
+
+
+def test_two_sessions_of_one_user_do_not_meet(ray_session, output_of):
+    assert (
+        output_of("""
+        import ray_lite as ray
+        ray.init(num_cpus=1)
+        print(ray.get(ray.remote(lambda: 5).remote()))
+    """)
+        == "5\n"
+    )
+    assert ray.get(ray.remote(lambda: 6).remote()) == 6

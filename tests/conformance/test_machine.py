@@ -1,0 +1,153 @@
+"""Narrow machines: one CPU, no writable home, odd directories, low limits, a small /dev/shm, no network."""
+
+import os
+import resource
+import subprocess
+
+import pytest
+
+WORKS = """
+import os, sys
+import numpy as np
+import ray_lite as ray
+info = ray.init()
+cpus = len(os.sched_getaffinity(0))
+
+@ray.remote
+def total(array):
+    return int(array.sum())
+
+array = np.ones(1_000_000, dtype=np.uint8)
+assert ray.get([total.remote(array) for _ in range(5)]) == [1_000_000] * 5
+
+@ray.remote
+def parent(n):
+    return n + (ray.get(parent.remote(n - 1)) if n else 0)
+
+assert ray.get(parent.remote(6)) == 21
+try:
+    ray.remote(num_cpus=cpus + 1)(lambda: 1).remote()
+except ValueError:
+    print("works", cpus)
+"""
+
+
+def allowed(*command):
+    return subprocess.run([*command, "true"], capture_output=True).returncode == 0
+
+
+def test_default_cpus_follow_the_affinity(output_of):
+    first = min(os.sched_getaffinity(0))
+    assert output_of(WORKS, command=["taskset", "-c", str(first)]) == "works 1\n"
+
+
+def test_default_cpus_follow_the_machine(output_of):
+    if os.path.exists("/sys/fs/cgroup/cpu.max"):
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            if file.read().split()[0] != "max":
+                pytest.skip("a quota makes the default smaller than the mask")
+    slurm = {name: None for name in os.environ if name.startswith("SLURM")}
+    assert output_of(WORKS, env=slurm) == f"works {len(os.sched_getaffinity(0))}\n"
+
+
+@pytest.mark.parametrize("home", ["/proc", "/nonexistent", None], ids=str)
+def test_a_home_that_cannot_be_written(output_of, home):
+    assert output_of(WORKS, env={"HOME": home}).startswith("works")
+
+
+def test_a_long_tmpdir(output_of, tmp_path):
+    long = tmp_path
+    while len(str(long)) < 300:
+        long /= "d" * 60
+    long.mkdir(parents=True)
+    assert output_of(WORKS, env={"TMPDIR": str(long), "XDG_RUNTIME_DIR": None}).startswith("works")
+    assert list(long.iterdir()) == []
+
+
+def test_a_long_runtime_directory(output_of, tmp_path):
+    long = tmp_path
+    while len(str(long)) < 300:
+        long /= "d" * 60
+    long.mkdir(parents=True)
+    assert output_of(WORKS, env={"XDG_RUNTIME_DIR": str(long)}).startswith("works")
+    assert list(long.iterdir()) == []
+
+
+def test_directories_that_are_missing(output_of, tmp_path):
+    missing = str(tmp_path / "missing")
+    assert output_of(WORKS, env={"TMPDIR": missing, "XDG_RUNTIME_DIR": missing}).startswith("works")
+    assert not os.path.exists(missing)
+
+
+@pytest.mark.parametrize(
+    "limit, value",
+    [
+        ("RLIMIT_NOFILE", 48),
+        ("RLIMIT_STACK", 1 << 20),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_MEMLOCK", 0),
+        ("RLIMIT_MSGQUEUE", 0),
+    ],
+)
+def test_low_limits(output_of, limit, value):
+    number = getattr(resource, limit)
+    soft = f"import resource\nresource.setrlimit({number}, ({value}, resource.getrlimit({number})[1]))\n"
+    assert output_of(soft + WORKS).startswith("works")
+
+
+def test_an_address_space_limit_is_named(run_script):
+    """The tables are mapped sparsely and large: what the limit forbids must be an error that names
+    it, or just work.
+    """
+    done = run_script("import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))\n" + WORKS)
+    if done.returncode == 0:
+        assert done.stdout.startswith("works")
+    else:
+        assert "RLIMIT_AS" in done.stderr.splitlines()[-1]
+
+
+def test_core_files_are_off_in_workers(output_of):
+    """Their mappings are the whole store; a soft limit of 1 also stops cores that go to a program."""
+    assert (
+        output_of("""
+        import resource
+        import ray_lite as ray
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        ray.init(num_cpus=1)
+        print(ray.get(ray.remote(lambda: resource.getrlimit(resource.RLIMIT_CORE)[0] <= 1).remote()))
+    """)
+        == "True\n"
+    )
+
+
+@pytest.mark.skipif(not allowed("unshare", "-m"), reason="mount namespaces are not allowed here")
+def test_a_small_dev_shm(output_of):
+    large = WORKS + "big = np.ones(200_000_000, dtype=np.uint8)\nassert ray.get(ray.put(big))[-1] == 1\n"
+    mount = 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"'
+    assert output_of(large, command=["unshare", "-m", "sh", "-c", mount, "sh"]).startswith("works")
+
+
+@pytest.mark.skipif(not allowed("unshare", "-n"), reason="network namespaces are not allowed here")
+def test_without_any_network(output_of):
+    assert output_of(WORKS, command=["unshare", "-n"]).startswith("works")
+
+
+def test_another_locale_and_no_terminal(output_of):
+    assert output_of(WORKS, env={"LC_ALL": "C", "LANG": None, "TERM": None}).startswith("works")
+
+
+def test_a_nearly_empty_environment(output_of):
+    names = [
+        name
+        for name in os.environ
+        if name not in ("PYTHONPATH", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
+        and not name.startswith("RAY_LITE_TEST")
+    ]
+    assert output_of(WORKS, env=dict.fromkeys(names)).startswith("works")
+
+
+def test_many_sessions_at_once(start_script):
+    drivers = [start_script(WORKS) for _ in range(6)]
+    for driver in drivers:
+        out, err = driver.communicate(timeout=50)
+        assert (driver.returncode, err) == (0, "") and out.startswith("works")

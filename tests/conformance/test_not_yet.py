@@ -1,0 +1,83 @@
+"""What later parts bring raises NotImplementedError that names the argument, and is never passed over in
+silence.
+"""
+
+import psutil
+import pytest
+
+import ray_lite as ray
+
+INIT = [
+    dict(redis_address="127.0.0.1:6379"),
+    dict(num_gpus=2),
+    dict(resources={"licence": 2}),
+    dict(num_redis_shards=2),
+    dict(redis_max_clients=100),
+    dict(huge_pages=True),
+    dict(use_raylet=True),
+    dict(spill_directory="/tmp"),
+    dict(redis_password="secret"),
+    dict(pin=True),
+    dict(redirect_worker_output=True),
+]
+OPTIONS = [dict(num_gpus=1), dict(resources={"licence": 1}), dict(max_calls=1), dict(num_gpus=0.5)]
+
+
+@pytest.mark.parametrize("arguments", INIT, ids=lambda a: next(iter(a)))
+def test_arguments_of_init(fresh, arguments):
+    with pytest.raises(NotImplementedError, match=next(iter(arguments))):
+        ray.init(num_cpus=1, **arguments)
+    assert not ray.is_initialized()
+    assert psutil.Process().children(recursive=True) == [], "nothing was started"
+
+
+def test_neutral_values_of_the_same_arguments_are_fine(fresh):
+    ray.init(
+        num_cpus=1,
+        redis_address=None,
+        num_gpus=0,
+        resources={},
+        num_custom_resource=0,
+        num_redis_shards=0,
+        redis_max_clients=None,
+        huge_pages=False,
+        use_raylet=False,
+        spill_directory=None,
+        redis_password=None,
+    )
+    assert ray.get(ray.put(1)) == 1
+
+
+def test_options_of_functions(ray_session):
+    for options in OPTIONS:
+        (name,) = options
+        with pytest.raises(NotImplementedError, match=name):
+            ray.remote(**options)(lambda: 1)
+        with pytest.raises(NotImplementedError, match=name):
+            ray.remote(lambda: 1).options(**options).remote()
+
+
+def test_submit_arguments(ray_session):
+    f = ray.remote(lambda: 1)
+    with pytest.raises(NotImplementedError, match="num_gpus"):
+        f._submit([], num_gpus=1)
+    with pytest.raises(NotImplementedError, match="resources"):
+        f._submit([], resources={"licence": 1})
+    assert ray.get(f._submit([], num_gpus=0, resources={})) == 1
+
+
+def test_writable_views(ray_session):
+    one = ray.put(bytearray(10))
+    with pytest.raises(NotImplementedError, match="writable"):
+        ray.get(one, writable=True)
+    assert ray.get(one, writable=False) == bytearray(10)
+
+
+def test_actors(ray_session):
+    class Counter:
+        pass
+
+    with pytest.raises(NotImplementedError, match="[Aa]ctor|class"):
+        ray.remote(Counter).remote()
+    with pytest.raises(NotImplementedError, match="[Aa]ctor|class|checkpoint_interval"):
+        ray.remote(checkpoint_interval=5)(Counter).remote()

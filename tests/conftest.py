@@ -1,0 +1,347 @@
+"""Fixtures of every test: sessions, drivers in processes of their own, a watchdog, proof that nothing stays.
+
+- `ray_session`: a session with 2 CPUs; `fresh`: the module without one, for tests that call `init`.
+- `run_script`, `start_script`: a driver in a process of its own, for what can't be done to the test process.
+- `wait_until`: the only way to wait for a condition; `gate`: holds tasks until the test lets them go.
+- `statistics`, `worker_pids`: what the live session says about itself.
+- Autouse: after each test the invariants hold; processes, descriptors, mappings and files are as before.
+
+Every process that a test causes inherits a marker in its environment, and temporary files go to a directory
+of this run alone: leftovers are found wherever they hang, and other sessions are not taken for ours.
+"""
+
+import contextlib
+import faulthandler
+import gc
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import types
+import uuid
+from dataclasses import dataclass, fields
+
+import psutil
+import pytest
+
+MARK = f"RAY_LITE_TEST_RUN={uuid.uuid4().hex}"
+WATCHDOG_S = 60
+SETTLE_S = 3.0  # how long after a test the machine may still be busy ending things
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "watchdog(seconds): let this test take longer than the usual minute")
+    key, _, value = MARK.partition("=")
+    os.environ[key] = value
+    # Sessions look here first, then in TMPDIR; both private, so that a listing tells about this run only.
+    config.ray_lite_place = place = tempfile.mkdtemp(prefix="rl-tests-")
+    os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = tempfile.tempdir = place
+    # Modules of these tests that workers import by name, as they would a user's.
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples"))
+    # Capturing replaces fd 2 during a test; a hang must be reported on the real one.
+    config.ray_lite_stderr = os.dup(2)
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.ray_lite_place, ignore_errors=True)
+    os.close(config.ray_lite_stderr)
+
+
+# ---------------------------------------------------------------- waiting
+
+
+def _wait_until(condition, deadline=10.0, what="the condition"):
+    """The first true value of `condition()`; an AssertionError when `deadline` seconds have passed
+    without one.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"{what} did not come true within {deadline} s"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    return _wait_until
+
+
+@pytest.fixture(autouse=True)
+def watchdog(request):
+    """A hang ends the run with every thread's stack after a minute, instead of blocking it for ever."""
+    marker = request.node.get_closest_marker("watchdog")
+    seconds = marker.args[0] if marker else WATCHDOG_S
+    faulthandler.dump_traceback_later(seconds, exit=True, file=request.config.ray_lite_stderr)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+# ---------------------------------------------------------------- nothing outlives a test
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a session could leave behind, each a set of printable facts."""
+
+    processes: frozenset
+    descriptors: frozenset
+    mappings: frozenset
+    files: frozenset
+
+    @classmethod
+    def now(cls):
+        return cls(_processes(), _descriptors(), _mappings(), _files())
+
+    def difference(self, before):
+        """Lines that say what has appeared since `before`; a descriptor that has vanished is as bad."""
+        lines = []
+        for field in fields(self):
+            old, new = getattr(before, field.name), getattr(self, field.name)
+            lines += [f"left behind in {field.name}: {fact}" for fact in sorted(new - old)]
+        lines += [
+            f"closed or changed descriptor: {fact}" for fact in sorted(before.descriptors - self.descriptors)
+        ]
+        return lines
+
+
+def _marked(pid):
+    """Whether the process was exec'ed (or forked from one exec'ed) with this run's marker."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return MARK.encode() in file.read().split(b"\0")
+    except OSError:  # gone, or another user's
+        return False
+
+
+def _processes():
+    own = os.getpid()
+    pids = {child.pid for child in psutil.Process().children(recursive=True)}
+    pids |= {
+        int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own and _marked(name)
+    }
+    facts = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            facts.add((pid, " ".join(psutil.Process(pid).cmdline()) or "(zombie)"))
+    return frozenset(facts)
+
+
+def _descriptors():
+    facts = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
+            facts.add((int(name), os.readlink(f"/proc/self/fd/{name}")))
+    return frozenset(facts)
+
+
+def _mappings():
+    with open("/proc/self/maps") as file:
+        return frozenset(line.strip() for line in file if "memfd:" in line and "ray_lite" in line)
+
+
+def _files():
+    places = [os.environ["XDG_RUNTIME_DIR"], os.environ["TMPDIR"]]
+    facts = {
+        f"{place}/{name}" for place in places for name in os.listdir(place) if name.startswith("ray_lite")
+    }
+    return frozenset(facts | {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")})
+
+
+def _end_session():
+    """Check the live session's invariants, then end it; the check's verdict comes after the end."""
+    ray = sys.modules.get("ray_lite")
+    if ray is None or not ray.is_initialized():
+        return
+    try:
+        ray.session.current().check()
+    finally:
+        ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_the_test(watchdog):
+    before = Traces.now()
+    yield
+    try:
+        _end_session()
+    finally:
+        gc.collect()
+        end = time.monotonic() + SETTLE_S
+        while (left := Traces.now().difference(before)) and time.monotonic() < end:
+            time.sleep(0.02)
+        for pid, _ in Traces.now().processes - before.processes:  # don't let one failure spoil the next test
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+    assert not left, "\n".join(left)
+
+
+# ---------------------------------------------------------------- sessions
+
+
+@pytest.fixture(scope="session")
+def warm():
+    """The module after one short session, so that what is imported or opened lazily is there before
+    the first count.
+    """
+    import numpy
+
+    import ray_lite
+
+    ray_lite.init(num_cpus=2)
+    ray_lite.get(ray_lite.remote(lambda array: array.sum()).remote(numpy.ones(100_000)))
+    ray_lite.shutdown()
+    return ray_lite
+
+
+@pytest.fixture
+def fresh(warm, nothing_outlives_the_test):
+    """`ray_lite` without a session; whatever the test starts is checked and ended after it."""
+    assert not warm.is_initialized()
+    return warm
+
+
+@pytest.fixture
+def ray_session(fresh):
+    """`ray_lite` with a session of two CPUs."""
+    fresh.init(num_cpus=2)
+    return fresh
+
+
+@pytest.fixture
+def statistics(fresh):
+    """What the live session counts: `statistics().objects`, `.tasks`, `.workers`, `.bytes_used`."""
+    return lambda: fresh.session.current().statistics()
+
+
+@pytest.fixture
+def worker_pids(fresh):
+    return lambda: fresh.session.current().worker_pids()
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Holds tasks back: `gate.wait` blocks, in any process, until the test calls `gate.open()` or ends.
+
+    `gate.arrive(name)` leaves a note that `gate.arrived(prefix)` lists, to know what has started.
+    """
+    path, notes = str(tmp_path / "gate-open"), str(tmp_path / "gate-notes")
+    os.mkdir(notes)
+
+    # Local functions on purpose: tasks carry them by value and need not import this file.
+    def wait(deadline=30.0):
+        import os
+        import time
+
+        end = time.monotonic() + deadline
+        while not os.path.exists(path):
+            if time.monotonic() > end:
+                raise TimeoutError("nobody opened the gate")
+            time.sleep(0.002)
+
+    def arrive(name):
+        import os
+
+        with open(f"{notes}/{name}.{os.getpid()}.{os.urandom(4).hex()}", "w"):
+            pass
+
+    def arrived(prefix=""):
+        return sorted(name for name in os.listdir(notes) if name.startswith(prefix))
+
+    def open_gate():
+        with open(path, "w"):
+            pass
+
+    yield types.SimpleNamespace(wait=wait, arrive=arrive, arrived=arrived, open=open_gate)
+    open_gate()
+
+
+# ---------------------------------------------------------------- drivers in processes of their own
+
+
+def _script_environment(changes):
+    import ray_lite
+
+    env = dict(os.environ)
+    # The package may be built in place and not installed; a script must find it from anywhere.
+    roots = [os.path.dirname(os.path.dirname(os.path.abspath(ray_lite.__file__))), env.get("PYTHONPATH", "")]
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, roots))
+    for name, value in (changes or {}).items():
+        if value is None:
+            env.pop(name, None)
+        else:
+            env[name] = value
+    return env
+
+
+@pytest.fixture
+def start_script(tmp_path):
+    """`start_script(source, ...)` gives the Popen of a new interpreter that runs `source`.
+
+    `env` changes single variables (None removes one), `flags` go to the interpreter, `command` before it. The
+    process leads a group of its own, so that a signal to the group never meets the test run.
+    """
+    processes = []
+
+    def start(source, *, args=(), env=None, flags=(), cwd=None, command=()):
+        path = tmp_path / f"script{len(processes)}.py"
+        path.write_text(textwrap.dedent(source))
+        process = subprocess.Popen(
+            [*command, sys.executable, *flags, str(path), *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_script_environment(env),
+            cwd=cwd,
+            process_group=0 if sys.version_info >= (3, 11) else None,
+            preexec_fn=None if sys.version_info >= (3, 11) else os.setpgrp,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.fixture
+def run_script(start_script):
+    """Like `start_script`, but waits for the end and gives a CompletedProcess; too long is a failure
+    with the output.
+    """
+
+    def run(source, *, timeout=30, **how):
+        process = start_script(source, **how)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            pytest.fail(
+                f"the script took more than {timeout} s; stdout: {late.stdout!r} stderr: {late.stderr!r}"
+            )
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+@pytest.fixture
+def output_of(run_script):
+    """The standard output of a script that must succeed and say nothing on standard error."""
+
+    def run(source, **how):
+        done = run_script(source, **how)
+        assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.stderr == ""
+        return done.stdout
+
+    return run

@@ -1,0 +1,340 @@
+"""Fixtures of the core's tests: small regions over nameless files, and real processes that work in them.
+
+- `make_region`: a factory; `region`: one with this process as its driver, checked by fsck and closed after the test.
+- `forked`: runs a function in a forked child, which leaves by `os._exit`; whatever still lives at the end is killed.
+- `lively`: a region full of life whose words can be damaged (damage.py).
+- `worker`: the same, in a worker's slot; `tasks`: tasks by number, run by such workers; `bury`: what the node does
+  about a dead one.
+"""
+
+import contextlib
+import gc
+import importlib.util
+import os
+import select
+import signal
+import time
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ray_lite import _core
+from ray_lite.exceptions import RaySystemError
+
+ROOT_ID = b"root of these tests!"
+MILLION = 1_000_000  # nanoseconds in a millisecond
+FOREVER = 60_000  # milliseconds: no wait in these tests is longer
+
+SIZES = SimpleNamespace(
+    objects=2048,
+    slots=16,
+    buckets=16,
+    commit_bytes=65536,
+    arena=1 << 24,
+    cpus=20000,
+    aging=1_000_000_000,
+    nonce=1,
+    pid_namespace=0,
+)
+
+
+class Place(SimpleNamespace):
+    """The files of a region, and the regions that were made over them."""
+
+    @classmethod
+    def make(cls, **changes):
+        sizes = SimpleNamespace(**{**vars(SIZES), **changes})
+        sizes.control_bytes = _core.control_bytes(sizes.objects, sizes.slots, sizes.buckets)
+        sizes.arena_bytes = sizes.arena
+        control, arena = os.memfd_create("ray_lite-control"), os.memfd_create("ray_lite-arena")
+        os.ftruncate(control, sizes.control_bytes)
+        os.ftruncate(arena, sizes.arena_bytes)
+        bell = os.eventfd(0, os.EFD_NONBLOCK)
+        return cls(sizes=sizes, files=(control, arena, bell), regions=[])
+
+    def create(self):
+        self.regions.append(_core.Region.create(*self.files, self.sizes))
+        return self.regions[-1]
+
+    def attach(self, namespace=0):
+        self.regions.append(_core.Region.attach(*self.files, namespace))
+        return self.regions[-1]
+
+    def rung(self):
+        """Whether the node's doorbell was rung since the last look."""
+        ready = bool(select.select([self.files[2]], [], [], 0)[0])
+        if ready:
+            os.eventfd_read(self.files[2])
+            _core.answer_bell(self.regions[0])
+        return ready
+
+    def close(self):
+        gc.collect()
+        for region in self.regions:
+            region.close()
+        for file in self.files:
+            os.close(file)
+
+
+@pytest.fixture
+def make_place():
+    """`make_place(objects=..., arena=...)`: the files of a region that is still to be created."""
+    places = []
+
+    def make(**changes):
+        places.append(Place.make(**changes))
+        return places[-1]
+
+    yield make
+    for place in places:
+        place.close()
+
+
+@pytest.fixture
+def make_region(make_place):
+    """`make_region(objects=..., ...)`: a region whose driver is this process; its invariants hold at the end.
+
+    `make_region.files_of(region)`: its Place.
+    """
+    made, places = [], {}
+
+    def make(**changes):
+        place = make_place(**changes)
+        region = place.create()
+        made.append(region)
+        places[id(region)] = place
+        region.join(_core.DRIVER, os.getpid(), 0)
+        region.make_current()
+        _core.set_root(ROOT_ID)
+        return region
+
+    make.files_of = lambda region: places[id(region)]
+    yield make
+    gc.collect()
+    for region in made:
+        with contextlib.suppress(RaySystemError):  # the test has closed it
+            region.statistics()
+            region.check()
+
+
+@pytest.fixture
+def region(make_region):
+    return make_region()
+
+
+# ---------------------------------------------------------------- processes
+
+
+class Child:
+    """A forked process; `wait` gives its exit status, negative for a signal."""
+
+    def __init__(self, function, arguments):
+        self.status = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.run(function, arguments)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def run(self, function, arguments):
+        status = 1
+        try:
+            signal.alarm(FOREVER // 1000)  # whatever happens to the test, the child ends
+            self.result = function(*arguments)  # kept: what it holds is held until the end
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def ended(self):
+        return self.status is not None or bool(select.select([self.pidfd], [], [], 0)[0])
+
+    def wait(self):
+        if self.status is None:
+            assert select.select([self.pidfd], [], [], FOREVER / 1000)[0], "a child does not end"
+            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            os.close(self.pidfd)
+        return self.status
+
+    def kill(self):
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)
+        return self.wait()
+
+
+@pytest.fixture
+def forked():
+    """`forked(function, *arguments)` runs it in a child; every child must end well unless the test killed it."""
+    children = []
+
+    def fork(function, *arguments):
+        children.append(Child(function, arguments))
+        return children[-1]
+
+    yield fork
+    statuses = [child.kill() for child in children]
+    assert not [status for status in statuses if status not in (0, -signal.SIGKILL)], statuses
+
+
+@pytest.fixture
+def worker(forked):
+    """`worker(region, function)` runs `function(region)` in a child that has a worker's slot; (child, slot)."""
+
+    def start(region, function):
+        slot = _core.open_worker(region)
+
+        def main():
+            _core.become(region, slot, os.getpid(), 0)
+            function(region)
+
+        return forked(main), slot
+
+    return start
+
+
+@pytest.fixture
+def bury():
+    """`bury(region, slot, counted=True)`: the node's answer to a death; the records that were queued again."""
+
+    def sweep(region, slot, counted=True):
+        again = []
+        _core.begin_sweep(region, slot)
+        while True:
+            t, complete = _core.adopt_task(region, slot)
+            if not t:
+                break
+            if complete:
+                _core.finish_task(region, t)
+            else:
+                again.append(_core.task_facts(region, t)["id"])
+                _core.requeue_task(region, t, counted, True)
+        _core.end_sweep(region, slot)
+        return again
+
+    return sweep
+
+
+# ---------------------------------------------------------------- tasks
+
+
+class Policy:
+    """Runs tasks whose function is a number in a table, and whose values are all plain."""
+
+    def __init__(self, region, functions, by_index):
+        self.region, self.functions, self.by_index = region, functions, by_index
+
+    def function(self, index):
+        return self.functions[self.by_index[index]]
+
+    def load(self, x):
+        error, stream, _ = _core.payload(self.region, x)
+        return bytes(stream)
+
+    def arguments(self, t, data):
+        return (data, *_core.task_arguments(self.region, t)), {}
+
+    def store_result(self, t, value):
+        returns = _core.task_returns(self.region, t)
+        for i, one in zip(returns, [value] if len(returns) == 1 else value, strict=True):
+            if i:
+                _core.fill_object(self.region, i, 0, (one, [], [], []))
+
+    def fail(self, t, error):
+        for i in _core.task_returns(self.region, t):
+            if i:
+                _core.fill_object(self.region, i, _core.ERROR, (repr(error).encode(), [], [], []))
+
+    def setting(self, bits):
+        """Where the caller was: nothing to these functions."""
+
+    def shape(self, cpus):
+        """How many CPUs the task has: nothing to these functions."""
+
+
+def declined(args, kwargs):
+    raise AssertionError(f"the fast path declined {args} {kwargs}")
+
+
+class Tasks:
+    """Calls of numbered functions in one region, and the workers that run them."""
+
+    def __init__(self, region, functions):
+        self.region, self.functions = region, functions
+        self.by_index, self.calls, self.handles = {}, {}, []
+        _core.set_setting(0)  # or the fast path declines: it can't tell whether the caller has moved
+        for name in functions:
+            x = _core.create_object(region, _core.next_put_id(), 0, True)
+            _core.fill_object(region, _core.object_index(x), 0, (name.encode(), [], [], []))
+            _core.seal_object(region, x)
+            self.by_index[_core.object_index(x)] = name
+            self.handles.append(x)
+
+    def call(self, name, cpus=10000, nreturns=1, retries=3, flags=0):
+        """`f.remote` of a numbered function."""
+        key = (name, cpus, nreturns, retries, flags)
+        if key not in self.calls:
+            call = _core.RemoteCall(declined)
+            queue = _core.shape(self.region, self.region.slot, cpus)
+            index = next(i for i, n in self.by_index.items() if n == name)
+            call.arm(self.region, index, queue, (nreturns, retries, flags, 0, 255))
+            self.calls[key] = call
+        return self.calls[key]
+
+    def worker(self, region, spin=50_000, park=2_000 * MILLION):
+        """Works until the session closes."""
+        loop = _core.Worker(region, Policy(region, self.functions, self.by_index))
+        while not _core.is_closing(region):
+            loop.run(spin, park)
+
+    def get(self, x, milliseconds=20_000):
+        """The value of a plain return; an AssertionError when it is not there in time."""
+        assert self.wait([x], 0, milliseconds), "the object is not ready in time"
+        value = _core.get_ready(self.region, x)
+        return _core.payload(self.region, x) if value is _core.MISS else value
+
+    def wait(self, ids, allowed, milliseconds):
+        _core.resolve_all(self.region, ids)
+        deadline = time.monotonic_ns() + milliseconds * MILLION
+        return _core.wait_for_ids(self.region, ids, allowed, (deadline, 0, 40 * MILLION), 1 << 20)
+
+
+@pytest.fixture
+def tasks():
+    return Tasks
+
+
+# ---------------------------------------------------------------- helpers beside this file
+
+
+@pytest.fixture(scope="session")
+def beside():
+    """`beside("name.py")`: a module of this folder; tests are no package that it could be imported from."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(Path(name).stem, Path(__file__).parent / name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def words(beside):
+    """`words(place)`: the named words of its control file."""
+    return lambda place: beside("damage.py").Words(place.files[0])
+
+
+@pytest.fixture
+def lively(beside, make_region, tasks, worker, wait_until):
+    """`lively()`: a Scene."""
+
+    def make():
+        region = make_region()
+        calls = tasks(region, {"echo": lambda x: x, "stuck": lambda x: signal.pause()})
+        scene = beside("damage.py").Scene(_core, region, make_region.files_of(region).files[0])
+        return scene.furnish(calls, lambda: worker(region, calls.worker), wait_until)
+
+    return make

@@ -1,0 +1,131 @@
+"""The operations that are stepped: each a C function of the core, called with what an order holds.
+
+An order is filled before the trap flag is set, so that nothing but the operation runs in between.
+"""
+cdef struct rl_order:
+    rl_region* who
+    uint32_t a, b
+    uint64_t size
+    uint32_t targets[64]
+    uint32_t n
+    uint8_t id[20]
+    rl_spec spec
+    uint32_t returns[64]
+    uint32_t generations[64]
+    uint32_t out
+    uint32_t out2
+    bint complete
+
+ctypedef int (*operation)(rl_order*) noexcept nogil
+
+cdef char FILLING[65536]   # arguments and payloads
+memset(FILLING, 0x5a, sizeof(FILLING))
+
+
+cdef int order_put(rl_order* o) noexcept nogil:
+    return object_put_inline(o.who, o.id, RL_PLAIN, FILLING, <uint32_t>o.size, &o.out)
+
+
+cdef int order_create(rl_order* o) noexcept nogil:
+    return object_create(o.who, o.id, o.size, o.a, &o.out)
+
+
+cdef int order_room(rl_order* o) noexcept nogil:
+    return object_room(o.who, o.a, o.size)
+
+
+cdef int order_contain(rl_order* o) noexcept nogil:
+    return object_contain(o.who, o.a, o.targets, o.n)
+
+
+cdef int order_seal(rl_order* o) noexcept nogil:
+    return object_seal(o.who, o.a, RL_PICKLE)
+
+
+cdef int order_hold(rl_order* o) noexcept nogil:
+    return object_hold(o.who, o.a, o.b)
+
+
+cdef int order_release(rl_order* o) noexcept nogil:
+    return object_release(o.who, o.a)
+
+
+cdef int order_expose(rl_order* o) noexcept nogil:
+    return object_expose(o.who, o.a)
+
+
+cdef int order_find(rl_order* o) noexcept nogil:
+    return object_find(o.who, o.id, o.a, &o.out, &o.out2)
+
+
+cdef int order_submit(rl_order* o) noexcept nogil:
+    cdef int rc = task_submit(o.who, &o.spec)
+    o.out = o.spec.task
+    return rc
+
+
+cdef int order_next(rl_order* o) noexcept nogil:
+    return task_next(o.who, o.a, &o.out)
+
+
+cdef int order_finish(rl_order* o) noexcept nogil:
+    return task_finish(o.who, o.a)
+
+
+cdef int order_help(rl_order* o) noexcept nogil:
+    return task_help(o.who, o.a, &o.out)
+
+
+cdef int order_leave(rl_order* o) noexcept nogil:
+    return idle_leave(o.who)
+
+
+cdef int order_block(rl_order* o) noexcept nogil:
+    return block_begin(o.who)
+
+
+cdef int order_unblock(rl_order* o) noexcept nogil:
+    return block_end(o.who)
+
+
+cdef int order_shape(rl_order* o) noexcept nogil:
+    return shape_queue(o.who, o.a, <int64_t>o.size, &o.out)
+
+
+cdef int order_open(rl_order* o) noexcept nogil:
+    return slot_open(o.who, RL_WORKER, 0, 0, &o.out)
+
+
+cdef int order_become(rl_order* o) noexcept nogil:
+    return slot_adopt(o.who, o.a, 4242, 1)
+
+
+cdef int order_sweeping(rl_order* o) noexcept nogil:
+    return slot_sweeping(o.who, o.a)
+
+
+cdef int order_adopt(rl_order* o) noexcept nogil:
+    return slot_adopt_task(o.who, o.a, &o.out, &o.complete)
+
+
+cdef int order_requeue(rl_order* o) noexcept nogil:
+    return task_requeue(o.who, o.a, o.b & 1, o.b & 2)
+
+
+cdef int order_sweep(rl_order* o) noexcept nogil:
+    return sweep(o.who, o.a)
+
+
+cdef int order_drain(rl_order* o) noexcept nogil:
+    return garbage_drain(o.who)
+
+
+ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
+              "open become sweeping adopt requeue sweep drain").split()
+
+cdef operation OPERATIONS[24]
+OPERATIONS[:] = [
+    order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
+    order_submit, order_next, order_finish, order_help, order_leave, order_block, order_unblock, order_shape, order_open,
+    order_become, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
+]

@@ -1,0 +1,204 @@
+"""A random program over the core's operations, run by a handful of actors of one region, one stepped operation at a time.
+
+It needs no model: each operation is chosen from what the region itself says is possible, and judge.pyx judges each state.
+"""
+
+import os
+import random
+from collections import Counter
+from types import SimpleNamespace
+
+NODE, DRIVER, ONE, TWO = range(4)
+WORKERS = (ONE, TWO)
+PENDING, CREATING, SEALED = 1, 2, 3
+JOB_PINNED = 2
+DONE, STALE, FULL_ARENA, FULL_TABLE = 0, -20, -21, -22
+SIZES = (1, 40, 41, 64, 200, 300, 1000, 3000, 6000, 20000, 32768, 33000, 70000, 200000)  # cells and runs
+SHAPES = (0, 5000, 10000, 20000)
+UNIT = 4096
+
+
+def small_region(module):
+    """A region of the least size: its META is some tens of KiB. (region, files to close)."""
+    sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
+    control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"])
+    lengths = [control, 1 << 21]
+    files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
+    for file, length in zip(files, lengths, strict=True):
+        os.ftruncate(file, length)
+    files.append(os.eventfd(0, os.EFD_NONBLOCK))
+    sizes = SimpleNamespace(**sizes, control_bytes=lengths[0], arena_bytes=lengths[1])
+    return module.Region.create(*files, sizes), files
+
+
+class Program:
+    """Random operations of the actors of one stepper."""
+
+    def __init__(self, module, seed, every=0):
+        self.random = random.Random(seed)
+        self.region, self.files = small_region(module)
+        self.stepper = module.Stepper(self.region, every)
+        self.ids = iter(range(1, 1 << 30))
+        self.counts = Counter()
+        for who, kind in enumerate((module.NODE, module.DRIVER, module.WORKER, module.WORKER)):
+            self.stepper.enter(who, kind)
+        for who in WORKERS:
+            self.do("become", who, a=self.stepper.slot(who))
+        driver = self.stepper.slot(DRIVER)
+        self.queues = [self.do("shape", DRIVER, a=driver, size=cpus)[1] for cpus in SHAPES]
+
+    def close(self):
+        self.stepper.close()
+        self.region.close()
+        for file in self.files:
+            os.close(file)
+
+    def do(self, what, who, **settings):
+        self.counts[what] += 1
+        rc, out, complete = self.stepper.do(what, who, **settings)
+        assert rc in (DONE, STALE, FULL_ARENA, FULL_TABLE), f"{what}: {rc}"
+        return rc, out, complete
+
+    def new_id(self):
+        return next(self.ids).to_bytes(8, "little") * 2 + b"\1\2\3\4"
+
+    # --- what is possible now ---
+
+    def run(self, operations):
+        for _ in range(operations):
+            self.step()
+
+    def step(self):
+        who = self.random.choice((DRIVER, ONE, ONE, TWO, TWO))
+        if who in WORKERS and self.random.random() < 0.5:
+            return self.work(who)
+        if who in WORKERS and self.random.random() < 0.02:
+            return self.die(who)
+        return self.hold(who)
+
+    def hold(self, who):
+        """An operation on objects, which any process can do."""
+        objects, tasks, refs = self.stepper.left()
+        mine = self.stepper.holds(who)
+        if objects < 24 or tasks < 4 or (mine and self.random.random() < 0.3):
+            return self.release(who, mine)
+        names = ["put", "create", "create", "build", "build", "share", "expose", "find", "announce", "submit", "submit"]
+        return getattr(self, self.random.choice(names))(who, mine)
+
+    def release(self, who, mine):
+        if mine:
+            self.do("release", who, a=self.random.choice(mine)[0])
+        else:
+            self.do("drain", NODE)
+
+    def put(self, who, mine):
+        self.do("put", who, id=self.new_id(), size=self.random.randrange(41))
+
+    def create(self, who, mine):
+        pinned = JOB_PINNED if self.random.random() < 0.05 else 0
+        self.do("create", who, id=self.new_id(), size=self.random.choice(SIZES), a=pinned)
+
+    def build(self, who, mine):
+        """The next step of an object under construction: other room, contents, or the seal."""
+        own = [i for i, state, _, owner, _ in mine if state == CREATING and owner == self.stepper.slot(who)]
+        if not own:
+            return self.put(who, mine)
+        self.construct(who, self.random.choice(own), mine)
+
+    def construct(self, who, i, mine):
+        if self.random.random() < 0.4:
+            return self.do("seal", who, a=i)
+        if self.random.random() < 0.4:
+            return self.do("room", who, a=i, size=self.random.choice(SIZES))
+        self.contain(who, i, mine)
+
+    def contain(self, who, i, mine):
+        done = [j for j, state, *_ in mine if state != CREATING]
+        count = min(len(done), self.random.choice((1, 2, 12)), self.stepper.left()[2] - 40)
+        if count > 0:
+            self.do("contain", who, a=i, targets=self.random.sample(done, count))
+
+    def share(self, who, mine):
+        """Another process's object becomes known here."""
+        other = self.random.choice([one for one in (DRIVER, ONE, TWO) if one != who])
+        theirs = [entry for entry in self.stepper.holds(other) if entry[1] != CREATING]
+        if theirs:
+            i, _, generation, *_ = self.random.choice(theirs)
+            self.do("hold", who, a=i, b=generation + (self.random.random() < 0.1))
+
+    def expose(self, who, mine):
+        done = [i for i, state, *_ in mine if state != CREATING]
+        if done:
+            self.do("expose", who, a=self.random.choice(done))
+
+    def find(self, who, mine):
+        known = [entry[0] for one in (DRIVER, ONE, TWO) for entry in self.stepper.holds(one)]
+        missing = not known or self.random.random() < 0.2
+        binary = self.new_id() if missing else self.stepper.id_of(self.random.choice(known))
+        self.do("find", who, id=binary, a=self.random.randrange(2))
+
+    def announce(self, who, mine):
+        pending = [i for i, state, *_ in mine if state == PENDING]
+        if pending:
+            self.stepper.announce(who, self.random.choice(pending), self.random.random() < 0.5)
+
+    def submit(self, who, mine):
+        done = [i for i, state, *_ in mine if state != CREATING]
+        count = min(len(done), self.random.choice((0, 0, 1, 2, 8)))
+        running = self.stepper.work(who)[2]
+        size = self.random.choice((0, 8, 32, 33, 500, 1500, 5000))
+        size = self.random.choice((size, size, size, size, 40000, 3000000)) if self.random.random() < 0.05 else size
+        self.do(
+            "submit",
+            who,
+            id=self.new_id(),
+            targets=self.random.sample(done, count),
+            size=min(size, 65536) if size != 3000000 else size,
+            nreturns=self.random.choice((0, 1, 1, 1, 2, 5, 14)),
+            queue=self.random.choice(self.queues),
+            parent=running[0] if running else 0,
+        )
+
+    # --- a worker's own life ---
+
+    def work(self, who):
+        idle, blocked, running = self.stepper.work(who)
+        if blocked and self.random.random() < 0.7:
+            return self.do("unblock", who)
+        if blocked:
+            return self.hold(who)
+        if not running:
+            if idle and self.random.random() < 0.2:
+                return self.do("leave", who)
+            return self.do("next", who)
+        self.run_task(who, running)
+
+    def run_task(self, who, running):
+        pending = [entry[0] for entry in self.stepper.holds(who) if entry[1] == PENDING]
+        if self.random.random() < 0.1:
+            return self.do("block", who)
+        if pending and self.random.random() < 0.4:
+            return self.do("help", who, a=self.random.choice(pending))
+        returns = self.stepper.returns(running[0])
+        if returns and self.random.random() < 0.4:
+            i = self.random.choice(returns)
+            if self.random.random() < 0.6:
+                return self.do("room", who, a=i, size=self.random.choice(SIZES))
+            return self.contain(who, i, self.stepper.holds(who))
+        return self.do("next" if len(running) == 1 else "finish", who, a=running[0])
+
+    def die(self, who):
+        """The process is gone between two operations; the node sweeps it and forks another."""
+        slot = self.stepper.slot(who)
+        self.do("sweeping", NODE, a=slot)
+        while True:
+            _, t, complete = self.do("adopt", NODE, a=slot)
+            if not t:
+                break
+            if complete:
+                self.do("finish", NODE, a=t)
+            else:
+                self.do("requeue", NODE, a=t, b=self.random.randrange(4))
+        self.do("sweep", NODE, a=slot)
+        _, slot, _ = self.do("open", NODE)
+        self.do("become", who, a=slot)

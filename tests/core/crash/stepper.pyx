@@ -1,0 +1,236 @@
+"""The Python face of the crash-state enumeration: a small region, actors in its slots, and their operations, stepped.
+
+Actor 0 is the node, 1 a driver, the others workers.  Operations run in an actor's name with the trap flag set, and judge.pyx
+judges every state.
+"""
+cdef enum:
+    ACTORS = 8
+    QUEUES = 63        # so many are ever made here
+
+
+cdef char* private_copy(uint64_t n) except NULL:
+    """Zeroed pages; calloc's alignment is not enough for the lock."""
+    cdef char* p = <char*>mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    if p == <char*>MAP_FAILED:
+        raise MemoryError("no memory for a copy of the region")
+    return p
+
+
+cdef int stepped(operation f, rl_order* o) noexcept nogil:
+    cdef int rc
+    rl_trap_on()
+    rc = f(o)
+    rl_trap_off()
+    return rc
+
+
+cdef void recovery_stepped(rl_region* R) noexcept nogil:
+    rl_trap_on()
+    rl_recover(R)
+    rl_trap_off()
+    rl_forget_debts()
+
+
+cdef class Stepper:
+    """A region whose every operation is judged after each instruction that changes it.
+
+    Args:
+        region: made by `Region.create` of this module and joined by nobody.
+        every: of so many states, recovery itself is stepped on one; 0: on none.
+    """
+    cdef Region region
+    cdef rl_region actor[8]
+    cdef rl_order order
+    cdef char* nested
+    cdef readonly dict totals
+
+    def __init__(self, Region region, uint32_t every):
+        cdef uint32_t k
+        cdef uint64_t n = region.R.h.control_bytes
+        self.region = region
+        self.totals = {"operations": 0, "instructions": 0, "states": 0, "nested": 0, "sections": 0}
+        memset(&court, 0, sizeof(court))
+        court.every = every
+        court.scratch = <uint32_t*>private_copy(max(region.R.h.objects.capacity, region.R.h.extents.capacity) * 4)
+        rl_step.last = private_copy(n)
+        self.nested = private_copy(n)
+        for k in range(SNAPSHOTS if every else 0):
+            court.snapshot[k] = private_copy(n)
+        self.copy_of(&court.work, n)
+        self.copy_of(&court.calm, n)
+        court.node = court.work
+        self.spans()
+        for k in range(ACTORS):
+            self.actor[k] = region.R[0]
+
+    cdef int copy_of(self, rl_region* R, uint64_t n) except -1:
+        R[0] = self.region.R[0]
+        R.meta = private_copy(n)
+        R.h = <rl_header*>R.meta
+        R.control_fd = R.arena_fd = R.bell_fd = -1
+        return 0
+
+    cdef void spans(self):
+        cdef rl_region* R = self.region.R
+        cdef uint64_t log = <char*>&R.h.lock.undo[0] - R.meta
+        cdef uint32_t k
+        cdef rl_table* t
+        rl_step.spans = 0
+        rl_span_add(0, log, True)
+        rl_span_add(log, sizeof(rl_header) - log, False)
+        rl_span_add(R.h.slots.offset, R.h.slots.capacity * sizeof(rl_slot), True)
+        rl_span_add(R.h.queues.offset, (QUEUES + 1) * sizeof(rl_queue), True)
+        rl_span_add(R.h.bucket_offset, R.h.buckets * 4, True)
+        for k in range(4):  # objects, tasks, refs, extents
+            t = (<rl_table*>&R.h.objects) + k
+            rl_span_add(t.offset, <uint64_t>t.capacity * t.stride, True)
+        for k in range(R.h.slots.capacity):
+            rl_span_add(R.h.rows + k * R.h.row_bytes, ROW_BYTES, True)
+
+    def close(self):
+        """Gives the copies back."""
+        cdef uint64_t n = self.region.R.h.control_bytes
+        cdef uint32_t k
+        munmap(court.scratch, max(self.region.R.h.objects.capacity, self.region.R.h.extents.capacity) * 4)
+        munmap(rl_step.last, n)
+        munmap(self.nested, n)
+        munmap(court.work.meta, n)
+        munmap(court.calm.meta, n)
+        for k in range(SNAPSHOTS if court.every else 0):
+            munmap(court.snapshot[k], n)
+        rl_step.live = rl_step.last = NULL
+
+    def enter(self, int who, int kind):
+        """An actor takes a slot, unstepped; the slot. The node must be first."""
+        check(slot_open(&self.actor[who], kind, 1000 + who, 1, &self.actor[who].slot))
+        self.actor[who].row_limit = 0
+        return self.actor[who].slot
+
+    def slot(self, int who) -> int:
+        return self.actor[who].slot
+
+    def do(self, str what, int who, **settings):
+        """Steps one operation; (result code, out). Raises AssertionError when a state is judged wrong.
+
+        `dies`: the actor whose slot is swept on the copies, by default `who`; the node's death isn't swept.
+        """
+        cdef rl_order* o = &self.order
+        cdef int rc
+        memset(o, 0, sizeof(rl_order))
+        o.who = &self.actor[who]
+        self.fill(settings)
+        rl_step.live = self.region.R.meta
+        rl_step.changed = judge
+        rl_step.instructions = rl_step.states = 0
+        rl_spans_copy(rl_step.last, rl_step.live)
+        court_adjourn(digest(self.region.R))
+        court.guilty = False
+        court.snapshots = 0
+        court.who = 0 if who == 0 else (settings.get("a", 0) if what == "become" else self.actor[who].slot)
+        if rl_trap_install():
+            raise os_error(errno, "cannot handle SIGTRAP")
+        rc = stepped(OPERATIONS[ORDERS.index(what)], o)
+        self.recoveries()
+        rl_trap_remove()
+        self.count(rl_step.instructions, rl_step.states)
+        self.guilt(what, who, settings)
+        return rc, o.out, o.complete
+
+    cdef void fill(self, dict settings):
+        cdef rl_order* o = &self.order
+        cdef uint32_t k
+        cdef bytes id = settings.get("id", b"\0" * RL_ID_BYTES)
+        o.a, o.b, o.size = settings.get("a", 0), settings.get("b", 0), settings.get("size", 0)
+        memcpy(o.id, <const char*>id, RL_ID_BYTES)
+        memcpy(o.spec.id, <const char*>id, RL_ID_BYTES)
+        for k, target in enumerate(settings.get("targets", ())):
+            o.targets[k] = target
+            o.n = k + 1
+        o.spec.refs, o.spec.nrefs = o.targets, o.n
+        o.spec.returns, o.spec.generations = o.returns, o.generations
+        o.spec.nreturns, o.spec.queue = settings.get("nreturns", 0), settings.get("queue", 0)
+        o.spec.args, o.spec.args_size = FILLING, <uint32_t>o.size
+        o.spec.parent = settings.get("parent", 0)
+        o.spec.parent_serial = task_at(self.region.R, o.spec.parent).serial
+        o.spec.max_retries = 3
+
+    cdef int recoveries(self) except -1:
+        """Steps `rl_recover` itself on the states kept: who recovers may die too."""
+        cdef rl_region R = court.work
+        cdef uint32_t k
+        cdef uint64_t states = rl_step.states
+        cdef uint64_t instructions = rl_step.instructions
+        R.meta = self.nested
+        R.h = <rl_header*>R.meta
+        rl_step.live = self.nested
+        rl_step.changed = judge_recovery
+        rl_step.states = 0
+        for k in range(court.snapshots):
+            rl_spans_copy(self.nested, court.snapshot[k])
+            rl_spans_copy(rl_step.last, self.nested)
+            court.pending = court.expected[k]
+            recovery_stepped(&R)
+        self.totals["nested"] += rl_step.states
+        rl_step.states, rl_step.instructions = states, instructions
+        return 0
+
+    cdef void count(self, uint64_t instructions, uint64_t states):
+        self.totals["operations"] += 1
+        self.totals["instructions"] += instructions
+        self.totals["states"] += states
+        self.totals["swept"], self.totals["rolled"] = court.swept, court.rolled
+        self.totals["published"] = court.publications
+
+    cdef int guilt(self, str what, int who, dict settings) except -1:
+        cdef rl_finding* f = &court.finding
+        if court.guilty:
+            raise AssertionError(f"{what} by {who} {settings}: after instruction {court.instruction}: {f.what.decode()} "
+                                 f"(at {f.where}): expected {f.expected}, found {f.found}")
+        return 0
+
+    def announce(self, int who, uint32_t i, bint asleep):
+        """The actor waits for an object, and sleeps or not: publications then have somebody to tell."""
+        cdef rl_slot* s = rl_slot_at(self.region.R, self.actor[who].slot)
+        rl_announce(&object_at(self.region.R, i).waiter, self.actor[who].slot, &object_at(self.region.R, i).state)
+        rl_store(&s.wake_at, rl_load(&s.arrived) + 1)
+        rl_store(&s.waiting, asleep)
+        rl_store(&s.parked, asleep)
+
+    def holds(self, int who) -> list:
+        """(index, state, generation, owner slot, returning task) of what the actor holds."""
+        cdef rl_region* R = self.region.R
+        cdef uint32_t i
+        cdef list out = []
+        for i in range(1, R.h.objects.used):
+            if holder_has(R, self.actor[who].slot, i):
+                o = object_at(R, i)
+                out.append((i, o.state, o.generation, o.owner, o.task))
+        return out
+
+    def work(self, int who) -> tuple:
+        """(idle, blocked, running tasks, innermost first) of an actor's slot."""
+        cdef rl_slot* s = rl_slot_at(self.region.R, self.actor[who].slot)
+        cdef uint32_t t = s.running
+        cdef list out = []
+        while t:
+            out.append(t)
+            t = task_at(self.region.R, t).next
+        return s.idle == RL_IDLE, s.blocked, out
+
+    def returns(self, uint32_t t) -> list:
+        """The PENDING returns of a task."""
+        cdef uint32_t i = task_at(self.region.R, t).returns
+        cdef list out = []
+        while i:
+            if object_at(self.region.R, i).state == RL_PENDING:
+                out.append(i)
+            i = object_at(self.region.R, i).next
+        return out
+
+    def id_of(self, uint32_t i) -> bytes:
+        return object_at(self.region.R, i).id[:RL_ID_BYTES]
+
+    def left(self) -> tuple:
+        """How many objects, tasks and refs could still be made."""
+        cdef rl_header* h = self.region.R.h
+        return h.objects.capacity - h.objects.live, h.tasks.capacity - h.tasks.live, h.refs.capacity - h.refs.live

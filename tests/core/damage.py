@@ -1,0 +1,132 @@
+"""Words of a control file by name, to read and to damage: layout.h is read for the offsets.
+
+`Words` finds a field of the header or of an entry; `Scene` is a region full of life with the names of its parts.
+"""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+LAYOUT = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "layout.h"
+TYPES = {"char": 1, "uint8_t": 1, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32}
+TABLES = {"object": "objects", "task": "tasks", "ref": "refs", "extent": "extents", "queue": "queues", "slot": "slots"}
+
+
+def structs():
+    """{struct: {field: (offset, bytes of an element)}}, up to the first field of a type that isn't known here."""
+    text = LAYOUT.read_text()
+    numbers = {name: int(value) for name, value in re.findall(r"#define (\w+) (\d+)", text)}
+    found = {}
+    for body, name in re.findall(r"typedef struct \{\n(.*?)^\} (\w+);", text, re.S | re.M):
+        found[name] = dict(fields(body, numbers))
+    return found
+
+
+def fields(body, numbers):
+    at = 0
+    for kind, name, count in re.findall(r"^\s+(\w+) (\w+)(?:\[([^\]]*)\])?\s*;", body, re.M):
+        if kind not in TYPES or "sizeof" in count:
+            return
+        size = TYPES[kind]
+        at += -at % min(size, 8)
+        yield name, (at, min(size, 8))
+        at += size * (eval(count, dict(numbers)) if count else 1)  # a product of constants of layout.h
+
+
+class Words:
+    """Named words of a control file."""
+
+    def __init__(self, file):
+        self.file, self.structs = file, structs()
+
+    def header(self, field, k=0):
+        at, size = self.structs["rl_header"][field]
+        return at + k * size, size
+
+    def table(self, table, field):
+        at, size = self.structs["rl_table"][field]
+        return self.header(table)[0] + at, size
+
+    def entry(self, kind, index, field):
+        offset = self.get(self.table(TABLES[kind], "offset"))
+        stride = self.get(self.table(TABLES[kind], "stride"))
+        at, size = self.structs["rl_" + kind][field]
+        return offset + stride * index + at, max(size, 4)  # of an id, the first word
+
+    def get(self, word):
+        at, size = word
+        return int.from_bytes(os.pread(self.file, size, at), "little")
+
+    def put(self, word, value):
+        at, size = word
+        os.pwrite(self.file, (value % (1 << 8 * size)).to_bytes(size, "little"), at)
+
+    @contextlib.contextmanager
+    def damaged(self, word, change):
+        old = self.get(word)
+        assert change(old) % (1 << 8 * word[1]) != old, "this is no damage"
+        self.put(word, change(old))
+        try:
+            yield
+        finally:
+            self.put(word, old)
+
+
+class Scene:
+    """A region with sealed, contained, awaited objects, with waiting, ready and running tasks, a busy and an idle worker."""
+
+    def __init__(self, core, region, file):
+        self.core, self.region, self.words = core, region, Words(file)
+        self.objects = {}
+
+    def store(self, size, contained=()):
+        x = self.core.create_object(self.region, self.core.next_put_id(), size, False)
+        self.core.fill_object(self.region, self.core.object_index(x), 0, (b"s" * size, [], [], list(contained)))
+        self.core.seal_object(self.region, x)
+        return x
+
+    def furnish(self, calls, start, wait_until):
+        """`start` forks a worker; with its CPUs taken by one task, the others stay where they are."""
+        statistics = self.region.statistics
+        start()
+        self.objects["stuck"] = calls.call("stuck", cpus=20000)(1)
+        wait_until(lambda: statistics()["cpus_free"] == 0, what="the task runs")
+        start()
+        wait_until(lambda: statistics()["idle"] == 1, what="an idle worker")
+        inner = self.store(70)
+        self.objects |= {"inner": inner, "container": self.store(10, [inner, inner]), "held": self.store(20)}
+        self.objects |= {"blocked": self.store(5000), "run": self.store(100_000), "indexed": self.store(3)}
+        self.objects["indexed"].binary()
+        self.objects["awaited"] = calls.call("echo")(2)
+        self.objects["ready"] = [calls.call("echo", cpus=10000 * (1 + k % 2))(k) for k in range(4)]
+        self.objects["waits"] = calls.call("echo")(self.objects["awaited"])
+        gone = self.store(300, [inner])
+        self.free_object = self.core.object_index(gone)
+        del gone
+        assert calls.get(calls.call("echo", cpus=0)(1)) == 1  # leaves a free record
+        wait_until(lambda: statistics()["idle"] == 1, what="an idle worker again")
+        self.waiting = next(t for t in range(1, 50) if self.read("task", t, "state") == 2)
+        slots = range(1, 16)
+        self.busy = next(s for s in slots if self.read("slot", s, "running"))
+        self.idle = next(s for s in slots if self.read("slot", s, "idle") == 1)
+        return self
+
+    def read(self, kind, index, field):
+        return self.words.get(self.words.entry(kind, index, field))
+
+    def read_header(self, field, k=0):
+        return self.words.get(self.words.header(field, k))
+
+    def damaged(self, kind, index, field, change):
+        return self.words.damaged(self.words.entry(kind, index, field), change)
+
+    def damaged_header(self, field, change, k=0):
+        return self.words.damaged(self.words.header(field, k), change)
+
+    def damaged_table(self, table, field, change):
+        return self.words.damaged(self.words.table(table, field), change)
+
+    def damaged_bit(self, slot, index):
+        row = self.read_header("rows") + self.read_header("row_bytes") * slot
+        return self.words.damaged((row + index // 64 * 8, 8), lambda old: old ^ 1 << index % 64)

@@ -1,0 +1,61 @@
+"""fsck of the arena: each damaged word of a run, a free list, a slab or a sum is found."""
+
+import pytest
+
+
+@pytest.fixture
+def scene(lively):
+    return lively()
+
+
+FREE, USED, SLAB = 1, 2, 3
+DAMAGE = [
+    (USED, "pages", lambda old: old + 1, "neighbours|tiled"),
+    (USED, "pages", lambda old: 0, "neighbours|size"),
+    (USED, "start", lambda old: old + 1, "neighbours"),
+    (USED, "left", lambda old: 0 if old else 1, "tiled|tiling|neighbours"),
+    (USED, "right", lambda old: old + 1, "neighbours"),
+    (USED, "state", lambda old: FREE, "free runs|touch|block"),
+    (USED, "state", lambda old: 7, "tiling"),
+    (USED, "state", lambda old: 0, "live entries"),
+    (FREE, "state", lambda old: USED, "free runs|owners"),
+    (FREE, "prev", lambda old: old + 1, "list"),
+    (FREE, "next", lambda old: 5000, "list|count"),
+    (SLAB, "clas", lambda old: 40, "class"),
+    (SLAB, "clas", lambda old: old - 1, "class|cell|list|room|size"),
+    (SLAB, "cells", lambda old: old | 1 << 60, "owners|cell"),
+    (SLAB, "cells", lambda old: old & ~1, "free|owners"),
+    (SLAB, "prev", lambda old: old + 1, "list"),
+    (SLAB, "state", lambda old: USED, "room|owners|list"),
+]
+
+
+@pytest.mark.parametrize("state, field, change, message", DAMAGE)
+def test_damage_of_an_extent_is_found(scene, state, field, change, message):
+    extents = [x for x in range(1, 200) if scene.read("extent", x, "state") == state]
+    assert extents
+    with scene.damaged("extent", extents[0], field, change), pytest.raises(AssertionError, match=message):
+        scene.region.check()
+
+
+@pytest.mark.parametrize(
+    "field, message",
+    [
+        ("used_bytes", "used_bytes"),
+        ("committed", "neighbours|tiled"),
+        ("first_map", "first map"),
+        ("last_extent", "tiling|neighbours|tiled"),
+    ],
+)
+def test_damage_of_the_sums_is_found(scene, field, message):
+    with scene.damaged_header(field, lambda old: old ^ 1), pytest.raises(AssertionError, match=message):
+        scene.region.check()
+
+
+@pytest.mark.parametrize("field, message", [("second_map", "map"), ("heads", "map|list"), ("partial", "list|room")])
+def test_damage_of_the_lists_is_found(scene, field, message):
+    count = {"second_map": 30, "heads": 240, "partial": 18}[field]
+    at = [k for k in range(count) if scene.read_header(field, k)]
+    assert at
+    with scene.damaged_header(field, lambda old: 0, at[0]), pytest.raises(AssertionError, match=message):
+        scene.region.check()

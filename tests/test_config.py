@@ -1,0 +1,29 @@
+"""config.py: defaults, and the environment variables that change them."""
+
+import pytest
+
+from ray_lite.config import Config, __version__
+
+
+def test_defaults(monkeypatch):
+    for name in Config._fields:
+        monkeypatch.delenv(f"RAY_LITE_{name.upper()}", raising=False)
+    assert Config.from_environment() == Config()
+    assert __version__.count(".") == 2
+
+
+def test_a_variable_changes_a_field(monkeypatch):
+    monkeypatch.setenv("RAY_LITE_SLOTS", "77")
+    monkeypatch.setenv("RAY_LITE_PARK", "0.01")
+    config = Config.from_environment()
+    assert (config.slots, config.park) == (77, 0.01)
+    assert config._replace(slots=Config().slots, park=Config().park) == Config()
+
+
+@pytest.mark.parametrize("name, text", [
+    ("SLOTS", "many"), ("SLOTS", "1.5"), ("SLOTS", "0"), ("SLOTS", "-1"), ("PARK", "soon"), ("BUCKETS", "1000"),
+])
+def test_a_wrong_value_is_named(monkeypatch, name, text):
+    monkeypatch.setenv(f"RAY_LITE_{name}", text)
+    with pytest.raises(ValueError, match=f"RAY_LITE_{name}=.*{text}"):
+        Config.from_environment()

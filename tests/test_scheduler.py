@@ -1,0 +1,84 @@
+"""scheduler.py: how many workers start, and what a death means for each task of the dead worker."""
+
+import pytest
+
+from ray_lite.scheduler import UNLIMITED, Died, Fail, Finish, Look, Requeue, Running, Scheduler, StartWorkers
+
+KILLED = Died(pid=7, signal="SIGKILL", number=9)
+TERMINATED = Died(pid=7, signal="SIGTERM", number=15)
+SEGFAULT = Died(pid=7, signal="SIGSEGV", number=11)
+EXITED = Died(pid=7, signal="", number=3)
+
+
+ONE = Look(ready=1, idle=0, starting=0, cpus_free=20_000, fits=True, workers=0)
+
+
+def look(**facts):
+    return Scheduler(10).look(ONE._replace(**facts))
+
+
+def task(attempts=1, max_retries=3, innermost=True, complete=False):
+    return Running(5, "f", attempts, max_retries, innermost, complete)
+
+
+def test_nothing_starts_while_nothing_fits():
+    assert look(ready=9, fits=False) == []
+
+
+def test_one_worker_for_one_task():
+    assert look() == [StartWorkers(1)]
+
+
+def test_whoever_is_idle_or_starting_will_take_it():
+    assert look(idle=1) == []
+    assert look(starting=1) == []
+
+
+def test_no_more_than_the_free_cpus_can_run():
+    assert look(ready=100, cpus_free=40_000) == [StartWorkers(4)]
+    assert look(ready=100, cpus_free=40_000, starting=3) == [StartWorkers(1)]
+
+
+def test_tasks_without_cpus_start_too():
+    assert look(cpus_free=0) == [StartWorkers(1)]
+    assert look(cpus_free=-10_000) == [StartWorkers(1)]
+
+
+def test_never_more_than_max_workers():
+    assert look(ready=100, cpus_free=1_000_000, workers=8) == [StartWorkers(2)]
+    assert look(ready=100, workers=10) == []
+
+
+@pytest.mark.parametrize("death", [KILLED, TERMINATED])
+def test_killed_from_outside_runs_again(death):
+    assert Scheduler(9).died(death, task()) == Requeue(5, counted=True, front=False)
+
+
+@pytest.mark.parametrize("death", [KILLED, TERMINATED])
+def test_until_the_retries_are_used_up(death):
+    assert isinstance(Scheduler(9).died(death, task(attempts=3)), Requeue)
+    assert isinstance(Scheduler(9).died(death, task(attempts=4)), Fail)
+    assert isinstance(Scheduler(9).died(death, task(max_retries=0)), Fail)
+    assert isinstance(Scheduler(9).died(death, task(attempts=999, max_retries=UNLIMITED)), Requeue)
+
+
+@pytest.mark.parametrize("death", [SEGFAULT, EXITED])
+def test_a_process_that_ended_itself_is_reported_at_once(death):
+    assert isinstance(Scheduler(9).died(death, task()), Fail)
+
+
+@pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
+def test_outer_tasks_are_innocent(death):
+    assert Scheduler(9).died(death, task(attempts=99, innermost=False)) == Requeue(5, counted=False, front=True)
+
+
+@pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
+def test_a_task_that_had_sealed_everything_is_finished(death):
+    assert Scheduler(9).died(death, task(complete=True)) == Finish(5)
+
+
+def test_the_story_names_pid_cause_and_task():
+    story = Scheduler(9).died(KILLED, task(attempts=4)).text
+    assert "pid 7" in story and "signal 9 (SIGKILL)" in story and "task f" in story and "attempt 4 of 4" in story
+    story = Scheduler(9).died(EXITED, task()).text
+    assert "exit code 3" in story and "attempt" not in story

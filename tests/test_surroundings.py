@@ -1,0 +1,43 @@
+"""surroundings.py: what is put back after a task was run in place, and fresh seeds."""
+
+import os
+import random
+import subprocess
+
+import numpy as np
+
+from ray_lite.surroundings import Surroundings, reseed
+
+
+def test_everything_is_put_back(tmp_path):
+    before = os.getcwd(), dict(os.environ), random.getstate()
+    numbers = np.random.get_state()[1].tolist()
+    around = Surroundings()
+    os.chdir(tmp_path)
+    os.environ["RAY_LITE_TEST"] = "1"
+    removed = next(name for name in os.environ if name != "RAY_LITE_TEST")
+    del os.environ[removed]
+    umask = os.umask(0o77)
+    random.random()
+    np.random.random()
+    around.restore()
+    assert (os.getcwd(), dict(os.environ), random.getstate()) == before
+    assert np.random.get_state()[1].tolist() == numbers
+    assert os.umask(umask) == umask
+    printed = subprocess.run("echo $RAY_LITE_TEST", shell=True, capture_output=True, text=True, env=None).stdout
+    assert printed == "\n", "the C environment too"
+
+
+def test_reseeding_makes_other_numbers():
+    before = random.getstate(), np.random.get_state()
+    try:
+        random.seed(1)
+        np.random.seed(1)
+        expected = random.random(), np.random.random()
+        random.seed(1)
+        np.random.seed(1)
+        reseed()
+        assert (random.random(), np.random.random()) != expected
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
