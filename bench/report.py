@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from common import Result, Run
 from plan import CONTESTANTS, OURS, Figure
 
+ENOUGH = 3  # values that make a range
+
 
 def table(run: Run) -> str:
     peers = [contestant for contestant in CONTESTANTS if contestant != OURS and contestant in run.values]
@@ -111,6 +113,8 @@ def compared(before: Run, after: Run) -> Iterable[list[str]]:
 
 
 def change(figure: Figure, old: Result, new: Result) -> str:
+    if min(len(old.values), len(new.values)) < ENOUGH:
+        return "too few values"
     if old.overlaps(new):
         return "not significant"
     by = f"by {abs(new.median / old.median - 1):.0%}" if old.median else f"from 0 to {show(new.median)}"

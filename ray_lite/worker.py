@@ -25,6 +25,7 @@ from ray_lite.surroundings import Surroundings, reseed
 
 HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks and the pool grows
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
+PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
@@ -47,22 +48,31 @@ class WorkerBackend(LocalBackend):
         """Helps where that is possible, then waits with the CPUs given back."""
         if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
             return super().wait_until(ids, allowed, timeout, False)
-        if help:
-            for x in _core.lacking(self.region, ids):
-                while self.depth < HELP_DEPTH and self._help(x):
-                    pass
-            if not _core.lacking(self.region, ids):
-                return True
+        if help and self._help_all(ids):
+            return True
         _core.block(self.region)
         try:
             return super().wait_until(ids, allowed, timeout, False)
         finally:
             _core.unblock(self.region)
 
+    def _help_all(self, ids: list[_core.ObjectID]) -> bool:
+        """Runs in place what the ids wait for, while there is anything of that kind; whether all are ready then."""
+        late = _core.lacking(self.region, ids)
+        if len(late) > 1:
+            _core.announce(self.region, late)
+        for x in late:
+            patience = PATIENCE
+            while patience and self.depth < HELP_DEPTH and _core.lacking(self.region, [x]):
+                if self._help(x):
+                    patience = PATIENCE
+                else:
+                    patience -= 1
+                    _core.wait_for_ids(self.region, [x], 0, (-1, self._spin, 1), 2)
+        return not _core.lacking(self.region, ids)
+
     def _help(self, x: _core.ObjectID) -> bool:
         """Runs in place a task that `x` waits for, in fresh surroundings; whether there was one."""
-        if not _core.lacking(self.region, [x]):
-            return False
         around = Surroundings()
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(limit + HELP_FRAMES)

@@ -284,7 +284,7 @@ def start_script(tmp_path):
     """`start_script(source, ...)` gives the Popen of a new interpreter that runs `source`.
 
     `env` changes single variables (None removes one), `flags` go to the interpreter, `command` before it. The
-    process leads a group of its own, so that a signal to the group never meets the test run.
+    process leads a session and group of its own, so that a signal to the group never meets the test run.
     """
     processes = []
 
@@ -299,8 +299,7 @@ def start_script(tmp_path):
             text=True,
             env=_script_environment(env),
             cwd=cwd,
-            process_group=0 if sys.version_info >= (3, 11) else None,
-            preexec_fn=None if sys.version_info >= (3, 11) else os.setpgrp,
+            start_new_session=True,
         )
         processes.append(process)
         return process

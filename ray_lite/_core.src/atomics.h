@@ -51,8 +51,8 @@ static inline uint32_t rl_publish(uint32_t *state, uint32_t value, uint32_t *wai
 #endif
 }
 static inline uint32_t rl_announce(uint32_t *waiter, uint32_t slot, uint32_t *state) {
-    uint32_t seen = RL_NOBODY; /* a second thread or process makes it MANY; the RMW pairs with rl_publish */
-    if (!__atomic_compare_exchange_n(waiter, &seen, slot, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    uint32_t seen = RL_NOBODY; /* a second process makes it MANY; the RMW that stores the mark pairs with rl_publish */
+    if (!__atomic_compare_exchange_n(waiter, &seen, slot, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) && seen != slot)
         __atomic_exchange_n(waiter, RL_MANY, __ATOMIC_SEQ_CST);
     return __atomic_load_n(state, __ATOMIC_SEQ_CST);
 }

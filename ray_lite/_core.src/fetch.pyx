@@ -65,6 +65,14 @@ def resolve_all(Region region, list ids):
             resolve(region.R, x)
 
 
+def announce(Region region, list ids):
+    """This process waits for the resolved ids: others may help with the tasks behind them."""
+    check_region(region.R)
+    for x in ids:
+        rl_announce(&object_at(region.R, (<ObjectID>x).index).waiter, region.R.slot,
+                    &object_at(region.R, (<ObjectID>x).index).state)
+
+
 def lacking(Region region, list ids) -> list:
     """Those of the resolved ids that are not sealed."""
     cdef rl_region* R = region.R
@@ -99,7 +107,6 @@ def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t look
     try:
         with nogil:
             rc = wait_for(R, &w, looks)
-            wait_end(R, &w)
     finally:
         free(lack)
         region_leave(R)
@@ -123,24 +130,26 @@ cdef object fill_split(rl_region* R, list ids, list rest, Py_ssize_t wanted):
     cdef list found = []
     cdef Py_ssize_t kept = 0
     cdef Py_ssize_t k
-    cdef ObjectID x
+    cdef PyObject* p   # no reference of its own: this loop is what draining by wait(1) costs
+    cdef uint32_t stamp
     global stamps
     stamps += 1
+    stamp = stamps
     for k in range(PyList_GET_SIZE(ids)):
-        if type(<object>PyList_GET_ITEM(ids, k)) is not ObjectID:
-            raise TypeError(f"wait takes a list of ObjectIDs, element {k} is of type {type(ids[k]).__name__}")
-        x = <ObjectID>PyList_GET_ITEM(ids, k)
-        if x.R != R:
-            resolve(R, x)
-        if x.stamp == stamps:
-            raise ValueError(f"wait takes unique ids; {x!r} is there twice")
-        x.stamp = stamps
-        if wanted and ready(R, x.index):
-            found.append(x)
+        p = PyList_GET_ITEM(ids, k)
+        if type(<object>p) is not ObjectID:
+            raise TypeError(f"wait takes a list of ObjectIDs, element {k} is of type {type(<object>p).__name__}")
+        if (<ObjectID>p).R != R:
+            resolve(R, <ObjectID>p)
+        if (<ObjectID>p).stamp == stamp:
+            raise ValueError(f"wait takes unique ids; {<object>p!r} is there twice")
+        (<ObjectID>p).stamp = stamp
+        if wanted and ready(R, (<ObjectID>p).index):
+            found.append(<object>p)
             wanted -= 1
         else:
-            Py_INCREF(x)
-            PyList_SET_ITEM(rest, kept, x)
+            Py_INCREF(<object>p)
+            PyList_SET_ITEM(rest, kept, <object>p)
             kept += 1
     if R.shared:
         check_unique(ids)

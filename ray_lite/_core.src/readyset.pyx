@@ -2,8 +2,8 @@
 
 Each unready argument of a task is an edge in its object's list; sealing unlinks edges and counts `ndeps` down, and zero
 makes the task READY.  `ndeps` is never recomputed.  A process that waits marks the objects it lacks (`waiter`), sleeps on
-its slot's `arrived`, and says in `wake_at` how many arrivals it needs; a mark left by a dead or timed-out waiter costs
-one bump and harms nobody.  Neighbours: tasks.pyx (queues), sync.h (publish, bump).  Must not choose timeouts.
+its slot's `arrived`, and says in `wake_at` how many arrivals it needs; a mark is never taken back: one left by a
+dead, timed-out or satisfied waiter costs one bump and harms nobody.  Neighbours: tasks.pyx (queues), sync.h (publish, bump).  Must not choose timeouts.
 """
 
 
@@ -65,12 +65,6 @@ cdef void announce_all(rl_region* R, uint32_t* lack, uint64_t n) noexcept nogil:
     cdef uint64_t k
     for k in range(n):
         rl_announce(&object_at(R, lack[k]).waiter, R.slot, &object_at(R, lack[k]).state)
-
-
-cdef void forget_all(rl_region* R, uint32_t* lack, uint64_t n) noexcept nogil:
-    cdef uint64_t k
-    for k in range(n):
-        rl_cas(&object_at(R, lack[k]).waiter, R.slot, RL_NOBODY)
 
 
 cdef int park_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t ns) noexcept nogil:
@@ -139,15 +133,10 @@ cdef int wait_step(rl_region* R, rl_wait* w) noexcept nogil:
 
 
 cdef int wait_for(rl_region* R, rl_wait* w, uint32_t looks) noexcept nogil:
-    """Waits for at most `looks` sleeps (the caller then tests signals and the node's life). Marks are cleared by wait_end."""
+    """Waits for at most `looks` sleeps (the caller then tests signals and the node's life). Marks stay: a stale one costs a bump."""
     cdef int rc = MORE
     cdef uint32_t k = 0
     while rc == MORE and k < looks:
         rc = wait_step(R, w)
         k += 1
     return rc
-
-
-cdef void wait_end(rl_region* R, rl_wait* w) noexcept nogil:
-    if w.marked:
-        forget_all(R, w.lack, w.n)

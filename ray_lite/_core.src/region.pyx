@@ -81,6 +81,10 @@ cdef class Region:
         R.handles = <uint32_t*>mmap(NULL, handles, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if R.meta == <char*>MAP_FAILED or R.arena == <char*>MAP_FAILED or R.handles == <uint32_t*>MAP_FAILED:
             code = errno
+            for at, n in ((<size_t>R.meta, control), (<size_t>R.arena, arena), (<size_t>R.handles, handles)):
+                if <void*><size_t>at != MAP_FAILED:
+                    munmap(<void*><size_t>at, n)
+            free(R)
             raise os_error(code, f"cannot map {control + arena + handles:,} bytes of address space for the region "
                                  "(RLIMIT_AS, `ulimit -v`, may be too low)")
         madvise(R.meta, control, MADV_DONTDUMP)

@@ -282,9 +282,12 @@ class Tasks:
             self.calls[key] = call
         return self.calls[key]
 
+    def policy(self, region):
+        return Policy(region, self.functions, self.by_index)
+
     def worker(self, region, spin=50_000, park=2_000 * MILLION):
         """Works until the session closes."""
-        loop = _core.Worker(region, Policy(region, self.functions, self.by_index))
+        loop = _core.Worker(region, self.policy(region))
         while not _core.is_closing(region):
             loop.run(spin, park)
 
@@ -335,6 +338,12 @@ def lively(beside, make_region, tasks, worker, wait_until):
         region = make_region()
         calls = tasks(region, {"echo": lambda x: x, "stuck": lambda x: signal.pause()})
         scene = beside("damage.py").Scene(_core, region, make_region.files_of(region).files[0])
-        return scene.furnish(calls, lambda: worker(region, calls.worker), wait_until)
+        crew = []
+        scene.furnish(calls, lambda: crew.append(worker(region, calls.worker)[0]), wait_until)
+        region.check()  # takes the lock: whoever just went to rest has left it
+        for child in crew:
+            os.kill(child.pid, signal.SIGSTOP)  # a live worker would act on what is damaged
+            os.waitpid(child.pid, os.WUNTRACED)
+        return scene
 
     return make

@@ -101,6 +101,7 @@ class Scene:
         self.objects["awaited"] = calls.call("echo")(2)
         self.objects["ready"] = [calls.call("echo", cpus=10000 * (1 + k % 2))(k) for k in range(4)]
         self.objects["waits"] = calls.call("echo")(self.objects["awaited"])
+        self.objects["contained"] = self.lent()
         gone = self.store(300, [inner])
         self.free_object = self.core.object_index(gone)
         del gone
@@ -111,6 +112,12 @@ class Scene:
         self.busy = next(s for s in slots if self.read("slot", s, "running"))
         self.idle = next(s for s in slots if self.read("slot", s, "idle") == 1)
         return self
+
+    def lent(self):
+        """An object whose owner, by its entry, is the idle worker, which holds no bit of it."""
+        x = self.store(30)
+        self.words.put(self.words.entry("object", self.core.object_index(x), "owner"), self.region.slot + 2)
+        return x
 
     def read(self, kind, index, field):
         return self.words.get(self.words.entry(kind, index, field))

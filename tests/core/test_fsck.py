@@ -27,7 +27,7 @@ OBJECT_DAMAGE = [
     ("held", "state", lambda old: 9, "state"),
     ("held", "state", lambda old: 0, "live entries"),
     ("held", "state", lambda old: 1, "pending without a task"),
-    ("held", "state", lambda old: 2, "creating without a creator"),
+    ("contained", "state", lambda old: 2, "creating without a creator"),
     ("held", "state", lambda old: 4, "garbage"),
     ("held", "size", lambda old: 41, "size"),
     ("held", "extent", lambda old: 60_000, "block"),

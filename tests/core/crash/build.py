@@ -17,7 +17,7 @@ ROOT = HERE.parents[2]
 PACKAGE = ROOT / "ray_lite"
 CORE = PACKAGE / "_core.src"
 NAME = "stepping"
-OURS = ["stepping.pyx", "orders.pyx", "judge.pyx", "same.pyx", "stepper.pyx"]
+OURS = ["stepping.pyx", "orders.pyx", "judge.pyx", "same.pyx", "stepper.pyx"]  # in this order
 
 
 def setup_flags():
@@ -29,7 +29,7 @@ def setup_flags():
 
 
 def umbrella(work):
-    ours = "".join(f'include "{HERE / name}"\n' for name in OURS if (HERE / name).exists())
+    ours = "".join(f'include "{HERE / name}"\n' for name in OURS)
     (work / f"{NAME}.pyx").write_text((PACKAGE / "_core.pyx").read_text() + "\n" + ours)
     (work / f"{NAME}.pxd").write_text((PACKAGE / "_core.pxd").read_text())
 

@@ -174,11 +174,10 @@ class Program:
         self.run_task(who, running)
 
     def run_task(self, who, running):
-        pending = [entry[0] for entry in self.stepper.holds(who) if entry[1] == PENDING]
         if self.random.random() < 0.1:
             return self.do("block", who)
-        if pending and self.random.random() < 0.4:
-            return self.do("help", who, a=self.random.choice(pending))
+        if self.random.random() < 0.3:
+            return self.nest(who, running)
         returns = self.stepper.returns(running[0])
         if returns and self.random.random() < 0.4:
             i = self.random.choice(returns)
@@ -186,6 +185,26 @@ class Program:
                 return self.do("room", who, a=i, size=self.random.choice(SIZES))
             return self.contain(who, i, self.stepper.holds(who))
         return self.do("next" if len(running) == 1 else "finish", who, a=running[0])
+
+    def nest(self, who, running):
+        """A child that others wait for, run in place: the way of `get` inside a task."""
+        if min(self.stepper.left()) < 24:
+            return self.release(who, self.stepper.holds(who))
+        child = self.spawn(who, running, ())
+        for _ in range(self.random.randrange(4)):
+            self.spawn(self.random.choice((who, DRIVER)), running, child)
+        rc, helped, _ = self.do("help", who, a=child[0])
+        if rc == DONE:
+            self.do("finish", who, a=helped)
+
+    def spawn(self, who, running, targets):
+        """The returns of a task without CPUs, so that it can always be helped; `targets` must be held."""
+        for i in targets if who == DRIVER else ():
+            self.do("hold", who, a=i, b=self.stepper.generation(i))
+        parent = running[0] if who != DRIVER else 0
+        queue = self.random.choice(self.queues) if targets else self.queues[0]
+        _, t, _ = self.do("submit", who, id=self.new_id(), targets=targets, nreturns=1, queue=queue, parent=parent)
+        return self.stepper.returns(t)
 
     def die(self, who):
         """The process is gone between two operations; the node sweeps it and forks another."""

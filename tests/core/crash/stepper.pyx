@@ -48,7 +48,7 @@ cdef class Stepper:
         cdef uint32_t k
         cdef uint64_t n = region.R.h.control_bytes
         self.region = region
-        self.totals = {"operations": 0, "instructions": 0, "states": 0, "nested": 0, "sections": 0}
+        self.totals = {"operations": 0, "instructions": 0, "states": 0, "nested": 0}
         memset(&court, 0, sizeof(court))
         court.every = every
         court.scratch = <uint32_t*>private_copy(max(region.R.h.objects.capacity, region.R.h.extents.capacity) * 4)
@@ -229,6 +229,13 @@ cdef class Stepper:
 
     def id_of(self, uint32_t i) -> bytes:
         return object_at(self.region.R, i).id[:RL_ID_BYTES]
+
+    def generation(self, uint32_t i) -> int:
+        return object_at(self.region.R, i).generation
+
+    def idle(self, int who) -> int:
+        """How the actor stands: busy, idle, blocked, starting or rung."""
+        return rl_slot_at(self.region.R, self.actor[who].slot).idle
 
     def left(self) -> tuple:
         """How many objects, tasks and refs could still be made."""

@@ -1,0 +1,41 @@
+"""The stepped core, built once a run: as it is, and with each planted bug."""
+
+import importlib.util
+import platform
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PLANTS = ["RL_PLANT_UNLOGGED", "RL_PLANT_EARLY_PUBLISH", "RL_PLANT_LATE_CLEAR"]
+
+
+def beside(name):
+    spec = importlib.util.spec_from_file_location(f"crash_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def variants(tmp_path_factory):
+    """{switch or None: the module}."""
+    if platform.machine() != "x86_64":
+        pytest.skip("single-stepping uses the trap flag of x86-64")
+    build = beside("build")
+    work = tmp_path_factory.mktemp("stepped")
+    return {switch: build.load(path) for switch, path in build.build(work, [None, *PLANTS]).items()}
+
+
+@pytest.fixture
+def program(variants):
+    """`program(seed, switch=None, every=0)`: a Program over a region of its own; closed after the test."""
+    made = []
+
+    def make(seed, switch=None, every=0):
+        made.append(beside("program").Program(variants[switch], seed, every))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
