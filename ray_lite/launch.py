@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from ray_lite import _core, machine
+from ray_lite import _core, machine, session
 from ray_lite.config import Config
 from ray_lite.exceptions import RaySystemError
 from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, spawn_node, started_at
@@ -184,3 +184,13 @@ def _greet(driver: Driver, request: Request, nonce: int) -> None:
         pass  # said below
     remove_directory(driver.session_dir)
     raise RaySystemError("the node process ended while it started; what it wrote to stderr says why")
+
+
+def _leave_link() -> None:
+    """In a forked child: the node must see the end of the socket when the driver ends, however long the child lives."""
+    backend = session.peek()
+    if isinstance(backend, Driver):
+        backend.link.close()
+
+
+os.register_at_fork(after_in_child=_leave_link)

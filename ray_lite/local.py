@@ -82,7 +82,8 @@ class LocalBackend:
         record = self._record(function, function._options)
         token = self.export(function)
         flags = record[3] | self.settings.flags()
-        function.remote.arm(self.region, token[0], record[0], (record[1], record[2], record[3], *function._positional_range()))
+        least, most = function._positional_range()
+        function.remote.arm(self.region, token[0], record[0], (record[1], record[2], record[3], least, most))
         refs: list[_core.ObjectID] = []
         try:
             parts = self._pack(args, kwargs, refs)

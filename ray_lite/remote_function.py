@@ -89,9 +89,15 @@ class RemoteFunction:
         if self._signature is None:
             return None
         try:
-            return self._signature.bind(*args, **kwargs)
+            bound = self._signature.bind(*args, **kwargs)
+            for name, parameter in self._signature.parameters.items():
+                # CPython 3.13.0 lets a keyword meant for **kwargs stand for a missing positional-only argument
+                if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+                    if name not in bound.arguments:
+                        raise TypeError(f"missing a required argument: {name!r}")
         except TypeError as error:
             raise TypeError(f"{self._name}.remote(): {error}") from None
+        return bound
 
     def _positional_range(self) -> tuple[int, int]:
         """Least and most positional arguments with which a call without keywords is right."""

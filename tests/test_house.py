@@ -34,6 +34,7 @@ RAW_STORES: dict[str, str] = {
     "lay_table": "a new region, before it has a second user",
     "lay_out": "the same",
     "create": "the same",
+    "fill_split": "a stamp in a handle, a Python object of this process",
     "submit_record": "the id and the arguments of a record that nobody else can reach yet",
 }
 PAYLOAD_FINDERS = {"block_at", "object_data"}  # give a pointer to an object's bytes, which nobody logs

@@ -24,12 +24,12 @@ cdef int check_region(rl_region* R) except -1:
     """The region is open and belongs to this process, not to its parent."""
     if R == NULL or R.closed:
         raise RaySystemError("this session has ended; call ray_lite.init() to start one")
-    if rl_node_died(R) and not rl_load(&R.h.closing):
-        raise RaySystemError("the node process of this session died, and the session with it; shutdown() and init() start "
-                             "a new one")
     if R.fork_generation != rl_generation:
         raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "
                           "Call ray_lite.init() here to start its own")
+    if rl_node_died(R) and not rl_load(&R.h.closing):
+        raise RaySystemError("the node process of this session died, and the session with it; shutdown() and init() start "
+                             "a new one")
     return 0
 
 

@@ -128,6 +128,8 @@ cdef bint overtaken(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. A shape that doesn't fit: whether smaller ones overtook it for so long that they have to wait now."""
     cdef int64_t now = rl_now()
     if queue_at(R, q).passed == 0:
+        if rl_log_used(R) >= RL_LOG_BUDGET - 16:
+            return False  # no room to note it, the task that is taken needs the rest: the next look does
         rl_set64(R, <uint64_t*>&queue_at(R, q).passed, <uint64_t>now)
     return queue_at(R, q).passed < now - R.h.aging
 

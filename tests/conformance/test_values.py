@@ -283,50 +283,50 @@ def test_defaultdict_with_a_lambda():
     assert got["a"] == 1 and got["missing"] == 7
 
 
+MAIN = """
+import collections, dataclasses, enum
+import ray_lite as ray
+
+class Node:
+    def __init__(self, children):
+        self.children = children
+    def depth(self):
+        return 1 + max((child.depth() for child in self.children), default=0)
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    a: int
+    b: str = "b"
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+Pair = collections.namedtuple("Pair", "l r")
+ray.init(num_cpus=2)
+
+@ray.remote
+def through(x):
+    assert isinstance(x, (Node, Row, Level, Pair))
+    return x
+
+@ray.remote
+def make(depth):
+    return Node([make_plain(depth)])
+
+def make_plain(depth):
+    return Node([make_plain(depth - 1)] if depth else [])
+
+print(ray.get(through.remote(Node([Node([]), Node([])]))).depth())
+print(ray.get(make.remote(3)).depth())
+for value in (Row(1), Level.LOW, Pair(1, 2)):
+    got = ray.get(through.remote(value))
+    print(got == value, type(got) is type(value))
+print(isinstance(ray.get(ray.put(Node([]))), Node))
+"""
+
+
 def test_classes_of_main(output_of):
-    assert (
-        output_of("""
-        import collections, dataclasses, enum
-        import ray_lite as ray
-
-        class Node:
-            def __init__(self, children):
-                self.children = children
-            def depth(self):
-                return 1 + max((child.depth() for child in self.children), default=0)
-
-        @dataclasses.dataclass(frozen=True)
-        class Row:
-            a: int
-            b: str = "b"
-
-        class Level(enum.IntEnum):
-            LOW = 1
-
-        Pair = collections.namedtuple("Pair", "l r")
-        ray.init(num_cpus=2)
-
-        @ray.remote
-        def through(x):
-            assert isinstance(x, (Node, Row, Level, Pair))
-            return x
-
-        @ray.remote
-        def make(depth):
-            return Node([make_plain(depth)])
-
-        def make_plain(depth):
-            return Node([make_plain(depth - 1)] if depth else [])
-
-        print(ray.get(through.remote(Node([Node([]), Node([])]))).depth())
-        print(ray.get(make.remote(3)).depth())
-        for value in (Row(1), Level.LOW, Pair(1, 2)):
-            got = ray.get(through.remote(value))
-            print(got == value, type(got) is type(value))
-        print(isinstance(ray.get(ray.put(Node([]))), Node))
-    """).split()
-        == "2 5 True True True True True True True".split()
-    )
+    assert output_of(MAIN).split() == "2 5 True True True True True True True".split()
 
 
 def test_a_value_of_many_parts():

@@ -125,15 +125,26 @@ class Scene:
     def read_header(self, field, k=0):
         return self.words.get(self.words.header(field, k))
 
-    def damaged(self, kind, index, field, change):
-        return self.words.damaged(self.words.entry(kind, index, field), change)
+    def must_notice(self, word, change, message, what):
+        """fsck objects while the word is changed, and no longer when it is put back."""
+        with self.words.damaged(word, change):
+            try:
+                self.region.check()
+            except AssertionError as found:
+                assert re.search(message, str(found)), f"{what}: {found}"
+            else:
+                raise AssertionError(f"{what}: not noticed")
+        self.region.check()
 
-    def damaged_header(self, field, change, k=0):
-        return self.words.damaged(self.words.header(field, k), change)
+    def entry_must_notice(self, kind, index, case):
+        """`case`: (what, field, new value of the old, what fsck says)."""
+        what, field, change, message = case
+        self.must_notice(self.words.entry(kind, index, field), change, message, f"{kind} {what}.{field}")
 
-    def damaged_table(self, table, field, change):
-        return self.words.damaged(self.words.table(table, field), change)
+    def header_must_notice(self, field, change, message, k=0):
+        self.must_notice(self.words.header(field, k), change, message, field)
 
-    def damaged_bit(self, slot, index):
+    def bit_must_notice(self, slot, index, message):
+        """A holder bit that appears or goes."""
         row = self.read_header("rows") + self.read_header("row_bytes") * slot
-        return self.words.damaged((row + index // 64 * 8, 8), lambda old: old ^ 1 << index % 64)
+        self.must_notice((row + index // 64 * 8, 8), lambda old: old ^ 1 << index % 64, message, f"bit {index}")

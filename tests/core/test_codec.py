@@ -43,9 +43,8 @@ def alike(a, b):
     return struct.pack("d", a) == struct.pack("d", b) if isinstance(a, float) else a == b
 
 
-@pytest.mark.parametrize("value", SCALARS, ids=repr)
-def test_scalars_come_back(value):
-    assert alike(_core.decode(_core.encode(value)), value)
+def test_scalars_come_back():
+    assert [value for value in SCALARS if not alike(_core.decode(_core.encode(value)), value)] == []
 
 
 def test_a_nan_comes_back():
@@ -83,9 +82,8 @@ NOT_PLAIN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", NOT_PLAIN, ids=repr)
-def test_what_is_not_plain_is_left_alone(value):
-    assert _core.encode(value) is None
+def test_what_is_not_plain_is_left_alone():
+    assert [value for value in NOT_PLAIN if _core.encode(value) is not None] == []
 
 
 @pytest.mark.parametrize("value", [[0] * 256, (0,) * 256, {str(k): None for k in range(256)}])
@@ -98,9 +96,13 @@ def test_as_many_as_fit_come_back(value):
     assert alike(_core.decode(_core.encode(value)), value)
 
 
-@pytest.mark.parametrize("length", range(980, 1010))
-def test_the_room_is_never_exceeded(length):
+def test_the_room_is_never_exceeded():
     """1,000 bytes, of which a string costs five."""
+    for length in range(980, 1010):
+        exceed(length)
+
+
+def exceed(length):
     for value in ("x" * length, b"x" * length):
         data = _core.encode(value)
         assert (data is not None) == (length + 5 <= 1000)

@@ -45,11 +45,9 @@ OBJECT_DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize("which, field, change, message", OBJECT_DAMAGE)
-def test_damage_of_an_object_is_found(scene, which, field, change, message):
-    index = _core.object_index(scene.objects[which])
-    with scene.damaged("object", index, field, change), pytest.raises(AssertionError, match=message):
-        scene.region.check()
+def test_damage_of_an_object_is_found(scene):
+    for case in OBJECT_DAMAGE:
+        scene.entry_must_notice("object", _core.object_index(scene.objects[case[0]]), case)
 
 
 REF_DAMAGE = [
@@ -63,45 +61,44 @@ REF_DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize("which, field, change, message", REF_DAMAGE)
-def test_damage_of_a_ref_is_found(scene, which, field, change, message):
-    owner, chain = ("task", "refs") if which == "argument" else ("object", "contents")
-    entry = scene.waiting if which == "argument" else _core.object_index(scene.objects["container"])
-    index = scene.read(owner, entry, chain)
-    with scene.damaged("ref", index, field, change), pytest.raises(AssertionError, match=message):
-        scene.region.check()
+def test_damage_of_a_ref_is_found(scene):
+    container = _core.object_index(scene.objects["container"])
+    refs = {
+        "argument": scene.read("task", scene.waiting, "refs"),
+        "content": scene.read("object", container, "contents"),
+    }
+    for case in REF_DAMAGE:
+        scene.entry_must_notice("ref", refs[case[0]], case)
 
 
 TABLES = ["objects", "tasks", "refs", "extents", "queues", "slots"]
 
 
-@pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("field, change", [("live", +1), ("live", -1), ("used", -1), ("limit", -(1 << 20))])
-def test_damage_of_a_table_is_found(scene, table, field, change):
-    with scene.damaged_table(table, field, lambda old: max(0, old + change)):
-        with pytest.raises(AssertionError, match="table|task|queue|slot|extent|object|ref|resources|lists"):
-            scene.region.check()
+def test_damage_of_a_table_is_found(scene):
+    """Entries lost or invented, and a limit that is too small."""
+    message = "table|task|queue|slot|extent|object|ref|resources|lists"
+    for table in TABLES:
+        for field, change in (("live", 1), ("live", -1), ("used", -1), ("limit", -(1 << 20))):
+            word = scene.words.table(table, field)
+            scene.must_notice(word, lambda old, change=change: max(0, old + change), message, f"{table}.{field}")
 
 
-@pytest.mark.parametrize("table", ["objects", "refs", "tasks"])
-def test_a_free_list_that_forgets_is_found(scene, table):
-    with scene.damaged_table(table, "free", lambda old: 0), pytest.raises(AssertionError, match="free entries"):
-        scene.region.check()
+def test_a_free_list_that_forgets_is_found(scene):
+    for table in ("objects", "refs", "tasks"):
+        scene.must_notice(scene.words.table(table, "free"), lambda old: 0, "free entries", table)
 
 
 def test_a_bit_of_a_stranger_is_found(scene):
-    """A holder bit that nobody counted, on a living object and on a dead one."""
+    """A holder bit that nobody counted, on a living object and on a dead one; and one that is missing."""
     held = _core.object_index(scene.objects["held"])
-    with scene.damaged_bit(scene.region.slot + 1, held), pytest.raises(AssertionError, match="holders"):
-        scene.region.check()
-    with scene.damaged_bit(scene.region.slot, scene.free_object), pytest.raises(AssertionError, match="dead object"):
-        scene.region.check()
+    scene.bit_must_notice(scene.region.slot + 1, held, "holders")
+    scene.bit_must_notice(scene.region.slot, held, "holders|creator")
+    scene.bit_must_notice(scene.region.slot, scene.free_object, "dead object")
 
 
-@pytest.mark.parametrize("field", ["garbage", "nready", "idle", "nidle", "nstarting", "committed"])
-def test_damage_of_the_header_is_found(scene, field):
-    with scene.damaged_header(field, lambda old: old + 1), pytest.raises(AssertionError):
-        scene.region.check()
+def test_damage_of_the_header_is_found(scene):
+    for field in ("garbage", "nready", "idle", "nidle", "nstarting", "committed"):
+        scene.header_must_notice(field, lambda old: old + 1, ".")
 
 
 def test_poison_is_found_and_ends_the_session(make_region, words):

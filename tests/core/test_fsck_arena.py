@@ -30,32 +30,28 @@ DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize("state, field, change, message", DAMAGE)
-def test_damage_of_an_extent_is_found(scene, state, field, change, message):
-    extents = [x for x in range(1, 200) if scene.read("extent", x, "state") == state]
-    assert extents
-    with scene.damaged("extent", extents[0], field, change), pytest.raises(AssertionError, match=message):
-        scene.region.check()
+def test_damage_of_an_extent_is_found(scene):
+    for case in DAMAGE:
+        extents = [x for x in range(1, 200) if scene.read("extent", x, "state") == case[0]]
+        assert extents, case
+        scene.entry_must_notice("extent", extents[0], case)
 
 
-@pytest.mark.parametrize(
-    "field, message",
-    [
-        ("used_bytes", "used_bytes"),
-        ("committed", "neighbours|tiled"),
-        ("first_map", "first map"),
-        ("last_extent", "tiling|neighbours|tiled"),
-    ],
-)
-def test_damage_of_the_sums_is_found(scene, field, message):
-    with scene.damaged_header(field, lambda old: old ^ 1), pytest.raises(AssertionError, match=message):
-        scene.region.check()
+SUMS = [
+    ("used_bytes", "used_bytes"),
+    ("committed", "neighbours|tiled"),
+    ("first_map", "first map"),
+    ("last_extent", "tiling|neighbours|tiled"),
+]
 
 
-@pytest.mark.parametrize("field, message", [("second_map", "map"), ("heads", "map|list"), ("partial", "list|room")])
-def test_damage_of_the_lists_is_found(scene, field, message):
-    count = {"second_map": 30, "heads": 240, "partial": 18}[field]
-    at = [k for k in range(count) if scene.read_header(field, k)]
-    assert at
-    with scene.damaged_header(field, lambda old: 0, at[0]), pytest.raises(AssertionError, match=message):
-        scene.region.check()
+def test_damage_of_the_sums_is_found(scene):
+    for field, message in SUMS:
+        scene.header_must_notice(field, lambda old: old ^ 1, message)
+
+
+def test_damage_of_the_lists_is_found(scene):
+    for field, count, message in (("second_map", 30, "map"), ("heads", 240, "map|list"), ("partial", 18, "list|room")):
+        at = [k for k in range(count) if scene.read_header(field, k)]
+        assert at, field
+        scene.header_must_notice(field, lambda old: 0, message, at[0])

@@ -107,21 +107,26 @@ def test_a_handle_of_an_earlier_session_is_refused(make_region):
 
 def test_a_forked_childs_handles_do_nothing(region, forked):
     """It neither ends our objects nor reads them, and is told why."""
-    x, y = _core.put_plain(region, 5), sealed(region, b"bytes" * 100)
+    held = [_core.put_plain(region, 5), sealed(region, b"bytes" * 100)]
 
     def child():
-        nonlocal x, y
-        for call in (lambda: _core.resolve_all(region, [x]), region.statistics, region.check, lambda: _core.id_token(x)):
+        calls = [
+            lambda: _core.resolve_all(region, held),
+            lambda: _core.id_token(held[0]),
+            region.statistics,
+            region.check,
+        ]
+        for call in calls:
             with pytest.raises(ForkedError, match="init"):
                 call()
-        assert _core.get_ready(region, x) is _core.MISS
+        assert _core.get_ready(region, held[0]) is _core.MISS
         assert _core.put_plain(region, 5) is _core.MISS
-        del x, y
+        held.clear()
         gc.collect()
 
     assert forked(child).wait() == 0
-    assert _core.get_ready(region, x) == 5
-    assert bytes(_core.payload(region, y)[1]) == b"bytes" * 100
+    assert _core.get_ready(region, held[0]) == 5
+    assert bytes(_core.payload(region, held[1])[1]) == b"bytes" * 100
     assert region.statistics()["objects"] == 2
 
 

@@ -24,9 +24,9 @@ def calls(region, tasks):
     return tasks(region, {"echo": echo})
 
 
-def wait(region, ids, allowed=0, milliseconds=30_000, park=LONG, looks=1 << 20, spin=0):
+def wait(region, ids, allowed=0, milliseconds=30_000, looks=1 << 20, spin=0):
     deadline = time.monotonic_ns() + milliseconds * MILLION
-    return _core.wait_for_ids(region, ids, allowed, (deadline, spin, park), looks)
+    return _core.wait_for_ids(region, ids, allowed, (deadline, spin, LONG), looks)
 
 
 def pending(calls, count):

@@ -151,14 +151,15 @@ def test_the_lock_survives_its_owners_death(region, forked):
     for _ in range(400):
         slot = _core.open_worker(region)
 
-        def hammer(slot=slot):
+        ready = os.pipe()
+
+        def hammer(slot=slot, ready=ready):
             _core.become(region, slot, os.getpid(), 0)
             os.write(ready[1], b"!")
             while True:
                 y = _core.id_from_token(*token)
                 del y
 
-        ready = os.pipe()
         child = forked(hammer)
         os.read(ready[0], 1)
         child.kill()

@@ -1,6 +1,5 @@
 """CPUs and queues: never more CPUs are taken than there are, nothing is passed over for ever, shapes keep their order."""
 
-import os
 import struct
 import time
 
@@ -113,6 +112,18 @@ def test_what_does_not_fit_waits_and_lets_others_pass(make_region, tasks, worker
     assert not calls.wait([large], 0, 10)
     assert _core.can_start(region)[0] == 1
     _core.close_session(region)
+
+
+def test_a_great_many_shapes_that_do_not_fit_stay_within_one_log(make_region, tasks, worker, wait_until):
+    """Each is noted as passed over, but not all of them in one section."""
+    region = make_region(cpus=CPU)
+    calls = tasks(region, {"echo": lambda x: x})
+    ids = [calls.call("echo", cpus=CPU + 1 + k)(k) for k in range(70)]
+    worker(region, calls.worker)
+    wait_until(lambda: region.statistics()["idle"] == 1, what="an idle worker")
+    assert region.statistics()["longest_section"] <= 64
+    _core.close_session(region)
+    del ids
 
 
 def test_a_shape_has_one_queue(make_region):

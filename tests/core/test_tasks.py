@@ -43,13 +43,13 @@ def crew(make_region, tasks, worker):
         assert [child.wait() for child in children] == [0] * len(children)
 
 
-def settle(region, wait_until, functions=len(FUNCTIONS)):
+def settle(region, wait_until):
     """Only the functions are left: no task, no ref, no other object."""
     gc.collect()
 
     def clean():
         s = region.statistics()
-        return (s["tasks"], s["refs"], s["objects"], s["ready"]) == (0, 0, functions, 0)
+        return (s["tasks"], s["refs"], s["objects"], s["ready"]) == (0, 0, len(FUNCTIONS), 0)
 
     wait_until(clean, what=f"an empty region; there is {region.statistics()}")
     region.check()

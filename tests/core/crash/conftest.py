@@ -34,6 +34,7 @@ def program(variants):
 
     def make(seed, switch=None, every=0):
         made.append(beside("program").Program(variants[switch], seed, every))
+        made[-1].begin()
         return made[-1]
 
     yield make

@@ -40,7 +40,11 @@ class Program:
         self.stepper = module.Stepper(self.region, every)
         self.ids = iter(range(1, 1 << 30))
         self.counts = Counter()
-        for who, kind in enumerate((module.NODE, module.DRIVER, module.WORKER, module.WORKER)):
+        self.kinds = (module.NODE, module.DRIVER, module.WORKER, module.WORKER)
+
+    def begin(self):
+        """Everybody enters; the queues are made."""
+        for who, kind in enumerate(self.kinds):
             self.stepper.enter(who, kind)
         for who in WORKERS:
             self.do("become", who, a=self.stepper.slot(who))

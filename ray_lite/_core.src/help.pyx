@@ -1,0 +1,106 @@
+"""Helping in place: which queued task a process that waits may run itself.
+
+Only descendants of its own running task: the awaited task, the first READY one under the arguments of a waiting one, or,
+when another process runs the awaited task already, one that it waits for there.  A task that was interrupted while it
+helped doesn't help again.  Neighbours: tasks.pyx (records), worker.py (when to help, and around it).
+"""
+cdef enum:
+    HELP_DEPTH = 64
+    HELP_LOOKS = 16  # queued tasks looked at for one that an awaited task waits for
+
+
+cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
+    """Lock held. Whether a parent is on this process's stack."""
+    cdef uint32_t t = rl_slot_at(R, R.slot).running
+    cdef uint32_t _
+    for _ in range(<uint32_t>HELP_DEPTH + 1):
+        if t == 0:
+            return False
+        if t == parent:
+            return task_at(R, t).serial == serial
+        t = task_at(R, t).next
+    return False
+
+
+cdef bint inside(rl_region* R, uint32_t t, uint32_t outer) noexcept nogil:
+    """Lock held. Whether a running task is `outer` or is run in place on top of it."""
+    cdef uint32_t at = rl_slot_at(R, task_at(R, t).owner).running
+    cdef bint met = False
+    cdef uint32_t _
+    for _ in range(<uint32_t>HELP_DEPTH + 1):
+        met |= at == t
+        if at == 0 or at == outer:
+            return met and at == outer
+        at = task_at(R, at).next
+    return False
+
+
+cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
+    """Lock held. A READY task that the process of the running task `outer` waits for on behalf of it."""
+    cdef uint32_t slot = task_at(R, outer).owner
+    cdef uint32_t t = queue_at(R, task_at(R, outer).queue).head
+    cdef uint32_t waiter
+    cdef uint32_t _
+    cdef rl_task* k
+    for _ in range(<uint32_t>HELP_LOOKS):
+        if t == 0:
+            return 0
+        k = task_at(R, t)
+        waiter = rl_load(&object_at(R, k.returns).waiter) if k.returns else RL_NOBODY
+        if (waiter == slot or waiter == RL_MANY) and not k.flags & RL_NO_INLINE:
+            if task_at(R, k.parent).serial == k.parent_serial and task_at(R, k.parent).state == RL_RUNNING:
+                if task_at(R, k.parent).owner == slot and inside(R, k.parent, outer):
+                    return t
+        t = k.next
+    return 0
+
+
+cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments.
+
+    If another process runs the task already, then one that it waits for there: else this worker would sleep, its CPU would
+    go to a new worker, and a recursion would grow the pool.
+    """
+    cdef int64_t held = rl_slot_at(R, R.slot).cpus_held
+    cdef uint32_t n, t, r
+    cdef rl_task* k
+    t = rl_slot_at(R, R.slot).running
+    if t == 0 or task_at(R, t).flags & RL_INTERRUPTED:
+        return 0
+    for n in range(<uint32_t>HELP_DEPTH):
+        t = object_at(R, i).task
+        if t == 0:
+            return 0
+        k = task_at(R, t)
+        if k.flags & RL_NO_INLINE or not mine(R, k.parent, k.parent_serial):
+            return 0
+        if k.state == RL_READY:
+            return t if queue_at(R, k.queue).cpus <= held else 0
+        if k.state == RL_RUNNING and k.owner != R.slot:
+            t = awaited_by(R, t)
+            return t if t and queue_at(R, task_at(R, t).queue).cpus <= held else 0
+        if k.state != RL_WAITING:
+            return 0
+        r = k.refs
+        while r and not ref_at(R, r).linked and n < HELP_DEPTH:
+            r = ref_at(R, r).next
+        if r == 0:
+            return 0
+        i = ref_at(R, r).object
+    return 0
+
+
+cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+    """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
+    out[0] = 0
+    if rl_lock(R):
+        return EIO
+    if object_at(R, i).state == RL_PENDING:
+        out[0] = helpable(R, i)
+    if out[0]:
+        queue_remove(R, out[0])
+        run_begin(R, out[0])
+        rl_commit(R)
+        return DONE
+    rl_abort(R)
+    return STALE
