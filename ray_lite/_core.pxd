@@ -99,6 +99,9 @@ cdef extern from *:
 cdef extern from "errno.h" nogil:
     int EUCLEAN
 
+cdef extern from "sched.h" nogil:
+    int sched_yield()
+
 cdef extern from "fcntl.h" nogil:
     int fallocate(int fd, int mode, int64_t at, int64_t n)
 

@@ -22,7 +22,7 @@ cdef class Worker:
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
         cdef uint32_t done = 0
-        cdef bint hot = True
+        cdef bint hot = False
         cdef int rc
         while not rl_load(&R.h.closing):
             check(task_next(R, done, &t))

@@ -161,6 +161,8 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
         k += 1
         if k & 31 == 0 and rl_now() >= until:
             break
+        if k & 127 == 0:
+            sched_yield()  # whoever this worker just woke may stand behind it on the same CPU
     if rl_load(&me.bell) != bell:
         return DONE
     rl_store(&me.parked, 1)  # announced before the kernel compares the bell: pairs with rl_publish_one

@@ -181,13 +181,15 @@ def test_freed_runs_merge_whatever_the_order(make_region):
 def test_a_run_hidden_behind_a_shorter_one_of_its_class_is_no_full_arena(make_region):
     """The good fit looks only at the first run of a class; the last one of the arena can still be extended."""
     region = make_region(arena=1 << 24, commit_bytes=PAGE)
-    long, wall, short, end = (store(region, b"x" * PAGE * n) for n in (1, 1, 970, 1))
-    last = store(region, b"x" * PAGE * 1010)
-    del last, short  # the shorter is first in the list of the class, the longer ends what is committed
-    x = store(region, b"y" * PAGE * 1001)
-    assert read(region, x)[:1] == b"y"
+    short, wall, long = (room(region, PAGE * pages) for pages in (970, 1, 1010))
+    del long, short  # the shorter is first in the list of the class, the longer ends what is committed
+    found = room(region, PAGE * 1001)
     region.check()
-    del long, wall, end
+    del wall, found
+
+
+def room(region, size):
+    return _core.create_object(region, _core.next_put_id(), size, False)
 
 
 def test_pages_are_committed_as_they_are_needed(make_place):

@@ -119,12 +119,12 @@ def test_ids_go_on_where_the_parent_stopped(program, region):
         before = child()
         if helps:
             assert program.worker.help(before)
-        return [child().hex(), _core.next_put_id().hex()]
+        ids.append((child().hex(), _core.next_put_id().hex()))
 
     ids = []
+    call = program.define("parent", parent)
     for helps in (False, True):
         _core.set_root(b"the same root again!")
-        y = program.define(f"parent {helps}", lambda: parent(helps))()  # noqa: B023
+        call(helps)
         program.go()
-        ids.append(_core.get_ready(region, y))
     assert ids[0] == ids[1]
