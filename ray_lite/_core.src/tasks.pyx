@@ -205,8 +205,9 @@ cdef bint drop_refs(rl_region* R, rl_task* k) noexcept nogil:
             return False
         r = k.refs
         i = ref_at(R, r).object
-        if ref_at(R, r).linked:
+        if ref_at(R, r).linked:  # of a record under construction that is given up
             edge_unlink(R, r)
+            rl_set32(R, &k.ndeps, k.ndeps - 1)
         rl_set32(R, &k.refs, ref_at(R, r).next)
         table_give(R, &R.h.refs, r)
         unpin(R, i)

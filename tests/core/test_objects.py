@@ -19,7 +19,6 @@ def make(region, data=b"", contained=(), for_job=False):
 
 
 def live(region):
-    gc.collect()
     statistics = region.statistics()
     return statistics["objects"], statistics["refs"], statistics["bytes_used"]
 
