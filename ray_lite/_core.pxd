@@ -217,6 +217,7 @@ cdef class Region:
 
     @staticmethod
     cdef Region _map(int control_fd, int arena_fd, uint64_t control, uint64_t arena, int bell_fd, uint64_t handles)
+    cdef int _format(self, object sizes) except -1
 
 
 cdef class RemoteCall:

@@ -20,6 +20,7 @@ from libc.errno cimport EINTR, EIO, ETIMEDOUT, errno
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset, strerror
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.unistd cimport SEEK_END, lseek
 
 include "_core.src/tables.pyx"
 include "_core.src/arena.pyx"

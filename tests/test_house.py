@@ -33,7 +33,7 @@ RAW_STORES: dict[str, str] = {
     "object_put_inline": "the payload of an object that is not sealed and is ours",
     "lay_table": "a new region, before it has a second user",
     "lay_out": "the same",
-    "create": "the same",
+    "_format": "the same",
     "fill_split": "a stamp in a handle, a Python object of this process",
     "submit_record": "the id and the arguments of a record that nobody else can reach yet",
 }

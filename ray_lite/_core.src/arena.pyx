@@ -10,6 +10,7 @@ descriptors.  Must not touch payload bytes.
 cdef enum:
     LARGEST_CELL = 32768
     SLAB_CELLS = 256
+    RUNS_LOOKED_AT = 8   # of a run's own class, before the next class that fits for certain
     SLAB_BYTES = 131072
 
 
@@ -81,13 +82,18 @@ cdef void run_link(rl_region* R, uint32_t x) noexcept nogil:
 
 
 cdef uint32_t run_find(rl_region* R, uint32_t pages) noexcept nogil:
-    """Lock held. A free run of at least `pages`, or 0: the head of its own class if that is long enough, else good fit."""
+    """Lock held. A free run of at least `pages`, or 0: one of the first of its own class, else good fit."""
     cdef uint32_t f = first_level(pages)
     cdef uint32_t s = second_level(pages, f)
     cdef uint32_t x = R.h.heads[f * RL_SECOND + s]
     cdef uint32_t fits
-    if x and extent_at(R, x).pages >= pages:
-        return x
+    cdef uint32_t _
+    for _ in range(<uint32_t>RUNS_LOOKED_AT):
+        if x == 0:
+            break
+        if extent_at(R, x).pages >= pages:
+            return x
+        x = extent_at(R, x).next
     fits = R.h.second_map[f] & ~((<uint32_t>2 << s) - 1)
     if fits == 0:
         fits = R.h.first_map & ~((<uint32_t>2 << f) - 1)

@@ -24,6 +24,7 @@ cdef class Worker:
         cdef uint32_t done = 0
         cdef bint hot = False
         cdef int rc
+        check_region(R)
         while not rl_load(&R.h.closing):
             check(task_next(R, done, &t))
             done = t
@@ -42,6 +43,7 @@ cdef class Worker:
 
     def leave(self):
         """Stands idle no more."""
+        check_region(self.region.R)
         check(idle_leave(self.region.R))
 
     def help(self, ObjectID x):
@@ -49,7 +51,9 @@ cdef class Worker:
         cdef rl_place outer = place
         cdef uint64_t index = rl_thread.index
         cdef uint32_t t = 0
-        cdef int rc = task_help(self.region.R, x.index, &t)
+        cdef int rc
+        check_region(self.region.R)
+        rc = task_help(self.region.R, x.index, &t)
         if rc == STALE:
             return False
         check(rc)
@@ -181,6 +185,7 @@ def task_arguments(Region region, uint32_t t) -> list:
 
 def task_returns(Region region, uint32_t t) -> list:
     """Indices of the returns of a task that this slot runs, in order; those already sealed by an earlier attempt as 0."""
+    check_region(region.R)
     cdef list out = []
     cdef uint32_t i = task_at(region.R, t).returns
     while i:
@@ -192,6 +197,7 @@ def task_returns(Region region, uint32_t t) -> list:
 
 def task_facts(Region region, uint32_t t) -> dict:
     """What a record says: function object, attempts begun, max_retries, returns, id, serial."""
+    check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
     return {"function": k.function, "attempts": k.attempts & 0xffff, "max_retries": k.attempts >> 16,
             "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial}

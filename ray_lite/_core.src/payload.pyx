@@ -64,6 +64,8 @@ cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
     cdef int rc
     if not contained:
         return 0
+    for x in contained:
+        resolve(R, x)
     targets = <uint32_t*>malloc(len(contained) * sizeof(uint32_t))
     if targets == NULL:
         raise MemoryError(f"no memory for {len(contained):,} ids")
@@ -119,11 +121,13 @@ def fill_inline_error(Region region, uint32_t i):
 
 def seal_object(Region region, ObjectID x):
     """An object made by `create_object` and filled is complete."""
+    check_region(region.R)
     check(object_seal(region.R, x.index, object_at(region.R, x.index).kind))
 
 
 def abandon_object(Region region, ObjectID x):
     """An object made by `create_object` will not be filled; it ends with its handle."""
+    check_region(region.R)
     check(object_abandon(region.R, x.index))
 
 

@@ -14,20 +14,30 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
 
     The parent's handles are the parent's: this process holds nothing yet.
     """
-    cdef rl_region* R = region.R
-    madvise(R.handles, R.handles_bytes, MADV_DONTNEED)
+    cdef rl_region* parents = region.R
+    cdef rl_region* R = <rl_region*>malloc(sizeof(rl_region))
+    if R == NULL:
+        raise MemoryError("no memory for a region's private part")
+    R[0] = parents[0]
     R.fork_generation = rl_generation
-    R.shared = 0
+    R.shared = R.row_limit = 0
+    R.users = 0
+    madvise(R.handles, R.handles_bytes, MADV_DONTNEED)
+    parents.closed = 1
+    parents.users += 1  # never the last: the mapping is ours now
+    region.R = R
     check(slot_adopt(R, slot, pid, started))
 
 
 def block(Region region):
     """The task sleeps: its CPUs are free for others until `unblock`."""
+    check_region(region.R)
     check(block_begin(region.R))
 
 
 def unblock(Region region):
     """It runs again and takes its CPUs back at once."""
+    check_region(region.R)
     check(block_end(region.R))
 
 
@@ -46,22 +56,26 @@ def can_start(Region region) -> tuple:
 
 def answer_bell(Region region):
     """The node heard its doorbell: whoever rings from now on writes to the eventfd again."""
+    check_region(region.R)
     rl_store(&region.R.h.rung, 0)
 
 
 def close_session(Region region):
     """Workers stop taking tasks and go."""
+    check_region(region.R)
     rl_store(&region.R.h.closing, 1)
     wake_everybody(region.R)
 
 
 def is_closing(Region region) -> bool:
     """Whether the session ends."""
+    check_region(region.R)
     return rl_load(&region.R.h.closing) != 0
 
 
 def begin_sweep(Region region, uint32_t slot):
     """The slot's process is gone for certain (its pidfd said so): its CPUs are free again."""
+    check_region(region.R)
     check(slot_sweeping(region.R, slot))
 
 
@@ -71,6 +85,7 @@ def adopt_task(Region region, uint32_t slot) -> tuple:
     Returns:
         (record or 0, whether all its returns were sealed already).
     """
+    check_region(region.R)
     cdef uint32_t t = 0
     cdef bint complete = False
     check(slot_adopt_task(region.R, slot, &t, &complete))
@@ -79,21 +94,25 @@ def adopt_task(Region region, uint32_t slot) -> tuple:
 
 def requeue_task(Region region, uint32_t t, bint counted, bint front):
     """An adopted task runs again; `counted`: this attempt counts against max_retries."""
+    check_region(region.R)
     check(task_requeue(region.R, t, counted, front))
 
 
 def finish_task(Region region, uint32_t t):
     """Seals the returns of a task that this process runs or adopted, and frees the record."""
+    check_region(region.R)
     check(task_finish(region.R, t))
 
 
 def end_sweep(Region region, uint32_t slot):
     """Returns everything else that the dead slot held and frees it."""
+    check_region(region.R)
     check(sweep(region.R, slot))
 
 
 def drain_garbage(Region region):
     """Unpins what dead objects contain and a dying process did not."""
+    check_region(region.R)
     check(garbage_drain(region.R))
 
 
@@ -113,4 +132,5 @@ def be_subreaper():
 
 def node_look(Region region) -> bool:
     """Whether tasks are queued: then the node looks again soon, in case a wake-up was lost."""
+    check_region(region.R)
     return rl_load(&region.R.h.nready) != 0

@@ -2,8 +2,9 @@
 
 Each unready argument of a task is an edge in its object's list; sealing unlinks edges and counts `ndeps` down, and zero
 makes the task READY.  `ndeps` is never recomputed.  A process that waits marks the objects it lacks (`waiter`), sleeps on
-its slot's `arrived`, and says in `wake_at` how many arrivals it needs; a mark is never taken back: one left by a
-dead, timed-out or satisfied waiter costs one bump and harms nobody.  Neighbours: tasks.pyx (queues), sync.h (publish, bump).  Must not choose timeouts.
+its slot's `arrived`, and says in `wake_at` how many arrivals it needs; a mark is never taken back: one left by a dead,
+timed-out or satisfied waiter costs one bump and harms nobody.  Neighbours: tasks.pyx (queues), sync.h (publish, bump).
+Must not choose timeouts.
 """
 
 
@@ -75,6 +76,9 @@ cdef int park_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t ns)
     # several threads may sleep here: then every arrival wakes, and each looks for itself. The stores pair with rl_bump
     if rl_add(&me.waiting, 1) == 0:
         rl_store(&me.wake_at, seen + missing)
+        if rl_load(&me.waiting) != 1:  # another thread came in between: its smaller need was overwritten
+            rl_store(&me.wake_at, rl_load(&me.arrived) + 1)
+            rl_futex_wake(&me.arrived)
     else:
         rl_store(&me.wake_at, rl_load(&me.arrived) + 1)
     now = rl_load(&me.arrived)
@@ -133,7 +137,7 @@ cdef int wait_step(rl_region* R, rl_wait* w) noexcept nogil:
 
 
 cdef int wait_for(rl_region* R, rl_wait* w, uint32_t looks) noexcept nogil:
-    """Waits for at most `looks` sleeps (the caller then tests signals and the node's life). Marks stay: a stale one costs a bump."""
+    """Waits for at most `looks` sleeps; the caller then tests signals and the node's life."""
     cdef int rc = MORE
     cdef uint32_t k = 0
     while rc == MORE and k < looks:

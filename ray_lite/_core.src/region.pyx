@@ -112,10 +112,19 @@ cdef class Region:
         """
         cdef Region self = Region._map(control_fd, arena_fd, sizes.control_bytes, sizes.arena_bytes, bell_fd,
                                        <uint64_t>sizes.objects * 4)
-        cdef rl_header* h
+        try:
+            self._format(sizes)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    cdef int _format(self, object sizes) except -1:
+        """Header, tables, lock: all that a new region needs before others may see it."""
+        cdef rl_header* h = self.R.h
+        cdef int control_fd = self.R.control_fd
         cdef int rc
         check(commit_pages(control_fd, 0, sizeof(rl_header)))
-        h = self.R.h
         lay_out(h, sizes.objects, sizes.slots, sizes.buckets)
         check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
         h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
@@ -136,7 +145,7 @@ cdef class Region:
         for t in range(6):
             check(table_grow(self.R, &(<rl_table*>&h.objects)[t]))
         h.magic = RL_MAGIC
-        return self
+        return 0
 
     @staticmethod
     def attach(int control_fd, int arena_fd, int bell_fd, uint64_t pid_namespace):
@@ -146,10 +155,13 @@ cdef class Region:
             RaySystemError: another version, another ABI (libc, architecture), or another pid namespace: the lock names
                 threads by ids of its namespace.
         """
-        cdef rl_header* h = <rl_header*>mmap(NULL, sizeof(rl_header), PROT_READ, MAP_SHARED, control_fd, 0)
+        cdef rl_header* h
         cdef uint64_t control, arena, handles
         cdef uint32_t version, its_abi
         cdef uint64_t magic, its_namespace
+        if lseek(control_fd, 0, SEEK_END) < <int64_t>sizeof(rl_header):
+            raise RaySystemError("not a region: the file is too short")
+        h = <rl_header*>mmap(NULL, sizeof(rl_header), PROT_READ, MAP_SHARED, control_fd, 0)
         if h == <rl_header*>MAP_FAILED:
             raise os_error(errno, "cannot map the region's header")
         magic, version, its_abi, its_namespace = h.magic, h.version, h.abi, h.pid_namespace
@@ -161,6 +173,8 @@ cdef class Region:
             raise RaySystemError("the region was made by a ray_lite with another C library or architecture")
         if its_namespace != pid_namespace:
             raise RaySystemError("the region belongs to another pid namespace (container); sessions don't cross them")
+        if lseek(control_fd, 0, SEEK_END) < <int64_t>control or lseek(arena_fd, 0, SEEK_END) < <int64_t>arena:
+            raise RaySystemError("the region's files are shorter than its header says")
         return Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
 
     def join(self, int kind, uint32_t pid, uint64_t started):
@@ -218,6 +232,7 @@ cdef class Region:
         scratch = <uint32_t*>calloc(max(self.R.h.objects.capacity, self.R.h.extents.capacity), sizeof(uint32_t))
         if scratch == NULL:
             raise MemoryError("no memory for fsck")
+        self.R.users += 1
         with nogil:
             bad = rl_lock(self.R)
             if not bad:
@@ -226,6 +241,7 @@ cdef class Region:
             else:
                 wrong(&f, b"poisoned", 0, 0, self.R.h.poison)
         free(scratch)
+        region_leave(self.R)
         if bad:
             raise AssertionError(f"{f.what.decode()} (at {f.where}): expected {f.expected}, found {f.found}")
 

@@ -87,9 +87,7 @@ static inline void rl_publish_one(rl_region *R, rl_stage *e) {
         rl_object *o = (rl_object *)(R->meta + R->h->objects.offset) + e->index;
         uint32_t w = rl_publish(&o->state, e->value, &o->waiter);
         if (w == RL_MANY) {
-            for (uint32_t i = 1; i < R->h->slots.used; i++)
-                if (rl_load(&rl_slot_at(R, i)->waiting)) rl_bump(rl_slot_at(R, i));
-                else rl_add(&rl_slot_at(R, i)->arrived, 1);
+            for (uint32_t i = 1; i < R->h->slots.used; i++) rl_bump(rl_slot_at(R, i));
         } else if (w != RL_NOBODY && w < R->h->slots.used)
             rl_bump(rl_slot_at(R, w));
     } else {
@@ -184,5 +182,6 @@ static inline void rl_abort(rl_region *R) { /* leave as if the section had never
     rl_roll_back(R);
     rl_owed.ring = 0;
     pthread_mutex_unlock(&R->h->lock.mutex);
+    if (rl_owed.n) rl_pay(R); /* what a recovery on the way in published */
 }
 #endif

@@ -232,7 +232,8 @@ cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
     rl_set32(R, &k.state, RL_RUNNING)
     rl_set32(R, &k.owner, R.slot)
     rl_set32(R, &k.next, me.running)
-    rl_set32(R, &k.attempts, k.attempts + 1)
+    if k.attempts & 0xffff < 0xffff:
+        rl_set32(R, &k.attempts, k.attempts + 1)
     rl_set32(R, &me.running, t)
 
 
