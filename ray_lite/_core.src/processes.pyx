@@ -14,6 +14,7 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
 
     The parent's handles are the parent's: this process holds nothing yet.
     """
+    global current
     cdef rl_region* parents = region.R
     cdef rl_region* R = <rl_region*>malloc(sizeof(rl_region))
     if R == NULL:
@@ -26,6 +27,8 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     parents.closed = 1
     parents.users += 1  # never the last: the mapping is ours now
     region.R = R
+    if current == parents:
+        current = R
     check(slot_adopt(R, slot, pid, started))
 
 
