@@ -159,7 +159,10 @@ cdef class Region:
         cdef uint64_t control, arena, handles
         cdef uint32_t version, its_abi
         cdef uint64_t magic, its_namespace
-        if lseek(control_fd, 0, SEEK_END) < <int64_t>sizeof(rl_header):
+        cdef int64_t there = lseek(control_fd, 0, SEEK_END)
+        if there < 0:
+            raise os_error(errno, "cannot map the region's header")
+        if there < <int64_t>sizeof(rl_header):
             raise RaySystemError("not a region: the file is too short")
         h = <rl_header*>mmap(NULL, sizeof(rl_header), PROT_READ, MAP_SHARED, control_fd, 0)
         if h == <rl_header*>MAP_FAILED:

@@ -72,6 +72,17 @@ def test_what_cannot_be_mapped_is_an_os_error(make_place):
         _core.Region.attach(closed, *place.files[1:], 0)
 
 
+def test_files_that_are_too_short_are_refused(make_place):
+    """Before they are touched: a load behind a file's end is SIGBUS."""
+    place = make_place()
+    place.create()
+    for short in range(2):
+        files = [os.memfd_create("ray_lite-short") if n == short else fd for n, fd in enumerate(place.files)]
+        with pytest.raises(RaySystemError, match="short"):
+            _core.Region.attach(*files, place.sizes.pid_namespace)
+        os.close(files[short])
+
+
 def test_too_little_address_space_is_named(make_place, forked):
     """RLIMIT_AS, as batch systems set it."""
     place = make_place(arena=1 << 36)
