@@ -66,7 +66,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         node_ip_address: recorded and shown; default 127.0.0.1.
         object_id_seed: whole number; the same seed and program give the same ids in every run.
         num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
-        driver_mode: SCRIPT_MODE, SILENT_MODE, or PYTHON_MODE (everything runs inline, values instead of ids).
+        driver_mode: SCRIPT_MODE, SILENT_MODE (alike until failures that nobody fetches are printed), or PYTHON_MODE
+            (everything runs inline, values instead of ids).
         num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
         max_workers: most worker processes at once, those that wait included. Default 1,000.
         plasma_directory: directory of the object store's file, on tmpfs or a local disk. Default: none (anonymous memory).
