@@ -6,12 +6,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 cdef extern from "layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
-        RL_OBJECT_INLINE, RL_TASK_INLINE, RL_CLASSES, RL_FIRST, RL_SECOND
+        RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING
         RL_ALIVE, RL_SWEEPING
         RL_DRIVER, RL_NODE, RL_WORKER
-        RL_BUSY, RL_IDLE, RL_BLOCKED, RL_STARTING, RL_RUNG
+        RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
@@ -73,7 +73,7 @@ cdef extern from "layout.h" nogil:
         uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, row_bytes, rows
         uint32_t buckets
         uint64_t bucket_offset
-        uint32_t poison, deaths, rung, closing, awake
+        uint32_t poison, deaths, rung, closing, reports
         rl_table objects, tasks, refs, extents, queues, slots
         int64_t aging, cpus, cpus_free
         uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, pages, committed, last_extent, first_map
@@ -83,6 +83,7 @@ cdef extern from "layout.h" nogil:
         uint32_t partial[18]
         pthread_mutex_t node_life
         rl_mutex lock
+        uint32_t raised[1]
 
 cdef extern from *:
     int __builtin_clz(unsigned int) nogil
@@ -124,6 +125,9 @@ cdef extern from "sync.h" nogil:
     uint32_t rl_swap(uint32_t* p, uint32_t v)
     void rl_store(uint32_t* p, uint32_t v)
     bint rl_cas(uint32_t* p, uint32_t old, uint32_t v)
+    void rl_set_bit(uint32_t* bits, uint32_t i)
+    void rl_clear_bit(uint32_t* bits, uint32_t i)
+    int rl_has_bit(const uint32_t* bits, uint32_t i)
     void rl_pause()
     int64_t rl_now()
     int rl_futex_wait(uint32_t* p, uint32_t expected, int64_t ns)

@@ -43,6 +43,7 @@ include "_core.src/fetch.pyx"
 include "_core.src/payload.pyx"
 include "_core.src/execute.pyx"
 include "_core.src/processes.pyx"
+include "_core.src/serials.pyx"
 
 DRIVER, NODE, WORKER = RL_DRIVER, RL_NODE, RL_WORKER
 ERROR = RL_ERROR

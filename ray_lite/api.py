@@ -20,7 +20,6 @@ _starting = threading.Lock()
 # Arguments of `init` whose features come later, with the value that asks for nothing.
 _LATER = {
     "redis_address": (None, "attaching to a running session"),
-    "redirect_worker_output": (False, "redirecting workers' output into files"),
     "num_gpus": (None, "GPUs"),
     "resources": (None, "custom resources"),
     "num_custom_resource": (None, "custom resources"),
@@ -66,13 +65,16 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         node_ip_address: recorded and shown; default 127.0.0.1.
         object_id_seed: whole number; the same seed and program give the same ids in every run.
         num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
-        driver_mode: SCRIPT_MODE, SILENT_MODE (alike until failures that nobody fetches are printed), or PYTHON_MODE
-            (everything runs inline, values instead of ids).
+        driver_mode: SCRIPT_MODE (a failure that no `get` has raised after half a second is shown on stderr), SILENT_MODE
+            (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids).
         num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
         max_workers: most worker processes at once, those that wait included. Default 1,000.
         plasma_directory: directory of the object store's file, on tmpfs or a local disk. Default: none (anonymous memory).
         object_store_memory: bytes of the object store. Default: 30 % of the machine's memory.
-        redirect_output, include_webui: accepted; there is no output to redirect and no page yet.
+        redirect_worker_output: workers' stdout and stderr go into capped files, `<session_dir>/logs/worker-<pid>.out` and
+            `.err`, which end with the session, instead of the driver's. Default False.
+        redirect_output: the same for the node process. Default True.
+        include_webui: accepted; there is no page yet.
         shutdown_grace: seconds that running tasks get at `shutdown`. Default 5.
         verbose: say on stderr what was detected.
         The others belong to features that come later.
@@ -124,7 +126,7 @@ def _request(given: dict[str, Any]) -> Request:
     mode = given["driver_mode"]
     if mode not in (SCRIPT_MODE, SILENT_MODE, PYTHON_MODE) or isinstance(mode, bool):
         raise ValueError(f"driver_mode must be SCRIPT_MODE, SILENT_MODE or PYTHON_MODE, got {mode!r}")
-    for name in ("redirect_output", "include_webui", "verbose"):
+    for name in ("redirect_worker_output", "redirect_output", "include_webui", "verbose"):
         if not isinstance(given[name], bool):
             raise TypeError(f"{name} must be True or False, got {given[name]!r}")
     address = given["node_ip_address"]
@@ -141,6 +143,9 @@ def _request(given: dict[str, Any]) -> Request:
         node_ip_address=address or "127.0.0.1",
         shutdown_grace=amount("shutdown_grace", given["shutdown_grace"]),
         max_workers=None if given["max_workers"] is None else whole("max_workers", given["max_workers"], 1, 100_000),
+        driver_mode=mode,
+        redirect_worker_output=given["redirect_worker_output"],
+        redirect_output=given["redirect_output"],
         verbose=given["verbose"],
     )
 

@@ -32,6 +32,11 @@ class Config(NamedTuple):
     node_look: float = 0.1  #: the node looks at the queues this often while they are not empty
     aging: float = 1.0  #: a task that needs more CPUs than are free is overtaken for so long; then what is freed is kept for it
     start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
+    report_delay: float = 0.5  #: a failure that no `get` has raised for so long is shown (SCRIPT_MODE)
+    log_bytes: int = 16_777_216  #: a log file and its predecessor together keep so much
+    output_backlog: int = 4_194_304  #: output of workers that waits for the driver's terminal; more is dropped and counted
+    partial_line: float = 0.1  #: an incomplete line of output is shown after so long
+    drain: float = 1.0  #: at the end, how long output may wait for the terminal
     max_workers: int = 1_000  #: workers at once, blocked ones included
 
     @classmethod

@@ -14,6 +14,7 @@ from ray_lite import exceptions
 from ray_lite.exceptions import RayError, RaySystemError, RayTaskError
 from ray_lite.serialization import Parts, dumps, loads
 
+OURS = "_core.src/execute.pyx"  # the frame that calls tasks
 TEXT_MOST = 100_000  # characters of a traceback that travel
 
 
@@ -23,6 +24,7 @@ class Failure(NamedTuple):
     task_name: str
     text: str  #: the remote traceback
     cause: bytes | None  #: pickled (class, args, attributes), or None
+    report: int = 0  #: number under which it was reported, 0: it was not
 
 
 class SystemFailure(NamedTuple):
@@ -30,6 +32,7 @@ class SystemFailure(NamedTuple):
 
     kind: str  #: name of a class in ray_lite.exceptions
     text: str
+    report: int = 0  #: number under which it was reported, 0: it was not
 
 
 class ArgumentFailed(Exception):
@@ -48,14 +51,18 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
         return known
     import traceback
 
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return Failure(task_name, _shorten(text), _pack_cause(error))
+    trace = error.__traceback__
+    if trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.endswith(OURS):
+        trace = trace.tb_next  # the user's frames are what helps
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    return Failure(task_name, shorten(text, TEXT_MOST), _pack_cause(error))
 
 
-def _shorten(text: str) -> str:
-    if len(text) <= TEXT_MOST:
+def shorten(text: str, most: int) -> str:
+    """The text with its middle left out, if it has more than `most` characters."""
+    if len(text) <= most:
         return text
-    return f"{text[: TEXT_MOST // 2]}\n... {len(text) - TEXT_MOST:,} characters left out ...\n{text[-TEXT_MOST // 2 :]}"
+    return f"{text[: most // 2]}\n... {len(text) - most:,} characters left out ...\n{text[-most // 2 :]}"
 
 
 def _pack_cause(error: BaseException) -> bytes | None:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 
 from ray_lite.exceptions import RaySystemError
 
@@ -18,6 +19,7 @@ MESSAGE_MOST = 1 << 20  # bytes of the node's setting
 READY = b"R"
 SHUTDOWN = b"S"
 NODE_FD = 3
+LOGS = "logs"  # in the session's directory
 
 _BOOTSTRAP = """
 import sys
@@ -52,10 +54,13 @@ def _stat(pid: int) -> list[bytes]:
 
 
 def remove_directory(path: str) -> None:
-    """Removes a session's directory and the files in it, if it is still there. Imports nothing: it runs at exit."""
+    """Removes a session's directory and what is in it, if it is still there. Imports nothing: it runs at exit."""
     try:
         for entry in os.scandir(path):
-            os.unlink(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                remove_directory(entry.path)
+            else:
+                os.unlink(entry.path)
         os.rmdir(path)
     except FileNotFoundError:
         pass  # somebody else saw the end of the session first
@@ -76,6 +81,15 @@ def _is_flag(name: str) -> bool:
     return not name.startswith(("_", "n_")) and name not in ("count", "index")
 
 
+def _outputs() -> Iterator[tuple[int, int, str, int, int]]:
+    """Where this process has no stdout or stderr, the node gets /dev/null, or else its own files would stand there."""
+    for fd in (1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            yield os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0
+
+
 def spawn_node() -> tuple[int, socket.socket]:
     """Starts the node process; (its pid, the driver's end of the socketpair). It waits for its setting.
 
@@ -88,8 +102,9 @@ def spawn_node() -> tuple[int, socket.socket]:
     package = os.path.dirname(os.path.abspath(__file__))
     code = _BOOTSTRAP.format(init=os.path.join(package, "__init__.py"), package=package, fd=NODE_FD)
     flags = _interpreter_flags()
+    outputs = list(_outputs())  # before the sockets, which may get these numbers
     ours, theirs = socket.socketpair()
-    actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, theirs.fileno(), NODE_FD)]
+    actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), NODE_FD), (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), *outputs]
     with theirs:
         pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", code], os.environ, file_actions=actions,
                              setsid=True, setsigmask=[], setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE])

@@ -12,9 +12,9 @@ import time
 from typing import Any, NamedTuple
 
 from ray_lite import _core, machine, session
-from ray_lite.config import Config
+from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.exceptions import RaySystemError
-from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, spawn_node, started_at
+from ray_lite.forkserver import LOGS, READY, SHUTDOWN, is_alive, remove_directory, spawn_node, started_at
 from ray_lite.local import LocalBackend
 from ray_lite.settings import snapshot
 from ray_lite.store import Files, make_files, plan
@@ -34,6 +34,9 @@ class Request(NamedTuple):
     node_ip_address: str = "127.0.0.1"
     shutdown_grace: float = 5.0
     max_workers: int | None = None
+    driver_mode: int = SCRIPT_MODE
+    redirect_worker_output: bool = False
+    redirect_output: bool = True
     verbose: bool = False
 
 
@@ -82,6 +85,7 @@ def _make_directory() -> str:
     stamp = f"{PREFIX}-{os.getuid()}-{os.getpid()}-{started_at(os.getpid())}-"
     path = os.path.join(base, stamp + os.urandom(8).hex())
     os.mkdir(path, 0o700)
+    os.mkdir(os.path.join(path, LOGS), 0o700)
     return path
 
 
@@ -169,6 +173,8 @@ def _greet(driver: Driver, request: Request, nonce: int) -> None:
         "config": driver.config, "driver": os.getpid(), "job": driver.job, "nonce": nonce, "umask": umask,
         "argv": list(sys.argv), "path": snapshot()["path"], "session_dir": driver.session_dir,
         "num_workers": request.num_workers or 0, "shutdown_grace": request.shutdown_grace,
+        "driver_mode": request.driver_mode, "redirect_worker_output": request.redirect_worker_output,
+        "redirect_output": request.redirect_output,
     }
     fds = [driver.files.control, driver.files.arena, driver.files.bell]
     try:

@@ -176,6 +176,8 @@ class LocalBackend:
         """The value of a sealed object; raises the failure that it holds."""
         value, failure = self.store.load(x)
         if failure is not None:
+            if failure.report:
+                _core.mark_raised(self.region, failure.report)
             raise unpack(failure)
         return value
 

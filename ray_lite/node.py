@@ -1,6 +1,6 @@
 """The node: one single-threaded supervisor a session. Fork template, watcher of deaths, sweeper, keeper of the pool.
 
-    driver --socketpair--> node --fork--> workers          eventfd: "look at the pool"       pidfds: deaths
+    driver --socketpair--> node --fork--> workers, control process      eventfd: "look at the pool"      pidfds: deaths
 
 It is never on the path of a task, imports neither numpy, redis, psutil nor user code, and ends with the driver, by the
 end of its socket or its pidfd.  The policy is scheduler.py's.  Workers die with the node (core: die_with_parent), their
@@ -22,8 +22,10 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ray_lite import _core, serialization, worker
+from ray_lite.control_process import Control
 from ray_lite.failures import SystemFailure
 from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
+from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
 from ray_lite.store import Store, pid_namespace
 
@@ -43,25 +45,33 @@ class Node:
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.store = Store(self.region)
+        self.control = Control(self.region, self.setting)
+        self.reporter = Reporter(self.region, self.control.sender)
         self.scheduler = Scheduler(self.config.max_workers)
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
         self.driver = os.pidfd_open(self.setting["driver"])
+        self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
         self.poll = select.epoll()
         for fd in (link.fileno(), self.driver, self.bell):
             self.poll.register(fd, select.EPOLLIN)
 
     def serve(self) -> None:
         """The loop: until the driver asks for the end, or is gone."""
+        if self.setting["redirect_output"]:
+            self.control.redirect_node()
         self.link.sendall(READY)
         serialization.pickler()  # workers inherit it; the driver imports its own meanwhile
         self.look(at_least=self.setting["num_workers"])
         while True:
-            busy = _core.node_look(self.region)
-            for fd, _ in self.poll.poll(self.config.node_look if busy else None):
+            for fd, _ in self.poll.poll(self.patience()):
                 if fd == self.bell:
                     self.answer()
                 elif fd in self.workers:
                     self.bury(fd)
+                elif fd == self.control.pidfd:
+                    self.poll.unregister(fd)
+                    self.control.reap()
                 elif fd == self.link.fileno() and self.link.recv(len(SHUTDOWN)) == SHUTDOWN:
                     self.end(self.setting["shutdown_grace"])
                     return
@@ -70,6 +80,12 @@ class Node:
                     remove_directory(self.setting["session_dir"])
                     return
             self.look()
+
+    def patience(self) -> float | None:
+        """How long there is nothing to do if nothing happens."""
+        waits = [self.config.node_look] if _core.node_look(self.region) else []
+        due = self.control.due_in() if self.workers else None
+        return min([*waits, due] if due is not None else waits, default=None)
 
     def answer(self) -> None:
         """Clears the doorbell before looking, so that a later ring is heard."""
@@ -86,18 +102,21 @@ class Node:
         count = max(at_least, sum(order.number for order in orders))
         for _ in range(count):
             self.start()
+        if self.workers and self.control.due_in() == 0:
+            self.control.start(self.private())
+            self.poll.register(self.control.pidfd, select.EPOLLIN)
 
     def start(self) -> None:
         """Forks a worker into a slot of its own."""
         slot = _core.open_worker(self.region)
         try:
-            pid = os.fork()
+            pid = self.control.fork()
         except OSError as error:
             _core.begin_sweep(self.region, slot)
             _core.end_sweep(self.region, slot)
             if not self.workers:
                 raise
-            print(f"ray_lite: no further worker: {error}", file=sys.stderr)
+            self.reporter.note(f"no worker beyond {len(self.workers)} can be started: {error}")
             return
         if pid == 0:
             self.become_worker(slot)
@@ -105,20 +124,23 @@ class Node:
         self.workers[pidfd] = (pid, slot)
         self.poll.register(pidfd, select.EPOLLIN)
 
+    def private(self) -> list[int]:
+        """Descriptors of the node that no child may have."""
+        return [self.poll.fileno(), self.link.fileno(), self.driver, *self.workers]
+
     def become_worker(self, slot: int) -> NoReturn:
         """In the child: nothing of the node's stays, and it ends without the node's exit handlers."""
         code = 1
         try:
             os.setpgid(0, 0)
             _core.die_with_parent(self.setting["node"])
-            self.poll.close()
-            for fd in [self.driver, *self.workers]:
+            for fd in self.private():
                 os.close(fd)
-            self.link.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.files)
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
             resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
             _core.become(self.region, slot, os.getpid(), started_at(os.getpid()))
-            worker.main(self.region, self.config, self.setting)
+            worker.main(self.region, self.setting, self.reporter)
             code = 0
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
@@ -144,6 +166,7 @@ class Node:
             pass
         _, status = os.waitpid(pid, 0)
         os.close(pidfd)
+        self.control.forget(pid)
         died = _death(pid, status)
         _core.begin_sweep(self.region, slot)
         for task in self.adopted(slot):
@@ -174,9 +197,10 @@ class Node:
             _core.requeue_task(self.region, order.task, order.counted, order.front)
             return
         if isinstance(order, Fail):
+            failure = self.reporter.report(order.name, SystemFailure("WorkerCrashedError", order.text))
             for index in _core.task_returns(self.region, order.task):
                 if index:
-                    self.store.fail(index, SystemFailure("WorkerCrashedError", order.text))
+                    self.store.fail(index, failure)
         _core.finish_task(self.region, order.task)
 
     def end(self, grace: float) -> None:
@@ -197,6 +221,7 @@ class Node:
                     continue  # it went by itself, or had no group yet
         for pidfd in list(self.workers):
             self.forget(pidfd)
+        self.control.end()
 
     def forget(self, pidfd: int) -> None:
         """Reaps a worker at the end of the session, and what it left in its group."""
@@ -209,6 +234,7 @@ class Node:
             pass
         os.waitpid(pid, 0)
         os.close(pidfd)
+        self.control.forget(pid)
 
 
 def _death(pid: int, status: int) -> Died:
@@ -227,4 +253,10 @@ def main(fd: int) -> None:
     gc.collect()
     gc.freeze()  # forked workers share these pages as long as nobody walks over them
     with node.link:
-        node.serve()
+        try:
+            node.serve()
+        except Exception:
+            import traceback
+
+            os.write(node.control.terminal[1], traceback.format_exc().encode())  # a bug of ours doesn't hide in a file
+            raise

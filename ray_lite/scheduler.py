@@ -64,9 +64,10 @@ class Requeue(NamedTuple):
 
 
 class Fail(NamedTuple):
-    """The task's returns get WorkerCrashedError with this text."""
+    """The returns of the task of this name get WorkerCrashedError with this text."""
 
     task: int
+    name: str
     text: str
 
 
@@ -96,7 +97,7 @@ class Scheduler:
             return Requeue(task.task, counted=False, front=True)
         if event.signal in OUTSIDE and (task.max_retries == UNLIMITED or task.attempts <= task.max_retries):
             return Requeue(task.task, counted=True, front=False)
-        return Fail(task.task, self.story(event, task))
+        return Fail(task.task, task.name, self.story(event, task))
 
     def story(self, event: Died, task: Running) -> str:
         """What the user reads."""

@@ -20,6 +20,7 @@ from ray_lite import _core, session
 from ray_lite.config import CPU_UNIT, Config
 from ray_lite.failures import ArgumentFailed, pack
 from ray_lite.local import PACKED, LocalBackend
+from ray_lite.reporter import Reporter
 from ray_lite.serialization import dumps, loads
 from ray_lite.surroundings import Surroundings, reseed
 
@@ -38,9 +39,9 @@ class WorkerBackend(LocalBackend):
 
     is_worker = True
 
-    def __init__(self, region: _core.Region, config: Config, job: int, nonce: int) -> None:
-        super().__init__(region, config, job, nonce)
-        self.worker = _core.Worker(region, Policy(self))
+    def __init__(self, region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> None:
+        super().__init__(region, setting["config"], setting["job"], setting["nonce"])
+        self.worker = _core.Worker(region, Policy(self, reporter))
         self.depth = 0
         self.main_thread = threading.get_ident()
 
@@ -88,8 +89,8 @@ class WorkerBackend(LocalBackend):
 class Policy:
     """What the core's loop asks for. Method names are `_core.Worker`'s."""
 
-    def __init__(self, backend: WorkerBackend) -> None:
-        self.backend, self.store = backend, backend.store
+    def __init__(self, backend: WorkerBackend, reporter: Reporter) -> None:
+        self.backend, self.store, self.reporter = backend, backend.store, reporter
         self.names: dict[int, str] = {}
         self.user_threads = {name for name in THREAD_VARIABLES if name in os.environ}
 
@@ -140,6 +141,8 @@ class Policy:
         """The task's returns get the error; never fails itself."""
         name = self.name(_core.task_facts(self.backend.region, task)["function"])
         failure = pack(error, name)
+        if not isinstance(error, ArgumentFailed):  # what an argument failed of was reported there
+            failure = self.reporter.report(name, failure)
         for index in _core.task_returns(self.backend.region, task):
             if index:
                 self.store.fail(index, failure)
@@ -173,11 +176,12 @@ def _begin(setting: dict[str, Any]) -> None:
     reseed()
 
 
-def main(region: _core.Region, config: Config, setting: dict[str, Any]) -> None:
+def main(region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> None:
     """A worker's life, in a freshly forked process that holds its slot. Returns when the session ends."""
     _begin(setting)
     region.make_current()
-    backend = WorkerBackend(region, config, setting["job"], setting["nonce"])
+    config: Config = setting["config"]
+    backend = WorkerBackend(region, setting, reporter)
     backend.settings.begin()
     session.install(backend)
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0

@@ -47,6 +47,7 @@ COVERED_BY: dict[str, str] = {
     "__init__": "test_layers.py",
     "abc": "test_session.py",
     "api": "conformance/test_init.py",
+    "control_process": "conformance/test_output.py",
     "culprit": "conformance/test_serialization_errors.py",
     "failures": "conformance/test_errors.py",
     "launch": "conformance/test_shutdown.py",

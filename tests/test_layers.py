@@ -19,10 +19,10 @@ PACKAGE = Path(__file__).parents[1] / "ray_lite"
 LAYERS = [
     ["exceptions", "config", "abc", "session"],  # facts
     ["_core"],  # mechanism
-    ["serialization", "culprit", "failures", "options", "scheduler"],  # pure logic
-    ["store", "settings", "surroundings", "forkserver", "machine"],  # resources
+    ["serialization", "culprit", "failures", "options", "reports", "scheduler"],  # pure logic
+    ["store", "settings", "surroundings", "forkserver", "machine", "output", "reporter"],  # resources
     ["local", "serial"],  # backends
-    ["worker", "node", "launch"],  # processes
+    ["worker", "control_process", "node", "launch"],  # processes
     ["remote_function", "api", "__init__"],  # face
 ]
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}

@@ -20,6 +20,14 @@ static inline void rl_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __
 static inline int rl_cas(uint32_t *p, uint32_t old, uint32_t v) {
     return __atomic_compare_exchange_n(p, &old, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
+/* bits of an array of words; nothing is read through them, so relaxed order does */
+static inline void rl_set_bit(uint32_t *bits, uint32_t i) { __atomic_fetch_or(bits + i / 32, 1u << i % 32, __ATOMIC_RELAXED); }
+static inline void rl_clear_bit(uint32_t *bits, uint32_t i) {
+    __atomic_fetch_and(bits + i / 32, ~(1u << i % 32), __ATOMIC_RELAXED);
+}
+static inline int rl_has_bit(const uint32_t *bits, uint32_t i) {
+    return __atomic_load_n(bits + i / 32, __ATOMIC_RELAXED) >> i % 32 & 1;
+}
 static inline void rl_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
-#define RL_VERSION 1u
+#define RL_VERSION 2u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -39,6 +39,7 @@
 #define RL_STAGE_MAX 32 /* publications of one section */
 #define RL_OBJECT_INLINE 40
 #define RL_TASK_INLINE 32
+#define RL_REPORTS 262144 /* failures at once of which we know whether somebody heard of them */
 #define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (arena.pyx) */
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
 #define RL_SECOND 8     /* second-level lists: eighths of a power of two */
@@ -47,7 +48,7 @@ enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED =
 enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
 enum rl_slot_kind { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
-enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_BLOCKED = 2, RL_STARTING = 3, RL_RUNG = 4 };
+enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
 enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3 };
 enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
@@ -225,7 +226,7 @@ typedef struct {
     uint32_t deaths;        /* writer: atomic; lock recoveries and sweeps, a hint to look again */
     uint32_t rung;          /* writer: atomic; the node's doorbell is rung and not yet answered */
     uint32_t closing;       /* writer: atomic; the session ends */
-    uint32_t awake;         /* writer: atomic; processes that run or spin, a hint for spinning */
+    uint32_t reports;       /* writer: atomic; serial number of the last failure */
     char pad0[12];          /* writer: nobody */
     rl_table objects;       /* writer: see rl_table */
     rl_table tasks;         /* writer: see rl_table */
@@ -255,6 +256,7 @@ typedef struct {
     pthread_mutex_t node_life; /* writer: glibc and the kernel; the node holds it as long as it lives */
     char pad2[64];          /* writer: nobody */
     rl_mutex lock __attribute__((aligned(64))); /* writer: see rl_mutex */
+    uint32_t raised[RL_REPORTS / 32]; /* writer: atomic; failures that a get has raised, a bit each. Stale: one print more */
 } rl_header;
 
 #define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)

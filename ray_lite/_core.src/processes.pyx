@@ -113,12 +113,6 @@ def end_sweep(Region region, uint32_t slot):
     check(sweep(region.R, slot))
 
 
-def drain_garbage(Region region):
-    """Unpins what dead objects contain and a dying process did not."""
-    check_region(region.R)
-    check(garbage_drain(region.R))
-
-
 def die_with_parent(int parent):
     """This process, leader of its group, and the group end when `parent`, its node, ends."""
     rc = rl_die_with_parent(parent)

@@ -18,7 +18,6 @@ INIT = [
     dict(spill_directory="/tmp"),
     dict(redis_password="secret"),
     dict(pin=True),
-    dict(redirect_worker_output=True),
 ]
 OPTIONS = [dict(num_gpus=1), dict(resources={"licence": 1}), dict(max_calls=1), dict(num_gpus=0.5)]
 

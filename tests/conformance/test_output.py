@@ -1,0 +1,219 @@
+"""What tasks write: whole, in the driver's terminal or in capped files; a slow or lost reader stops no task."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import ray_lite as ray
+
+
+def logs():
+    directory = Path(ray.session.current().address["session_dir"], "logs")
+    return {path.name: path.read_text() for path in sorted(directory.iterdir())}
+
+
+def control_process():
+    """The node's child that is no worker."""
+    node = psutil.Process(ray.session.current().address["node_pid"])
+    workers = set(ray.session.current().worker_pids())
+    return [child for child in node.children() if child.pid not in workers]
+
+
+def test_what_tasks_write_reaches_the_drivers_streams_before_it_ends(run_script):
+    done = run_script("""
+        import os, subprocess, sys
+        import ray_lite as ray
+
+        @ray.remote
+        def f(k):
+            print("out", k)
+            print("err", k, file=sys.stderr)
+            subprocess.run(["echo", "child", str(k)])
+            sys.stdout.write(f"unfinished {k} ")
+
+        ray.init(num_cpus=2)
+        ray.get([f.remote(k) for k in range(50)])
+    """)
+    assert done.returncode == 0
+    out = done.stdout
+    assert all(f"{what} {k}" in out for what in ("out", "child", "unfinished") for k in range(50))
+    assert sorted(done.stderr.splitlines()) == sorted(f"err {k}" for k in range(50))
+
+
+def test_a_lot_of_output_arrives_whole(run_script):
+    done = run_script("""
+        import ray_lite as ray
+
+        @ray.remote
+        def f(k):
+            for line in range(20_000):
+                print(f"{k} {line} {'x' * 60}")
+
+        ray.init(num_cpus=2)
+        ray.get([f.remote(k) for k in range(2)])
+    """, env={"RAY_LITE_OUTPUT_BACKLOG": "100000000"})
+    assert done.returncode == 0 and done.stderr == ""
+    lines = done.stdout.splitlines()
+    for k in range(2):
+        assert [line for line in lines if line.startswith(f"{k} ")] == [f"{k} {n} {'x' * 60}" for n in range(20_000)]
+    assert len(lines) == 40_000, "no line was cut"
+
+
+def test_an_unfinished_line_is_shown_while_the_task_runs(start_script, tmp_path):
+    script = start_script("""
+        import os, sys
+        import ray_lite as ray
+
+        @ray.remote
+        def f(path):
+            import time
+            sys.stdout.write("50 %")
+            sys.stdout.flush()
+            while not os.path.exists(path):
+                time.sleep(0.01)
+
+        ray.init(num_cpus=1)
+        ray.get(f.remote(sys.argv[1]))
+    """, args=[tmp_path / "go"])
+    assert script.stdout.read(4) == "50 %"
+    (tmp_path / "go").touch()
+    assert script.wait(20) == 0
+
+
+def test_nobody_waits_for_a_reader_that_does_not_read(start_script, wait_until, tmp_path):
+    script = start_script("""
+        import sys
+        import ray_lite as ray
+
+        @ray.remote
+        def f():
+            for _ in range(1000):
+                print("y" * 999)
+
+        ray.init(num_cpus=1)
+        ray.get([f.remote() for _ in range(5)])
+        open(sys.argv[1], "w").close()
+    """, args=[tmp_path / "done"], env={"RAY_LITE_OUTPUT_BACKLOG": "100000"})
+    wait_until((tmp_path / "done").exists, 30)
+    out, err = script.communicate(timeout=30)
+    assert script.returncode == 0
+    assert 0 < len(out) < 5_000_000
+
+
+def test_into_files(fresh, wait_until, capfd):
+    ray.init(num_cpus=1, redirect_worker_output=True)
+
+    @ray.remote
+    def f():
+        print("to stdout")
+        print("to stderr", file=sys.stderr)
+        subprocess.run(["echo", "from a child"])
+        return os.getpid()
+
+    pid = ray.get(f.remote())
+    wait_until(lambda: logs().get(f"worker-{pid}.out") == "to stdout\nfrom a child\n")
+    wait_until(lambda: logs().get(f"worker-{pid}.err") == "to stderr\n")
+    directory = os.path.join(ray.session.current().address["session_dir"], "logs")
+    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+    ray.shutdown()
+    assert not os.path.exists(directory)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_files_are_capped(fresh, monkeypatch, wait_until):
+    monkeypatch.setenv("RAY_LITE_LOG_BYTES", "10000")
+    ray.init(num_cpus=1, redirect_worker_output=True)
+
+    @ray.remote
+    def f():
+        for k in range(5000):
+            print("line", k)
+        return os.getpid()
+
+    pid = ray.get(f.remote())
+    wait_until(lambda: logs().get(f"worker-{pid}.out", "").endswith("line 4999\n"))
+    assert sum(map(len, logs().values())) <= 10_000
+    assert sorted(logs()) == [f"worker-{pid}.out", f"worker-{pid}.out.1"]
+
+
+def test_a_killed_control_process_is_replaced_and_nothing_is_lost(fresh, wait_until):
+    ray.init(num_cpus=1, redirect_worker_output=True)
+
+    @ray.remote
+    def f(k):
+        print("line", k)
+        return os.getpid()
+
+    pid = ray.get(f.remote(0))
+    wait_until(lambda: "line 0" in logs().get(f"worker-{pid}.out", ""))
+    for k in range(1, 4):
+        (control,) = wait_until(control_process)
+        control.kill()
+        assert ray.get(f.remote(k)) == pid
+        wait_until(lambda k=k: f"line {k}\n" in logs()[f"worker-{pid}.out"])
+    assert logs()[f"worker-{pid}.out"].split("\n") == ["line 0", "line 1", "line 2", "line 3", ""]
+
+
+def test_a_stopped_control_process_does_not_stop_tasks_or_the_end(fresh, wait_until, monkeypatch):
+    monkeypatch.setenv("RAY_LITE_DRAIN", "0.2")
+    ray.init(num_cpus=1)
+    f = ray.remote(lambda: 1)
+    ray.get(f.remote())
+    (control,) = wait_until(control_process)
+    os.kill(control.pid, signal.SIGSTOP)
+    assert ray.get([f.remote() for _ in range(100)]) == [1] * 100
+    ray.shutdown()
+    assert not psutil.pid_exists(control.pid)
+
+
+@pytest.mark.parametrize("redirect", [True, False])
+def test_the_nodes_own_output(fresh, redirect):
+    ray.init(num_cpus=1, redirect_output=redirect)
+    node = ray.session.current().address["node_pid"]
+    for fd in (1, 2):
+        mine = os.readlink(f"/proc/self/fd/{fd}")
+        assert (os.readlink(f"/proc/{node}/fd/{fd}") == mine) is not redirect
+
+
+def test_a_driver_without_streams(run_script, tmp_path):
+    done = run_script("""
+        import os, sys
+        os.close(1)
+        os.close(2)
+        import ray_lite as ray
+        ray.init(num_cpus=1)
+        f = ray.remote(lambda: [print("x"), os.write(2, b"y")] and 1)
+        with open(sys.argv[1], "w") as file:
+            file.write(str(ray.get(f.remote())))
+        ray.shutdown()
+    """, args=[tmp_path / "answer"])
+    assert (tmp_path / "answer").read_text() == "1", done
+
+
+def test_the_limit_of_open_files_is_the_drivers(ray_session):
+    import resource
+
+    look = ray.remote(lambda: resource.getrlimit(resource.RLIMIT_NOFILE))
+    assert ray.get(look.remote()) == resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def test_a_worker_has_no_descriptors_of_others(ray_session):
+    import time
+
+    pause = ray.remote(lambda: time.sleep(0.2))
+    ray.get([pause.remote() for _ in range(2)])
+
+
+    def look():
+        links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+        return [os.readlink(link) for link in links if os.path.lexists(link)]
+
+    found = set(ray.get(ray.remote(look).remote())) - set(look())
+    assert len([name for name in found if name.startswith("pipe:")]) == 2, found
+    assert len([name for name in found if name.startswith("socket:")]) <= 1, found
