@@ -232,6 +232,7 @@ class _Pump:
         os.close(fd)
 
     def take_reports(self) -> None:
+        """Takes all failures that were reported."""
         while True:
             try:
                 message = self.control.reports.recv(MESSAGE_MOST)

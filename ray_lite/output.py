@@ -83,6 +83,7 @@ class Terminal:
         self._thread: threading.Thread | None = None
 
     def write(self, data: bytes) -> None:
+        """Queues bytes for the terminal, or drops them."""
         if self._put - self._done + len(data) > self.backlog:
             self.dropped += len(data)
             return
@@ -112,6 +113,7 @@ class Terminal:
                 select.select([], [self.fd], [])
 
     def close(self) -> None:
+        """Nothing more will come: the thread ends when all is written."""
         self._queue.put(None)
 
     def drain(self, seconds: float) -> None:
@@ -135,6 +137,7 @@ class CappedFile:
         self._size = 0
 
     def write(self, data: bytes) -> None:
+        """Appends bytes; on a full disk, or without the directory, they are lost."""
         try:
             for at in range(0, len(data), max(1, self.most // 2)):
                 self._write(data[at : at + max(1, self.most // 2)])
@@ -156,6 +159,7 @@ class CappedFile:
         self._size = os.fstat(self._fd).st_size
 
     def close(self) -> None:
+        """Closes the file, if there is one."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
