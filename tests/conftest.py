@@ -2,6 +2,7 @@
 
 - `ray_session`: a session with 2 CPUs; `fresh`: the module without one, for tests that call `init`.
 - `run_script`, `start_script`: a driver in a process of its own, for what can't be done to the test process.
+- `blocked`: calls in threads of their own, and what they raise.
 - `wait_until`: the only way to wait for a condition; `gate`: holds tasks until the test lets them go.
 - `statistics`, `worker_pids`: what the live session says about itself.
 - Autouse: after each test the invariants hold; processes, descriptors, mappings and files are as before.
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import types
 import uuid
@@ -259,6 +261,27 @@ def gate(tmp_path):
 
     yield types.SimpleNamespace(wait=wait, arrive=arrive, arrived=arrived, open=open_gate)
     open_gate()
+
+
+@pytest.fixture
+def blocked():
+    """`blocked(call, ...)` makes each call in a thread: (the threads, a list that gets what each raises and when)."""
+
+    def start(*calls):
+        seen = []
+
+        def run(call):
+            try:
+                call()
+            except BaseException as error:
+                seen.append((type(error), time.monotonic()))
+
+        threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+        for thread in threads:
+            thread.start()
+        return threads, seen
+
+    return start
 
 
 # ---------------------------------------------------------------- drivers in processes of their own

@@ -4,7 +4,6 @@ works.
 
 import os
 import signal
-import threading
 import time
 
 import psutil
@@ -31,7 +30,7 @@ def info(fresh):
     return fresh.init(num_cpus=2)
 
 
-def test_a_blocked_get_and_wait_are_told(info, gate, wait_until):
+def test_a_blocked_get_and_wait_are_told(info, gate, blocked, wait_until):
     wait, arrive = gate.wait, gate.arrive
 
     @ray.remote
@@ -39,24 +38,12 @@ def test_a_blocked_get_and_wait_are_told(info, gate, wait_until):
         arrive("in")
         wait()
 
-    pending, seen = held.remote(), []
-
-    def blocked(call):
-        try:
-            call()
-        except BaseException as error:
-            seen.append((type(error), time.monotonic()))
-
-    threads = [
-        threading.Thread(target=blocked, args=(call,))
-        for call in (
-            lambda: ray.get(pending),
-            lambda: ray.wait([pending]),
-            lambda: ray.get([pending], timeout=100),
-        )
-    ]
-    for thread in threads:
-        thread.start()
+    pending = held.remote()
+    threads, seen = blocked(
+        lambda: ray.get(pending),
+        lambda: ray.wait([pending]),
+        lambda: ray.get([pending], timeout=100),
+    )
     wait_until(lambda: gate.arrived("in"), what="the task")
     workers, killed = kill_node(info), time.monotonic()
     for thread in threads:

@@ -114,7 +114,7 @@ def test_running_and_queued_tasks_are_dropped(fresh, wait_until, tmp_path):
     assert [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE] == []
 
 
-def test_a_call_blocked_in_another_thread_is_told(fresh, gate, wait_until):
+def test_a_call_blocked_in_another_thread_is_told(fresh, gate, blocked, wait_until):
     ray.init(num_cpus=1, shutdown_grace=0.2)
     wait, arrive = gate.wait, gate.arrive
 
@@ -123,25 +123,13 @@ def test_a_call_blocked_in_another_thread_is_told(fresh, gate, wait_until):
         arrive("in")
         wait()
 
-    pending, seen = held.remote(), []
-
-    def blocked(call):
-        try:
-            call()
-        except BaseException as error:
-            seen.append(error)
-
-    threads = [
-        threading.Thread(target=blocked, args=(call,))
-        for call in (lambda: ray.get(pending), lambda: ray.wait([pending]))
-    ]
-    for thread in threads:
-        thread.start()
+    pending = held.remote()
+    threads, seen = blocked(lambda: ray.get(pending), lambda: ray.wait([pending]))
     wait_until(lambda: gate.arrived("in"), what="the task")
     ray.shutdown()
     for thread in threads:
         thread.join(10)
-    assert [type(error) for error in seen] == [ray.exceptions.RaySystemError] * 2
+    assert [kind for kind, _ in seen] == [ray.exceptions.RaySystemError] * 2
 
 
 def test_shutdown_inside_a_task_is_refused(ray_session):

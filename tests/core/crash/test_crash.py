@@ -16,7 +16,7 @@ NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish help leave block unblock shape open
     become sweeping adopt requeue sweep""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
-RUNG = 4
+RUNG = 3
 
 
 @pytest.mark.watchdog(600 + OPERATIONS // 4)
