@@ -35,6 +35,8 @@ class Config(NamedTuple):
     report_delay: float = 0.5  #: a failure that no `get` has raised for so long is shown (SCRIPT_MODE)
     log_bytes: int = 16_777_216  #: a log file and its predecessor together keep so much
     output_backlog: int = 4_194_304  #: output of workers that waits for the driver's terminal; more is dropped and counted
+    last_lines: int = 20  #: of a dead worker's stderr that WorkerCrashedError shows
+    last_words: float = 0.05  #: how long the node waits for them before it deals with a death
     partial_line: float = 0.1  #: an incomplete line of output is shown after so long
     drain: float = 1.0  #: at the end, how long output may wait for the terminal
     max_workers: int = 1_000  #: workers at once, blocked ones included

@@ -112,6 +112,25 @@ class Control:
             except OSError:  # it is dead, or stuck: the next one inherits them
                 os.kill(self.pid, signal.SIGKILL)
 
+    def hears(self) -> int:
+        """The descriptor on which it answers, or -1."""
+        return -1 if self.link is None else self.link.fileno()
+
+    def ask(self, pid: int) -> bool:
+        """Asks for a dead worker's last words, which `answer` gives later; False: there will be no answer."""
+        try:
+            return self.link is not None and self.link.send(pickle.dumps(pid)) > 0
+        except OSError:
+            return False
+
+    def answer(self) -> tuple[int, str] | None:
+        """(pid, last words), or None when there is no answer (any more)."""
+        try:
+            message = self.link.recv(MESSAGE_MOST) if self.link is not None else b""
+        except OSError:
+            message = b""
+        return pickle.loads(message) if message else None
+
     def forget(self, pid: int) -> None:
         """A worker is dead and buried; the control process reads its pipes to their ends."""
         for fd in self.streams.pop(pid):
@@ -175,6 +194,7 @@ class _Pump:
         self.poll.register(link.fileno(), select.EPOLLIN)
         self.poll.register(control.reports.fileno(), select.EPOLLIN)
         self.streams: dict[int, output.Stream] = {}
+        self.errors: dict[int, output.Stream] = {}  # pid -> stderr, until the node asked for its last words
         for pid, pair in control.streams.items():
             self.open(pid, pair)
 
@@ -204,10 +224,12 @@ class _Pump:
         return min(waits, default=None)
 
     def hear(self) -> None:
-        """An order of the node: the streams of a new worker, or the end."""
+        """An order of the node: the streams of a new worker, a dead worker's last words, or the end."""
         message, fds, _, _ = socket.recv_fds(self.link, MESSAGE_MOST, 2)
         if fds:
             self.open(pickle.loads(message), (fds[0], fds[1]))
+        elif message and message != END:
+            self.tell(pickle.loads(message))
         else:
             self.poll.unregister(self.link.fileno())
             self.link.close()
@@ -220,8 +242,19 @@ class _Pump:
             sink: output.Sink = terminal
             if into_files:
                 sink = output.CappedFile(os.path.join(self.logs, f"{name}.{suffix}"), self.config.log_bytes)
-            self.streams[fd] = output.Stream(fd, sink)
+            self.streams[fd] = self.errors[pid] = output.Stream(fd, sink)  # the last one stays: stderr
             self.poll.register(fd, select.EPOLLIN)
+
+    def tell(self, pid: int) -> None:
+        """Answers with a dead worker's last words."""
+        stream = self.errors.pop(pid, None)
+        if stream is not None and stream.fd in self.streams:
+            stream.read_all()
+        words = stream.last_words(self.config.last_lines) if stream is not None else ""
+        try:
+            self.link.send(pickle.dumps((pid, words)))
+        except OSError:
+            pass  # the node is gone; the end is the next thing heard
 
     def close(self, fd: int) -> None:
         """A stream is at its end."""

@@ -36,7 +36,24 @@ class RayTaskError(RayError):
 
 
 class WorkerCrashedError(RayError):
-    """The process that ran the task died; the message says how."""
+    """The process that ran the task died; the message says how.
+
+    Attributes:
+        pid, task_name: of the process, and of the task it ran.
+        signal: number of the signal that killed it, or None.
+        exit_code: with which it ended itself, or None.
+        peak_memory: most bytes of memory that it had.
+        out_of_memory: whether the kernel killed it for want of memory, as far as its cgroup's counters tell.
+        last_words: the end of its stderr, with the fault handler's trace if there is one.
+    """
+
+    pid: int = 0
+    task_name: str = ""
+    signal: int | None = None
+    exit_code: int | None = None
+    peak_memory: int = 0
+    out_of_memory: bool = False
+    last_words: str = ""
 
 
 class RayActorError(RayError):

@@ -32,6 +32,7 @@ class SystemFailure(NamedTuple):
 
     kind: str  #: name of a class in ray_lite.exceptions
     text: str
+    facts: dict[str, Any] = {}  #: the exception's attributes
     report: int = 0  #: number under which it was reported, 0: it was not
 
 
@@ -125,6 +126,7 @@ def unpack(failure: Failure | SystemFailure) -> RayError:
     if isinstance(failure, SystemFailure):
         kind = getattr(exceptions, failure.kind, RaySystemError)
         error: RayError = kind(failure.text)
+        vars(error).update(failure.facts)
         return error
     cause = None
     if failure.cause is not None:

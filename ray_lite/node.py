@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from ray_lite import _core, serialization, worker
 from ray_lite.control_process import Control
+from ray_lite.deaths import Coroner
 from ray_lite.failures import SystemFailure
 from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
 from ray_lite.reporter import Reporter
@@ -48,7 +49,9 @@ class Node:
         self.control = Control(self.region, self.setting)
         self.reporter = Reporter(self.region, self.control.sender)
         self.scheduler = Scheduler(self.config.max_workers)
+        self.coroner = Coroner()
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
+        self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
         self.driver = os.pidfd_open(self.setting["driver"])
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
@@ -65,27 +68,46 @@ class Node:
         self.look(at_least=self.setting["num_workers"])
         while True:
             for fd, _ in self.poll.poll(self.patience()):
-                if fd == self.bell:
-                    self.answer()
-                elif fd in self.workers:
-                    self.bury(fd)
-                elif fd == self.control.pidfd:
-                    self.poll.unregister(fd)
-                    self.control.reap()
-                elif fd == self.link.fileno() and self.link.recv(len(SHUTDOWN)) == SHUTDOWN:
-                    self.end(self.setting["shutdown_grace"])
-                    return
-                else:
-                    self.end(0)
+                if fd not in (self.link.fileno(), self.driver):
+                    self.heed(fd)
+                    continue
+                polite = fd == self.link.fileno() and self.link.recv(len(SHUTDOWN)) == SHUTDOWN
+                self.end(self.setting["shutdown_grace"] if polite else 0)
+                if not polite:
                     remove_directory(self.setting["session_dir"])
-                    return
+                return
+            self.bury_overdue()
             self.look()
+
+    def heed(self, fd: int) -> None:
+        """Deals with an event of the session's own; its descriptor may have been closed since it was seen."""
+        if fd == self.bell:
+            self.answer()
+        elif fd in self.workers:
+            self.examine(fd)
+        elif fd == self.control.pidfd:
+            self.leave_control()
+        elif fd == self.control.hears():
+            self.listen()
 
     def patience(self) -> float | None:
         """How long there is nothing to do if nothing happens."""
         waits = [self.config.node_look] if _core.node_look(self.region) else []
+        waits += [max(0.0, latest - time.monotonic()) for _, _, latest in self.dead.values()]
         due = self.control.due_in() if self.workers else None
         return min([*waits, due] if due is not None else waits, default=None)
+
+    def listen(self) -> None:
+        """The control process tells the last words of a dead worker."""
+        answer = self.control.answer()
+        if answer is not None and answer[0] in self.dead:
+            self.bury(*answer)
+
+    def leave_control(self) -> None:
+        """The control process died; `look` starts another."""
+        for fd in (self.control.pidfd, self.control.hears()):
+            self.poll.unregister(fd)
+        self.control.reap()
 
     def answer(self) -> None:
         """Clears the doorbell before looking, so that a later ring is heard."""
@@ -104,7 +126,8 @@ class Node:
             self.start()
         if self.workers and self.control.due_in() == 0:
             self.control.start(self.private())
-            self.poll.register(self.control.pidfd, select.EPOLLIN)
+            for fd in (self.control.pidfd, self.control.hears()):
+                self.poll.register(fd, select.EPOLLIN)
 
     def start(self) -> None:
         """Forks a worker into a slot of its own."""
@@ -156,19 +179,33 @@ class Node:
                     code = code or 1
             os._exit(code)
 
-    def bury(self, pidfd: int) -> None:
-        """A worker is gone: its group goes with it, its tasks go where the scheduler says, its slot is swept."""
+    def examine(self, pidfd: int) -> None:
+        """A worker is gone: its group goes with it. What it wrote last is on its way and part of the story."""
         pid, slot = self.workers.pop(pidfd)
         self.poll.unregister(pidfd)
         try:
             os.killpg(pid, signal.SIGKILL)  # before the leader is reaped: until then nobody else can have this id
         except ProcessLookupError:
             pass
-        _, status = os.waitpid(pid, 0)
+        died = self.coroner.examine(pid)
         os.close(pidfd)
+        asked = self.control.ask(pid)
         self.control.forget(pid)
-        died = _death(pid, status)
         _core.begin_sweep(self.region, slot)
+        self.dead[pid] = slot, died, time.monotonic() + self.config.last_words
+        if not asked:
+            self.bury(pid, "")
+
+    def bury_overdue(self) -> None:
+        """Those whose last words did not come in time."""
+        for pid, (_, _, latest) in list(self.dead.items()):
+            if time.monotonic() >= latest:
+                self.bury(pid, "")
+
+    def bury(self, pid: int, last_words: str) -> None:
+        """Its tasks go where the scheduler says, its slot is swept."""
+        slot, died, _ = self.dead.pop(pid)
+        died = died._replace(last_words=last_words)
         for task in self.adopted(slot):
             self.obey(self.scheduler.died(died, task))
         _core.end_sweep(self.region, slot)
@@ -197,7 +234,7 @@ class Node:
             _core.requeue_task(self.region, order.task, order.counted, order.front)
             return
         if isinstance(order, Fail):
-            failure = self.reporter.report(order.name, SystemFailure("WorkerCrashedError", order.text))
+            failure = self.reporter.report(order.name, SystemFailure("WorkerCrashedError", order.text, order.facts))
             for index in _core.task_returns(self.region, order.task):
                 if index:
                     self.store.fail(index, failure)
@@ -235,14 +272,6 @@ class Node:
         os.waitpid(pid, 0)
         os.close(pidfd)
         self.control.forget(pid)
-
-
-def _death(pid: int, status: int) -> Died:
-    if not os.WIFSIGNALED(status):
-        return Died(pid, "", os.waitstatus_to_exitcode(status))
-    number = os.WTERMSIG(status)
-    known = {int(one): one.name for one in signal.Signals}
-    return Died(pid, known.get(number, f"SIG{number}"), number)
 
 
 def main(fd: int) -> None:

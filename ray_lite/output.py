@@ -14,6 +14,7 @@ from typing import Protocol
 
 CHUNK = 65_536  # bytes read at once: what a pipe holds by default
 FULL_PIPE = 16  # chunks that it holds at most
+FAULT = "Fatal Python error"  # begins what the fault handler writes
 TAIL_BYTES = 8_192  # of a stream's end that is kept for death stories
 
 
@@ -62,9 +63,12 @@ class Stream:
             self.sink.write(self.part)
             self.part = b""
 
-    def last_lines(self, count: int) -> str:
-        """The last lines that came through here."""
-        return "\n".join(self.tail.decode(errors="replace").splitlines()[-count:])
+    def last_words(self, count: int) -> str:
+        """The last lines that came through here; what the fault handler wrote comes on top of the count."""
+        before, fault, trace = self.tail.decode(errors="replace").rpartition(FAULT)
+        if not fault:
+            before, trace = trace, ""
+        return "\n".join([*before.splitlines()[-count:], *(fault + trace).splitlines()])
 
 
 class Terminal:

@@ -7,7 +7,8 @@ once.  The outer tasks of its stack are innocent: they run again, uncounted, and
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from textwrap import indent
+from typing import Any, NamedTuple
 
 OUTSIDE = ("SIGKILL", "SIGTERM")
 UNLIMITED = 0xFFFF
@@ -30,6 +31,9 @@ class Died(NamedTuple):
     pid: int
     signal: str
     number: int  #: of the signal, or the exit code
+    peak: int = 0  #: most bytes of memory it had
+    out_of_memory: bool = False  #: the kernel killed it for want of memory
+    last_words: str = ""  #: the end of its stderr
 
 
 class Running(NamedTuple):
@@ -64,11 +68,12 @@ class Requeue(NamedTuple):
 
 
 class Fail(NamedTuple):
-    """The returns of the task of this name get WorkerCrashedError with this text."""
+    """The returns of the task of this name get WorkerCrashedError with this text and these attributes."""
 
     task: int
     name: str
     text: str
+    facts: dict[str, Any]
 
 
 class Scheduler:
@@ -97,13 +102,26 @@ class Scheduler:
             return Requeue(task.task, counted=False, front=True)
         if event.signal in OUTSIDE and (task.max_retries == UNLIMITED or task.attempts <= task.max_retries):
             return Requeue(task.task, counted=True, front=False)
-        return Fail(task.task, task.name, self.story(event, task))
+        return Fail(task.task, task.name, self.story(event, task), facts(event, task))
 
     def story(self, event: Died, task: Running) -> str:
         """What the user reads."""
-        if event.signal:
+        if event.out_of_memory:
+            how = f"was killed by the kernel, out of memory (signal {event.number}, {event.signal})"
+        elif event.signal:
             how = f"was killed by signal {event.number} ({event.signal})"
         else:
             how = f"ended itself with exit code {event.number}"
         tries = f", attempt {task.attempts} of {task.max_retries + 1}" if event.signal in OUTSIDE else ""
-        return f"the worker (pid {event.pid}) that ran task {task.name} {how}{tries}"
+        peak = f"; its memory peaked at {event.peak / 1e6:,.0f} MB" if event.peak else ""
+        words = "\nThe last it wrote to stderr:\n" + indent(event.last_words, "    ") if event.last_words else ""
+        return f"the worker (pid {event.pid}) that ran task {task.name} {how}{tries}{peak}{words}"
+
+
+def facts(event: Died, task: Running) -> dict[str, Any]:
+    """The same as attributes of WorkerCrashedError."""
+    return {
+        "pid": event.pid, "task_name": task.name, "signal": event.number if event.signal else None,
+        "exit_code": None if event.signal else event.number, "peak_memory": event.peak,
+        "out_of_memory": event.out_of_memory, "last_words": event.last_words,
+    }

@@ -8,6 +8,7 @@ Neighbours: node.py forks into `main`.
 from __future__ import annotations
 
 import contextvars
+import faulthandler
 import math
 import os
 import signal
@@ -170,6 +171,8 @@ def _begin(setting: dict[str, Any]) -> None:
     sys.path[:] = setting["path"]
     sys.argv[:] = setting["argv"]
     os.umask(setting["umask"])
+    if not faulthandler.is_enabled():
+        faulthandler.enable(2, all_threads=False)  # its trace is part of WorkerCrashedError
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)

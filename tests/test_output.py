@@ -68,7 +68,7 @@ def test_a_line_without_an_end_does_not_pile_up(pipe, stream):
 def test_last_lines(pipe, stream):
     os.write(pipe[1], b"".join(b"line %d\n" % k for k in range(100)) + b"\xff half")
     stream.read_all()
-    assert stream.last_lines(3) == "line 98\nline 99\n\N{REPLACEMENT CHARACTER} half"
+    assert stream.last_words(3) == "line 98\nline 99\n\N{REPLACEMENT CHARACTER} half"
 
 
 def test_a_file_is_made_with_its_first_byte_for_this_user(tmp_path):

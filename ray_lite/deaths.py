@@ -1,0 +1,76 @@
+"""What the kernel tells of a worker's death: signal or exit code, peak memory, whether the out-of-memory killer struck.
+
+Neighbours: node.py asks, scheduler.py decides what it means.  Must not read anything but /proc and /sys/fs/cgroup.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from ray_lite.scheduler import Died
+
+TOGETHER = 1.0  # seconds after the killer was seen at work in which a SIGKILL is taken for its work
+CGROUPS = "/sys/fs/cgroup"
+COUNTERS = {"memory": "memory.oom_control", "": "memory.events"}
+
+
+class Coroner:
+    """Reaps workers and says how they died.
+
+    The kernel counts its out-of-memory kills by cgroup, not by process: a SIGKILL while that count has just grown is taken
+    for one of them.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._struck: dict[str, float] = {}
+        self._own = _counters(os.getpid(), ("memory", "")) or ["/proc/vmstat"]  # the workers' too, unless moved
+        for path in self._own:
+            self._counts[path] = _count(path)
+
+    def examine(self, pid: int) -> Died:
+        """Reaps a dead child."""
+        struck = self._out_of_memory(pid)
+        _, status, usage = os.wait4(pid, 0)
+        peak = usage.ru_maxrss * 1024
+        if not os.WIFSIGNALED(status):
+            return Died(pid, "", os.waitstatus_to_exitcode(status), peak)
+        number = os.WTERMSIG(status)
+        known = {int(one): one.name for one in signal.Signals}
+        return Died(pid, known.get(number, f"SIG{number}"), number, peak, struck and number == signal.SIGKILL)
+
+    def _out_of_memory(self, pid: int) -> bool:
+        now = time.monotonic()
+        struck = False
+        for path in {*self._own, *_counters(pid, ("",))}:  # of the dead, v1 tells no path
+            count = _count(path)
+            if count > self._counts.get(path, 0):
+                self._struck[path] = now
+            self._counts[path] = count
+            struck = struck or now - self._struck.get(path, -TOGETHER) < TOGETHER
+        return struck
+
+
+def _counters(pid: int, kinds: tuple[str, ...]) -> list[str]:
+    """The files that count the out-of-memory kills in a process's cgroups; kinds: "memory" for v1, "" for v2."""
+    try:
+        with open(f"/proc/{pid}/cgroup") as file:
+            lines = [line.rstrip("\n").removesuffix(" (deleted)").split(":", 2) for line in file]
+    except OSError:
+        return []
+    paths = []
+    for _, controllers, path in lines:
+        for kind in {*controllers.split(",")} & {*kinds}:
+            folders = ["memory"] if kind else ["", "unified"]
+            paths += [os.path.join(CGROUPS, folder, path.lstrip("/"), COUNTERS[kind]) for folder in folders]
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _count(path: str) -> int:
+    try:
+        with open(path) as file:
+            return sum(int(value) for name, value in (line.split() for line in file) if name == "oom_kill")
+    except (OSError, ValueError):
+        return 0

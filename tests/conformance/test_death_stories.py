@@ -1,0 +1,149 @@
+"""What WorkerCrashedError says: who died, of what, with how much memory and which last words."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import ray_lite as ray
+from ray_lite.exceptions import WorkerCrashedError
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def story(function, *args):
+    with pytest.raises(WorkerCrashedError) as caught:
+        ray.get(ray.remote(max_retries=0)(function).remote(*args), timeout=30)
+    return caught.value
+
+
+def overflow():
+    """Endless recursion in C: qsort's callback sorts again."""
+    libc = ctypes.CDLL(None)
+    numbers = (ctypes.c_int * 2)(2, 1)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    sys.setrecursionlimit(1_000_000_000)
+
+    @kind
+    def compare(a, b):
+        libc.qsort((ctypes.c_int * 2)(2, 1), 2, 4, compare)
+        return 0
+
+    libc.qsort(numbers, 2, 4, compare)
+
+
+@pytest.mark.parametrize(
+    "ending, number, name",
+    [
+        (lambda: ctypes.string_at(0), signal.SIGSEGV, "SIGSEGV"),
+        (lambda: os.abort(), signal.SIGABRT, "SIGABRT"),
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), signal.SIGKILL, "SIGKILL"),
+        (overflow, signal.SIGSEGV, "SIGSEGV"),
+    ],
+    ids=["segfault", "abort", "kill", "C stack overflow"],
+)
+def test_signals_are_named(ending, number, name):
+    error = story(ending)
+    assert name in str(error) and str(error.pid) in str(error) and ending.__name__ in str(error)
+    assert (error.signal, error.exit_code, error.out_of_memory) == (number, None, False)
+
+
+def test_exit_codes_are_named():
+    error = story(lambda: os._exit(3))
+    assert "exit code 3" in str(error) and (error.signal, error.exit_code) == (None, 3)
+
+
+def test_the_fault_handlers_trace_is_part_of_it():
+    def read_nothing():
+        ctypes.string_at(0)
+
+    text = str(story(read_nothing))
+    assert "Segmentation fault" in text and "in read_nothing" in text
+
+
+def test_the_last_twenty_lines_of_stderr_are_part_of_it():
+    def talk():
+        for k in range(100):
+            print("line", k, file=sys.stderr)
+        os._exit(1)
+
+    error = story(talk)
+    assert error.last_words.splitlines() == [f"line {k}" for k in range(80, 100)]
+    assert "line 99" in str(error) and "line 79" not in str(error)
+
+
+def test_peak_memory():
+    def grow():
+        x = np.ones(25_000_000)
+        os._exit(int(x[0]))
+
+    assert 200_000_000 < story(grow).peak_memory < 500_000_000
+
+
+def test_a_stopped_control_process_delays_no_death(wait_until):
+    import psutil
+
+    ray.get(ray.remote(lambda: 1).remote())
+    node = psutil.Process(ray.session.current().address["node_pid"])
+    known = ray.session.current().worker_pids
+    (control,) = wait_until(lambda: [child for child in node.children() if child.pid not in known()])
+    control.suspend()
+    try:
+        before = time.monotonic()
+        error = story(lambda: os._exit(5))
+        assert time.monotonic() - before < 2 and error.exit_code == 5 and error.last_words == ""
+    finally:
+        control.resume()
+
+
+@pytest.fixture
+def small_cgroup():
+    """A memory cgroup of 100 MB, as a file to which a pid is written."""
+    name = f"ray_lite-test-{os.getpid()}"
+    for base, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        directory = os.path.join(base, name)
+        try:
+            os.mkdir(directory)
+            with open(os.path.join(directory, limit), "w") as file:
+                file.write(str(100_000_000))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+            continue
+        yield os.path.join(directory, "cgroup.procs")
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                os.rmdir(directory)
+                return
+            except OSError:
+                time.sleep(0.02)
+        return
+    pytest.skip("no memory cgroup can be made here")
+
+
+def test_the_out_of_memory_killer_is_named(small_cgroup, output_of):
+    output = output_of("""
+        import os, sys
+        with open(sys.argv[1], "w") as file:
+            file.write(str(os.getpid()))
+        import ray_lite as ray
+
+        @ray.remote(max_retries=0)
+        def grow():
+            hoard = []
+            while True:
+                hoard.append(bytearray(b"x") * 1_000_000)
+
+        ray.init(num_cpus=1)
+        try:
+            ray.get(grow.remote())
+        except ray.exceptions.WorkerCrashedError as error:
+            print(error.out_of_memory, error.signal, error)
+    """, args=[small_cgroup])
+    assert output.startswith("True 9 ") and "out of memory" in output
