@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ray_lite import session
+from ray_lite import session, termination
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE
 from ray_lite.launch import Request, launch
 from ray_lite.options import Options, amount, whole
@@ -75,7 +75,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             `.err`, which end with the session, instead of the driver's. Default False.
         redirect_output: the same for the node process. Default True.
         include_webui: accepted; there is no page yet.
-        shutdown_grace: seconds that running tasks get at `shutdown`. Default 5.
+        shutdown_grace: seconds that running tasks get at `shutdown`, and when this process gets SIGTERM (which ends the
+            session first, unless the user handles it or `init` ran in another thread than the main one). Default 5.
         verbose: say on stderr what was detected.
         The others belong to features that come later.
 
@@ -98,6 +99,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         else:
             session.install(launch(request))
             atexit.register(shutdown)
+            termination.watch(shutdown)
     return dict(session.current().address)
 
 
@@ -162,6 +164,7 @@ def shutdown(worker: Any = None) -> None:
     if backend.is_worker and not backend.inherited:
         raise RuntimeError("shutdown() can't be called in a worker")
     atexit.unregister(shutdown)
+    termination.leave()
     session.clear()
     backend.close()
 

@@ -73,8 +73,7 @@ class Node:
                     continue
                 polite = fd == self.link.fileno() and self.link.recv(len(SHUTDOWN)) == SHUTDOWN
                 self.end(self.setting["shutdown_grace"] if polite else 0)
-                if not polite:
-                    remove_directory(self.setting["session_dir"])
+                remove_directory(self.setting["session_dir"])  # the driver may be gone by now
                 return
             self.bury_overdue()
             self.look()

@@ -227,6 +227,20 @@ def worker_pids(fresh):
 
 
 @pytest.fixture
+def control_process(fresh, wait_until):
+    """Waits for the live session's control process: the one child in the node's own group; workers lead theirs."""
+
+    def find():
+        node = fresh.session.current().address["node_pid"]
+        children = psutil.Process(node).children()
+        with contextlib.suppress(ProcessLookupError):
+            found = [child for child in children if os.getpgid(child.pid) == os.getpgid(node)]
+            return found[0] if len(found) == 1 else None
+
+    return lambda: wait_until(find, what="the control process")
+
+
+@pytest.fixture
 def gate(tmp_path):
     """Holds tasks back: `gate.wait` blocks, in any process, until the test calls `gate.open()` or ends.
 

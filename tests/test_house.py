@@ -59,6 +59,7 @@ COVERED_BY: dict[str, str] = {
     "serialization": "conformance/test_values.py",
     "settings": "conformance/test_environment.py",
     "store": "conformance/test_full_store.py",
+    "termination": "conformance/test_termination.py",
     "worker": "conformance/test_nested.py",
 }
 

@@ -85,13 +85,9 @@ def test_peak_memory():
     assert 200_000_000 < story(grow).peak_memory < 500_000_000
 
 
-def test_a_stopped_control_process_delays_no_death(wait_until):
-    import psutil
-
+def test_a_stopped_control_process_delays_no_death(control_process):
     ray.get(ray.remote(lambda: 1).remote())
-    node = psutil.Process(ray.session.current().address["node_pid"])
-    known = ray.session.current().worker_pids
-    (control,) = wait_until(lambda: [child for child in node.children() if child.pid not in known()])
+    control = control_process()
     control.suspend()
     try:
         before = time.monotonic()

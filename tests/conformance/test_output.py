@@ -18,13 +18,6 @@ def logs():
     return {path.name: path.read_text() for path in sorted(directory.iterdir())}
 
 
-def control_process():
-    """The node's child that is no worker."""
-    node = psutil.Process(ray.session.current().address["node_pid"])
-    workers = set(ray.session.current().worker_pids())
-    return [child for child in node.children() if child.pid not in workers]
-
-
 def test_what_tasks_write_reaches_the_drivers_streams_before_it_ends(run_script):
     done = run_script("""
         import os, subprocess, sys
@@ -142,7 +135,7 @@ def test_files_are_capped(fresh, monkeypatch, wait_until):
     assert sorted(logs()) == [f"worker-{pid}.out", f"worker-{pid}.out.1"]
 
 
-def test_a_killed_control_process_is_replaced_and_nothing_is_lost(fresh, wait_until):
+def test_a_killed_control_process_is_replaced_and_nothing_is_lost(fresh, control_process, wait_until):
     ray.init(num_cpus=1, redirect_worker_output=True)
 
     @ray.remote
@@ -153,19 +146,18 @@ def test_a_killed_control_process_is_replaced_and_nothing_is_lost(fresh, wait_un
     pid = ray.get(f.remote(0))
     wait_until(lambda: "line 0" in logs().get(f"worker-{pid}.out", ""))
     for k in range(1, 4):
-        (control,) = wait_until(control_process)
-        control.kill()
+        control_process().kill()
         assert ray.get(f.remote(k)) == pid
         wait_until(lambda k=k: f"line {k}\n" in logs()[f"worker-{pid}.out"])
     assert logs()[f"worker-{pid}.out"].split("\n") == ["line 0", "line 1", "line 2", "line 3", ""]
 
 
-def test_a_stopped_control_process_does_not_stop_tasks_or_the_end(fresh, wait_until, monkeypatch):
+def test_a_stopped_control_process_does_not_stop_tasks_or_the_end(fresh, control_process, monkeypatch):
     monkeypatch.setenv("RAY_LITE_DRAIN", "0.2")
     ray.init(num_cpus=1)
     f = ray.remote(lambda: 1)
     ray.get(f.remote())
-    (control,) = wait_until(control_process)
+    control = control_process()
     os.kill(control.pid, signal.SIGSTOP)
     assert ray.get([f.remote() for _ in range(100)]) == [1] * 100
     ray.shutdown()
