@@ -164,6 +164,7 @@ cdef extern from "robust.h" nogil:
     int rl_watch_forks()
     int rl_mutex_make(pthread_mutex_t* m)
     bint rl_node_died(rl_region* R)
+    uint32_t rl_lock_owner(rl_region* R)
     int rl_robust_works(pthread_mutex_t* m)
 
 

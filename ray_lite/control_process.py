@@ -24,6 +24,7 @@ from ray_lite import _core, output, reporter
 from ray_lite.config import SCRIPT_MODE
 from ray_lite.forkserver import LOGS
 from ray_lite.reports import Report, Reports
+from ray_lite.watchdog import Watchdog
 
 MESSAGE_MOST = 1 << 18  # bytes of a message: a report, or an order of the node
 RESTART = 1.0  # seconds between two starts of it
@@ -190,6 +191,9 @@ class _Pump:
         self.logs = os.path.join(control.setting["session_dir"], LOGS)
         self.terminals = tuple(output.Terminal(fd, self.config.output_backlog) for fd in control.terminal)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
+        spared = {control.setting["driver"], os.getppid()}
+        self.watchdog = Watchdog(lambda: _core.lock_owner(control.region), spared, self.say)
+        self.next_look = 0.0
         self.poll = select.epoll()
         self.poll.register(link.fileno(), select.EPOLLIN)
         self.poll.register(control.reports.fileno(), select.EPOLLIN)
@@ -212,16 +216,22 @@ class _Pump:
             if not events:
                 for stream in self.streams.values():
                     stream.flush()
-            self.show(time.monotonic())
+            now = time.monotonic()
+            self.show(now)
+            if now >= self.next_look:
+                self.next_look = now + self.watchdog.look()
         self.finish()
 
-    def patience(self) -> float | None:
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        self.terminals[1].write(f"ray_lite: {text}\n".encode())
+
+    def patience(self) -> float:
         """How long nothing has to be done if nothing comes in."""
         when = self.reports.when()
-        waits = [] if when is None else [max(0.0, when - time.monotonic())]
-        if any(stream.part for stream in self.streams.values()):
-            waits.append(self.config.partial_line)
-        return min(waits, default=None)
+        wait = max(0.0, min(self.next_look, math.inf if when is None else when) - time.monotonic())
+        partial = any(stream.part for stream in self.streams.values())
+        return min(wait, self.config.partial_line) if partial else wait
 
     def hear(self) -> None:
         """An order of the node: the streams of a new worker, a dead worker's last words, or the end."""

@@ -20,7 +20,8 @@ LAYERS = [
     ["exceptions", "config", "abc", "session"],  # facts
     ["_core"],  # mechanism
     ["serialization", "culprit", "failures", "options", "reports", "scheduler"],  # pure logic
-    ["store", "settings", "surroundings", "forkserver", "machine", "output", "reporter", "deaths", "termination"],  # resources
+    ["store", "settings", "surroundings", "forkserver", "machine",
+     "output", "reporter", "deaths", "termination", "watchdog"],  # resources
     ["local", "serial"],  # backends
     ["worker", "control_process", "node", "launch"],  # processes
     ["remote_function", "api", "__init__"],  # face

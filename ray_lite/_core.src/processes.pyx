@@ -127,6 +127,11 @@ def be_subreaper():
         raise os_error(rc, "cannot become a subreaper")
 
 
+def lock_owner(Region region) -> int:
+    """Thread id of the lock's owner, 0 for nobody. Any process that has the mapping may ask, a forked child too."""
+    return 0 if region.R.closed else rl_lock_owner(region.R)
+
+
 def node_look(Region region) -> bool:
     """Whether tasks are queued: then the node looks again soon, in case a wake-up was lost."""
     check_region(region.R)

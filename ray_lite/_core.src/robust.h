@@ -22,6 +22,11 @@ static inline int rl_node_died(rl_region *R) {
     return (__atomic_load_n((uint32_t *)&R->h->node_life, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED) != 0;
 }
 
+/* The thread that has the lock, 0 for none; stale at once, so only for whoever watches. The kernel's own format of the word. */
+static inline uint32_t rl_lock_owner(rl_region *R) {
+    return __atomic_load_n((uint32_t *)&R->h->lock.mutex, __ATOMIC_RELAXED) & FUTEX_TID_MASK;
+}
+
 static void *rl_die_holding(void *m) { pthread_mutex_lock((pthread_mutex_t *)m); return NULL; }
 
 /* 0 when a thread's death is told to the next locker; the error to report otherwise. About 50 us. */
