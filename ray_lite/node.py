@@ -16,7 +16,6 @@ import resource
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -152,7 +151,7 @@ class Node:
 
     def become_worker(self, slot: int) -> NoReturn:
         """In the child: nothing of the node's stays, and it ends without the node's exit handlers."""
-        code = 1
+        error: BaseException | None = None
         try:
             os.setpgid(0, 0)
             _core.die_with_parent(self.setting["node"])
@@ -163,20 +162,9 @@ class Node:
             resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
             _core.become(self.region, slot, os.getpid(), started_at(os.getpid()))
             worker.main(self.region, self.setting, self.reporter)
-            code = 0
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 1
-        except BaseException:  # a worker's last words, whatever ended it
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                try:
-                    stream.flush()
-                except (OSError, ValueError, AttributeError):
-                    code = code or 1
-            os._exit(code)
+        except BaseException as problem:  # a worker's last words, whatever ended it
+            error = problem
+        worker.end_child(error)
 
     def examine(self, pidfd: int) -> None:
         """A worker is gone: its group goes with it. What it wrote last is on its way and part of the story."""

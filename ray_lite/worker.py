@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from ray_lite import _core, session
 from ray_lite.config import CPU_UNIT, Config
@@ -152,6 +152,10 @@ class Policy:
 
             traceback.clear_frames(error.__traceback__)  # they hold the arguments' views
 
+    def leave_child(self, error: BaseException | None) -> NoReturn:
+        """A child that the task forked came to the end of the task: it ends here, the task is its parent's."""
+        end_child(error)
+
     def setting(self, index: int) -> None:
         """The next task was called with another sys.path or directory."""
         self.backend.settings.apply(index)
@@ -162,6 +166,24 @@ class Policy:
         for variable in THREAD_VARIABLES:
             if variable not in self.user_threads:
                 os.environ[variable] = threads
+
+
+def end_child(error: BaseException | None) -> NoReturn:
+    """Ends a forked process as an interpreter would, but runs none of its parent's exit handlers."""
+    code = 0
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        code = error.code or 0
+    elif error is not None:
+        import traceback
+
+        code = 1
+        traceback.print_exception(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            code = code or 1
+    os._exit(code)
 
 
 def _begin(setting: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ cdef class Worker:
 
     Args:
         policy: has function(index) -> callable, load(ObjectID) -> value, arguments(task, bytes) -> (args, kwargs),
-            store_result(task, value), fail(task, exception), setting(object index) and shape(CPUs).
+            store_result(task, value), fail(task, exception), setting(object index), shape(CPUs), and
+            leave_child(exception or None), which ends a child that the task forked and that returned here.
     """
 
     def __init__(self, Region region, policy):
@@ -100,12 +101,16 @@ cdef class Worker:
             else:
                 args, kwargs = self.policy.arguments(t, self.args_of(t))
                 result = f(*args, **kwargs)
+            if self.region.R.fork_generation != rl_generation:
+                self.policy.leave_child(None)
             args = kwargs = None
             if k.nreturns == 0:
                 return 0
             if k.nreturns > 1 or not self.plain_result(k.returns, result):
                 self.policy.store_result(t, result)
         except BaseException as e:
+            if self.region.R.fork_generation != rl_generation:
+                self.policy.leave_child(e)
             self.policy.fail(t, e)
         return 0
 

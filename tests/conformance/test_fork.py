@@ -3,6 +3,7 @@ others work beside us.
 """
 
 import os
+import sys
 
 import pytest
 
@@ -233,3 +234,73 @@ def test_multiprocessing_inside_a_task(ray_session, how):
         ).stdout
 
     assert ray.get(parent.remote()) == "10\n"
+
+
+# ---------------------------------------------------------------- tasks that fork
+
+
+def forks(ending):
+    """A task whose forked child comes to the task's end too: (exit status of the child, what the parent says)."""
+    pid = os.fork()
+    if pid == 0:
+        return ending()
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), "parent"
+
+
+@pytest.mark.parametrize(
+    "ending, status",
+    [(lambda: "child", 0), (lambda: sys.exit(5), 5), (lambda: 1 / 0, 1), (lambda: os._exit(7), 7), (lambda: ray.put(1), 1)],
+    ids=["return", "sys.exit", "exception", "os._exit", "use of the session"],
+)
+def test_a_child_forked_by_a_task_does_not_finish_the_task(ray_session, ending, status):
+    f = ray.remote(forks)
+    assert ray.get([f.remote(ending) for _ in range(20)]) == [(status, "parent")] * 20
+
+
+def test_a_child_forked_in_a_helped_task_ends_too(ray_session):
+    inner = ray.remote(forks)
+
+    @ray.remote
+    def outer():
+        return ray.get(inner.remote(lambda: "child"))
+
+    assert ray.get([outer.remote() for _ in range(20)]) == [(0, "parent")] * 20
+
+
+def test_a_child_that_lives_on_keeps_neither_task_nor_session(fresh):
+    ray.init(num_cpus=1, shutdown_grace=0.5)
+
+    @ray.remote
+    def leaves_a_child():
+        import time
+
+        if os.fork() == 0:
+            time.sleep(100)
+        return "parent"
+
+    assert ray.get(leaves_a_child.remote()) == "parent"
+    assert ray.get(leaves_a_child.remote()) == "parent"
+    ray.shutdown()
+
+
+def test_threads_and_exit_handlers_of_tasks_stop_nobody(fresh):
+    ray.init(num_cpus=1)
+
+    @ray.remote
+    def litters():
+        import atexit
+        import threading
+        import time
+
+        threading.Thread(target=time.sleep, args=(100,), daemon=True).start()
+        threading.Thread(target=time.sleep, args=(100,)).start()
+        atexit.register(lambda: 1 / 0)
+        return 1
+
+    import time
+
+    assert ray.get([litters.remote() for _ in range(3)]) == [1] * 3
+    before = time.monotonic()
+    ray.shutdown()
+    assert time.monotonic() - before < 3
