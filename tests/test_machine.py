@@ -24,4 +24,4 @@ def test_memory_is_what_the_kernel_says():
 def test_file_systems():
     assert machine.file_system("/proc/self") == "proc"
     assert machine.file_system("/dev/shm") == "tmpfs"
-    assert machine.file_system("/") not in ("", "proc")
+    assert machine.file_system("/") != "proc"  # in a chroot it can't be told

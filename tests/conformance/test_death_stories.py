@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import mmap
 import os
+import platform
 import signal
 import sys
 import time
@@ -22,19 +24,17 @@ def story(function, *args):
     return caught.value
 
 
+CALLS_ITSELF = {
+    "x86_64": b"\xe8\xfb\xff\xff\xff",  # call itself
+    "aarch64": b"\xfd\x7b\xbf\xa9\xff\xff\xff\x97",  # push x29 and x30, call itself
+}
+
+
 def overflow():
-    """Endless recursion in C: qsort's callback sorts again."""
-    libc = ctypes.CDLL(None)
-    numbers = (ctypes.c_int * 2)(2, 1)
-    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    sys.setrecursionlimit(1_000_000_000)
-
-    @kind
-    def compare(a, b):
-        libc.qsort((ctypes.c_int * 2)(2, 1), 2, 4, compare)
-        return 0
-
-    libc.qsort(numbers, 2, 4, compare)
+    """Endless recursion in a C function, where no interpreter looks at the stack."""
+    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    code.write(CALLS_ITSELF[platform.machine()])
+    ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
 
 
 @pytest.mark.parametrize(
