@@ -29,6 +29,8 @@ from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
 from ray_lite.store import Store, pid_namespace
 
+TIDY = 1.0  # seconds in which the killed children of a dead worker end
+
 
 class Node:
     """The supervisor of one session, until the driver goes."""
@@ -51,6 +53,7 @@ class Node:
         self.coroner = Coroner()
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
+        self.tidy_until = 0.0  # until then the node looks for what dead workers left
         self.driver = os.pidfd_open(self.setting["driver"])
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
@@ -62,7 +65,11 @@ class Node:
         """The loop: until the driver asks for the end, or is gone."""
         if self.setting["redirect_output"]:
             self.control.redirect_node()
-        self.link.sendall(READY)
+        try:
+            self.link.sendall(READY)
+        except OSError:  # the driver went while this process started
+            remove_directory(self.setting["session_dir"])
+            return
         serialization.pickler()  # workers inherit it; the driver imports its own meanwhile
         self.look(at_least=self.setting["num_workers"])
         while True:
@@ -75,7 +82,17 @@ class Node:
                 remove_directory(self.setting["session_dir"])  # the driver may be gone by now
                 return
             self.bury_overdue()
+            self.reap_orphans()
             self.look()
+
+    def reap_orphans(self) -> None:
+        """What workers had started and left is this process's to reap: it is their subreaper."""
+        known = {self.control.pid, *(pid for pid, _ in self.workers.values())}
+        try:
+            while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid not in known:
+                os.waitpid(found.si_pid, 0)
+        except ChildProcessError:
+            pass  # no children at all
 
     def heed(self, fd: int) -> None:
         """Deals with an event of the session's own; its descriptor may have been closed since it was seen."""
@@ -91,6 +108,7 @@ class Node:
     def patience(self) -> float | None:
         """How long there is nothing to do if nothing happens."""
         waits = [self.config.node_look] if _core.node_look(self.region) else []
+        waits += [self.config.node_look] if time.monotonic() < self.tidy_until else []
         waits += [max(0.0, latest - time.monotonic()) for _, _, latest in self.dead.values()]
         due = self.control.due_in() if self.workers else None
         return min([*waits, due] if due is not None else waits, default=None)
@@ -176,6 +194,7 @@ class Node:
             pass
         died = self.coroner.examine(pid)
         os.close(pidfd)
+        self.tidy_until = time.monotonic() + TIDY
         asked = self.control.ask(pid)
         self.control.forget(pid)
         _core.begin_sweep(self.region, slot)

@@ -130,7 +130,7 @@ cdef bint adopt_bare(rl_region* R, ObjectID x, bint thorough):
     handle_add(R, index)
     x.index = index
     x.generation = generation
-    x.exposed = True
+    x.exposed = not thorough  # a thorough look finds what is in no index, too
     x.R = R
     return True
 

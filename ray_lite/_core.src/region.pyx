@@ -259,6 +259,6 @@ cdef class Region:
             "bytes_used": h.used_bytes, "bytes_committed": h.committed * <uint64_t>RL_PAGE,
             "region_bytes": h.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
-            "cpus": h.cpus / 10000, "cpus_free": h.cpus_free / 10000,
+            "cpus": h.cpus / 10000.0, "cpus_free": h.cpus_free / 10000.0,  # C would cut fractions off
             "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,
         }

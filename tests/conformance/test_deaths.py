@@ -269,3 +269,24 @@ def test_many_deaths_in_a_row():
         with pytest.raises(WorkerCrashedError):
             ray.get(one, timeout=30)
     assert ray.get([ray.remote(lambda i=i: i).remote() for i in range(50)]) == list(range(50))
+
+
+def test_what_workers_leave_is_reaped(wait_until):
+    """Orphans of live workers and of dead ones become the node's children; no zombie stays."""
+
+    @ray.remote(max_retries=0)
+    def leaves(dies):
+        subprocess.Popen(["sh", "-c", "sleep 0.1 & sleep 0.1 &"]).wait()
+        if dies:
+            subprocess.Popen(["sleep", "300"])
+            os._exit(1)
+
+    ids = [leaves.remote(k % 2) for k in range(6)]
+    ray.wait(ids, num_returns=6)
+    node = psutil.Process(ray.session.current().address["node_pid"])
+
+    def tidy():
+        ray.wait([leaves.remote(1)])
+        return all(child.status() != psutil.STATUS_ZOMBIE for child in node.children())
+
+    wait_until(tidy)

@@ -193,3 +193,8 @@ def test_a_forked_region_says_that_it_is_inherited(region, forked):
 
     assert not region.inherited
     assert forked(child).wait() == -signal.SIGKILL
+
+
+def test_fractions_of_cpus_are_counted(make_region):
+    counted = make_region(cpus=15_000).statistics()
+    assert (counted["cpus"], counted["cpus_free"]) == (1.5, 1.5)
