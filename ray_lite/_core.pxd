@@ -136,6 +136,7 @@ cdef extern from "sync.h" nogil:
     void rl_set32(rl_region* R, uint32_t* p, uint32_t v)
     void rl_set64(rl_region* R, uint64_t* p, uint64_t v)
     void rl_set32_planted(rl_region* R, uint32_t* p, uint32_t v)
+    uint32_t rl_length_planted(uint32_t n, uint32_t room)
     void rl_fresh32(uint32_t* p, uint32_t v)
     void rl_fresh64(uint64_t* p, uint64_t v)
     uint32_t rl_log_used(rl_region* R)
@@ -148,6 +149,8 @@ cdef extern from "sync.h" nogil:
     void rl_commit(rl_region* R)
     void rl_abort(rl_region* R)
     void rl_owe_node()
+    void rl_block_taken(char* at, uint64_t bytes)
+    void rl_block_given(char* at, uint64_t bytes)
 
 
 cdef extern from "death.h" nogil:

@@ -260,11 +260,13 @@ cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cel
         rc = run_take(R, <uint32_t>((size + RL_PAGE - 1) // RL_PAGE), extent)
     if rc == DONE:
         rl_set64(R, &R.h.used_bytes, R.h.used_bytes + block_size(R, extent[0]))
+        rl_block_taken(block_at(R, extent[0], cell[0]), size)
     return rc
 
 
 cdef void block_give(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogil:
     """Lock held."""
+    rl_block_given(block_at(R, extent, cell), block_size(R, extent))
     rl_set64(R, &R.h.used_bytes, R.h.used_bytes - block_size(R, extent))
     if extent_at(R, extent).state == RL_EXTENT_SLAB:
         cell_give(R, extent, cell)

@@ -17,6 +17,9 @@ static inline uint32_t rl_load(const uint32_t *p) { return __atomic_load_n(p, __
 static inline uint32_t rl_add(uint32_t *p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 static inline uint32_t rl_swap(uint32_t *p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 static inline void rl_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
+/* for words that are stored under the lock and may be looked at without it (rl_load): one plain mov, never torn */
+static inline void rl_put32(uint32_t *p, uint32_t v) { __atomic_store_n((volatile uint32_t *)p, v, __ATOMIC_RELAXED); }
+static inline void rl_put64(uint64_t *p, uint64_t v) { __atomic_store_n((volatile uint64_t *)p, v, __ATOMIC_RELAXED); }
 static inline int rl_cas(uint32_t *p, uint32_t old, uint32_t v) {
     return __atomic_compare_exchange_n(p, &old, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
@@ -53,6 +56,9 @@ static inline uint32_t rl_publish(uint32_t *state, uint32_t value, uint32_t *wai
 #ifdef RL_LITMUS
     __atomic_store_n(state, value, __ATOMIC_RELEASE);
     return __atomic_load_n(waiter, __ATOMIC_ACQUIRE);
+#elif defined(RL_PLANT_PLAIN_PUBLISH) /* for TSAN: a store that tells nobody what came before it */
+    *state = value;
+    return __atomic_load_n(waiter, __ATOMIC_SEQ_CST);
 #else
     __atomic_exchange_n(state, value, __ATOMIC_SEQ_CST); /* pairs with rl_announce */
     return __atomic_load_n(waiter, __ATOMIC_SEQ_CST);

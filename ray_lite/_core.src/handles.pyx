@@ -157,7 +157,7 @@ def id_from_token(index, generation, binary):
     """The handle that `id_token` described, holding its object in this process."""
     check_region(current)
     cdef uint32_t i = index
-    if i >= current.h.objects.used or object_at(current, i).generation != <uint32_t>generation:
+    if i >= rl_load(&current.h.objects.used) or object_at(current, i).generation != <uint32_t>generation:
         return ObjectID(binary)
     return hold_id(current, i, generation)
 

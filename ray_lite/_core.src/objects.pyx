@@ -271,7 +271,7 @@ cdef int object_put_inline(rl_region* R, const uint8_t* id, uint32_t kind, const
         if rc == DONE:
             rl_fresh32(&object_at(R, out[0]).kind, kind)
             rl_fresh64(&object_at(R, out[0]).size, n)
-            memcpy(object_at(R, out[0]).data, data, n)
+            memcpy(object_at(R, out[0]).data, data, rl_length_planted(n, RL_OBJECT_INLINE))
             rl_commit(R)
             return DONE
         rl_abort(R)

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include "atomics.h"
+#include "plants.h"
 
 #define RL_LOCK_SPINS 40
 #define RL_LOCK_STEP_NS 20000000L /* a bounded park: immune to a lost wake-up of the kernel's hand-over */
@@ -38,6 +39,13 @@ typedef struct {
 typedef struct { uint32_t n; int ring; uint32_t *word[RL_WAKES]; } rl_debt;
 static __thread rl_debt rl_owed;
 
+/* Which arena bytes belong to blocks: tests/sanitize defines these to tell ASAN; else nothing */
+#ifndef rl_block_taken
+#define rl_block_taken(at, bytes) ((void)0)
+#define rl_block_given(at, bytes) ((void)0)
+#define rl_blocks_settle(kept) ((void)0)
+#endif
+
 /* --- stores --- */
 static inline void rl_log(rl_region *R, void *p, uint64_t old, uint64_t bytes) {
     rl_mutex *L = &R->h->lock;
@@ -52,16 +60,11 @@ static inline void rl_log(rl_region *R, void *p, uint64_t old, uint64_t bytes) {
     L->word = n + 1;
     RL_ORDER();
 }
-static inline void rl_set32(rl_region *R, uint32_t *p, uint32_t v) { rl_log(R, p, *p, 4); *(volatile uint32_t *)p = v; RL_ORDER(); }
-static inline void rl_set64(rl_region *R, uint64_t *p, uint64_t v) { rl_log(R, p, *p, 8); *(volatile uint64_t *)p = v; RL_ORDER(); }
+static inline void rl_set32(rl_region *R, uint32_t *p, uint32_t v) { rl_log(R, p, *p, 4); rl_put32(p, v); RL_ORDER(); }
+static inline void rl_set64(rl_region *R, uint64_t *p, uint64_t v) { rl_log(R, p, *p, 8); rl_put64(p, v); RL_ORDER(); }
 /* plain stores to what nobody else can reach: fresh entries, payload of an unsealed object that this process owns */
 static inline void rl_fresh32(uint32_t *p, uint32_t v) { *(volatile uint32_t *)p = v; }
 static inline void rl_fresh64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
-#ifdef RL_PLANT_UNLOGGED /* a planted bug, to show that the crash-state enumeration finds it */
-#define rl_set32_planted(R, p, v) rl_fresh32(p, v)
-#else
-#define rl_set32_planted(R, p, v) rl_set32(R, p, v)
-#endif
 static inline uint32_t rl_log_used(rl_region *R) { return (uint32_t)R->h->lock.word; }
 
 /* --- publications --- */
@@ -111,7 +114,9 @@ static inline void rl_roll_back(rl_region *R) { /* re-runnable: the count falls 
     uint32_t n;
     while ((n = (uint32_t)L->word) > 0) {
         rl_undo *u = &L->undo[n - 1];
-        memcpy(R->meta + (u->where & 0xffffffffffffffull), &u->old, u->where >> 56);
+        char *p = R->meta + (u->where & 0xffffffffffffffull);
+        if (u->where >> 56 == 4) rl_put32((uint32_t *)p, (uint32_t)u->old);
+        else rl_put64((uint64_t *)p, u->old);
         RL_ORDER();
         L->word = n - 1;
         RL_ORDER();
@@ -162,6 +167,7 @@ static inline void rl_commit(rl_region *R) { /* commit, publish, unlock, then th
     rl_mutex *L = &R->h->lock;
     uint32_t n = (uint32_t)L->word;
     if (n > L->longest) L->longest = n;
+    rl_blocks_settle(1);
 #ifdef RL_PLANT_EARLY_PUBLISH
     for (uint32_t i = 0; i < L->staged; i++) rl_publish_one(R, &L->stage[i]);
 #endif
@@ -180,6 +186,7 @@ static inline void rl_commit(rl_region *R) { /* commit, publish, unlock, then th
 }
 static inline void rl_abort(rl_region *R) { /* leave as if the section had never begun */
     rl_roll_back(R);
+    rl_blocks_settle(0);
     rl_owed.ring = 0;
     pthread_mutex_unlock(&R->h->lock.mutex);
     if (rl_owed.n) rl_pay(R); /* what a recovery on the way in published */

@@ -17,7 +17,7 @@ ROOT = HERE.parents[2]
 PACKAGE = ROOT / "ray_lite"
 CORE = PACKAGE / "_core.src"
 NAME = "stepping"
-OURS = ["stepping.pyx", "orders.pyx", "judge.pyx", "same.pyx", "stepper.pyx"]  # in this order
+OURS = [HERE / f"{name}.pyx" for name in ("stepping", "orders", "judge", "same", "stepper")]  # in this order
 
 
 def setup_flags():
@@ -28,25 +28,26 @@ def setup_flags():
     return module.core()
 
 
-def umbrella(work):
-    ours = "".join(f'include "{HERE / name}"\n' for name in OURS)
-    (work / f"{NAME}.pyx").write_text((PACKAGE / "_core.pyx").read_text() + "\n" + ours)
-    (work / f"{NAME}.pxd").write_text((PACKAGE / "_core.pxd").read_text())
+def umbrella(work, name, ours):
+    includes = "".join(f'include "{path}"\n' for path in ours)
+    (work / f"{name}.pyx").write_text((PACKAGE / "_core.pyx").read_text() + "\n" + includes)
+    (work / f"{name}.pxd").write_text((PACKAGE / "_core.pxd").read_text())
 
 
-def cythonized(work, extension):
-    """The C file."""
+def cythonized(work, extension, name=NAME, ours=OURS):
+    """The C file: the core with the files `ours` behind it (tests/sanitize has others)."""
     from Cython.Compiler.Main import CompilationOptions, compile_single
 
-    umbrella(work)
+    umbrella(work, name, ours)
     options = CompilationOptions(
         include_path=[str(PACKAGE), str(work)],
         compiler_directives=extension.cython_directives,
-        output_file=str(work / f"{NAME}.c"),
+        output_file=str(work / f"{name}.c"),
+        emit_linenums=True,
     )
-    result = compile_single(str(work / f"{NAME}.pyx"), options, NAME)
-    assert result.num_errors == 0, "Cython refuses the stepped core"
-    return work / f"{NAME}.c"
+    result = compile_single(str(work / f"{name}.pyx"), options, name)
+    assert result.num_errors == 0, f"Cython refuses {name}.pyx"
+    return work / f"{name}.c"
 
 
 def compiled(work, source, extension, switch):

@@ -1,0 +1,103 @@
+"""The core under sanitizers: threads play processes in one region, with no Python; then nothing may be left of them.
+
+The whole takes a minute or two and so runs with RAY_LITE_FULL=1 only; RAY_LITE_SANITIZE_S sets the seconds of each run.
+No race is suppressed: a word that is read without the lock is atomic in the code, and each sanitizer has to find a bug
+that is planted there.
+"""
+
+import importlib.util
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SECONDS = int(os.environ.get("RAY_LITE_SANITIZE_S", "5"))
+SEEDS = (1, 2)
+FOUND = 66  # exit status of a sanitizer that has something to say
+OPTIONS = {
+    "TSAN_OPTIONS": f"halt_on_error=1 exitcode={FOUND} history_size=7",
+    "ASAN_OPTIONS": f"exitcode={FOUND} detect_leaks=0",  # the core allocates nothing, and LSAN needs ptrace
+    "UBSAN_OPTIONS": f"print_stacktrace=1 halt_on_error=1 exitcode={FOUND}",
+}
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get("RAY_LITE_FULL"), reason="runs in .ci/full: RAY_LITE_FULL=1"),
+    pytest.mark.watchdog(900 + 4 * SECONDS),
+]
+
+
+@pytest.fixture(scope="module")
+def build():
+    spec = importlib.util.spec_from_file_location("sanitize_build", HERE / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def harness(build, tmp_path_factory):
+    """`harness(sanitizer, seed, switch=None, late=())`: the finished run of a program that is built when it is first asked."""
+    work = tmp_path_factory.mktemp("sanitize")
+    prefix, sources, programs, lacks = build.in_place(), [], {}, {}
+
+    def run(sanitizer, seed, switch=None, late=()):
+        if sanitizer not in lacks:
+            lacks[sanitizer] = build.lacks(work, sanitizer)
+        if lacks[sanitizer]:
+            pytest.skip(lacks[sanitizer])
+        if not sources:
+            sources.append(build.source(work))
+        if (sanitizer, switch) not in programs:
+            programs[sanitizer, switch] = build.program(sources[0], sanitizer, switch)
+        command = [*prefix, programs[sanitizer, switch], str(SECONDS), str(seed), *late]
+        env = {**os.environ, **OPTIONS}
+        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300 + SECONDS)
+
+    return run
+
+
+def counts(done):
+    """What the processes did, by name; the run must be clean."""
+    assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return Counter({name: int(number) for name, number in (pair.split("=") for pair in done.stdout.split())})
+
+
+@pytest.mark.parametrize("sanitizer", ["thread", "address"])
+def test_processes_meet_in_one_region(harness, sanitizer):
+    total = Counter()
+    for seed in SEEDS:
+        total += counts(harness(sanitizer, seed)) + Counter(runs=1)
+    print(f"{sanitizer}: {sum(total.values()):,} operations: {dict(total)}")
+    missing = [name for name in NAMES if not total[name]]
+    assert not missing, "never happened: the run proves nothing about it"
+    assert total["longest"] <= 64 * len(SEEDS)
+
+
+NAMES = """put create room contain seal abandon hold gone release expose find missed submit take read help finish wait
+    satisfied late lend block idle rung leave full death requeue complete failed bell check""".split()
+
+
+@pytest.mark.parametrize(
+    "switch, function", [("RL_PLANT_PLAIN_PUBLISH", "rl_publish"), ("RL_PLANT_LATE_CLEAR", "rl_commit")]
+)
+def test_tsan_finds_a_planted_race(harness, switch, function):
+    """A state that is published by a plain store; a word of the lock that is stored after the unlock."""
+    done = harness("thread", 1, switch)
+    assert done.returncode == FOUND, done.stdout
+    assert "data race" in done.stderr and f" {function} " in done.stderr, done.stderr
+
+
+def test_asan_finds_a_planted_read_out_of_bounds(harness):
+    done = harness("address", 1, "RL_PLANT_OVERREAD")
+    assert done.returncode == FOUND, done.stdout
+    assert "heap-buffer-overflow" in done.stderr and "object_put_inline" in done.stderr, done.stderr
+
+
+def test_asan_knows_which_bytes_belong_to_objects(harness):
+    """The harness reads objects that it has released: what is not theirs any more is out of bounds."""
+    done = harness("address", 1, late=["late"])
+    assert done.returncode == FOUND, done.stdout
+    assert "use-after-poison" in done.stderr, done.stderr
