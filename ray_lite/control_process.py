@@ -235,7 +235,10 @@ class _Pump:
 
     def hear(self) -> None:
         """An order of the node: the streams of a new worker, a dead worker's last words, or the end."""
-        message, fds, _, _ = socket.recv_fds(self.link, MESSAGE_MOST, 2)
+        try:
+            message, fds, _, _ = socket.recv_fds(self.link, MESSAGE_MOST, 2)
+        except ConnectionResetError:  # the node died before it read an answer
+            message, fds = b"", []
         if fds:
             self.open(pickle.loads(message), (fds[0], fds[1]))
         elif message and message != END:

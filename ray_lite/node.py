@@ -77,13 +77,20 @@ class Node:
                 if fd not in (self.link.fileno(), self.driver):
                     self.heed(fd)
                     continue
-                polite = fd == self.link.fileno() and self.link.recv(len(SHUTDOWN)) == SHUTDOWN
+                polite = fd == self.link.fileno() and self.asked_to_end()
                 self.end(self.setting["shutdown_grace"] if polite else 0)
                 remove_directory(self.setting["session_dir"])  # the driver may be gone by now
                 return
             self.bury_overdue()
             self.reap_orphans()
             self.look()
+
+    def asked_to_end(self) -> bool:
+        """Whether the driver says so; else it is gone. If it never read what was sent to it, its socket is reset."""
+        try:
+            return self.link.recv(len(SHUTDOWN)) == SHUTDOWN
+        except ConnectionResetError:
+            return False
 
     def reap_orphans(self) -> None:
         """What workers had started and left is this process's to reap: it is their subreaper."""
