@@ -200,6 +200,7 @@ class Node:
         except ProcessLookupError:
             pass
         died = self.coroner.examine(pid)
+        _core.answer_bell(self.region)  # it may have died between claiming the doorbell and ringing it
         os.close(pidfd)
         self.tidy_until = time.monotonic() + TIDY
         asked = self.control.ask(pid)
