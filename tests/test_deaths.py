@@ -59,7 +59,7 @@ def test_a_real_time_signal():
 
 def test_peak_memory():
     died = Coroner().examine(child(lambda: bytearray(b"x") * 200_000_000))
-    assert 200_000_000 < died.peak < 400_000_000
+    assert died.peak > 200_000_000
 
 
 def test_a_kill_while_the_counter_grew_is_the_kernels(counters):

@@ -82,7 +82,7 @@ def test_peak_memory():
         x = np.ones(25_000_000)
         os._exit(int(x[0]))
 
-    assert 200_000_000 < story(grow).peak_memory < 500_000_000
+    assert story(grow).peak_memory > 200_000_000
 
 
 def test_a_stopped_control_process_delays_no_death(control_process):
