@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,7 +72,8 @@ class LocalBackend:
         self.address: dict[str, Any] = {}
         self.node_pidfd = -1
         self._queues: dict[int, int] = {}
-        self._exporting: dict[bytes, tuple[int, int]] = {}
+        self._exporting: dict[bytes, tuple[Any, tuple[int, int]]] = {}  # function id -> its Export and token
+        self._export_lock = threading.RLock()
         self._spin = int(config.spin * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
         self._park = int(config.park * 1e9)
 
@@ -124,15 +126,35 @@ class LocalBackend:
         return dumps((values, named, places), "arguments")
 
     def export(self, function: Any) -> tuple[int, int]:
-        """(index, generation) of the object with the function's pickle; made at the first call of a session."""
+        """(index, generation) of the object with the function's pickle; made at the first call of a session.
+
+        A function may name itself, or one that names it: then its object is named before its bytes are there. Only the
+        thread that exports sees such a token; all become known together, when the outermost export has succeeded.
+        """
         export = function._export
         if export.nonce == self.nonce:
             return export.token  # type: ignore[no-any-return]
-        if function._id in self._exporting:
-            return self._exporting[function._id]  # the function names itself: the object exists, its bytes follow
+        if self.inherited:
+            return self._export(function)  # which says so; the lock may be held by a thread that the fork left behind
+        with self._export_lock:
+            if function._id in self._exporting:
+                return self._exporting[function._id][1]
+            outermost = not self._exporting
+            try:
+                token = self._export(function) if export.nonce != self.nonce else export.token
+                if outermost:
+                    for known, its_token in self._exporting.values():
+                        known.token = its_token
+                        known.nonce = self.nonce
+                return token
+            finally:
+                if outermost:
+                    self._exporting.clear()
+
+    def _export(self, function: Any) -> tuple[int, int]:
         x = self.store.create(_core.derive_id(function._id, self.nonce, 0), for_job=True)
         token = _core.id_token(x)[:2]
-        self._exporting[function._id] = token
+        self._exporting[function._id] = function._export, token
         try:
             body = dumps(function._function, function._name)
             head = pickle.dumps(function._name)
@@ -141,10 +163,8 @@ class LocalBackend:
             _core.seal_object(self.region, x)
         except BaseException:
             _core.abandon_object(self.region, x)
+            self._exporting.pop(function._id, None)
             raise
-        finally:
-            del self._exporting[function._id]
-        export.nonce, export.token = self.nonce, token
         return token
 
     # --- values ---
