@@ -79,8 +79,8 @@ cdef int park_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t ns)
         if rl_load(&me.waiting) != 1:  # another thread came in between: its smaller need was overwritten
             rl_store(&me.wake_at, rl_load(&me.arrived) + 1)
             rl_futex_wake(&me.arrived)
-    else:
-        rl_store(&me.wake_at, rl_load(&me.arrived) + 1)
+    else:  # no later than now: a sealer between its bump and its look at wake_at may owe the other thread a wake
+        rl_store(&me.wake_at, rl_load(&me.arrived))
     now = rl_load(&me.arrived)
     if now - seen < missing:
         rc = rl_futex_wait(&me.arrived, now, ns)
