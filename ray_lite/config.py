@@ -39,6 +39,11 @@ class Config(NamedTuple):
     last_words: float = 0.05  #: how long the node waits for them before it deals with a death
     partial_line: float = 0.1  #: an incomplete line of output is shown after so long
     drain: float = 1.0  #: at the end, how long output may wait for the terminal
+    report_patience: float = 0.05  #: a failure's report waits so long for the control process, then it is dropped and counted
+    control_restart: float = 1.0  #: least time between two starts of the control process
+    tidy: float = 1.0  #: how long the node looks for what a dead worker's children leave
+    oom_window: float = 1.0  #: a SIGKILL so soon after the out-of-memory killer was seen at work is taken for its work
+    watch: float = 1.0  #: time between two looks for a process stopped inside the lock
     max_workers: int = 1_000  #: workers at once, blocked ones included
 
     @classmethod

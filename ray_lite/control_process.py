@@ -27,7 +27,6 @@ from ray_lite.reports import Report, Reports
 from ray_lite.watchdog import Watchdog
 
 MESSAGE_MOST = 1 << 18  # bytes of a message: a report, or an order of the node
-RESTART = 1.0  # seconds between two starts of it
 NODE = 0  # stands for the node's pid among the streams
 END = b"end"
 
@@ -38,12 +37,12 @@ class Control:
     def __init__(self, region: _core.Region, setting: dict[str, Any]) -> None:
         self.region, self.setting, self.config = region, setting, setting["config"]
         self.terminal = os.dup(1), os.dup(2)
-        self.reports, self.reports_in = reporter.channel()
+        self.reports, self.reports_in = reporter.channel(self.config.report_patience)
         self.streams: dict[int, tuple[int, int]] = {}  # pid -> read ends of its stdout and stderr
         self.link: socket.socket | None = None
         self.pid = 0
         self.pidfd = -1
-        self.started = -RESTART
+        self.started = -math.inf
 
     @property
     def sender(self) -> socket.socket | None:
@@ -80,14 +79,23 @@ class Control:
 
     def due_in(self) -> float | None:
         """Seconds until it has to be started, not at once if it never runs for long; None while it runs."""
-        return None if self.link is not None else max(0.0, self.started + RESTART - time.monotonic())
+        return None if self.link is not None else max(0.0, self.started + self.config.control_restart - time.monotonic())
 
     def start(self, strangers: Iterable[int]) -> None:
-        """Forks it. `strangers`: descriptors of the node that it must not have."""
+        """Forks it. `strangers`: descriptors of the node that it must not have.
+
+        Raises:
+            OSError: no process or descriptor to be had; it is due again later, and nothing is lost until then.
+        """
+        self.started = time.monotonic()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        self.started = time.monotonic()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if self.pid == 0:
             code = 1
             try:
@@ -192,12 +200,13 @@ class _Pump:
         self.terminals = tuple(output.Terminal(fd, self.config.output_backlog) for fd in control.terminal)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
         spared = {control.setting["driver"], os.getppid()}
-        self.watchdog = Watchdog(lambda: _core.lock_owner(control.region), spared, self.say)
+        self.watchdog = Watchdog(lambda: _core.lock_owner(control.region), spared, self.say, self.config.watch)
         self.next_look = 0.0
         self.poll = select.epoll()
         self.poll.register(link.fileno(), select.EPOLLIN)
         self.poll.register(control.reports.fileno(), select.EPOLLIN)
         self.streams: dict[int, output.Stream] = {}
+        self.partial: dict[output.Stream, float] = {}  # with an incomplete line, and when that is shown
         self.errors: dict[int, output.Stream] = {}  # pid -> stderr, until the node asked for its last words
         for pid, pair in control.streams.items():
             self.open(pid, pair)
@@ -211,12 +220,10 @@ class _Pump:
                     self.hear()
                 elif fd == self.control.reports.fileno():
                     self.take_reports()
-                elif not self.streams[fd].read():
-                    self.close(fd)
-            if not events:
-                for stream in self.streams.values():
-                    stream.flush()
+                else:
+                    self.take(fd)
             now = time.monotonic()
+            self.flush(now)
             self.show(now)
             if now >= self.next_look:
                 self.next_look = now + self.watchdog.look()
@@ -229,9 +236,24 @@ class _Pump:
     def patience(self) -> float:
         """How long nothing has to be done if nothing comes in."""
         when = self.reports.when()
-        wait = max(0.0, min(self.next_look, math.inf if when is None else when) - time.monotonic())
-        partial = any(stream.part for stream in self.streams.values())
-        return min(wait, self.config.partial_line) if partial else wait
+        times = [self.next_look, math.inf if when is None else when, *self.partial.values()]
+        return max(0.0, min(times) - time.monotonic())
+
+    def take(self, fd: int) -> None:
+        """Reads a stream."""
+        stream = self.streams[fd]
+        if not stream.read():
+            self.close(fd)
+        if stream.part:
+            self.partial.setdefault(stream, time.monotonic() + self.config.partial_line)
+        else:
+            self.partial.pop(stream, None)
+
+    def flush(self, now: float) -> None:
+        """Shows lines that have been incomplete for long."""
+        for stream in [stream for stream, due in self.partial.items() if due <= now]:
+            stream.flush()
+            del self.partial[stream]
 
     def hear(self) -> None:
         """An order of the node: the streams of a new worker, a dead worker's last words, or the end."""

@@ -5,13 +5,13 @@ Neighbours: node.py asks, scheduler.py decides what it means.  Must not read any
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 
 from ray_lite.scheduler import Died
 
-TOGETHER = 1.0  # seconds after the killer was seen at work in which a SIGKILL is taken for its work
 CGROUPS = "/sys/fs/cgroup"
 COUNTERS = {"memory": "memory.oom_control", "": "memory.events"}
 
@@ -21,9 +21,13 @@ class Coroner:
 
     The kernel counts its out-of-memory kills by cgroup, not by process: a SIGKILL while that count has just grown is taken
     for one of them.
+
+    Args:
+        window: seconds after such a growth in which that is so: several may die at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window: float) -> None:
+        self.window = window
         self._counts: dict[str, int] = {}
         self._struck: dict[str, float] = {}
         self._own = _counters(os.getpid(), ("memory", "")) or ["/proc/vmstat"]  # the workers' too, unless moved
@@ -49,7 +53,7 @@ class Coroner:
             if count > self._counts.get(path, 0):
                 self._struck[path] = now
             self._counts[path] = count
-            struck = struck or now - self._struck.get(path, -TOGETHER) < TOGETHER
+            struck = struck or now - self._struck.get(path, -math.inf) < self.window
         return struck
 
 

@@ -29,8 +29,6 @@ from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
 from ray_lite.store import Store, pid_namespace
 
-TIDY = 1.0  # seconds in which the killed children of a dead worker end
-
 
 class Node:
     """The supervisor of one session, until the driver goes."""
@@ -50,7 +48,7 @@ class Node:
         self.control = Control(self.region, self.setting)
         self.reporter = Reporter(self.region, self.control.sender)
         self.scheduler = Scheduler(self.config.max_workers)
-        self.coroner = Coroner()
+        self.coroner = Coroner(self.config.oom_window)
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
@@ -148,7 +146,10 @@ class Node:
         for _ in range(count):
             self.start()
         if self.workers and self.control.due_in() == 0:
-            self.control.start(self.private())
+            try:
+                self.control.start(self.private())
+            except OSError:
+                return
             for fd in (self.control.pidfd, self.control.hears()):
                 self.poll.register(fd, select.EPOLLIN)
 
@@ -202,7 +203,7 @@ class Node:
         died = self.coroner.examine(pid)
         _core.answer_bell(self.region)  # it may have died between claiming the doorbell and ringing it
         os.close(pidfd)
-        self.tidy_until = time.monotonic() + TIDY
+        self.tidy_until = time.monotonic() + self.config.tidy
         asked = self.control.ask(pid)
         self.control.forget(pid)
         _core.begin_sweep(self.region, slot)

@@ -1,6 +1,6 @@
 """Reporter: numbers failures and tells the control process, which shows those that no `get` raises.
 
-Messages go through one SEQPACKET socket whose ends the node holds.  A report that does not fit within `PATIENCE` is
+Messages go through one SEQPACKET socket whose ends the node holds.  A report that does not fit within Config.report_patience is
 dropped and counted: a stopped control process must not stop the workers.  Neighbours: worker.py and node.py report.
 """
 
@@ -14,16 +14,19 @@ from ray_lite import _core
 from ray_lite.failures import Failure, SystemFailure, shorten
 from ray_lite.reports import Report
 
-PATIENCE = 0.05  # seconds that a report may wait for room
 TEXT_MOST = 20_000  # characters of a report; a message must fit into a socket's buffer
 
 
-def channel() -> tuple[socket.socket, socket.socket]:
-    """(receiver, sender) of a session's reports."""
+def channel(patience: float) -> tuple[socket.socket, socket.socket]:
+    """(receiver, sender) of a session's reports; a send waits at most `patience` seconds for room."""
     receiver, sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     receiver.setblocking(False)
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 0, int(PATIENCE * 1e6)))
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience))
     return receiver, sender
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6) or 1)  # zero would mean for ever
 
 
 class Reporter:

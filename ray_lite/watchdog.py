@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 
 LOOKS = 3  # so many looks in a row must find the same thread stopped inside the lock
-PATIENCE = 1.0  # seconds between two looks while all is well: a look is one load of a word
 CLOSE = 0.05  # seconds between two looks while somebody is stopped there
 STEPS = 1000  # of a millisecond: how long a driver may take to leave the lock
 
@@ -25,10 +24,11 @@ class Watchdog:
         owner: gives the thread id of the lock's owner, 0 when nobody has it.
         spared: pids that are never killed.
         say: takes a text for the user.
+        patience: seconds between two looks while all is well; a look is one load of a word.
     """
 
-    def __init__(self, owner: Callable[[], int], spared: set[int], say: Callable[[str], None]) -> None:
-        self.owner, self.spared, self.say = owner, spared, say
+    def __init__(self, owner: Callable[[], int], spared: set[int], say: Callable[[str], None], patience: float) -> None:
+        self.owner, self.spared, self.say, self.patience = owner, spared, say, patience
         self._thread = self._seen = 0
         self._reported = 0
 
@@ -38,7 +38,7 @@ class Watchdog:
         state, pid = _facts(thread) if thread else ("", 0)
         if state not in ("T", "t"):
             self._seen = 0
-            return PATIENCE
+            return self.patience
         self._seen = self._seen + 1 if thread == self._thread else 1
         self._thread = thread
         if self._seen >= LOOKS:

@@ -42,30 +42,30 @@ def counters(tmp_path, monkeypatch):
 
 
 def test_an_exit_code():
-    died = Coroner().examine(child(lambda: os._exit(3)))
+    died = Coroner(1.0).examine(child(lambda: os._exit(3)))
     assert (died.signal, died.number, died.out_of_memory) == ("", 3, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
 def test_a_signal(number):
-    died = Coroner().examine(child(lambda: os.kill(os.getpid(), number)))
+    died = Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number)))
     assert (died.signal, died.number) == (number.name, number)
 
 
 def test_a_real_time_signal():
     number = signal.SIGRTMIN + 3
-    assert Coroner().examine(child(lambda: os.kill(os.getpid(), number))).signal == f"SIG{number}"
+    assert Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number))).signal == f"SIG{number}"
 
 
 def test_peak_memory():
-    died = Coroner().examine(child(lambda: bytearray(b"x") * 200_000_000))
+    died = Coroner(1.0).examine(child(lambda: bytearray(b"x") * 200_000_000))
     assert died.peak > 200_000_000
 
 
 def test_a_kill_while_the_counter_grew_is_the_kernels(counters):
     for version in counters.versions:
         counters(version, 5)
-        coroner = Coroner()
+        coroner = Coroner(1.0)
         assert not coroner.examine(child(killed)).out_of_memory
         first, second = child(killed), child(killed)
         counters(version, 7)
@@ -76,17 +76,16 @@ def test_a_kill_while_the_counter_grew_is_the_kernels(counters):
 def test_other_ends_are_not_the_kernels(counters):
     for version in counters.versions:
         counters(version, 0)
-        coroner = Coroner()
+        coroner = Coroner(1.0)
         pid = child(lambda: os._exit(1))
         counters(version, 1)
         assert not coroner.examine(pid).out_of_memory
 
 
-def test_it_is_not_the_kernels_for_ever(counters, monkeypatch):
-    monkeypatch.setattr(deaths, "TOGETHER", 0.0)
+def test_it_is_not_the_kernels_for_ever(counters):
     for version in counters.versions:
         counters(version, 0)
-        coroner = Coroner()
+        coroner = Coroner(0.0)
         counters(version, 1)
         coroner.examine(child(killed))
         assert not coroner.examine(child(killed)).out_of_memory
@@ -94,5 +93,5 @@ def test_it_is_not_the_kernels_for_ever(counters, monkeypatch):
 
 def test_without_cgroups_the_machines_counter_stands_in(tmp_path, monkeypatch):
     monkeypatch.setattr(deaths, "CGROUPS", str(tmp_path))
-    assert Coroner()._own == ["/proc/vmstat"]
-    assert not Coroner().examine(child(killed)).out_of_memory
+    assert Coroner(1.0)._own == ["/proc/vmstat"]
+    assert not Coroner(1.0).examine(child(killed)).out_of_memory

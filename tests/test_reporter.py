@@ -11,7 +11,7 @@ from ray_lite.reporter import TEXT_MOST, Reporter, channel
 
 @pytest.fixture
 def ends():
-    receiver, sender = channel()
+    receiver, sender = channel(0.05)
     with receiver, sender:
         yield receiver, sender
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
+from ray_lite.control_process import Control
 
 
 def logs():
@@ -77,6 +78,51 @@ def test_an_unfinished_line_is_shown_while_the_task_runs(start_script, tmp_path)
     assert script.stdout.read(4) == "50 %"
     (tmp_path / "go").touch()
     assert script.wait(20) == 0
+
+
+def test_an_unfinished_line_is_shown_beside_one_who_never_stops_writing(start_script, tmp_path):
+    script = start_script("""
+        import os, sys
+        import ray_lite as ray
+
+        @ray.remote
+        def chatty(path):
+            while not os.path.exists(path):
+                print("chat", file=sys.stderr)
+
+        @ray.remote
+        def slow(path):
+            import time
+            print("50 %", end="", flush=True)
+            while not os.path.exists(path):
+                time.sleep(0.01)
+
+        ray.init(num_cpus=2)
+        ray.get([f.remote(sys.argv[1]) for f in (chatty, slow)])
+    """, args=[tmp_path / "go"], env={"RAY_LITE_OUTPUT_BACKLOG": "10000"})
+    assert script.stdout.read(4) == "50 %"
+    (tmp_path / "go").touch()
+    script.communicate(timeout=20)
+    assert script.returncode == 0
+
+
+def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatch):
+    def no_fork():
+        raise BlockingIOError(11, "no more processes")
+
+    ray.init(num_cpus=1)
+    setting = {"config": ray.session.current().config, "driver_mode": ray.SCRIPT_MODE}
+    control = Control(ray.session.current().region, setting)
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, "fork", no_fork)
+    assert control.due_in() == 0
+    with pytest.raises(OSError):
+        control.start([])
+    assert control.due_in() > 0 and os.listdir("/proc/self/fd") == before
+    for fd in control.terminal:
+        os.close(fd)
+    control.reports.close()
+    control.reports_in.close()
 
 
 def test_nobody_waits_for_a_reader_that_does_not_read(start_script, wait_until, tmp_path):

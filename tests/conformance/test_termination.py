@@ -70,10 +70,7 @@ time.sleep(300)
 """, args=[tmp_path])
     wait_until((tmp_path / "first.begun").exists, 20)
     script.terminate()
-    end = time.monotonic() + 20
-    while script.poll() is None and time.monotonic() < end:
-        script.terminate()
-        time.sleep(0.02)
+    wait_until(lambda: script.terminate() or script.poll() is not None, 20, "the end")
     assert script.returncode == -signal.SIGTERM
 
 
