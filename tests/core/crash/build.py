@@ -72,6 +72,7 @@ def build(work, switches):
     """{switch: path of the extension} for each switch, None among them for the code as it is."""
     extension = setup_flags()
     source = cythonized(work, extension)
+    sysconfig.get_config_vars()  # made at the first call, and other threads may see it half made
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         paths = pool.map(lambda switch: compiled(work, source, extension, switch), switches)
     return dict(zip(switches, paths, strict=True))
