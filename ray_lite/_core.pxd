@@ -1,6 +1,6 @@
 """C table of contents of the core: the structs of layout.h and the inline helpers of sync.h. No bodies."""
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "layout.h" nogil:
@@ -48,8 +48,9 @@ cdef extern from "layout.h" nogil:
     ctypedef struct rl_task:
         uint32_t state, next
         uint8_t id[20]
-        uint32_t serial, prev, function, owner, queue, ndeps, attempts, nreturns, returns, refs
-        uint32_t parent, parent_serial, args_size, extent, cell, flags, nrefs
+        uint32_t serial, prev, function, owner
+        uint16_t queue, cell
+        uint32_t ndeps, attempts, nreturns, returns, refs, parent, parent_serial, args_size, extent, site, flags, nrefs
         uint8_t data[32]
     ctypedef struct rl_ref:
         uint32_t state, next, object, owner, edge_next, edge_prev, linked
@@ -137,6 +138,7 @@ cdef extern from "sync.h" nogil:
     void rl_set64(rl_region* R, uint64_t* p, uint64_t v)
     void rl_set32_planted(rl_region* R, uint32_t* p, uint32_t v)
     uint32_t rl_length_planted(uint32_t n, uint32_t room)
+    void rl_fresh16(uint16_t* p, uint16_t v)
     void rl_fresh32(uint32_t* p, uint32_t v)
     void rl_fresh64(uint64_t* p, uint64_t v)
     uint32_t rl_log_used(rl_region* R)
@@ -180,6 +182,7 @@ cdef struct rl_spec:
     uint32_t parent_serial
     uint32_t max_retries
     uint32_t flags
+    uint32_t site
     uint32_t nreturns
     uint32_t nrefs
     uint32_t args_size

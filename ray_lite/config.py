@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 SCRIPT_MODE, WORKER_MODE, PYTHON_MODE, SILENT_MODE = 0, 1, 2, 3
 
+OBJECTS_MOST = (1 << 24) - 1  # a task's flags have 24 bits for the object that says where it runs
 CPU_UNIT = 10_000  # CPUs are counted in ten-thousandths, so that fractions add up exactly
 
 
@@ -34,6 +35,7 @@ class Config(NamedTuple):
     start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
     report_delay: float = 0.5  #: a failure that no `get` has raised for so long is shown (SCRIPT_MODE)
     log_bytes: int = 16_777_216  #: a log file and its predecessor together keep so much
+    call_sites: int = 10_000  #: places in the program, a process, that are told apart in reports; calls from more have none
     output_backlog: int = 4_194_304  #: output of workers that waits for the driver's terminal; more is dropped and counted
     last_lines: int = 20  #: of a dead worker's stderr that WorkerCrashedError shows
     last_words: float = 0.05  #: how long the node waits for them before it deals with a death
@@ -67,6 +69,8 @@ class Config(NamedTuple):
             if changed[field] <= 0:
                 raise ValueError(f"{name}={text!r}: expected a number above zero")
         config = cls(**changed)  # type: ignore[arg-type]
+        if config.objects > OBJECTS_MOST:
+            raise ValueError(f"RAY_LITE_OBJECTS={config.objects}: expected at most {OBJECTS_MOST:,}")
         if config.buckets & (config.buckets - 1):
             raise ValueError(f"RAY_LITE_BUCKETS={config.buckets}: expected a power of two")
         return config

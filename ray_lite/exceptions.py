@@ -40,6 +40,7 @@ class WorkerCrashedError(RayError):
 
     Attributes:
         pid, task_name: of the process, and of the task it ran.
+        call_site: where that task was called, as "file:line in function".
         signal: number of the signal that killed it, or None.
         exit_code: with which it ended itself, or None.
         peak_memory: most bytes of memory that it had.
@@ -49,6 +50,7 @@ class WorkerCrashedError(RayError):
 
     pid: int = 0
     task_name: str = ""
+    call_site: str = ""
     signal: int | None = None
     exit_code: int | None = None
     peak_memory: int = 0

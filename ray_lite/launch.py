@@ -55,6 +55,7 @@ class Driver(LocalBackend):
         if self._closed:
             return
         self._closed = True
+        self.sites.end()
         if not self.inherited:
             self._end_node()
             remove_directory(self.session_dir)
@@ -144,6 +145,7 @@ def _with_node(request: Request, config: Config, node_pid: int, link: socket.soc
         driver.node_pidfd = os.pidfd_open(node_pid)
         _core.set_root(_root(request.object_id_seed))
         driver.settings.begin()
+        driver.sites.begin()
         driver.session_dir = _make_directory()
         _greet(driver, request, sizes.nonce)
     except BaseException:

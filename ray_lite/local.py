@@ -21,6 +21,7 @@ from ray_lite.exceptions import GetTimeoutError, SerializationError
 from ray_lite.failures import unpack
 from ray_lite.serialization import Parts, dumps
 from ray_lite.settings import Settings
+from ray_lite.sites import Sites
 from ray_lite.store import Store
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class LocalBackend:
         self.region, self.config, self.job, self.nonce = region, config, job, nonce
         self.store = Store(region)
         self.settings = Settings(self.store)
+        self.sites = Sites(self.store, config.call_sites)
         self.address: dict[str, Any] = {}
         self.node_pidfd = -1
         self._queues: dict[int, int] = {}

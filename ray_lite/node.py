@@ -27,6 +27,7 @@ from ray_lite.failures import SystemFailure
 from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
 from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
+from ray_lite.sites import site_text
 from ray_lite.store import Store, pid_namespace
 
 
@@ -233,7 +234,8 @@ class Node:
             if not task:
                 return
             facts = _core.task_facts(self.region, task)
-            yield Running(task, self.name(facts["function"]), facts["attempts"], facts["max_retries"], innermost, complete)
+            name, site = self.name(facts["function"]), site_text(self.store, facts["site"])
+            yield Running(task, name, site, facts["attempts"], facts["max_retries"], innermost, complete)
             innermost = False
 
     def name(self, function: int) -> str:

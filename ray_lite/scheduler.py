@@ -37,10 +37,11 @@ class Died(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A task that the dead worker ran; `innermost` first. `complete`: all its returns were sealed."""
+    """A task that the dead worker ran, and where it was called; `innermost` first. `complete`: all its returns were sealed."""
 
     task: int
     name: str
+    site: str  #: where it was called, or ""
     attempts: int
     max_retries: int
     innermost: bool
@@ -115,13 +116,15 @@ class Scheduler:
         tries = f", attempt {task.attempts} of {task.max_retries + 1}" if event.signal in OUTSIDE else ""
         peak = f"; its memory peaked at {event.peak / 1e6:,.0f} MB" if event.peak else ""
         words = "\nThe last it wrote to stderr:\n" + indent(event.last_words, "    ") if event.last_words else ""
-        return f"the worker (pid {event.pid}) that ran task {task.name} {how}{tries}{peak}{words}"
+        where = f", called at {task.site}," if task.site else ""
+        return f"the worker (pid {event.pid}) that ran task {task.name}{where} {how}{tries}{peak}{words}"
 
 
 def facts(event: Died, task: Running) -> dict[str, Any]:
     """The same as attributes of WorkerCrashedError."""
     return {
-        "pid": event.pid, "task_name": task.name, "signal": event.number if event.signal else None,
+        "pid": event.pid, "task_name": task.name, "call_site": task.site,
+        "signal": event.number if event.signal else None,
         "exit_code": None if event.signal else event.number, "peak_memory": event.peak,
         "out_of_memory": event.out_of_memory, "last_words": event.last_words,
     }

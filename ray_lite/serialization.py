@@ -11,12 +11,14 @@ import functools
 import io
 import pickle
 import sys
+import types
 from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.culprit import explain
 
 PROTOCOL = 5
+NO_FILE = "<dynamic-code>"  # cloudpickle writes this for the file of all code; tracebacks shall name the real one
 
 
 class Parts(NamedTuple):
@@ -78,6 +80,8 @@ class _Reducers:
             token = _core.id_token(obj)
             self.collected.contained.append(obj)
             return _core.id_from_token, token
+        if kind is types.CodeType and obj.co_filename != NO_FILE:
+            return _name_file, (obj.replace(co_filename=NO_FILE), obj.co_filename)
         if kind is self._ndarray:
             return self._reduce_array(obj)
         return super().reducer_override(obj)  # type: ignore[misc]
@@ -115,6 +119,10 @@ def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any) 
     import numpy
 
     return numpy.ndarray(shape, dtype, buffer, order=order)
+
+
+def _name_file(code: types.CodeType, file: str) -> types.CodeType:
+    return code.replace(co_filename=file)
 
 
 def _set_frozen(array: Any, state: Any) -> None:

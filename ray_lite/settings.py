@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from ray_lite import _core
-from ray_lite.serialization import dumps
 from ray_lite.store import Store
 
 SHIFT = 8  # the index's place in the flags of a task
@@ -32,7 +31,6 @@ class Settings:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._last: dict[str, Any] = {}
-        self._objects: list[_core.ObjectID] = []
 
     def begin(self, index: int = 0) -> None:
         """What holds now is what object `index` says, or for 0 what workers start with."""
@@ -43,11 +41,9 @@ class Settings:
         """The bits for a task's flags."""
         now = snapshot()
         if now != self._last:
-            x = self._store.create(_core.next_put_id(), for_job=True)
-            self._store.fill(_core.object_index(x), dumps(now))
-            _core.seal_object(self._store.region, x)
+            index = self._store.keep(now)
             self._last = now
-            _core.set_setting(_core.object_index(x) << SHIFT)
+            _core.set_setting(index << SHIFT)
         return _core.get_setting()
 
     def apply(self, index: int) -> None:

@@ -131,6 +131,24 @@ class Store:
         """An empty, unsealed object; `for_job`: kept until the session ends."""
         return _core.create_object(self.region, binary, 0, for_job)
 
+    def keep(self, value: Any) -> int:
+        """The index of an object with this value that is kept until the session ends; processes that keep equal values
+        share it.
+        """
+        parts = dumps(value)
+        binary = _core.digest_id(bytes(parts.stream))
+        x = _core.find_object(self.region, binary)
+        if x is None:
+            x = self.create(binary, for_job=True)
+            try:
+                self.fill(_core.object_index(x), parts)
+            except ObjectStoreFullError:
+                _core.abandon_object(self.region, x)
+                raise
+            _core.seal_object(self.region, x)
+            x.binary()  # shown: from now on it is found
+        return _core.object_index(x)
+
     def fill(self, index: int, parts: Parts, kind: int = 0) -> None:
         """A value for an unsealed object of this process.
 

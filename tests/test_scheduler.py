@@ -18,7 +18,7 @@ def look(**facts):
 
 
 def task(attempts=1, max_retries=3, innermost=True, complete=False):
-    return Running(5, "f", attempts, max_retries, innermost, complete)
+    return Running(5, "f", "here.py:1 in g", attempts, max_retries, innermost, complete)
 
 
 def test_nothing_starts_while_nothing_fits():
@@ -79,6 +79,8 @@ def test_a_task_that_had_sealed_everything_is_finished(death):
 
 def test_the_story_names_pid_cause_and_task():
     story = Scheduler(9).died(KILLED, task(attempts=4)).text
-    assert "pid 7" in story and "signal 9 (SIGKILL)" in story and "task f" in story and "attempt 4 of 4" in story
+    assert "pid 7" in story and "signal 9 (SIGKILL)" in story and "attempt 4 of 4" in story
+    assert "task f, called at here.py:1 in g," in story
+    assert ", called" not in Scheduler(9).died(KILLED, task(attempts=4)._replace(site="")).text
     story = Scheduler(9).died(EXITED, task()).text
     assert "exit code 3" in story and "attempt" not in story

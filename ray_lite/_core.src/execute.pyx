@@ -201,10 +201,10 @@ def task_returns(Region region, uint32_t t) -> list:
 
 
 def task_facts(Region region, uint32_t t) -> dict:
-    """What a record says: function object, attempts begun, max_retries, returns, id, serial."""
+    """What a record says: function object, object with the call site or 0, attempts begun, max_retries, returns, id, serial."""
     check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
-    return {"function": k.function, "attempts": k.attempts & 0xffff, "max_retries": k.attempts >> 16,
+    return {"function": k.function, "site": k.site, "attempts": k.attempts & 0xffff, "max_retries": k.attempts >> 16,
             "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial}
 
 

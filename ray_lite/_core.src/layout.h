@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
-#define RL_VERSION 2u
+#define RL_VERSION 3u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -130,7 +130,8 @@ typedef struct {
     uint32_t prev;       /*  32 writer: lock; queue, building list */
     uint32_t function;   /*  36 writer: fresh; object with the function's pickle, pinned for the job */
     uint32_t owner;      /*  40 writer: lock; slot that builds or runs it */
-    uint32_t queue;      /*  44 writer: fresh */
+    uint16_t queue;      /*  44 writer: fresh */
+    uint16_t cell;       /*  46 writer: fresh; says nothing without an extent */
     uint32_t ndeps;      /*  48 writer: lock; arguments not sealed; nobody ever recomputes it */
     uint32_t attempts;   /*  52 writer: lock; attempts begun | max_retries << 16 (0xffff: unlimited) */
     uint32_t nreturns;   /*  56 writer: lock */
@@ -140,7 +141,7 @@ typedef struct {
     uint32_t parent_serial; /* 72 writer: fresh */
     uint32_t args_size;  /*  76 writer: fresh */
     uint32_t extent;     /*  80 writer: lock; block of the arguments, or none when inline */
-    uint32_t cell;       /*  84 writer: lock */
+    uint32_t site;       /*  84 writer: fresh; object with the place of the call, pinned for the job, or none */
     uint32_t flags;      /*  88 writer: lock; rl_task_flags */
     uint32_t nrefs;      /*  92 writer: lock */
     uint8_t data[RL_TASK_INLINE]; /* 96 writer: fresh */

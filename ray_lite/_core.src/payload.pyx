@@ -88,6 +88,14 @@ def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> O
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
 
+def find_object(Region region, bytes binary):
+    """The ObjectID of a live object whose id was shown (`binary()`), or None: one look into the index."""
+    cdef ObjectID x = ObjectID.__new__(ObjectID)
+    check_region(region.R)
+    memcpy(x.raw, PyBytes_AS_STRING(binary), RL_ID_BYTES)
+    return x if adopt_bare(region.R, x, False) else None
+
+
 def fill_object(Region region, uint32_t i, int kind, parts):
     """Puts a value into an object that this process owns, taking room first; the object stays unsealed.
 

@@ -2,7 +2,7 @@
 
 `RemoteCall` is what `f.remote` is: it checks, encodes and submits a call whose arguments are plain or ids, in one
 function, and leaves everything else to the Python function given as `slow`.  Ids are derived from where a call is made:
-(task, attempt, thread, index in the thread).  Neighbours: codec.pyx; local.py binds and holds the slow path.
+(task, attempt, thread, index in the thread).  Neighbours: codec.pyx, callsite.pyx; local.py binds and holds the slow path.
 """
 cdef enum:
     CALL_BYTES = 2048      # encoded arguments that the fast path takes
@@ -89,6 +89,7 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
     cdef uint32_t* many = NULL
     cdef uint32_t k
     cdef int rc
+    s.site = site_here()
     s.returns, s.generations = &one[0], &one[1]
     if s.nreturns > 1:
         many = <uint32_t*>malloc(s.nreturns * 2 * sizeof(uint32_t))

@@ -64,6 +64,7 @@ static inline void rl_set32(rl_region *R, uint32_t *p, uint32_t v) { rl_log(R, p
 static inline void rl_set64(rl_region *R, uint64_t *p, uint64_t v) { rl_log(R, p, *p, 8); rl_put64(p, v); RL_ORDER(); }
 /* plain stores to what nobody else can reach: fresh entries, payload of an unsealed object that this process owns */
 static inline void rl_fresh32(uint32_t *p, uint32_t v) { *(volatile uint32_t *)p = v; }
+static inline void rl_fresh16(uint16_t *p, uint16_t v) { *(volatile uint16_t *)p = v; }
 static inline void rl_fresh64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
 static inline uint32_t rl_log_used(rl_region *R) { return (uint32_t)R->h->lock.word; }
 

@@ -19,7 +19,8 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     k = task_at(R, t)
     memcpy(k.id, s.id, RL_ID_BYTES)
     rl_fresh32(&k.function, s.function)
-    rl_fresh32(&k.queue, s.queue)
+    rl_fresh16(&k.queue, <uint16_t>s.queue)
+    rl_fresh32(&k.site, s.site)
     rl_fresh32(&k.parent, s.parent)
     rl_fresh32(&k.parent_serial, s.parent_serial)
     rl_fresh32(&k.ndeps, 0)
@@ -118,7 +119,7 @@ cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
         rc = block_take(R, s.args_size, &extent, &cell)
         if rc:
             return rc
-        rl_set32(R, &k.cell, cell)
+        rl_fresh16(&k.cell, <uint16_t>cell)
         rl_set32(R, &k.extent, extent)
         s.roomed = 1
         return MORE

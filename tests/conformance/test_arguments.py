@@ -154,12 +154,16 @@ def test_an_array_passed_ten_times_is_stored_ten_times_unless_put(gate, statisti
 
 def test_arguments_are_released_after_the_task(statistics, wait_until):
     length = ray.remote(len)
-    assert ray.get(length.remote(np.zeros(10))) == 10
+
+    def call(items):
+        assert ray.get(length.remote(np.zeros(items))) == items
+        assert ray.get(length.remote(ray.put(np.zeros(items)))) == items
+
+    call(10)  # from now on the session keeps the function and where it is called
     gc.collect()
     before = statistics()
     for _ in range(5):
-        assert ray.get(length.remote(np.zeros(200_000))) == 200_000
-        assert ray.get(length.remote(ray.put(np.zeros(200_000)))) == 200_000
+        call(200_000)
     wait_until(lambda: statistics().objects <= before.objects, what="the end of the arguments")
     wait_until(
         lambda: statistics().bytes_used <= before.bytes_used + 100_000, what="the return of their bytes"

@@ -98,6 +98,20 @@ def test_the_text_is_the_remote_traceback():
     assert "at the bottom" in str(got.__cause__)
 
 
+def test_the_remote_traceback_names_files_and_lines():
+    """Of functions that travel by value, too: cloudpickle itself leaves their file out."""
+    def outer():
+        def inner():
+            raise ValueError("here")
+
+        inner()
+
+    with pytest.raises(ValueError) as caught:
+        ray.get(ray.remote(outer).remote())
+    text = caught.value.remote_traceback
+    assert text.count(f'File "{__file__}", line ') == 2 and 'raise ValueError("here")' in text
+
+
 def test_attributes_of_the_users_exception():
     class Coded(Exception):
         def __init__(self, message, code):

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 LAYOUT = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "layout.h"
-TYPES = {"char": 1, "uint8_t": 1, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32}
+TYPES = {"char": 1, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32}
 TABLES = {"object": "objects", "task": "tasks", "ref": "refs", "extent": "extents", "queue": "queues", "slot": "slots"}
 
 
@@ -52,7 +52,7 @@ class Words:
         offset = self.get(self.table(TABLES[kind], "offset"))
         stride = self.get(self.table(TABLES[kind], "stride"))
         at, size = self.structs["rl_" + kind][field]
-        return offset + stride * index + at, max(size, 4)  # of an id, the first word
+        return offset + stride * index + at, 4 if size == 1 else size  # of an id, the first word
 
     def get(self, word):
         at, size = word

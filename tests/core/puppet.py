@@ -295,7 +295,7 @@ class Stage:
         while (adopted := _core.adopt_task(self.region, slot))[0]:
             task, complete = adopted
             facts = _core.task_facts(self.region, task)
-            running = Running(task, "puppet", facts["attempts"], facts["max_retries"], innermost, complete)
+            running = Running(task, "puppet", "", facts["attempts"], facts["max_retries"], innermost, complete)
             self.obey(self.scheduler.died(died, running))
             innermost = False
         _core.end_sweep(self.region, slot)
