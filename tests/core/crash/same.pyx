@@ -38,7 +38,11 @@ cdef bint object_same(const char* a, const char* b) noexcept nogil:
 cdef bint task_same(const char* a, const char* b) noexcept nogil:
     if not piece_same(a, b, 28, 32):
         return False
-    return entry_state(a) == RL_FREE or piece_same(a, b, 8, sizeof(rl_task))
+    if entry_state(a) == RL_FREE:
+        return True
+    if (<const rl_task*>a).extent and (<const rl_task*>a).cell != (<const rl_task*>b).cell:  # else it says nothing
+        return False
+    return piece_same(a, b, 8, 46) and piece_same(a, b, 48, sizeof(rl_task))
 
 
 cdef bint ref_same(const char* a, const char* b) noexcept nogil:
