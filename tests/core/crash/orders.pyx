@@ -42,6 +42,10 @@ cdef int order_seal(rl_order* o) noexcept nogil:
     return object_seal(o.who, o.a, RL_PICKLE)
 
 
+cdef int order_abandon(rl_order* o) noexcept nogil:
+    return object_abandon(o.who, o.a)
+
+
 cdef int order_hold(rl_order* o) noexcept nogil:
     return object_hold(o.who, o.a, o.b)
 
@@ -121,11 +125,12 @@ cdef int order_drain(rl_order* o) noexcept nogil:
 
 
 ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
-              "open become sweeping adopt requeue sweep drain").split()
+              "open become sweeping adopt requeue sweep drain abandon").split()
 
-cdef operation OPERATIONS[24]
+cdef operation OPERATIONS[25]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_help, order_leave, order_block, order_unblock, order_shape, order_open,
     order_become, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
+    order_abandon,
 ]

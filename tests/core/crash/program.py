@@ -76,7 +76,7 @@ class Program:
         who = self.random.choice((DRIVER, ONE, ONE, TWO, TWO))
         if who in WORKERS and self.random.random() < 0.5:
             return self.work(who)
-        if who in WORKERS and self.random.random() < 0.02:
+        if who in WORKERS and self.random.random() < 0.05:
             return self.die(who)
         return self.hold(who)
 
@@ -114,6 +114,8 @@ class Program:
             return self.do("seal", who, a=i)
         if self.random.random() < 0.4:
             return self.do("room", who, a=i, size=self.random.choice(SIZES))
+        if self.random.random() < 0.2:
+            return self.do("abandon", who, a=i)
         self.contain(who, i, mine)
 
     def contain(self, who, i, mine):

@@ -14,7 +14,7 @@ OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "600"))
 A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish help leave block unblock shape open
-    become sweeping adopt requeue sweep""".split()
+    become sweeping adopt requeue sweep abandon""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 
@@ -156,7 +156,9 @@ def test_tables_and_arena_grow_in_the_middle(one):
 
 @pytest.mark.watchdog(300)
 def test_an_unfinished_object_of_the_job_ends_with_its_creator(one):
-    _, i, _ = one.do("create", ONE, id=one.new_id(), size=CELL, a=2)
-    one.do("room", ONE, a=i, size=RUN)
-    one.do("release", ONE, a=i)
+    for end in ("release",), ("abandon", "release"):
+        _, i, _ = one.do("create", ONE, id=one.new_id(), size=CELL, a=2)
+        one.do("room", ONE, a=i, size=RUN)
+        for what in end:
+            one.do(what, ONE, a=i)
     assert one.stepper.left()[0] == 64
