@@ -151,6 +151,7 @@ cdef extern from "sync.h" nogil:
     void rl_commit(rl_region* R)
     void rl_abort(rl_region* R)
     void rl_owe_node()
+    void rl_failpoint(rl_region* R, const char* name)
     void rl_block_taken(char* at, uint64_t bytes)
     void rl_block_given(char* at, uint64_t bytes)
 

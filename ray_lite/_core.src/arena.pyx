@@ -312,6 +312,7 @@ cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
         return FULL_ARENA
     if commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
         return FULL_ARENA
+    rl_failpoint(R, b"pages.extend")
     while True:
         if rl_lock(R):
             return EIO

@@ -30,7 +30,9 @@ cdef class Worker:
             check(task_next(R, done, &t))
             done = t
             if t:
+                rl_failpoint(R, b"take.run")
                 self.execute(t)
+                rl_failpoint(R, b"run.seal")
                 self.ran += 1
                 hot = True
                 continue
@@ -58,9 +60,11 @@ cdef class Worker:
         if rc == STALE:
             return False
         check(rc)
+        rl_failpoint(self.region.R, b"help.run")
         try:
             self.execute(t)
         finally:
+            rl_failpoint(self.region.R, b"help.finish")
             self.seat(&outer, index)
             check(task_finish(self.region.R, t))
         return True

@@ -134,6 +134,7 @@ cdef int garbage_drain(rl_region* R) noexcept nogil:
             return EIO
         rc = garbage_step(R)
         rl_commit(R)
+        rl_failpoint(R, b"garbage.chunk")
     return DONE
 
 
@@ -180,6 +181,7 @@ cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t 
                 rl_fresh32(&object_at(R, out[0]).flags, RL_JOB_PINNED)
                 pin(R, out[0])
             rl_commit(R)
+            rl_failpoint(R, b"create.fill")
             return DONE
         rl_abort(R)
         rc = grow(R, rc, size)
@@ -212,6 +214,7 @@ cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
         rc = block_take_for(R, i, size) if size > RL_OBJECT_INLINE else DONE
         if rc == DONE:
             rl_commit(R)
+            rl_failpoint(R, b"room.size")
             rl_fresh64(&o.size, size)
             return DONE
         rl_abort(R)
@@ -241,6 +244,7 @@ cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint6
             done += rc == DONE
         if rc == DONE:
             rl_commit(R)
+            rl_failpoint(R, b"contain.chunk")
             continue
         rl_abort(R)
         done = begun
@@ -252,6 +256,7 @@ cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint6
 
 cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
     """A put object is complete. Nobody else knows it yet, so no edges and no waiters are due."""
+    rl_failpoint(R, b"fill.seal")
     if rl_lock(R):
         return EIO
     rl_fresh32(&object_at(R, i).kind, kind)

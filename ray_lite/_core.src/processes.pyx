@@ -6,6 +6,7 @@ def open_worker(Region region) -> int:
     cdef uint32_t slot = 0
     check_region(region.R)
     check(slot_open(region.R, RL_WORKER, 0, 0, &slot))
+    rl_failpoint(region.R, b"open.fork")
     return slot
 
 
@@ -15,6 +16,7 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     The parent's handles are the parent's: this process holds nothing yet.
     """
     global current
+    rl_failpoint(region.R, b"fork.adopt")
     cdef rl_region* parents = region.R
     cdef rl_region* R = <rl_region*>malloc(sizeof(rl_region))
     if R == NULL:
@@ -30,6 +32,7 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     if current == parents:
         current = R
     check(slot_adopt(R, slot, pid, started))
+    rl_failpoint(R, b"adopt.loop")
 
 
 def block(Region region):
@@ -61,12 +64,14 @@ def answer_bell(Region region):
     """The node heard its doorbell: whoever rings from now on writes to the eventfd again."""
     check_region(region.R)
     rl_store(&region.R.h.rung, 0)
+    rl_failpoint(region.R, b"answer.look")
 
 
 def close_session(Region region):
     """Workers stop taking tasks and go."""
     check_region(region.R)
     rl_store(&region.R.h.closing, 1)
+    rl_failpoint(region.R, b"closing.wake")
     wake_everybody(region.R)
 
 
@@ -98,6 +103,7 @@ def adopt_task(Region region, uint32_t slot) -> tuple:
 def requeue_task(Region region, uint32_t t, bint counted, bint front):
     """An adopted task runs again; `counted`: this attempt counts against max_retries."""
     check_region(region.R)
+    rl_failpoint(region.R, b"adopt.requeue")
     check(task_requeue(region.R, t, counted, front))
 
 

@@ -186,6 +186,7 @@ cdef class Region:
         check(slot_open(self.R, kind, pid, started, &self.R.slot))
         if kind == RL_NODE and pthread_mutex_lock(&self.R.h.node_life):
             raise RaySystemError("the session has a node already")
+        rl_failpoint(self.R, b"join.work")
 
     def make_current(self):
         """Bare and unpickled ids belong to this region from now on."""

@@ -143,6 +143,7 @@ cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogi
         else:
             left += rouse(R, fresh)
         rl_commit(R)
+        rl_failpoint(R, b"next.chunk")
     return rouse_rest(R, left) or garbage_drain(R)
 
 
@@ -166,6 +167,7 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     if rl_load(&me.bell) != bell:
         return DONE
     rl_store(&me.parked, 1)  # announced before the kernel compares the bell: pairs with rl_publish_one
+    rl_failpoint(R, b"park.sleep")
     rc = rl_futex_wait(&me.bell, bell, park)
     rl_store(&me.parked, 0)
     if rl_load(&me.bell) != bell:
@@ -194,12 +196,14 @@ cdef int block_begin(rl_region* R) noexcept nogil:
     rl_set32(R, &me.blocked, me.blocked + 1)
     rouse(R, R.h.nready)
     rl_commit(R)
+    rl_failpoint(R, b"block.sleep")
     return DONE
 
 
 cdef int block_end(rl_region* R) noexcept nogil:
     """It woke: the CPUs are its own again at once, even if the free ones fall below zero."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
+    rl_failpoint(R, b"wake.unblock")
     if rl_lock(R):
         return EIO
     rl_set32(R, &me.blocked, me.blocked - 1)
@@ -225,6 +229,7 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
     rl_set32(R, &s.state, RL_SWEEPING)
     rouse(R, R.h.nready)
     rl_commit(R)
+    rl_failpoint(R, b"sweeping.adopt")
     return DONE
 
 
@@ -255,6 +260,7 @@ cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* compl
         rl_set32(R, &rl_slot_at(R, R.slot).running, t)
         rl_set32(R, &k.owner, R.slot)
     rl_commit(R)
+    rl_failpoint(R, b"adopt.reset")
     i = task_at(R, t).returns if t else 0
     while i:
         if object_at(R, i).state == RL_PENDING:
@@ -299,6 +305,7 @@ cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
         return EIO
     holder_clear(R, slot, i)
     rl_commit(R)
+    rl_failpoint(R, b"sweep.bit")
     return DONE
 
 
@@ -317,11 +324,13 @@ cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
             bits &= bits - 1
             if sweep_bit(R, slot, i):
                 return EIO
+    rl_failpoint(R, b"sweep.free")
     if garbage_drain(R) or rl_lock(R):
         return EIO
     rl_set32(R, &rl_slot_at(R, slot).epoch, rl_slot_at(R, slot).epoch + 1)
     table_give(R, &R.h.slots, slot)
     rl_commit(R)
+    rl_failpoint(R, b"free.wake")
     wake_everybody(R)
     return DONE
 

@@ -12,28 +12,14 @@
 #include <signal.h>
 #include <string.h>
 #include "atomics.h"
+#include "failpoints.h"
 #include "plants.h"
+#include "region.h"
 
 #define RL_LOCK_SPINS 40
 #define RL_LOCK_STEP_NS 20000000L /* a bounded park: immune to a lost wake-up of the kernel's hand-over */
 #define RL_WAKES 64
 #define RL_OWNER_DIED EOWNERDEAD
-
-/* a process's view of a region; private memory */
-typedef struct {
-    char *meta;
-    char *arena;
-    rl_header *h;
-    uint32_t *handles; /* this process's handles by object; guarded by the GIL */
-    int control_fd, arena_fd, bell_fd;
-    uint32_t slot;
-    uint32_t fork_generation;
-    uint32_t row_limit; /* objects whose bit in our holder row has its page */
-    uint32_t closed;
-    uint32_t shared; /* handles beyond the first of their object; guarded by the GIL */
-    uint64_t h_control_bytes, h_arena_bytes, handles_bytes; /* lengths of the mappings */
-    int64_t users; /* calls inside the core and exported views; the last one out unmaps; guarded by the GIL */
-} rl_region;
 
 /* system calls owed after the unlock; per thread, since a section belongs to a thread */
 typedef struct { uint32_t n; int ring; uint32_t *word[RL_WAKES]; } rl_debt;
@@ -139,9 +125,13 @@ static inline void rl_recover(rl_region *R) {
 }
 static inline void rl_pay(rl_region *R) { /* the system calls that the section owes, after the unlock */
     uint64_t one = 1;
+    rl_failpoint(R, "unlock.wake");
     for (uint32_t i = 0; i < rl_owed.n; i++) rl_futex_wake(rl_owed.word[i]);
-    /* the eventfd is full only when the node is already awake; nothing is lost if the write fails */
-    if (rl_owed.ring && rl_swap(&R->h->rung, 1) == 0 && write(R->bell_fd, &one, sizeof one) < 0) rl_store(&R->h->rung, 0);
+    if (rl_owed.ring && rl_swap(&R->h->rung, 1) == 0) {
+        rl_failpoint(R, "claim.ring");
+        /* the eventfd is full only when the node is already awake; nothing is lost if the write fails */
+        if (write(R->bell_fd, &one, sizeof one) < 0) rl_store(&R->h->rung, 0);
+    }
     rl_owed.n = 0;
     rl_owed.ring = 0;
 }
@@ -176,7 +166,11 @@ static inline void rl_commit(rl_region *R) { /* commit, publish, unlock, then th
 #ifndef RL_PLANT_LATE_CLEAR
     L->word = (uint64_t)L->staged << 32; /* the commit: nothing to undo, this much to publish */
     RL_ORDER();
-    if (L->staged) rl_publish_all(R);
+    if (L->staged) {
+        rl_failpoint(R, "commit.publish");
+        rl_publish_all(R);
+        rl_failpoint(R, "publish.unlock");
+    }
     pthread_mutex_unlock(&L->mutex);
 #else
     pthread_mutex_unlock(&L->mutex);

@@ -108,6 +108,7 @@ cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:
         wanted = t.capacity
     if commit_pages(R.control_fd, t.offset + <uint64_t>t.stride * limit, t.offset + <uint64_t>t.stride * wanted):
         return FULL_TABLE
+    rl_failpoint(R, b"pages.limit")
     if rl_lock(R):
         return EIO
     if t.limit < wanted:

@@ -141,6 +141,8 @@ cdef int task_submit(rl_region* R, rl_spec* s) noexcept nogil:
         rc = submit_section(R, s)
         if rc >= 0:
             rl_commit(R)
+            if rc == MORE:
+                rl_failpoint(R, b"submit.chunk")
             if s.roomed and not copied:
                 memcpy(block_at(R, task_at(R, s.task).extent, task_at(R, s.task).cell), s.args, s.args_size)
                 copied = True
@@ -195,6 +197,7 @@ cdef int task_unwind(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
             return EIO
         rc = unwind_section(R, slot, t)
         rl_commit(R)
+        rl_failpoint(R, b"unwind.chunk")
     return garbage_drain(R)
 
 
@@ -301,6 +304,7 @@ cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
         rc = finish_section(R, t, &fresh)
         left += rouse(R, fresh)
         rl_commit(R)
+        rl_failpoint(R, b"finish.chunk")
     return rouse_rest(R, left) or garbage_drain(R)
 
 

@@ -1,0 +1,193 @@
+"""A driver's life that passes every window of the core; every result is checked, and at the end nothing is left.
+
+Run by test_failpoints.py as `scenario.py DIRECTORY TESTS_CORE`, while one of its processes is killed or held up.  Exits with
+0 when all was right, with 3 when the node was gone.  Must not assume that nothing dies.
+"""
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+
+import ray_lite as ray
+
+FOLDER, CORE = sys.argv[1:]
+sys.path.insert(0, CORE)
+import damage  # noqa: E402  # how to read the tables, from the core's tests
+
+STORE = 1 << 24
+JOB_PINNED = 2
+NODE_GONE = 3
+
+
+@ray.remote
+def increase(x, *more):
+    return x + 1
+
+
+@ray.remote
+def fib(n):
+    return n if n < 2 else sum(ray.get([fib.remote(n - 1), fib.remote(n - 2)]))
+
+
+@ray.remote(inline=False)
+def elsewhere(x):
+    time.sleep(0.01)
+    return x
+
+
+@ray.remote
+def blocking(x):
+    return ray.get(elsewhere.remote(x))
+
+
+@ray.remote
+def length(*parts):
+    return sum(len(part) for part in parts)
+
+
+@ray.remote
+def array(n):
+    return np.arange(n)
+
+
+@ray.remote(num_return_vals=30)
+def many():
+    return list(range(30))
+
+
+@ray.remote
+def exporting(k):
+    here = ray.remote(lambda: k * 7)
+    return [here.remote(), ray.put([k])]
+
+
+@ray.remote(num_return_vals=3)
+def killed_once(ids):
+    """Its first run ends in the middle, holding what it was given."""
+    try:
+        os.close(os.open(os.path.join(FOLDER, "killed-once"), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return ray.get(ids)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def chains():
+    x = increase.remote(0)
+    for _ in range(30):
+        x = increase.remote(x)
+    assert ray.get(x) == 31
+    slow = elsewhere.remote(5)
+    assert ray.get([increase.remote(slow) for _ in range(40)]) == [6] * 40
+
+
+def nests():
+    assert ray.get(fib.remote(7)) == 13
+    assert ray.get([blocking.remote(k) for k in range(4)]) == [0, 1, 2, 3]
+    for k, ids in enumerate(ray.get([exporting.remote(k) for k in range(3)])):
+        assert ray.get(ids) == [k * 7, [k]]
+
+
+def sizes():
+    assert ray.get(many.remote()) == list(range(30))
+    assert ray.get(length.remote(b"x" * 60_000, b"y" * 5)) == 60_005
+    assert ray.get(length.remote(np.ones(40_000))) == 40_000
+    for n in (1, 1_000, 100_000):
+        assert np.array_equal(ray.get(array.remote(n)), np.arange(n))
+
+
+def containers():
+    inner = [ray.put(np.full(10, k)) for k in range(60)]
+    outer = ray.put({"ids": inner})
+    del inner
+    assert [int(ray.get(x)[0]) for x in ray.get(outer)["ids"]] == list(range(60))
+
+
+def waits():
+    ids = [elsewhere.remote(k) for k in range(6)]
+    ready, rest = ray.wait(ids, num_returns=6, timeout=1)
+    while rest:
+        ready, rest = ray.wait(rest)
+        assert len(ready) == 1
+    try:
+        ray.get(elsewhere.remote(1), timeout=0.001)
+    except ray.exceptions.GetTimeoutError:
+        pass
+
+
+def deaths():
+    assert ray.get(killed_once.remote([ray.put(k) for k in range(3)])) == [0, 1, 2]
+
+
+def no_room():
+    """A submission with many arguments that has to be taken back."""
+    refs = [ray.put(k) for k in range(60)]
+    hoard = []
+    for size in (1 << 20, 1 << 16, 1 << 12, 1 << 11):
+        try:
+            while True:
+                hoard.append(ray.put(np.zeros(size, "u1")))
+        except ray.exceptions.ObjectStoreFullError:
+            pass
+    try:
+        increase.remote(1, b"x" * 90_000, *refs)
+    except ray.exceptions.ObjectStoreFullError:
+        pass
+
+
+def threads():
+    failures = []
+
+    def one(k):
+        try:
+            assert ray.get([increase.remote(k + n) for n in range(10)]) == [k + n + 1 for n in range(10)]
+        except BaseException as error:
+            failures.append(error)
+
+    every = [threading.Thread(target=one, args=(k,)) for k in range(4)]
+    for thread in every:
+        thread.start()
+    for thread in every:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def leftovers(driver):
+    """What the session still holds beyond its functions and call sites."""
+    words = damage.Words(driver.files.control)
+    used = words.get(words.table("objects", "used"))
+    live = [i for i in range(1, used) if words.get(words.entry("object", i, "state"))]
+    loose = [i for i in live if not words.get(words.entry("object", i, "flags")) & JOB_PINNED]
+    return loose, driver.statistics().tasks
+
+
+def nothing_is_left(driver):
+    end = time.monotonic() + 10
+    while leftovers(driver) != ([], 0):
+        assert time.monotonic() < end, f"objects and tasks left: {leftovers(driver)}"
+        time.sleep(0.005)
+        gc.collect()
+    driver.check()
+
+
+def main():
+    try:
+        ray.init(num_cpus=2, object_store_memory=STORE, shutdown_grace=0.5)
+        for step in (chains, nests, sizes, containers, waits, deaths, threads, no_room, chains):
+            step()
+        nothing_is_left(ray.session.current())
+        ray.shutdown()
+    except ray.exceptions.RaySystemError as error:
+        assert "node" in str(error), error
+        ray.shutdown()
+        return NODE_GONE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""Deaths in every named window outside the lock, of every kind of process that passes it (RAY_LITE_FULL=1).
+
+A run of scenario.py counts who passes where; then each window is armed for each kind, at its first passage and at a later
+one, and the process that comes is killed, or held up while the others go on and killed then.
+"""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+HERE = Path(__file__).parent
+NODE_GONE = 3
+SLOWEST = 60
+GONE_WITHIN = 2.0  # seconds after a driver's death
+TOLD_WITHIN = 1.0  # seconds after the node's
+
+
+def beside(name):
+    spec = importlib.util.spec_from_file_location(f"failpoints_{name}", HERE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+table = beside("table")
+NAMES = table.names()
+INSIDE_THE_LOCK = {"commit.publish", "publish.unlock"}  # who is held there holds everybody
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get("RAY_LITE_FULL"), reason="runs in .ci/full: RAY_LITE_FULL=1"),
+    pytest.mark.watchdog(600),
+]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """The folder of a ray_lite with failpoints."""
+    work = tmp_path_factory.mktemp("package")
+    beside("build").build(work)
+    return work
+
+
+@pytest.fixture
+def play(package, tmp_path, start_script):
+    """`play()` starts the scenario; `play.table`: its failpoints, to be armed before."""
+    runs = []
+
+    def start(arm=None):
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        start.table = table.Table(folder / "failpoints")
+        runs.append(start.table)
+        if arm:
+            start.table.arm(*arm)
+        env = {"PYTHONPATH": str(package), "RAY_LITE_FAILPOINTS": str(start.table.path), "RAY_LITE_COMMIT_STEP": "65536"}
+        source = (HERE / "scenario.py").read_text()
+        return start_script(source, env=env, args=[folder, HERE.parent / "core"])
+
+    yield start
+    for one in runs:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def census():
+    """{name: passages by kind} of an undisturbed run; filled by the first test that asks."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def caught():
+    """Counts who was caught; shown at the end (pytest -s)."""
+    counts = Counter()
+    yield counts
+    print(f"\n{counts.total()} processes were caught in {len(NAMES)} windows: {dict(counts)}")
+
+
+@pytest.fixture
+def passed(census, play):
+    """The census, taken once."""
+    if not census:
+        process = play()
+        out, err = process.communicate(timeout=SLOWEST)
+        assert process.returncode == 0, out + err
+        census.update(play.table.hits())
+    return census
+
+
+def test_every_failpoint_is_passed(passed):
+    assert sorted(passed) == NAMES and len(NAMES) > 30
+    assert [name for name, hits in passed.items() if not sum(hits)] == []
+
+
+def end_of(process, kind, since, wait_until):
+    """The scenario's end after a process of this kind died at time `since`."""
+    out, err = process.communicate(timeout=SLOWEST)
+    late = time.monotonic() - since
+    if kind in (table.UNSLOTTED, table.DRIVER):
+        assert process.returncode == -signal.SIGKILL, out + err
+        return
+    if kind == table.NODE:
+        assert process.returncode in (0, NODE_GONE), out + err
+        assert process.returncode == 0 or late < TOLD_WITHIN + 0.5, f"the driver learned of it after {late:.2f} s"
+        return
+    assert process.returncode == 0, out + err
+
+
+def alive(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def catch(play, name, kind, action, passage, wait_until):
+    """Starts an armed scenario; (process, pid of whoever was caught or 0, when)."""
+    process = play((name, kind, action, passage))
+    wait_until(lambda: play.table.caught(name) or process.poll() is not None, deadline=SLOWEST, what=f"somebody at {name}")
+    return process, play.table.caught(name), time.monotonic()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_death_in_the_window(name, passed, play, wait_until, caught):
+    for kind, hits in enumerate(passed[name]):
+        for passage in sorted({1, hits // 2} - {0}) if hits else ():
+            process, pid, when = catch(play, name, kind, table.KILL, passage, wait_until)
+            assert pid or passage > 1, f"no {table.KINDS[kind]} came to {name}"
+            caught[table.KINDS[kind]] += bool(pid)
+            end_of(process, kind if pid else table.WORKER, when, wait_until)
+            session_is_gone(play, wait_until)
+
+
+def session_is_gone(play, wait_until):
+    """Nobody who maps the table is left."""
+    path = str(play.table.path)
+
+    def users():
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and any(path == place.path for place in process.memory_maps()):
+                    found.append(process.pid)
+        return found
+
+    wait_until(lambda: not users(), deadline=GONE_WITHIN, what="the end of every process")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in INSIDE_THE_LOCK])
+def test_others_go_on_while_one_is_held_and_then_killed(name, passed, play, wait_until, caught):
+    for kind in (table.WORKER, table.NODE):
+        if not passed[name][kind]:
+            continue
+        process, pid, _ = catch(play, name, kind, table.HOLD, 1, wait_until)
+        assert pid, f"no {table.KINDS[kind]} came to {name}"
+        caught[f"{table.KINDS[kind]} held"] += 1
+        let_others_go_on(play, process)
+        if kind == table.NODE:
+            play.table.release(name)
+            end_of(process, table.WORKER, time.monotonic(), wait_until)
+        else:
+            os.kill(pid, signal.SIGKILL)
+            end_of(process, kind, time.monotonic(), wait_until)
+        session_is_gone(play, wait_until)
+
+
+def let_others_go_on(play, process):
+    """Until no task begins any more, or the driver has come to its end."""
+    before = -1
+    while process.poll() is None and before != (before := play.table.tasks_begun()):
+        time.sleep(0.1)  # a rhythm, not a wait: that nothing changes takes two looks to see
