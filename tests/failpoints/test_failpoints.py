@@ -132,7 +132,7 @@ def catch(play, name, kind, action, passage, wait_until):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_death_in_the_window(name, passed, play, wait_until, caught):
     for kind, hits in enumerate(passed[name]):
-        for passage in sorted({min(1, hits), min(2, hits), hits // 4, hits // 2, hits * 3 // 4} - {0}):
+        for passage in sorted({*range(1, min(hits, 4) + 1), hits // 4, hits // 2} - {0}):
             process, pid, when = catch(play, name, kind, table.KILL, passage, wait_until)
             assert pid or passage > 1, f"no {table.KINDS[kind]} came to {name}"
             caught[table.KINDS[kind]] += bool(pid)
