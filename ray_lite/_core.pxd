@@ -15,7 +15,7 @@ cdef extern from "layout.h" nogil:
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
-        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS
+        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
@@ -224,6 +224,14 @@ cdef class View:
     cdef Py_ssize_t size
 
 
+cdef class Private:
+    cdef View source           # of a mapping: what is not written yet is the object's
+    cdef void* base
+    cdef uint64_t mapped       # bytes of the mapping, 0 for plain memory
+    cdef char* data
+    cdef uint64_t size
+
+
 cdef class Region:
     cdef rl_region* R
 
@@ -253,7 +261,7 @@ cdef class Worker:
     cdef void begin(self, uint32_t t)
     cdef int execute(self, uint32_t t) except -1
     cdef tuple plain_args(self, uint32_t t)
-    cdef object argument(self, uint32_t i)
+    cdef object argument(self, uint32_t i, bint writable)
     cdef bint plain_result(self, uint32_t i, object result) except -1
     cdef const char* args_at(self, uint32_t t)
     cdef bytes args_of(self, uint32_t t)

@@ -20,6 +20,7 @@ from libc.errno cimport EINTR, EIO, ETIMEDOUT, errno
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset, strerror
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.stdlib cimport posix_memalign
 from posix.unistd cimport SEEK_END, lseek
 
 include "_core.src/tables.pyx"
@@ -42,12 +43,13 @@ include "_core.src/callsite.pyx"
 include "_core.src/submit.pyx"
 include "_core.src/fetch.pyx"
 include "_core.src/payload.pyx"
+include "_core.src/writable.pyx"
 include "_core.src/execute.pyx"
 include "_core.src/processes.pyx"
 include "_core.src/serials.pyx"
 
 DRIVER, NODE, WORKER = RL_DRIVER, RL_NODE, RL_WORKER
 ERROR = RL_ERROR
-NO_INLINE = RL_NO_INLINE
+NO_INLINE, WRITABLE_ARGS = RL_NO_INLINE, RL_WRITABLE_ARGS
 
 rl_watch_forks()

@@ -46,8 +46,8 @@ class Backend(Protocol):
     def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Submits a call of a remote_function.RemoteFunction; its ids at once."""
 
-    def get(self, object_ids: Any, timeout: float | None) -> Any:
-        """The value of an id, or the values of a list of ids; `timeout` in seconds."""
+    def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
+        """The value of an id, or the values of a list of ids; `timeout` in seconds; `writable`: arrays may be written."""
 
     def put(self, value: Any) -> Any:
         """A new id for a value."""

@@ -166,6 +166,8 @@ def remote(*args: Any, **options: Any) -> Any:
         num_cpus: CPUs that a call needs; fractions allowed. Default 1.
         max_retries: how often a call runs again after its worker was killed from outside. Default 3.
         inline: whether a waiting parent may run the call in place. Default True.
+        writable_args: whether the task may write to arrays among its arguments: copies of its own, made page by page where
+            it writes. Default False: they are read-only.
 
     Raises:
         TypeError: not a function, an unknown option, or a wrong type.  ValueError: out of range.
@@ -196,17 +198,19 @@ def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, wr
         object_ids: an ObjectID or a list of them; duplicates and [] are fine.
         worker: ignored.
         timeout: seconds to wait; 0 only looks. Default: for ever.
+        writable: arrays and buffers may be written: they are this process's own, copied page by page where it writes
+            (small ones at once), and the stored ones stay as they are. Default False: read-only, never copied.
 
     Raises:
         GetTimeoutError: not ready in time.  ObjectLostError: an object is gone, or never was.
         RayTaskError: the task failed (an instance of its exception's class too).  WorkerCrashedError: its process died.
         TypeError: not ids.
     """
-    if writable:
-        raise NotImplementedError("writable=True: writable views are not implemented yet")
+    if not isinstance(writable, bool):
+        raise TypeError(f"writable must be True or False, got {writable!r}")
     if timeout is not None:
         timeout = amount("timeout", timeout)
-    return session.current().get(object_ids, timeout)
+    return session.current().get(object_ids, timeout, writable)
 
 
 def put(value: Any, worker: Any = None) -> Any:

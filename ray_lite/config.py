@@ -26,6 +26,7 @@ class Config(NamedTuple):
     commit_step: int = 2_097_152  #: step in which tables and arena get their pages
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
+    private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written
     spin: float = 50e-6  #: how long a call burns time before it sleeps: about one wake-up across CPUs
     hot: float = 1e-3  #: how long an idle worker stays hot after its last task
     park: float = 0.04  #: longest sleep in `get` and `wait`; every sleep is bounded, since any wake-up may be lost

@@ -68,7 +68,7 @@ class LocalBackend:
 
     def __init__(self, region: _core.Region, config: Config, job: int, nonce: int) -> None:
         self.region, self.config, self.job, self.nonce = region, config, job, nonce
-        self.store = Store(region)
+        self.store = Store(region, config)
         self.settings = Settings(self.store)
         self.sites = Sites(self.store, config.call_sites)
         self.address: dict[str, Any] = {}
@@ -109,7 +109,7 @@ class LocalBackend:
         queue = self._queues.get(options.cpu_units)
         if queue is None:
             queue = self._queues[options.cpu_units] = _core.shape(self.region, self.job, options.cpu_units)
-        flags = 0 if options.inline else _core.NO_INLINE
+        flags = (0 if options.inline else _core.NO_INLINE) | (_core.WRITABLE_ARGS if options.writable_args else 0)
         return queue, options.num_return_vals, options.max_retries, flags
 
     def _pack(self, args: tuple[Any, ...], kwargs: dict[str, Any], refs: list[_core.ObjectID]) -> Parts:
@@ -179,7 +179,7 @@ class LocalBackend:
             raise TypeError("put takes a value, not an ObjectID")
         return self.store.put(value)
 
-    def get(self, object_ids: Any, timeout: float | None) -> Any:
+    def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         value = _core.get_ready(self.region, object_ids)
         if value is not _core.MISS:
             return value
@@ -191,12 +191,16 @@ class LocalBackend:
         if not self.wait_until(ids, 0, timeout, help=timeout is None):
             late = len(_core.lacking(self.region, ids))
             raise GetTimeoutError(f"{late:,} of {len(ids):,} objects were not ready after {timeout} s")
-        values = _core.get_many(self.region, ids, self.load)
+        values = _core.get_many(self.region, ids, self.load_writable if writable else self.load)
         return values[0] if single else values
 
-    def load(self, x: _core.ObjectID) -> Any:
+    def load_writable(self, x: _core.ObjectID) -> Any:
+        """The value of a sealed object, its arrays and buffers this process's own."""
+        return self.load(x, writable=True)
+
+    def load(self, x: _core.ObjectID, writable: bool = False) -> Any:
         """The value of a sealed object; raises the failure that it holds."""
-        value, failure = self.store.load(x)
+        value, failure = self.store.load(x, writable)
         if failure is not None:
             if failure.report:
                 _core.mark_raised(self.region, failure.report)

@@ -45,7 +45,7 @@ class Node:
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
-        self.store = Store(self.region)
+        self.store = Store(self.region, self.config)
         self.control = Control(self.region, self.setting)
         self.reporter = Reporter(self.region, self.control.sender)
         self.scheduler = Scheduler(self.config.max_workers)

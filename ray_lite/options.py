@@ -25,6 +25,7 @@ class Options(NamedTuple):
     num_cpus: float = 1
     max_retries: int = 3
     inline: bool = True
+    writable_args: bool = False
 
     @property
     def cpu_units(self) -> int:
@@ -85,4 +86,5 @@ _CHECKS = {
     "num_cpus": amount,
     "max_retries": lambda name, value: whole(name, value, 0, RETRIES_MOST),
     "inline": _flag,
+    "writable_args": _flag,
 }

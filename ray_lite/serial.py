@@ -43,7 +43,7 @@ class SerialBackend:
             raise ValueError(f"{function._name} has num_return_vals={count} and must return so many values")
         return result if count == 1 else list(result)
 
-    def get(self, object_ids: Any, timeout: float | None) -> Any:
+    def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         return object_ids
 
     def put(self, value: Any) -> Any:

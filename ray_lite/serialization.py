@@ -7,6 +7,7 @@ values never come here (codec.pyx).  Neighbours: culprit.py explains failures; s
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import io
 import pickle
@@ -19,6 +20,9 @@ from ray_lite.culprit import explain
 
 PROTOCOL = 5
 NO_FILE = "<dynamic-code>"  # cloudpickle writes this for the file of all code; tracebacks shall name the real one
+
+
+_thawed = contextvars.ContextVar("_thawed", default=False)  # arrays that are being loaded may be written
 
 
 class Parts(NamedTuple):
@@ -39,7 +43,7 @@ class _Gather:
     """A strided array that is gathered straight into its place in the store: one copy, not two."""
 
     def __init__(self, array: Any) -> None:
-        self.array = array
+        self.array, self.nbytes = array, array.nbytes
 
     def copy_to(self, place: memoryview) -> None:
         numpy = sys.modules["numpy"]
@@ -53,17 +57,14 @@ class _Collected:
         self.buffers: list[Any] = []
         self.lengths: list[int] = []
         self.contained: list[_core.ObjectID] = []
-        self.gathers: dict[int, _Gather] = {}
+        self.stand_ins: dict[int, Any] = {}  # id of a PickleBuffer -> what goes into the store for it
 
     def keep(self, buffer: pickle.PickleBuffer) -> None:
-        gather = self.gathers.pop(id(buffer), None)
-        if gather is None:
-            raw = buffer.raw()
-            self.buffers.append(raw)
-            self.lengths.append(raw.nbytes)
-        else:
-            self.buffers.append(gather)
-            self.lengths.append(gather.array.nbytes)
+        real = self.stand_ins.pop(id(buffer), None)
+        if real is None:
+            real = buffer.raw()
+        self.buffers.append(real)
+        self.lengths.append(real.nbytes)
 
 
 class _Reducers:
@@ -95,12 +96,18 @@ class _Reducers:
         if array.nbytes == 0:
             return _rebuild_array, (b"", dtype, array.shape, "C")
         if array.flags.c_contiguous:
-            return _rebuild_array, (pickle.PickleBuffer(_bytes_of(array)), dtype, array.shape, "C")
+            return _rebuild_array, (self._buffer(_bytes_of(array)), dtype, array.shape, "C")
         if array.flags.f_contiguous:
-            return _rebuild_array, (pickle.PickleBuffer(_bytes_of(array.T)), dtype, array.shape, "F")
-        stand_in = pickle.PickleBuffer(b"")
-        self.collected.gathers[id(stand_in)] = _Gather(array)
-        return _rebuild_array, (stand_in, dtype, array.shape, "C")
+            return _rebuild_array, (self._buffer(_bytes_of(array.T)), dtype, array.shape, "F")
+        return _rebuild_array, (self._buffer(_Gather(array)), dtype, array.shape, "C")
+
+    def _buffer(self, real: Any) -> pickle.PickleBuffer:
+        """What the stream names for it: never read-only, for who loads it decides that."""
+        if not isinstance(real, _Gather) and real.flags.writeable:
+            return pickle.PickleBuffer(real)
+        stand_in = pickle.PickleBuffer(bytearray())
+        self.collected.stand_ins[id(stand_in)] = real
+        return stand_in
 
 
 @functools.cache
@@ -118,6 +125,8 @@ def _bytes_of(array: Any) -> Any:
 def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
     import numpy
 
+    if not len(buffer):
+        buffer = bytearray() if _thawed.get() else b""
     return numpy.ndarray(shape, dtype, buffer, order=order)
 
 
@@ -127,7 +136,7 @@ def _name_file(code: types.CodeType, file: str) -> types.CodeType:
 
 def _set_frozen(array: Any, state: Any) -> None:
     array.__setstate__(state)
-    array.flags.writeable = False
+    array.flags.writeable = _thawed.get()
 
 
 def dumps(value: Any, name: str = "value") -> Parts:
@@ -149,6 +158,16 @@ def dumps(value: Any, name: str = "value") -> Parts:
     return Parts(file.getvalue(), collected.buffers, collected.lengths, collected.contained)
 
 
-def loads(stream: Any, buffers: Any = ()) -> Any:
-    """The value of a stream and its buffers; arrays are views of the buffers."""
+def loads(stream: Any, buffers: Any = (), writable: bool = False) -> Any:
+    """The value of a stream and its buffers; arrays are views of the buffers.
+
+    `writable`: the buffers may be written; then so may the arrays that have none (of objects, or empty).
+    """
+    if not writable:
+        return pickle.loads(stream, buffers=buffers)
+    return contextvars.copy_context().run(_loads_thawed, stream, buffers)
+
+
+def _loads_thawed(stream: Any, buffers: Any) -> Any:
+    _thawed.set(True)
     return pickle.loads(stream, buffers=buffers)

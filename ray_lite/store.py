@@ -113,8 +113,8 @@ def _unnamed(directory: str) -> int:
 class Store:
     """General values in and out of a region."""
 
-    def __init__(self, region: _core.Region) -> None:
-        self.region = region
+    def __init__(self, region: _core.Region, config: Config) -> None:
+        self.region, self.config = region, config
 
     def put(self, value: Any, *, name: str = "value") -> _core.ObjectID:
         """A sealed object with the value, which is taken now."""
@@ -160,13 +160,15 @@ class Store:
         except ObjectStoreFullError as error:
             raise self.full(parts.size) from error
 
-    def load(self, x: _core.ObjectID) -> tuple[Any, Failure | SystemFailure | None]:
-        """(value, None) of a sealed object, or (None, failure)."""
+    def load(self, x: _core.ObjectID, writable: bool = False) -> tuple[Any, Failure | SystemFailure | None]:
+        """(value, None) of a sealed object, or (None, failure). `writable`: its arrays and buffers are this process's own."""
         is_error, stream, views = _core.payload(self.region, x)
         if stream is None:
             return views, None
         if not is_error:
-            return loads(stream, views), None
+            if writable:
+                views = [_core.writable(view, self.config.private_pages) for view in views]
+            return loads(stream, views, writable), None
         kind, *fields = loads(stream, views)
         return None, (Failure if kind == "task" else SystemFailure)(*fields)
 

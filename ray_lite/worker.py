@@ -108,19 +108,19 @@ class Policy:
             self.names[index] = loads(_core.payload(self.backend.region, x)[1])
         return self.names[index]
 
-    def load(self, x: _core.ObjectID) -> Any:
+    def load(self, x: _core.ObjectID, writable: bool) -> Any:
         """An argument's value; its failure is the task's."""
-        value, failure = self.store.load(x)
+        value, failure = self.store.load(x, writable)
         if failure is not None:
             raise ArgumentFailed(failure)
         return value
 
-    def arguments(self, task: int, data: bytes) -> tuple[list[Any], dict[str, Any]]:
+    def arguments(self, task: int, data: bytes, writable: bool) -> tuple[list[Any], dict[str, Any]]:
         """Arguments that were pickled, with the values of ids in their places."""
         refs = _core.task_arguments(self.backend.region, task)
-        values, named, places = self.load(refs.pop(0)) if data == PACKED else loads(data)
+        values, named, places = self.load(refs.pop(0), writable) if data == PACKED else loads(data)
         for place, x in zip(places, refs, strict=True):
-            (values if isinstance(place, int) else named)[place] = self.load(x)
+            (values if isinstance(place, int) else named)[place] = self.load(x, writable)
         return values, named
 
     def store_result(self, task: int, result: Any) -> None:

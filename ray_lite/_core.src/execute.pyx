@@ -9,8 +9,8 @@ cdef class Worker:
     """A worker's loop over a region.
 
     Args:
-        policy: has function(index) -> callable, load(ObjectID) -> value, arguments(task, bytes) -> (args, kwargs),
-            store_result(task, value), fail(task, exception), setting(object index), shape(CPUs), and
+        policy: has function(index) -> callable, load(ObjectID, writable) -> value, arguments(task, bytes, writable) ->
+            (args, kwargs), store_result(task, value), fail(task, exception), setting(object index), shape(CPUs), and
             leave_child(exception or None), which ends a child that the task forked and that returned here.
     """
 
@@ -103,7 +103,7 @@ cdef class Worker:
                 args = self.plain_args(t)
                 result = f(*args)
             else:
-                args, kwargs = self.policy.arguments(t, self.args_of(t))
+                args, kwargs = self.policy.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
                 result = f(*args, **kwargs)
             if self.region.R.fork_generation != rl_generation:
                 self.policy.leave_child(None)
@@ -142,17 +142,17 @@ cdef class Worker:
         for _ in range(n):
             if at < end and at[0] == b'R':
                 at += 1
-                out.append(self.argument(refs[ref]))
+                out.append(self.argument(refs[ref], (k.flags & RL_WRITABLE_ARGS) != 0))
                 ref += 1
             else:
                 out.append(decode_plain(&at, end))
         return tuple(out)
 
-    cdef object argument(self, uint32_t i):
+    cdef object argument(self, uint32_t i, bint writable):
         """The value of an argument object, which the task pins."""
         value = decode_object(self.region.R, i)
         if value is MISS:
-            value = self.policy.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation))
+            value = self.policy.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation), writable)
         return value
 
     cdef bint plain_result(self, uint32_t i, object result) except -1:

@@ -54,7 +54,7 @@ enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 
 enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
-enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4 };
+enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8 };
 enum rl_kind { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_ERROR = 0x100 };
 enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };
 

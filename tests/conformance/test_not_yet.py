@@ -65,13 +65,6 @@ def test_submit_arguments(ray_session):
     assert ray.get(f._submit([], num_gpus=0, resources={})) == 1
 
 
-def test_writable_views(ray_session):
-    one = ray.put(bytearray(10))
-    with pytest.raises(NotImplementedError, match="writable"):
-        ray.get(one, writable=True)
-    assert ray.get(one, writable=False) == bytearray(10)
-
-
 def test_actors(ray_session):
     class Counter:
         pass

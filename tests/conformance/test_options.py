@@ -24,6 +24,7 @@ WRONG = [
     (dict(max_retries="3"), TypeError),
     (dict(max_retries=0.5), TypeError),
     (dict(inline="yes"), TypeError),
+    (dict(writable_args=1), TypeError),
     (dict(num_cpu=1), TypeError),
     (dict(nonsense=1), TypeError),
 ]
@@ -40,7 +41,7 @@ def test_wrong_options_fail_at_decoration_and_at_the_override():
 
 
 def test_documented_defaults_may_be_given():
-    f = ray.remote(num_return_vals=1, num_cpus=1, num_gpus=0, max_calls=0, max_retries=3, inline=True)(
+    f = ray.remote(num_return_vals=1, num_cpus=1, num_gpus=0, max_calls=0, max_retries=3, inline=True, writable_args=False)(
         lambda: 5
     )
     assert ray.get(f.remote()) == 5

@@ -228,11 +228,11 @@ class Policy:
     def function(self, index):
         return self.functions[self.by_index[index]]
 
-    def load(self, x):
+    def load(self, x, writable=False):
         error, stream, _ = _core.payload(self.region, x)
         return bytes(stream)
 
-    def arguments(self, t, data):
+    def arguments(self, t, data, writable):
         return (data, *_core.task_arguments(self.region, t)), {}
 
     def store_result(self, t, value):

@@ -18,6 +18,7 @@ import traceback
 from multiprocessing.connection import Pipe
 
 from ray_lite import _core
+from ray_lite.config import Config
 from ray_lite.exceptions import ObjectLostError
 from ray_lite.failures import SystemFailure
 from ray_lite.forkserver import started_at
@@ -168,7 +169,7 @@ class Puppet:
         failed, stream, plain = _core.payload(self.region, x)
         return "WorkerCrashedError" if failed else plain if stream is None else bytes(stream)
 
-    def arguments(self, task, data):
+    def arguments(self, task, data, writable):
         return (data, *[self.load(x) for x in _core.task_arguments(self.region, task)]), {}
 
     def store_result(self, task, result):
@@ -250,7 +251,7 @@ class Stage:
         self.region = _core.Region.create(*self.files, sizes)
         self.region.join(_core.DRIVER, os.getpid(), 0)
         self.region.make_current()
-        self.store, self.scheduler, self.puppets = Store(self.region), Scheduler(99), {}
+        self.store, self.scheduler, self.puppets = Store(self.region, Config()), Scheduler(99), {}
 
     def start(self, fuse=None):
         """A new puppet, in a slot of its own, that is here; or one whose life begins with a burning fuse."""
