@@ -71,7 +71,7 @@ cdef extern from "layout.h" nogil:
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
-        uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, row_bytes, rows
+        uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows
         uint32_t buckets
         uint64_t bucket_offset
         uint32_t poison, deaths, rung, closing, reports
@@ -109,7 +109,7 @@ cdef extern from "fcntl.h" nogil:
 
 cdef extern from "sys/mman.h" nogil:
     int madvise(void* at, size_t n, int advice)
-    int MADV_DONTDUMP, MADV_DONTNEED
+    int MADV_DONTDUMP, MADV_DONTNEED, MADV_HUGEPAGE
 
 cdef extern from "sync.h" nogil:
     ctypedef struct rl_region:

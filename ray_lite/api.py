@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_lite import session, termination
-from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE
+from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
+from ray_lite.files import arena_place
 from ray_lite.launch import Request, launch
 from ray_lite.options import Options, amount, whole
 from ray_lite.remote_function import RemoteFunction
 from ray_lite.serial import SerialBackend
-from ray_lite.store import check_directory
 
 _starting = threading.Lock()
 
@@ -25,7 +25,6 @@ _LATER = {
     "num_custom_resource": (None, "custom resources"),
     "num_redis_shards": (None, "the control store"),
     "redis_max_clients": (None, "the control store"),
-    "huge_pages": (False, "huge pages"),
     "spill_directory": (None, "spilling to disk"),
     "redis_password": (None, "the control store"),
     "pin": (False, "pinning workers to cores"),
@@ -52,7 +51,10 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids).
         num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
         max_workers: most worker processes at once, those that wait included. Default 1,000.
-        plasma_directory: directory of the object store's file, on tmpfs or a local disk. Default: none (anonymous memory).
+        plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none (anonymous
+            memory).
+        huge_pages: the object store on huge pages: those of the hugetlbfs that plasma_directory is on, else anonymous ones of
+            2 MiB (RAY_LITE_HUGE_PAGE).
         object_store_memory: bytes of the object store. Default: 30 % of the machine's memory.
         redirect_worker_output: workers' stdout and stderr go into capped files, `<session_dir>/logs/worker-<pid>.out` and
             `.err`, which end with the session, instead of the driver's. Default False.
@@ -69,6 +71,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
 
     Raises:
         RuntimeError: there is a session already, or this is a worker.
+        OSError: not enough huge pages, memory or address space; the message says of what.
         TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature isn't there yet.
     """
     given = dict(locals())
@@ -111,7 +114,7 @@ def _request(given: dict[str, Any]) -> Request:
     mode = given["driver_mode"]
     if mode not in (SCRIPT_MODE, SILENT_MODE, PYTHON_MODE) or isinstance(mode, bool):
         raise ValueError(f"driver_mode must be SCRIPT_MODE, SILENT_MODE or PYTHON_MODE, got {mode!r}")
-    for name in ("redirect_worker_output", "redirect_output", "include_webui", "verbose"):
+    for name in ("redirect_worker_output", "redirect_output", "include_webui", "huge_pages", "verbose"):
         if not isinstance(given[name], bool):
             raise TypeError(f"{name} must be True or False, got {given[name]!r}")
     address = given["node_ip_address"]
@@ -119,15 +122,18 @@ def _request(given: dict[str, Any]) -> Request:
         raise TypeError(f"node_ip_address must be a string, got {address!r}")
     directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
     workers, cpus = given["num_workers"], given["num_cpus"]
+    config = Config.from_environment()
+    if given["max_workers"] is not None:
+        config = config._replace(max_workers=whole("max_workers", given["max_workers"], 1, 100_000))
     return Request(
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
         num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
         object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
-        plasma_directory=None if directory is None else check_directory(directory),
+        place=arena_place(directory, given["huge_pages"], config),
         object_id_seed=None if seed is None else whole("object_id_seed", seed),
         node_ip_address=address or "127.0.0.1",
         shutdown_grace=amount("shutdown_grace", given["shutdown_grace"]),
-        max_workers=None if given["max_workers"] is None else whole("max_workers", given["max_workers"], 1, 100_000),
+        config=config,
         driver_mode=mode,
         redirect_worker_output=given["redirect_worker_output"],
         redirect_output=given["redirect_output"],

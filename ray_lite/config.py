@@ -24,6 +24,7 @@ class Config(NamedTuple):
     slots: int = 1_024  #: processes of a session at once
     buckets: int = 65_536  #: buckets of the id index, a power of two
     commit_step: int = 2_097_152  #: step in which tables and arena get their pages
+    huge_page: int = 2_097_152  #: bytes of a huge page where no plasma_directory tells its own, a power of two
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
     private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written
@@ -72,6 +73,8 @@ class Config(NamedTuple):
         config = cls(**changed)  # type: ignore[arg-type]
         if config.objects > OBJECTS_MOST:
             raise ValueError(f"RAY_LITE_OBJECTS={config.objects}: expected at most {OBJECTS_MOST:,}")
-        if config.buckets & (config.buckets - 1):
-            raise ValueError(f"RAY_LITE_BUCKETS={config.buckets}: expected a power of two")
+        for name in ("buckets", "huge_page"):
+            value = getattr(config, name)
+            if value & (value - 1):
+                raise ValueError(f"RAY_LITE_{name.upper()}={value}: expected a power of two")
         return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import select
@@ -14,10 +15,10 @@ from typing import Any, NamedTuple
 from ray_lite import _core, machine, session
 from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.exceptions import RaySystemError
+from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
 from ray_lite.forkserver import LOGS, READY, SHUTDOWN, is_alive, remove_directory, spawn_node, started_at
 from ray_lite.local import LocalBackend
 from ray_lite.settings import snapshot
-from ray_lite.store import Files, make_files, plan
 
 PREFIX = "ray_lite"
 END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
@@ -29,11 +30,11 @@ class Request(NamedTuple):
     num_cpus: float | None = None
     num_workers: int | None = None
     object_store_memory: int | None = None
-    plasma_directory: str | None = None
+    place: Place = Place(None, SMALL_PAGE)
+    config: Config = Config()
     object_id_seed: int | None = None
     node_ip_address: str = "127.0.0.1"
     shutdown_grace: float = 5.0
-    max_workers: int | None = None
     driver_mode: int = SCRIPT_MODE
     redirect_worker_output: bool = False
     redirect_output: bool = True
@@ -117,12 +118,11 @@ def launch(request: Request) -> Driver:
     Raises:
         OSError, ObjectStoreFullError: no memory or address space for it.  RaySystemError: the node did not come up.
     """
-    config = Config.from_environment()
-    if request.max_workers is not None:
-        config = config._replace(max_workers=request.max_workers)
+    if request.place.huge:
+        request = _with_huge_memory(request)
     node_pid, link = spawn_node()  # first: the interpreter starts while we lay out the region
     try:
-        return _with_node(request, config, node_pid, link)
+        return _with_node(request, node_pid, link)
     except BaseException:
         link.close()
         os.kill(node_pid, signal.SIGKILL)
@@ -130,14 +130,40 @@ def launch(request: Request) -> Driver:
         raise
 
 
-def _with_node(request: Request, config: Config, node_pid: int, link: socket.socket) -> Driver:
+def _with_huge_memory(request: Request) -> Request:
+    """With a size for which there are enough huge pages: by default what is free, but no more than of other memory.
+
+    Raises:
+        OSError: too few of them.
+    """
+    place, config = request.place, request.config
+    wanted = request.object_store_memory
+    if wanted is None:
+        wanted = int(machine.memory() * config.store_fraction)
+        wanted = min(wanted, place.free() * place.page) or wanted
+    arena_bytes = plan(config, place, wanted, 0).arena_bytes
+    place.check_enough(arena_bytes)
+    return request._replace(object_store_memory=arena_bytes)
+
+
+def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
+    try:
+        return _core.Region.create(files.control, files.arena, files.bell, sizes)
+    except OSError as error:
+        if request.place.huge and error.errno == errno.ENOMEM:  # somebody else took them meanwhile
+            raise request.place.too_few(sizes.arena_bytes) from error
+        raise
+
+
+def _with_node(request: Request, node_pid: int, link: socket.socket) -> Driver:
+    config = request.config
     cpus = machine.cpus() if request.num_cpus is None else request.num_cpus
     memory = request.object_store_memory or int(machine.memory() * config.store_fraction)
-    sizes = plan(config, memory, cpus)
-    files = make_files(sizes, request.plasma_directory)
+    sizes = plan(config, request.place, memory, cpus)
+    files = make_files(sizes, request.place.directory)
     region = None
     try:
-        region = _core.Region.create(files.control, files.arena, files.bell, sizes)
+        region = _region(request, files, sizes)
         region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
         region.make_current()
         driver = Driver(region, config, region.slot, sizes.nonce)
@@ -158,8 +184,8 @@ def _with_node(request: Request, config: Config, node_pid: int, link: socket.soc
         "webui_url": None, "session_dir": driver.session_dir, "node_pid": node_pid,
     }
     if request.verbose:
-        print(f"ray_lite: {cpus:g} CPUs, {sizes.arena_bytes:,} bytes of object store, session {driver.session_dir}",
-              file=sys.stderr)
+        print(f"ray_lite: {cpus:g} CPUs, {sizes.arena_bytes:,} bytes of object store on pages of {sizes.page_bytes:,}, "
+              f"session {driver.session_dir}", file=sys.stderr)
     return driver
 
 

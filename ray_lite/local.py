@@ -43,6 +43,7 @@ class Statistics(NamedTuple):
     bytes_committed: int
     region_bytes: int
     arena_bytes: int
+    page_bytes: int
     ready: int
     idle: int
     cpus: float

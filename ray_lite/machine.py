@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+HUGE_PAGES = "/sys/kernel/mm/hugepages"
 #: mmap sharing on these is slow or wrong
 NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs4 lustre gpfs cifs smb3 smbfs 9p ceph beegfs afs glusterfs fuse.sshfs fuse.glusterfs pvfs2 orangefs".split()
@@ -22,6 +23,18 @@ def memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().total)
+
+
+def free_huge_pages(page: int) -> tuple[int, int]:
+    """(free and not promised to anybody, all) huge pages of `page` bytes; (0, 0) where the kernel has none of that size."""
+    counts = []
+    for name in ("free", "resv", "nr"):
+        try:
+            with open(f"{HUGE_PAGES}/hugepages-{page // 1024}kB/{name}_hugepages") as file:
+                counts.append(int(file.read()))
+        except FileNotFoundError:
+            return 0, 0
+    return counts[0] - counts[1], counts[2]
 
 
 def file_system(path: str) -> str:

@@ -24,11 +24,12 @@ from ray_lite import _core, serialization, worker
 from ray_lite.control_process import Control
 from ray_lite.deaths import Coroner
 from ray_lite.failures import SystemFailure
+from ray_lite.files import pid_namespace
 from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
 from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
 from ray_lite.sites import site_text
-from ray_lite.store import Store, pid_namespace
+from ray_lite.store import Store
 
 
 class Node:

@@ -1,113 +1,19 @@
-"""The store of one process: its files, and values in and out of the region.
+"""The store of one process: values in and out of the region.
 
-Files have no name: a memfd, or with `plasma_directory` an unnamed file there, so nothing can be left behind and nobody
-else can open it.  Neighbours: _core (region), serialization.py (parts), failures.py.  Must not wait for objects.
+Neighbours: _core (region), serialization.py (parts), failures.py.  Must not wait for objects.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from ray_lite import _core
-from ray_lite.config import CPU_UNIT, Config
+from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.failures import Failure, SystemFailure
-from ray_lite.machine import NETWORK_FILE_SYSTEMS, file_system
 from ray_lite.serialization import Parts, dumps, loads
 
-NO_EXECUTE = 8  # MFD_NOEXEC_SEAL, Linux 6.3
 LARGEST_SHOWN = 10
-
-
-class Files(NamedTuple):
-    """Descriptors of a region; all close-on-exec."""
-
-    control: int
-    arena: int
-    bell: int
-
-    def close(self) -> None:
-        for fd in self:
-            os.close(fd)
-
-
-class Sizes(NamedTuple):
-    """What `_core.Region.create` wants to know."""
-
-    control_bytes: int
-    arena_bytes: int
-    objects: int
-    slots: int
-    buckets: int
-    commit_bytes: int
-    cpus: int
-    aging: int
-    nonce: int
-    pid_namespace: int
-
-
-def pid_namespace() -> int:
-    """Inode of this process's pid namespace."""
-    return os.stat("/proc/self/ns/pid").st_ino
-
-
-def plan(config: Config, arena_bytes: int, cpus: float) -> Sizes:
-    """Sizes of a new region."""
-    control = _core.control_bytes(config.objects, config.slots, config.buckets)
-    page = config.commit_step
-    return Sizes(control, max(1, arena_bytes // page) * page, config.objects, config.slots, config.buckets, page,
-                 round(cpus * CPU_UNIT), int(config.aging * 1e9), int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
-
-
-def _memfd(name: str) -> int:
-    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-    try:
-        return os.memfd_create(name, flags | NO_EXECUTE)
-    except OSError:
-        return os.memfd_create(name, flags)  # a kernel before 6.3
-
-
-def check_directory(directory: Any) -> str:
-    """The real path of a plasma directory.
-
-    Raises:
-        TypeError, ValueError: not a writable directory on a local file system.
-    """
-    path: str = os.fspath(directory)
-    if not os.path.isdir(path):
-        raise ValueError(f"plasma_directory={path!r} is not a directory")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ValueError(f"plasma_directory={path!r} is not writable")
-    kind = file_system(path)
-    if kind in NETWORK_FILE_SYSTEMS:
-        raise ValueError(f"plasma_directory={path!r} is on {kind}, where sharing memory is slow or wrong; "
-                         "take a directory on tmpfs or a local disk")
-    if kind == "hugetlbfs":
-        raise NotImplementedError(f"plasma_directory={path!r} is a hugetlbfs: huge pages are not implemented yet")
-    return os.path.realpath(path)
-
-
-def make_files(sizes: Sizes, directory: str | None) -> Files:
-    """The files of a new region, of the right length, unnamed, sealed against resizing."""
-    control = _memfd("ray_lite_control")
-    os.ftruncate(control, sizes.control_bytes)
-    if directory is None:
-        arena = _memfd("ray_lite_arena")
-    else:
-        arena = _unnamed(directory)
-    os.ftruncate(arena, sizes.arena_bytes)
-    for fd in (control, arena) if directory is None else (control,):
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-    return Files(control, arena, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-
-
-def _unnamed(directory: str) -> int:
-    import tempfile
-
-    with tempfile.TemporaryFile(dir=directory, prefix="ray_lite_") as file:  # O_TMPFILE, else unlinked at once
-        return os.dup(file.fileno())
 
 
 class Store:

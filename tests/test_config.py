@@ -22,7 +22,7 @@ def test_a_variable_changes_a_field(monkeypatch):
 
 @pytest.mark.parametrize("name, text", [
     ("SLOTS", "many"), ("SLOTS", "1.5"), ("SLOTS", "0"), ("SLOTS", "-1"), ("PARK", "soon"), ("BUCKETS", "1000"),
-    ("OBJECTS", "16777216"),
+    ("OBJECTS", "16777216"), ("HUGE_PAGE", "3000000"),
 ])
 def test_a_wrong_value_is_named(monkeypatch, name, text):
     monkeypatch.setenv(f"RAY_LITE_{name}", text)

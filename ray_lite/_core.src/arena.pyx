@@ -305,7 +305,7 @@ cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
         missing = pages - min(pages, extent_at(R, R.h.last_extent).pages)
     rl_abort(R)
     missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
-    step = <uint32_t>(R.h.commit_bytes // RL_PAGE)
+    step = <uint32_t>(max(R.h.commit_bytes, R.h.page_bytes) // RL_PAGE)
     pages = (missing // step + (1 if missing % step else 0)) * step
     pages = min(pages, R.h.pages - first)
     if pages < missing or pages == 0:

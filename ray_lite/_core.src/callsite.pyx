@@ -12,6 +12,8 @@ cdef extern from * nogil:
     #else
     #define rl_instruction(frame) PyFrame_GetLasti((PyFrameObject *)(frame))
     #endif
+    #define rl_caller() ((PyObject *)PyEval_GetFrame())
+    #define rl_code_of(frame) ((PyObject *)PyFrame_GetCode((PyFrameObject *)(frame)))
     #define RL_PLACES 64
     static struct rl_call_place { PyObject *code; int instruction; uint32_t site; } rl_places[RL_PLACES];
     """
@@ -23,8 +25,8 @@ cdef extern from * nogil:
         uint32_t site
     rl_call_place* rl_places
     int rl_instruction(PyObject* frame)
-    PyObject* PyEval_GetFrame()
-    PyObject* PyFrame_GetCode(PyObject* frame)
+    PyObject* rl_caller()
+    PyObject* rl_code_of(PyObject* frame)
     void Py_XDECREF(PyObject* x)
     void Py_DECREF(PyObject* x)
 
@@ -50,7 +52,7 @@ def set_sites(ask, str folder):
 
 cdef inline rl_call_place* place_of(PyObject* frame, PyObject** code) noexcept:
     """Where in the cache the frame's place is kept, if it is."""
-    code[0] = PyFrame_GetCode(frame)
+    code[0] = rl_code_of(frame)
     Py_DECREF(code[0])  # the frame keeps it
     return &rl_places[(<size_t>code[0] // 64 + <size_t>rl_instruction(frame)) % RL_PLACES]
 
@@ -59,7 +61,7 @@ cdef uint32_t site_here() except? 0xffffffff:
     """The site of the call that is being made, or 0."""
     cdef PyObject* code
     cdef rl_call_place* known
-    cdef PyObject* frame = PyEval_GetFrame() if ask_site is not None else NULL
+    cdef PyObject* frame = rl_caller() if ask_site is not None else NULL
     if frame == NULL:
         return 0
     known = place_of(frame, &code)

@@ -219,6 +219,7 @@ typedef struct {
     uint64_t control_bytes; /* writer: init */
     uint64_t arena_bytes;   /* writer: init */
     uint64_t commit_bytes;  /* writer: init; step in which tables and arena grow */
+    uint64_t page_bytes;    /* writer: init; of a page of the arena's file: 4 KiB, or a huge page; then the arena grows by it */
     uint64_t row_bytes;     /* writer: init; stride of a holder row */
     uint64_t rows;          /* writer: init; offset of the holder rows */
     uint32_t buckets;       /* writer: init; number of buckets, a power of two */

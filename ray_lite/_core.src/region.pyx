@@ -89,6 +89,7 @@ cdef class Region:
                                  "(RLIMIT_AS, `ulimit -v`, may be too low)")
         madvise(R.meta, control, MADV_DONTDUMP)
         madvise(R.arena, arena, MADV_DONTDUMP)
+        madvise(R.arena, arena, MADV_HUGEPAGE)  # where the kernel lets shared memory have them (shmem_enabled); else no harm
         R.h = <rl_header*>R.meta
         R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
         R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
@@ -103,8 +104,8 @@ cdef class Region:
         Args:
             control_fd, arena_fd: files of `sizes.control_bytes` and `sizes.arena_bytes` bytes, all zero.
             bell_fd: eventfd that wakes the node.
-            sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, cpus
-                (ten-thousandths), aging (ns), nonce, pid_namespace.
+            sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes,
+                page_bytes (of the arena's file), cpus (ten-thousandths), aging (ns), nonce, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -129,6 +130,7 @@ cdef class Region:
         check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
         h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
+        h.page_bytes = sizes.page_bytes
         h.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
         h.aging, h.cpus = sizes.aging, sizes.cpus
         h.cpus_free = sizes.cpus
@@ -259,6 +261,7 @@ cdef class Region:
             "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
             "bytes_used": h.used_bytes, "bytes_committed": h.committed * <uint64_t>RL_PAGE,
             "region_bytes": h.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
+            "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
             "cpus": h.cpus / 10000.0, "cpus_free": h.cpus_free / 10000.0,  # C would cut fractions off
             "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,

@@ -1,7 +1,8 @@
 """Buffers of sealed objects that may be written: private memory of this process; the object stays as it is.
 
 A large one is a private mapping of the arena's own pages, so that nothing is copied but what is written, page by page; it
-holds the object, whose pages the unwritten ones are.  Anything else is copied at once.  Neighbours: handles.pyx (views);
+holds the object, whose pages the unwritten ones are.  Anything else, and all on huge pages, is copied at once.
+Neighbours: handles.pyx (views);
 store.py decides from which size on a mapping pays.
 """
 
@@ -40,7 +41,7 @@ def writable(View source, uint64_t least) -> Private:
     cdef uint64_t at = <uint64_t>(source.data - R.arena)
     cdef uint64_t skip = at % RL_PAGE
     p.size = source.size
-    if source.data < R.arena or at >= R.h.arena_bytes or p.size < least:
+    if source.data < R.arena or at >= R.h.arena_bytes or p.size < least or R.h.page_bytes != RL_PAGE:
         if posix_memalign(&p.base, ALIGNMENT, p.size or 1):
             p.base = NULL
             raise MemoryError(f"no memory for a writable copy of {p.size:,} bytes")

@@ -32,6 +32,7 @@ SIZES = SimpleNamespace(
     slots=16,
     buckets=16,
     commit_bytes=65536,
+    page_bytes=4096,
     arena=1 << 24,
     cpus=20000,
     aging=1_000_000_000,

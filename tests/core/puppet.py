@@ -21,9 +21,10 @@ from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectLostError
 from ray_lite.failures import SystemFailure
+from ray_lite.files import SMALL_PAGE, Sizes, make_files
 from ray_lite.forkserver import started_at
 from ray_lite.scheduler import Died, Fail, Requeue, Running, Scheduler
-from ray_lite.store import Sizes, Store, make_files
+from ray_lite.store import Store
 
 PATIENCE_S = 10  # until an answer counts as missing
 PARK_NS = 20_000_000_000  # longer than anybody's patience: a lost wake-up shows
@@ -236,6 +237,7 @@ def small(cpus):
         slots=16,
         buckets=16,
         commit_bytes=1 << 16,
+        page_bytes=SMALL_PAGE,
         cpus=cpus,
         aging=1 << 60,
         nonce=1,

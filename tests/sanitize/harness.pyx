@@ -66,7 +66,7 @@ cdef void make_region(rl_region* R) noexcept nogil:
     R.meta, R.arena = map_file(R.control_fd, R.h_control_bytes), map_file(R.arena_fd, ARENA)
     h = R.h = <rl_header*>R.meta
     lay_out(h, OBJECTS, SLOTS, BUCKETS)
-    h.control_bytes, h.arena_bytes, h.commit_bytes = R.h_control_bytes, ARENA, STEP
+    h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
     h.pages, h.aging, h.cpus = ARENA // RL_PAGE, AGING, CPUS
     h.cpus_free = CPUS
     for t in range(6):

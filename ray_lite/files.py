@@ -1,0 +1,161 @@
+"""The files of a region: where the arena is, on which pages, and how large all is.
+
+    plasma_directory     huge_pages   the arena
+    none                 False        anonymous memory (memfd)
+    none                 True         anonymous huge pages, of Config.huge_page bytes
+    a directory          False        an unnamed file there; on a hugetlbfs it has that mount's pages
+    one on a hugetlbfs   True         the same
+
+No file has a name, so nothing can be left behind and nobody else can open one.  Huge pages are reserved by the kernel when
+the arena is mapped: too few are an error then, and never a SIGBUS later.  Neighbours: launch.py makes the files, the core
+lays the region out in them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from typing import Any, NamedTuple
+
+from ray_lite import _core
+from ray_lite.config import CPU_UNIT, Config
+from ray_lite.machine import NETWORK_FILE_SYSTEMS, file_system, free_huge_pages
+
+NO_EXECUTE = 8  # MFD_NOEXEC_SEAL, Linux 6.3
+SMALL_PAGE = os.sysconf("SC_PAGESIZE")
+
+
+class Files(NamedTuple):
+    """Descriptors of a region; all close-on-exec."""
+
+    control: int
+    arena: int
+    bell: int
+
+    def close(self) -> None:
+        for fd in self:
+            os.close(fd)
+
+
+class Sizes(NamedTuple):
+    """What `_core.Region.create` wants to know."""
+
+    control_bytes: int
+    arena_bytes: int
+    objects: int
+    slots: int
+    buckets: int
+    commit_bytes: int
+    page_bytes: int
+    cpus: int
+    aging: int
+    nonce: int
+    pid_namespace: int
+
+
+class Place(NamedTuple):
+    """Where the arena is: the directory of its file, or None for anonymous memory, and the bytes of a page."""
+
+    directory: str | None
+    page: int
+
+    @property
+    def huge(self) -> bool:
+        """Whether its pages are of the kind that has to be reserved."""
+        return self.page > SMALL_PAGE
+
+    def check_enough(self, arena_bytes: int) -> None:
+        """Raises OSError when there are too few huge pages for an arena of this size."""
+        if self.huge and arena_bytes // self.page > self.free():
+            raise self.too_few(arena_bytes)
+
+    def free(self) -> int:
+        """Huge pages that an arena here can have."""
+        free = free_huge_pages(self.page)[0]
+        if self.directory is not None:
+            mount = os.statvfs(self.directory)
+            if mount.f_blocks:  # it was mounted with a limit
+                return min(free, mount.f_bavail)
+        return free
+
+    def too_few(self, arena_bytes: int) -> OSError:
+        """What to say then."""
+        needed, (free, total) = arena_bytes // self.page, free_huge_pages(self.page)
+        file = f"/sys/kernel/mm/hugepages/hugepages-{self.page // 1024}kB/nr_hugepages"
+        limit = f" (and the mount of {self.directory} may have a smaller limit)" if self.directory else ""
+        return OSError(errno.ENOMEM, (
+            f"too few huge pages: object_store_memory={arena_bytes:,} needs {needed:,} of {self.page:,} bytes, "
+            f"and {free:,} are free{limit}. An administrator makes more by: echo {total + max(0, needed - free)} > {file}"))
+
+
+def pid_namespace() -> int:
+    """Inode of this process's pid namespace."""
+    return os.stat("/proc/self/ns/pid").st_ino
+
+
+def plan(config: Config, place: Place, arena_bytes: int, cpus: float) -> Sizes:
+    """Sizes of a new region. The arena grows by whole steps, so it has whole steps."""
+    control = _core.control_bytes(config.objects, config.slots, config.buckets)
+    step = max(config.commit_step, place.page)
+    return Sizes(control, max(1, arena_bytes // step) * step, config.objects, config.slots, config.buckets,
+                 config.commit_step, place.page, round(cpus * CPU_UNIT), int(config.aging * 1e9),
+                 int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
+
+
+def arena_place(directory: Any, huge_pages: bool, config: Config) -> Place:
+    """Where the arena of a session will be.
+
+    Raises:
+        TypeError, ValueError: not a writable directory on a local file system, or not one with huge pages.
+    """
+    if directory is None:
+        return Place(None, config.huge_page if huge_pages else SMALL_PAGE)
+    path: str = os.fspath(directory)
+    if not os.path.isdir(path):
+        raise ValueError(f"plasma_directory={path!r} is not a directory")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError(f"plasma_directory={path!r} is not writable")
+    kind = file_system(path)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise ValueError(f"plasma_directory={path!r} is on {kind}, where sharing memory is slow or wrong; "
+                         "take a directory on tmpfs or a local disk")
+    if kind != "hugetlbfs" and huge_pages:
+        raise ValueError(f"plasma_directory={path!r} is on {kind}, which has no huge pages: with huge_pages=True give a "
+                         "directory on a hugetlbfs, or none at all for anonymous huge pages")
+    page = os.statvfs(path).f_bsize if kind == "hugetlbfs" else SMALL_PAGE
+    return Place(os.path.realpath(path), page)
+
+
+def make_files(sizes: Sizes, directory: str | None) -> Files:
+    """The files of a new region, of the right length, unnamed, sealed against resizing."""
+    control = _memfd("ray_lite_control", 0)
+    os.ftruncate(control, sizes.control_bytes)
+    if directory is None:
+        huge = sizes.page_bytes > SMALL_PAGE
+        arena = _memfd("ray_lite_arena", _huge_flags(sizes.page_bytes) if huge else 0)
+    else:
+        arena = _unnamed(directory)
+    os.ftruncate(arena, sizes.arena_bytes)
+    for fd in (control, arena) if directory is None else (control,):
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return Files(control, arena, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+
+
+def _memfd(name: str, flags: int) -> int:
+    flags |= os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create(name, flags | NO_EXECUTE)
+    except OSError:
+        return os.memfd_create(name, flags)  # a kernel before 6.3
+
+
+def _huge_flags(page: int) -> int:
+    return os.MFD_HUGETLB | (page.bit_length() - 1) << os.MFD_HUGE_SHIFT
+
+
+def _unnamed(directory: str) -> int:
+    import tempfile
+
+    with tempfile.TemporaryFile(dir=directory, prefix="ray_lite_") as file:  # O_TMPFILE, else unlinked at once
+        return os.dup(file.fileno())
