@@ -41,6 +41,11 @@ class Node:
         if len(fds) != DESCRIPTORS:
             raise SystemExit(0)  # the driver went before it had anything to say
         self.setting: dict[str, Any] = pickle.loads(message)
+        try:
+            self.driver = os.pidfd_open(self.setting["driver"])
+        except ProcessLookupError:  # the driver went meanwhile
+            remove_directory(self.setting["session_dir"])
+            raise SystemExit(0) from None
         self.config = self.setting["config"]
         control, arena, self.bell = fds
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
@@ -54,7 +59,6 @@ class Node:
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
-        self.driver = os.pidfd_open(self.setting["driver"])
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
         self.poll = select.epoll()

@@ -165,6 +165,31 @@ def sweep():
     ray.shutdown()
 
 
+def test_a_driver_that_dies_before_the_node_watches_it(start_script, wait_until):
+    """The node, held up until then, finds nobody: it ends without a word, and the directory with it."""
+    driver = start_script("""
+        import os, signal, socket
+        import psutil
+        import ray_lite as ray
+        send = socket.send_fds
+
+        def send_and_die(*message):
+            node, = psutil.Process().children()
+            node.suspend()
+            send(*message)
+            print(node.pid, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        socket.send_fds = send_and_die
+        ray.init()
+    """)
+    node = psutil.Process(int(driver.stdout.readline()))
+    driver.wait(10)
+    node.resume()
+    wait_until(lambda: ended([node]), 5, "the node's end")
+    assert driver.stderr.read() == ""
+
+
 def test_kill_of_driver_and_node_at_once(start_script, wait_until, tmp_path):
     ready = tmp_path / "ready"
     driver = start_script(
