@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.culprit import explain
+from ray_lite.exceptions import ForkedError, RaySystemError
 
 PROTOCOL = 5
 NO_FILE = "<dynamic-code>"  # cloudpickle writes this for the file of all code; tracebacks shall name the real one
@@ -148,11 +149,14 @@ def dumps(value: Any, name: str = "value") -> Parts:
 
     Raises:
         SerializationError: something in it can't be pickled; the message names the path to it.
+        ForkedError, RaySystemError: an id in it has no session (any more).
     """
     file = io.BytesIO()
     collected = _Collected()
     try:
         pickler()(file, collected).dump(value)
+    except (ForkedError, RaySystemError):
+        raise  # nothing is wrong with the value
     except Exception as error:
         raise explain(value, name, error) from error
     return Parts(file.getvalue(), collected.buffers, collected.lengths, collected.contained)

@@ -44,7 +44,7 @@ def test_every_call_in_the_child_says_so(output_of):
             + """
 def use():
     calls = dict(get=lambda: ray.get(stored), put=lambda: ray.put(1), wait=lambda: ray.wait([stored]),
-                 remote=lambda: f.remote(1), new=lambda: ray.remote(lambda: 1).remote())
+                 inside=lambda: ray.put([stored]), remote=lambda: f.remote(1), new=lambda: ray.remote(lambda: 1).remote())
     for name, call in calls.items():
         try:
             call()

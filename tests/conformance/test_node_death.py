@@ -69,7 +69,9 @@ def test_later_calls_are_told_and_a_new_session_works(info, wait_until):
     wait_until(told, SOON, "the news")
     for call in (
         lambda: ray.put(1),
+        lambda: ray.put([stored]),
         lambda: f.remote(1),
+        lambda: f.remote([stored]),
         lambda: ray.get(stored),
         lambda: ray.wait([stored], timeout=10),
     ):
