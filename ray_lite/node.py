@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from ray_lite import _core, serialization, worker
 from ray_lite.control_process import Control
 from ray_lite.deaths import Coroner
+from ray_lite.exceptions import RaySystemError
 from ray_lite.failures import SystemFailure
 from ray_lite.files import pid_namespace
 from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
@@ -30,6 +31,8 @@ from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
 from ray_lite.sites import site_text
 from ray_lite.store import Store
+
+LAST_MOMENT = 1.0  # seconds; a worker may see the node's death a moment before the signal that ends it: nothing to talk about
 
 
 class Node:
@@ -196,6 +199,8 @@ class Node:
             worker.main(self.region, self.setting, self.reporter)
         except BaseException as problem:  # a worker's last words, whatever ended it
             error = problem
+            if isinstance(problem, RaySystemError):
+                time.sleep(LAST_MOMENT)
         worker.end_child(error)
 
     def examine(self, pidfd: int) -> None:

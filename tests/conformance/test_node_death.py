@@ -167,6 +167,45 @@ def sweep():
     ray.shutdown()
 
 
+def test_a_worker_that_sees_the_nodes_death_before_its_signal_ends_without_a_word(run_script):
+    """The moment between the two is made longer: the task holds all signals up, and what it says would be shown."""
+    done = run_script("""
+        import os, select, signal, threading, time
+        import psutil
+        import ray_lite as ray
+
+        def until(condition):
+            while not condition():
+                time.sleep(0.001)
+
+        @ray.remote
+        def busy(began, over):
+            def let_signals_come():
+                until(lambda: os.path.exists(over))
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            threading.Thread(target=let_signals_come, daemon=True).start()
+            open(began, "w").close()
+            while True:
+                ray.put(1)
+
+        info = ray.init(num_cpus=1, driver_mode=ray.SILENT_MODE)
+        began, over = (f"{info['session_dir']}/{name}" for name in ("began", "over"))
+        kept, node = busy.remote(began, over), psutil.Process(info["node_pid"])
+        until(lambda: os.path.exists(began) and len(node.children()) == 2)
+        control, = (child for child in node.children() if os.getpgid(child.pid) == os.getpgid(node.pid))
+        end = os.pidfd_open(control.pid)
+        control.suspend()
+        node.kill()
+        time.sleep(0.2)  # silence can't be waited for
+        control.resume()
+        select.select([end], [], [])
+        open(over, "w").close()
+    """)
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_a_driver_that_dies_before_the_node_watches_it(start_script, wait_until):
     """The node, held up until then, finds nobody: it ends without a word, and the directory with it."""
     driver = start_script("""
