@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from ray_lite import _core, serialization, worker
 from ray_lite.control_process import Control
 from ray_lite.deaths import Coroner
-from ray_lite.exceptions import RaySystemError
+from ray_lite.exceptions import ObjectStoreFullError, RaySystemError
 from ray_lite.failures import SystemFailure
 from ray_lite.files import pid_namespace
 from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
@@ -163,8 +163,11 @@ class Node:
                 self.poll.register(fd, select.EPOLLIN)
 
     def start(self) -> None:
-        """Forks a worker into a slot of its own."""
-        slot = _core.open_worker(self.region)
+        """Forks a worker into a slot of its own, if there is one: the dead keep theirs until they are buried."""
+        try:
+            slot = _core.open_worker(self.region)
+        except ObjectStoreFullError:
+            return
         try:
             pid = self.control.fork()
         except OSError as error:
