@@ -1,0 +1,224 @@
+"""What must be true of one session: the value behind every id that its driver holds, what that costs, who may have run what.
+
+    held ids and views -> things -> the values in them, or the task that returns them -> its arguments
+
+The runner owns it; drivers only tell what they see.  A task that could be killed too often may have failed instead: `learn`
+says whether that was possible.  Neighbours: play.py keeps it, values.py makes digests.  Pure: no processes, no clock.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import values
+
+SURE = 1000  # retries of tasks that no number of kills shall make fail
+NESTED = ("tree", "churn")  # an outer task of a dead worker runs again, uncounted
+
+
+class Failed(AssertionError):
+    """Something is not as it must be."""
+
+
+@dataclass
+class Task:
+    """A call that the driver made."""
+
+    function: str
+    label: str
+    recipe: tuple = ()
+    of: tuple = ()  #: labels of arguments
+    retries: int = SURE
+    shape: tuple = ()  #: depth and fan of a tree, children of a forking
+    attempts: list = field(default_factory=list)  #: (pid, when) of those that began, as far as they got
+
+    @property
+    def sure(self):
+        return self.retries == SURE and self.function not in ("raising", "hog")
+
+
+@dataclass
+class Thing:
+    """An object behind an id of the driver's."""
+
+    label: str
+    cost: tuple  #: key into the costs
+    inside: tuple = ()  #: labels of ids in it
+    recipe: tuple = ()
+    salt: int = 0
+    task: Task = None
+    number: int = 0  #: among the task's returns
+    outcome: tuple = None  #: once it is known
+    digest: int = None
+
+
+class Model:
+    """One session's.
+
+    Args:
+        costs: (objects, bytes) by kind of thing, as measured in peace.
+    """
+
+    def __init__(self, costs):
+        self.costs = costs
+        self.things, self.held, self.views, self.tasks = {}, set(), {}, {}
+        self.mortal = set()  # pids that were killed or stopped by the runner
+        self.base = {"objects": 0, "bytes_used": 0}
+
+    # --- what happens ---
+
+    def put(self, label, recipe, salt, inside):
+        cost = "put", recipe, len(inside)
+        self.things[label] = Thing(label, cost, tuple(inside), recipe, salt)
+        self.held.add(label)
+
+    def call(self, task, labels):
+        self.tasks[task.label] = task
+        for number, label in enumerate(labels):
+            self.things[label] = Thing(label, (task.function, task.recipe, 0), task=task, number=number)
+            self.held.add(label)
+
+    def view(self, name, label):
+        self.views[name] = label
+
+    def drop(self, labels, views=()):
+        self.held.difference_update(labels)
+        for name in views:
+            del self.views[name]
+
+    def attempt(self, label, pid, when):
+        """An attempt of a task began."""
+        if label not in self.tasks:
+            raise Failed(f"task {label} ran, but nobody called it")
+        self.tasks[label].attempts.append((pid, when))
+
+    # --- what must be ---
+
+    def reachable(self):
+        """Labels of the things that are alive once all tasks are done."""
+        found, todo = set(), [*self.held, *self.views.values()]
+        while todo:
+            label = todo.pop()
+            if label not in found:
+                found.add(label)
+                todo += self.things[label].inside
+        return found
+
+    def counts(self):
+        """What the session's statistics must say once it is quiet."""
+        every = [self.costs[self.things[label].cost] for label in self.reachable()]
+        return {
+            "tasks": 0, "ready": 0, "objects": self.base["objects"] + sum(objects for objects, _ in every),
+            "bytes_used": self.base["bytes_used"] + sum(size for _, size in every),
+        }
+
+    def expected(self, label):
+        """The digest of a value."""
+        thing = self.things[label]
+        if thing.digest is None:
+            thing.digest = self.result(thing) if thing.task else self.stored(thing)
+        return thing.digest
+
+    def stored(self, thing):
+        own = values.digest(values.build(*thing.recipe, thing.salt))
+        return values.mix("list", [own, *map(self.expected, thing.inside)]) if thing.inside else own
+
+    def result(self, thing):
+        """Of a task."""
+        task = thing.task
+        if task.function == "tree":
+            return values.digest(tree_value(task.label, *task.shape))
+        if task.function == "churn":
+            return values.digest(values.mix("churned", 0))
+        if task.function in ("forking", "spawning"):
+            codes = range(task.shape[0]) if task.function == "forking" else [0] * task.shape[0]
+            return values.digest(values.mix(list(codes)))
+        if not task.recipe:
+            return values.digest(values.mix(task.label))
+        salt = values.mix(task.label, [self.expected(one) for one in task.of])
+        if task.function == "box":
+            return values.mix("list", [values.digest(values.build(*task.recipe, salt + k)) for k in (0, 1)])
+        return values.digest(values.build(*task.recipe, salt + thing.number))
+
+    def sure(self, label):
+        """Whether nothing that happens to workers can make it fail."""
+        thing = self.things[label]
+        mine = thing.task is None or thing.task.sure and all(map(self.sure, thing.task.of))
+        return mine and all(map(self.sure, thing.inside))
+
+    # --- what was seen ---
+
+    def learn(self, label, outcome):
+        """The driver read an object: a digest, or an error."""
+        thing = self.things[label]
+        if outcome[0] == "value":
+            if thing.task and thing.task.function in ("raising", "hog"):
+                raise Failed(f"{self.say(label)} has a value, though its task can't return")
+            if outcome[1] != self.expected(label):
+                raise Failed(f"{self.say(label)} has another value: digest {outcome[1]}, expected {self.expected(label)}")
+            fact = ("value",)
+        else:
+            fact = "failed", self.culprit(label, *outcome[1:])
+        if thing.outcome not in (None, fact):
+            raise Failed(f"{self.say(label)} was {thing.outcome} before and is {fact} now")
+        thing.outcome = fact
+
+    def culprit(self, label, kind, text, facts):
+        """(label of the task that failed, pid). Failed when none can have failed like that."""
+        for task in self.ancestors(label):
+            if kind == "WorkerCrashedError" and may_have_died(task, text, facts, self.mortal):
+                return task.label, facts["pid"]
+            if task.function == "raising" and facts["is_value_error"] and task.label in text:
+                return task.label, 0
+        raise Failed(f"{self.say(label)} failed, and nothing that was done to it explains that: {kind}: {text} {facts}")
+
+    def ancestors(self, label):
+        """The tasks that can make an object fail."""
+        thing = self.things[label]
+        if thing.task:
+            yield thing.task
+            for one in thing.task.of:
+                yield from self.ancestors(one)
+        for one in thing.inside:
+            yield from self.ancestors(one)
+
+    def check_attempts(self):
+        """Tasks run again because their worker was killed, at most max_retries times."""
+        for task in self.tasks.values():
+            late = [pid for pid, _ in task.attempts[:-1] if pid not in self.mortal]
+            if late:
+                raise Failed(f"task {task.label} ({task.function}) ran again, though nobody killed its worker {late}")
+            if task.function not in NESTED and len(task.attempts) > task.retries + 1:
+                raise Failed(f"task {task.label} ({task.function}) ran {len(task.attempts)} times, max_retries={task.retries}")
+
+    def check_returns(self):
+        """All returns of a task have values, or none."""
+        outcomes = {}
+        for thing in self.things.values():
+            if thing.task and thing.outcome:
+                outcomes.setdefault(thing.task.label, set()).add(thing.outcome)
+        for label, found in outcomes.items():
+            if len(found) > 1:
+                raise Failed(f"returns of task {label} differ: {found}")
+
+    def say(self, label):
+        thing = self.things[label]
+        task = thing.task
+        made = f"returned by {task.function} {task.label} of {task.of}" if task else "stored by the driver"
+        return f"object {label} {task.recipe if task else thing.recipe} ({made})"
+
+
+def may_have_died(task, text, facts, mortal):
+    """Whether the runner killed the task's worker, and the last time it was allowed to try."""
+    if task.function != facts["task_name"] or facts["pid"] not in mortal or facts["signal"] != 9 or task.retries == SURE:
+        return False
+    noted = [pid for pid, _ in task.attempts]
+    tries = re.search(r"attempt (\d+) of (\d+)", text)
+    return bool(tries) and tries.groups() == (str(task.retries + 1),) * 2 and (
+        facts["pid"] in noted or len(noted) <= task.retries)  # it may have died before it made its note
+
+
+def tree_value(label, depth, fan):
+    """What deeds.tree returns."""
+    if depth == 0:
+        return values.mix(label)
+    return values.mix(label, [tree_value(f"{label}/{k}", depth - 1, fan) for k in range(fan)])

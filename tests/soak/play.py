@@ -1,0 +1,265 @@
+"""One session of the soak: rounds of orders, kills in their midst, and after them everything compared with the model.
+
+    begin -> [compose orders, strike, collect answers, verify] * rounds -> an ending (endings.py)
+
+Neighbours: script.py composes, killer.py strikes, player.py speaks with the driver, model.py judges, lane.py owns plays.
+"""
+
+import os
+import re
+import time
+
+import deeds
+import traces
+from killer import Killer
+from model import Failed, Model
+from player import pause
+from script import Script
+
+from ray_lite.config import SCRIPT_MODE, SILENT_MODE
+
+QUIET_S = 5.0  # the session's counts are the model's by then
+TOLD_S = 1.0  # after the death of the node, calls have raised by then
+STORE_BYTES = 268_435_456
+STEP_S = 0.0005
+FATAL = re.compile(r"Traceback|Fatal Python error|Segmentation fault|AssertionError|lost before|Exception ignored")
+LINE = re.compile(r"soak \S+ \d+ end")
+
+
+class Play:
+    """One session of a driver.
+
+    Args:
+        lane: has record, costs, cgroup, place, label(), sabotage.
+        name: lane and number; with the run's seed it determines all choices.
+    """
+
+    def __init__(self, lane, name, rng, player):
+        self.lane, self.name, self.rng, self.player, self.record = lane, name, rng, player, lane.record
+        self.model = Model(lane.costs)
+        self.mark = f"{lane.mark}{name};"
+        self.log, self.log_at = os.path.join(lane.place, f"attempts-{name}"), 0
+        self.node, self.session_dir, self.silent = 0, "", self.rng.random() < 0.5
+        self.thens, self.doomed, self.told = [], 0.0, 0.0
+        self.killed_at, self.begun_since = {}, []
+        self.recoveries = 0
+        self.killer, self.script = Killer(self), Script(self)
+
+    # --- speaking with the driver ---
+
+    def tell(self, verb, *arguments, then=None):
+        """Sends an order; `then` gets what it answers, in `collect`."""
+        self.thens.append(then)
+        self.player.tell(verb, *arguments)
+
+    def take(self):
+        """The answer of the oldest open order."""
+        verb, how, what, when = self.player.answer()
+        then = self.thens.pop(0)
+        if how == "raised":
+            if self.doomed and what[0] in ("RaySystemError", "KeyError"):  # the second: of what an earlier order didn't make
+                self._told(verb, when)
+                return
+            raise Failed(f"{verb} raised {what[0]}: {what[1]}")
+        if then is not None:
+            then(what)
+
+    def _told(self, verb, when):
+        """The first call that the death of the node ended."""
+        if not self.told:
+            self.told = when - self.doomed
+            self.record.took("death of the node to the end of the call it met", self.told, self.name)
+            if self.told > TOLD_S:
+                raise Failed(f"{verb} was told {self.told:.2f} s after the death of the node")
+
+    def collect(self):
+        """All answers that are due."""
+        while self.player.open:
+            self.take()
+
+    def ask(self, verb, *arguments):
+        """One order and its answer, after all others."""
+        self.collect()
+        return self.player.ask(verb, *arguments)
+
+    # --- the session ---
+
+    def begin(self):
+        """Starts the session."""
+        self.tell_init()
+        self.collect()
+
+    def tell_init(self):
+        with open(self.log, "w"):
+            pass
+        environment = {traces.MARK: self.mark, deeds.LOG: self.log}
+        environment["RAY_LITE_OBJECTS"] = self.rng.choice(("32768", "4194304"))
+        environment["RAY_LITE_COMMIT_STEP"] = self.rng.choice(("65536", "2097152"))  # the first grows all the time
+        options = {
+            "num_cpus": self.rng.choice((1, 2, 2, 3)), "object_store_memory": STORE_BYTES, "shutdown_grace": 0.5,
+            "driver_mode": SILENT_MODE if self.silent else SCRIPT_MODE, "num_workers": self.rng.choice((None, None, 2)),
+            "redirect_worker_output": self.rng.random() < 0.3,
+        }
+        if self.rng.random() < 0.2:
+            options["plasma_directory"] = "/dev/shm"
+        self.tell("init", options, environment, then=self._begun)
+
+    def _begun(self, answer):
+        address, counts = answer
+        self.node, self.session_dir = address["node_pid"], address["session_dir"]
+        self.model.base = {name: counts[name] for name in self.model.base}
+        self.record.counts["sessions"] += 1
+        if len(traces.sessions(self.lane.place)) != 1:
+            raise Failed(f"directories of sessions that are over: {traces.sessions(self.lane.place)} beside {self.session_dir}")
+
+    def round(self):
+        """Orders, one to three kills in their midst, and what must be true after each."""
+        self.script.compose(self.rng.randint(2, 9))
+        for _ in range(self.rng.choice((1, 1, 2, 3))):
+            self.strike()
+            self.tell("check", then=self._checked)
+        if self.script.interruptible_open:
+            pause(self.player, self.rng.random() * 0.01)
+            self.player.signal(2)
+        self.collect()
+        settled = self.rng.random() < 0.75
+        self.verify(settled, struck=self.rng.random() < 0.3)
+
+    def strike(self):
+        """One kill of the next kind for which there is somebody."""
+        for _ in range(3):
+            if self.killer.strike(self.killer.deal()):
+                return
+
+    def submit(self, function, count):
+        """A task for the killer's sake."""
+        if function == "hog":
+            self.script.call(function, (self.lane.cgroup.procs,), retries=0)
+        elif function == "churn":
+            self.script.call(function, ("me", count))
+        else:
+            self.script.call(function, (count,), retries=self.rng.choice((1, 3)), shape=(count,))
+
+    # --- what tasks noted ---
+
+    def begun(self, function, patience):
+        """The pid that began a task of this function just now, or 0."""
+        self.begun_since.clear()
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            self.read_log()
+            for task, pid in self.begun_since:
+                if task.function == function:
+                    return pid
+            pause(self.player, STEP_S)
+        return 0
+
+    def read_log(self):
+        """Takes the attempts that began since the last look."""
+        with open(self.log) as file:
+            file.seek(self.log_at)
+            text = file.read()
+        text = text[: text.rfind("\n") + 1]
+        self.log_at += len(text)
+        for line in text.splitlines():
+            label, pid, when = line.split()
+            self.noted(label, int(pid), int(when))
+
+    def noted(self, label, pid, when):
+        task = self.model.tasks.get(label)
+        if task and task.attempts and task.attempts[-1][0] in self.killed_at:
+            late = (when - self.killed_at[task.attempts[-1][0]]) / 1e9
+            self.record.took("kill of a worker to its task's next start", late, self.name)
+        self.model.attempt(label, pid, when)
+        if task.function == "hog":
+            self.model.mortal.add(pid)
+        self.begun_since.append((task, pid))
+        self.record.counts["attempts of tasks"] += 1
+
+    # --- comparing ---
+
+    def learn(self, label, outcome):
+        """An outcome is judged by what had happened when it was told."""
+        if outcome[0] == "raised":
+            self.read_log()
+        self.model.learn(label, outcome)
+        self.record.counts["values checked" if outcome[0] == "value" else "failures of tasks, explained"] += 1
+
+    def _checked(self, counts):
+        self.note_recoveries(counts)
+        self.record.counts["fscks"] += 1
+
+    def verify(self, settled, struck=False):
+        """Everything that the driver holds, and the counts if all is to be quiet."""
+        self.tell("check", then=self._checked)
+        labels = sorted(self.model.held)
+        if not settled and labels:
+            labels, _ = self.ask("wait", labels, len(labels), 0)
+        self.tell("read", labels, then=self._learn_all)
+        self.tell("look", then=self._judge_views)
+        if struck:
+            self.strike()
+            self.tell("check", then=self._checked)
+            settled = False  # what the kill needs may have begun
+        self.collect()
+        self.read_log()
+        self.model.check_attempts()
+        self.model.check_returns()
+        failed = [label for label in self.model.held if (self.model.things[label].outcome or "?")[0] == "failed"]
+        if failed:
+            self.model.drop(failed)
+            self.ask("drop", failed)
+        if settled:
+            self.compare_counts()
+
+    def _learn_all(self, found):
+        for label, outcome in found.items():
+            self.learn(label, outcome)
+
+    def _judge_views(self, found):
+        lost = self.model.views.keys() - found.keys()
+        if lost and not self.doomed:
+            raise Failed(f"kept arrays are lost: {lost}")
+        for name, digest in found.items():
+            label = self.model.views.get(name)
+            if label is not None and digest != self.model.expected(label):
+                raise Failed(f"a kept array changed: {self.model.say(label)}")
+            self.record.counts["kept arrays checked"] += 1
+
+    def compare_counts(self):
+        """Objects, bytes and tasks are what the model holds."""
+        expected = self.model.counts()
+        found = self.ask("quiet", expected, self.lane.patient(QUIET_S))
+        self.note_recoveries(found)
+        wrong = {name: (number, found[name]) for name, number in expected.items() if found[name] != number}
+        if wrong:
+            raise Failed(f"the session does not become quiet: (expected, found) {wrong}; all counts: {found}")
+        self.record.counts["counts compared"] += 1
+
+    def note_recoveries(self, counts):
+        self.record.counts["lock recoveries"] += counts["recoveries"] - self.recoveries
+        self.recoveries = counts["recoveries"]
+
+    def check_terminal(self):
+        """What the session wrote: whole lines, no trace-back."""
+        with open(self.lane.terminal, errors="replace") as file:
+            text = file.read()
+        bad = FATAL.search(text)
+        if bad:
+            raise Failed(f"on the terminal:\n{text[max(0, bad.start() - 500):bad.start() + 3000]}")
+        if not self.model.mortal & self.killer.controls:
+            ours = [line for line in text.splitlines() if "soak" in line and "ray_lite" not in line]
+            torn = [line for line in ours if not LINE.fullmatch(line)]
+            if torn:
+                raise Failed(f"torn lines on the terminal: {torn[:5]}")
+        self.record.counts["lines of output checked"] += text.count("\n")
+        os.truncate(self.lane.terminal, 0)
+        os.unlink(self.log)
+
+    def check_node_log(self):
+        """The node said nothing: it has nothing to complain of."""
+        for name in ("node.err", "node.out"):
+            path = os.path.join(self.session_dir, "logs", name)
+            if os.path.exists(path) and os.path.getsize(path):
+                with open(path, errors="replace") as file:
+                    raise Failed(f"the node wrote: {file.read()[:3000]}")

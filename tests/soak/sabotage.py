@@ -1,0 +1,64 @@
+"""Deliberate wrongs, by name: each must be found and reported, or else the soak proves nothing.
+
+Each is done to the first session of a run, which is then compared and ended as usual.  Neighbours: lane.py calls.
+"""
+
+import os
+
+PATIENCE = 0.1  # of the usual, where what is waited for never comes
+NEVER_COMES = ("leak", "process", "file")
+RECIPE = ("bytes", 4000)
+
+
+def value(play):
+    """The model is told another value than the driver stored."""
+    play.script._put(RECIPE, ())
+    play.model.things[max(play.model.held)].salt += 1
+
+
+def leak(play):
+    """The driver holds an object of which the model does not know."""
+    play.ask("hide", RECIPE)
+
+
+def process(play):
+    """A process of the session escapes its end."""
+    play.ask("stray")
+
+
+def file(play):
+    """A session's directory stays."""
+    os.mkdir(os.path.join(play.lane.place, "ray_lite-0-0-0-0"))
+
+
+def attempt(play):
+    """A task ran twice, though nobody killed its worker."""
+    label, = play.script.call("inspecting", ())
+    with open(play.log, "a") as log:
+        log.write(f"{label} 1 1\n")
+    play.collect()
+
+
+def retry(play):
+    """A task ran once more than it may."""
+    label, = play.script.call("printing", (1,), retries=0)
+    play.model.mortal.add(1)
+    with open(play.log, "a") as log:
+        log.write(f"{label} 1 1\n")
+    play.collect()
+
+
+def terminal(play):
+    """Something of the session fails aloud."""
+    with open(play.lane.terminal, "a") as text:
+        text.write("Traceback (most recent call last):\n")
+
+
+def driver(play):
+    """The driver ends by itself."""
+    play.player.signal(9)
+    play.collect()
+    play.ask("check")
+
+
+EVERY = {wrong.__name__: wrong for wrong in (value, leak, process, file, attempt, retry, terminal, driver)}

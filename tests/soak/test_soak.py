@@ -1,0 +1,79 @@
+"""The kill soak within the test run: half a minute with a new seed, or RAY_LITE_SOAK_S seconds; and proof that it can fail.
+
+It runs as a command of its own, since its drivers are forked from it and it must not hold a session.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).with_name("run.py")
+SECONDS = float(os.environ.get("RAY_LITE_SOAK_S", 30))
+LATE_S = 150.0  # beyond its time: the run's own patience with a lane that hangs, and some
+
+# Kills that a minute must bring at least, by kind: a tenth to a third of what an idle machine of two CPUs does, since this one
+# may be slow or busy; but never none, for a kind that is never killed is not tested. Kinds come from shuffled decks, all once
+# before any comes again, so that the proportions hold at any speed. Drivers and nodes die once a session, of which there are
+# 30 to 130 a minute. A "long stop" comes too rarely to be asked for, and "node in init" needs a node that is there already.
+A_MINUTE = {
+    "worker": 60, "two workers": 30, "newborn worker": 8, "worker in the core": 20, "stopped worker": 8, "control process": 8,
+    "worker in fork": 8, "worker in exec": 8, "stop and go of a worker": 8, "stop and go of the driver": 4,
+    "stop and go of the node": 4, "stop and go of the control process": 2, "driver": 3, "stopped driver": 1, "node": 2,
+    "driver by SIGTERM": 1, "driver in init": 1, "driver and node": 1, "stopped node": 1, "node amidst orders": 1,
+}
+SABOTAGE = {
+    "value": r"has another value: digest \d+, expected \d+",
+    "leak": r"does not become quiet: .*'objects': \(\d+, \d+\)",
+    "process": r"there are still: .*sleep 60",
+    "file": r"there are still: \['ray_lite-0-0-0-0'\]",
+    "attempt": r"ran again, though nobody killed its worker",
+    "retry": r"ran 2 times, max_retries=0",
+    "terminal": r"on the terminal:",
+    "driver": r"the driver ended by itself: -9",
+}
+
+
+@pytest.fixture
+def soak(tmp_path):
+    """`soak(*arguments)` runs it and gives (exit code, all that it printed, {row of the table: what it says})."""
+
+    def run(*arguments, seconds):
+        command = [sys.executable, str(RUN), "--seconds", str(seconds), "--keep", str(tmp_path / "kept"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + LATE_S, check=False)
+        rows = dict(re.findall(r"^(\S.*?|  \S.*?) {2,}(\S.*)$", done.stdout.partition("FAILURE")[0], re.M))
+        return done.returncode, done.stdout + done.stderr, {name.strip(): what for name, what in rows.items()}
+
+    return run
+
+
+@pytest.mark.watchdog(SECONDS + LATE_S)
+def test_nothing_goes_wrong_however_it_is_killed(soak, capfd):
+    code, text, rows = soak(seconds=SECONDS)
+    with capfd.disabled():
+        print(f"\n{text.partition('FAILURE')[0]}")
+    assert code == 0 and rows["failures"] == "0", text
+    wanted = {kind: max(1, int(number * SECONDS / 60)) for kind, number in A_MINUTE.items()}
+    assert not {kind: (number, rows.get(kind)) for kind, number in wanted.items() if int(rows.get(kind, 0)) < number}, text
+    assert int(rows.get("worker out of memory", 0)) or "no memory cgroup can be made" in rows["remark"], text
+    assert int(rows["fscks"]) > sum(wanted.values()) and int(rows["values checked"]) > 10 * SECONDS
+    assert int(rows["counts compared"]) > SECONDS / 2
+
+
+@pytest.mark.parametrize("wrong", SABOTAGE)
+def test_what_is_wrong_is_reported(soak, wrong):
+    code, text, rows = soak("--sabotage", wrong, seconds=5)
+    assert code == 1 and rows["failures"] == "1"
+    assert re.search("FAILURE: lane 0, session 0.0: .*" + SABOTAGE[wrong], text), text
+    assert re.search(r"to repeat: .*--seed \d+", text) and "the last actions:" in text
+
+
+def test_the_control_file_of_a_failed_session_is_kept(soak, tmp_path):
+    soak("--sabotage", "value", "--seed", "5", seconds=5)
+    copy = tmp_path / "kept" / "5-0.0.control"
+    assert copy.read_bytes()[:8] == b"ray_lite", "the region's magic"
+    assert os.stat(copy).st_blocks * 512 < copy.stat().st_size, "only what is committed takes room"
+    assert (tmp_path / "kept" / "5-0.0.attempts").exists() and (tmp_path / "kept" / "5-0.0.terminal").exists()
