@@ -11,7 +11,7 @@ from ray_lite import session, termination
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.files import arena_place
 from ray_lite.launch import Request, launch
-from ray_lite.options import Options, amount, whole
+from ray_lite.options import Options, amount, duration, whole
 from ray_lite.remote_function import RemoteFunction
 from ray_lite.serial import SerialBackend
 
@@ -132,7 +132,7 @@ def _request(given: dict[str, Any]) -> Request:
         place=arena_place(directory, given["huge_pages"], config),
         object_id_seed=None if seed is None else whole("object_id_seed", seed),
         node_ip_address=address or "127.0.0.1",
-        shutdown_grace=amount("shutdown_grace", given["shutdown_grace"]),
+        shutdown_grace=duration("shutdown_grace", given["shutdown_grace"]),
         config=config,
         driver_mode=mode,
         redirect_worker_output=given["redirect_worker_output"],
@@ -215,7 +215,7 @@ def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, wr
     if not isinstance(writable, bool):
         raise TypeError(f"writable must be True or False, got {writable!r}")
     if timeout is not None:
-        timeout = amount("timeout", timeout)
+        timeout = duration("timeout", timeout)
     return session.current().get(object_ids, timeout, writable)
 
 
@@ -251,7 +251,7 @@ def wait(object_ids: Any, num_returns: int = 1, timeout: float | None = None,
     if num_returns != 1:
         num_returns = whole("num_returns", num_returns, 1, 1 << 62)
     if timeout is not None:
-        timeout = amount("timeout", timeout)
+        timeout = duration("timeout", timeout)
     if not object_ids:
         return [], []
     if num_returns > len(object_ids) and timeout is None:

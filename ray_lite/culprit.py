@@ -5,6 +5,8 @@ Walked only after a failure.  Neighbours: serialization.py calls; must not pickl
 
 from __future__ import annotations
 
+import collections
+import functools
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +19,7 @@ PARTS_MOST = 1_000  # parts looked at, so that a failure in a huge value is stil
 
 def explain(value: Any, name: str, error: Exception) -> SerializationError:
     """The error to raise when pickling `value` failed with `error`."""
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
         return SerializationError(f"can't pickle {name}: it is nested deeper than the recursion limit")
     budget = [PARTS_MOST]
     path, culprit = _walk(value, [name], set(), budget)
@@ -69,7 +71,13 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for key, item in value.items():
             yield f"key {key!r:.80}", key
             yield f"[{key!r:.80}]", item
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, functools.partial):
+        yield ".func", value.func
+        yield from ((f".args[{index}]", item) for index, item in enumerate(value.args))
+        yield from ((f".keywords[{key!r}]", item) for key, item in value.keywords.items())
+    elif type(value).__name__ == "ndarray" and type(value).__module__ == "numpy":
+        yield from ((f".flat[{index}]", item) for index, item in enumerate(value.flat) if value.dtype.hasobject)
+    elif isinstance(value, (list, tuple, collections.deque)):
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     elif isinstance(value, (set, frozenset)):
         yield from (("element", item) for item in value)
@@ -89,10 +97,14 @@ def _function_parts(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
             yield f"global {name!r}", function.__globals__[name]
     for index, default in enumerate(function.__defaults__ or ()):
         yield f"default {index}", default
+    for name, default in (function.__kwdefaults__ or {}).items():
+        yield f"default of {name!r}", default
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     yield from getattr(value, "__dict__", {}).items()
-    for name in getattr(type(value), "__slots__", ()):
-        if hasattr(value, name):
-            yield name, getattr(value, name)
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                yield name, getattr(value, name)

@@ -12,10 +12,18 @@ from typing import Any, NamedTuple
 
 from ray_lite import exceptions
 from ray_lite.exceptions import RayError, RaySystemError, RayTaskError
-from ray_lite.serialization import Parts, dumps, loads
+from ray_lite.serialization import dumps, flat, loads
 
 OURS = "_core.src/execute.pyx"  # the frame that calls tasks
 TEXT_MOST = 100_000  # characters of a traceback that travel
+
+
+class Cause(NamedTuple):
+    """A pickled exception: its class, args and attributes; the ids keep what it holds."""
+
+    stream: bytes
+    buffers: list[bytes]
+    ids: list[Any]
 
 
 class Failure(NamedTuple):
@@ -23,7 +31,7 @@ class Failure(NamedTuple):
 
     task_name: str
     text: str  #: the remote traceback
-    cause: bytes | None  #: pickled (class, args, attributes), or None
+    cause: Cause | None
     report: int = 0  #: number under which it was reported, 0: it was not
 
 
@@ -50,13 +58,24 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
     known = getattr(error, "_failure", None)
     if isinstance(error, RayTaskError) and isinstance(known, Failure):
         return known
+    try:
+        cause = _pack_cause(error)
+    except Exception:  # a class that can't travel, or can't be made again, or that fails when looked at: the text has to do
+        cause = None
+    return Failure(task_name, shorten(_traceback_of(error), TEXT_MOST), cause)
+
+
+def _traceback_of(error: BaseException) -> str:
     import traceback
 
     trace = error.__traceback__
     if trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.endswith(OURS):
         trace = trace.tb_next  # the user's frames are what helps
-    text = "".join(traceback.format_exception(type(error), error, trace))
-    return Failure(task_name, shorten(text, TEXT_MOST), _pack_cause(error))
+    try:
+        return "".join(traceback.format_exception(type(error), error, trace))
+    except Exception as problem:  # exceptions that fail when they are shown, or are nested too deep
+        frames = "".join(traceback.format_tb(trace))
+        return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__} (showing it failed: {problem!r:.200})\n"
 
 
 def shorten(text: str, most: int) -> str:
@@ -66,16 +85,25 @@ def shorten(text: str, most: int) -> str:
     return f"{text[: most // 2]}\n... {len(text) - most:,} characters left out ...\n{text[-most // 2 :]}"
 
 
-def _pack_cause(error: BaseException) -> bytes | None:
-    """The exception without its traceback, as class, args and attributes; unpicklable attributes are left out."""
+def _pack_cause(error: BaseException) -> Cause:
+    """The exception without its traceback; attributes that can't be pickled are left out, such arguments become text."""
     attributes = {key: item for key, item in _attributes(error) if _travels(item)}
-    args = tuple(item if _travels(item) else repr(item) for item in error.args)
+    args = tuple(item if _travels(item) else _shown(item) for item in error.args)
+    cause = _cause((type(error), args, attributes))
+    _unpack_cause(cause)
+    return cause
+
+
+def _cause(value: Any) -> Cause:
+    parts = dumps(value)
+    return Cause(bytes(parts.stream), [bytes(buffer) for buffer in flat(parts)], parts.contained)
+
+
+def _shown(item: Any) -> str:
     try:
-        packed = bytes(_whole(dumps((type(error), args, attributes))))
-        _unpack_cause(packed)
-    except Exception:  # a class that can't travel, or can't be made again: the text has to do
-        return None
-    return packed
+        return repr(item)
+    except Exception:  # the argument's own fault
+        return object.__repr__(item)
 
 
 def _attributes(error: BaseException) -> Iterator[tuple[str, Any]]:
@@ -94,29 +122,24 @@ def _attributes(error: BaseException) -> Iterator[tuple[str, Any]]:
 def _give(error: BaseException, attributes: Iterable[tuple[str, Any]]) -> None:
     for key, item in attributes:
         try:
-            setattr(error, key, item)
+            BaseException.__setattr__(error, key, item)  # the class itself may be frozen
         except (AttributeError, TypeError):
             continue  # read-only: its constructor has set it
 
 
-def _whole(parts: Parts) -> bytes | memoryview:
-    if parts.buffers or parts.contained:
-        raise ValueError("an exception that holds arrays or ids travels as text")
-    return parts.stream
-
-
 def _travels(item: Any) -> bool:
     try:
-        loads(_whole(dumps(item)))
+        cause = _cause(item)
+        loads(cause.stream, cause.buffers)
     except Exception:  # whatever it is, it stays behind
         return False
     return True
 
 
-def _unpack_cause(packed: bytes) -> BaseException:
-    kind, args, attributes = loads(packed)
+def _unpack_cause(cause: Cause) -> BaseException:
+    kind, args, attributes = loads(cause.stream, cause.buffers)
     error: BaseException = kind.__new__(kind, *args)
-    error.args = args
+    BaseException.__setattr__(error, "args", args)
     _give(error, attributes.items())
     return error
 
@@ -148,8 +171,8 @@ def _both(cause: BaseException | None, failure: Failure) -> RayTaskError:
         error = _dual(cause)
     if error is None:
         error = RayTaskError(text)
-    error.cause, error.task_name, error.remote_traceback = cause, failure.task_name, failure.text
-    error._failure, error._text = failure, text  # type: ignore[attr-defined]
+    facts = {"cause": cause, "task_name": failure.task_name, "remote_traceback": failure.text}
+    vars(error).update(facts, _failure=failure, _text=text)  # not by setattr, which a frozen class refuses
     return error
 
 
@@ -159,9 +182,9 @@ def _dual(cause: Exception) -> RayTaskError | None:
         return None
     for bases in (RayTaskError, kind), (kind, RayTaskError):  # the second for classes with an allocator of their own
         try:
-            both = type(f"RayTaskError({kind.__name__})", bases, {"__str__": _text_of})
+            both = type(f"RayTaskError({kind.__name__})", bases, {"__str__": _text_of, "__reduce__": _reduce})
             error: RayTaskError = both.__new__(both, *cause.args)
-            error.args = cause.args
+            BaseException.__setattr__(error, "args", cause.args)
             _give(error, _attributes(cause))
         except Exception:  # a class that can't be subclassed, or not made from its args
             continue
@@ -171,3 +194,7 @@ def _dual(cause: Exception) -> RayTaskError | None:
 
 def _text_of(error: Any) -> str:
     return str(error._text)
+
+
+def _reduce(error: Any) -> Any:
+    return unpack, (error._failure,)

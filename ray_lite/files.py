@@ -129,17 +129,33 @@ def arena_place(directory: Any, huge_pages: bool, config: Config) -> Place:
 
 def make_files(sizes: Sizes, directory: str | None) -> Files:
     """The files of a new region, of the right length, unnamed, sealed against resizing."""
-    control = _memfd("ray_lite_control", 0)
-    os.ftruncate(control, sizes.control_bytes)
-    if directory is None:
-        huge = sizes.page_bytes > SMALL_PAGE
-        arena = _memfd("ray_lite_arena", _huge_flags(sizes.page_bytes) if huge else 0)
-    else:
-        arena = _unnamed(directory)
-    os.ftruncate(arena, sizes.arena_bytes)
+    control = _sized(_memfd("ray_lite_control", 0), sizes.control_bytes)
+    try:
+        if directory is None:
+            huge = sizes.page_bytes > SMALL_PAGE
+            arena = _memfd("ray_lite_arena", _huge_flags(sizes.page_bytes) if huge else 0)
+        else:
+            arena = _unnamed(directory)
+        _sized(arena, sizes.arena_bytes)
+    except BaseException:
+        os.close(control)
+        raise
     for fd in (control, arena) if directory is None else (control,):
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return Files(control, arena, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+
+
+def _sized(fd: int, length: int) -> int:
+    """The file, now so long; or it is closed."""
+    try:
+        os.ftruncate(fd, length)
+    except OSError as error:
+        os.close(fd)
+        if error.errno == errno.EFBIG:
+            raise OSError(errno.EFBIG, f"a file of {length:,} bytes is more than RLIMIT_FSIZE (`ulimit -f`) or the file system "
+                                       "allows") from None
+        raise
+    return fd
 
 
 def _memfd(name: str, flags: int) -> int:

@@ -7,15 +7,16 @@ beside the package can get in the way.  Neighbours: launch.py calls, node.py is 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from ray_lite.exceptions import RaySystemError
 
-DESCRIPTORS = 3  # control file, arena file, doorbell
-MESSAGE_MOST = 1 << 20  # bytes of the node's setting
+DESCRIPTORS = 4  # the setting, control file, arena file, doorbell
 READY = b"R"
 SHUTDOWN = b"S"
 NODE_FD = 3
@@ -51,6 +52,31 @@ def _stat(pid: int) -> list[bytes]:
     """Fields of /proc/pid/stat behind the name: state, parent, ..."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()
+
+
+def send_setting(link: socket.socket, setting: dict[str, Any], files: list[int]) -> None:
+    """Tells the node its setting, through a file of its own: command lines and paths may be longer than a socket's buffer."""
+    fd = os.memfd_create("ray_lite_setting", os.MFD_CLOEXEC)
+    with open(fd, "wb") as file:
+        pickle.dump(setting, file)
+        file.flush()
+        socket.send_fds(link, [b"S"], [fd, *files])
+
+
+def receive_setting(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """In the node: the setting and the files; None when the driver went before it had anything to say."""
+    _, fds, _, _ = socket.recv_fds(link, 1, DESCRIPTORS)
+    if len(fds) != DESCRIPTORS:
+        return None
+    with open(fds[0], "rb") as file:
+        file.seek(0)
+        return pickle.load(file), fds[1:]
+
+
+def make_directory(path: str) -> None:
+    """Makes a session's directory, for this user alone."""
+    os.mkdir(path, 0o700)
+    os.mkdir(os.path.join(path, LOGS), 0o700)
 
 
 def remove_directory(path: str) -> None:
@@ -104,8 +130,9 @@ def spawn_node() -> tuple[int, socket.socket]:
     flags = _interpreter_flags()
     outputs = list(_outputs())  # before the sockets, which may get these numbers
     ours, theirs = socket.socketpair()
+    defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD]  # whatever this process, or its parent, ignores
     actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), NODE_FD), (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), *outputs]
     with theirs:
         pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", code], os.environ, file_actions=actions,
-                             setsid=True, setsigmask=[], setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE])
+                             setsid=True, setsigmask=[], setsigdef=defaults)
     return pid, ours

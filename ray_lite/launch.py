@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-import pickle
 import select
 import signal
 import socket
@@ -16,11 +16,12 @@ from ray_lite import _core, machine, session
 from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.exceptions import RaySystemError
 from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
-from ray_lite.forkserver import LOGS, READY, SHUTDOWN, is_alive, remove_directory, spawn_node, started_at
+from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, send_setting, spawn_node, started_at
 from ray_lite.local import LocalBackend
 from ray_lite.settings import snapshot
 
 PREFIX = "ray_lite"
+LONGEST = 1e6  # seconds that one call of select may be asked for
 END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
 
 
@@ -57,50 +58,61 @@ class Driver(LocalBackend):
             return
         self._closed = True
         self.sites.end()
-        if not self.inherited:
-            self._end_node()
-            remove_directory(self.session_dir)
-        self.region.close()
-        self.link.close()
-        self.files.close()
-        os.close(self.node_pidfd)
-        self.node_pidfd = -1
+        try:
+            if not self.inherited:
+                self._end_node()
+        finally:
+            self.region.close()
+            self.link.close()
+            self.files.close()
+            os.close(self.node_pidfd)
+            self.node_pidfd = -1
 
     def _end_node(self) -> None:
         try:
             self.link.sendall(SHUTDOWN)
         except OSError:
             pass  # it is dead: all the better
-        if not select.select([self.node_pidfd], [], [], self.grace + END_SLACK)[0]:
-            signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
-            select.select([self.node_pidfd], [], [])
         try:
-            os.waitpid(self.node_pid, 0)
-        except ChildProcessError:
-            pass  # the user's own wait() reaped it
+            if not select.select([self.node_pidfd], [], [], min(self.grace, LONGEST) + END_SLACK)[0]:
+                signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
+        except BaseException:  # Ctrl-C: the polite time is over
+            signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
+            raise
+        finally:
+            _reap(self.node_pid)
+            remove_directory(self.session_dir)
 
 
-def _make_directory() -> str:
-    """The session's directory, 0700; first those that a killed session of this user left are removed."""
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # the user's own wait() reaped it, or SIGCHLD is ignored
+
+
+def _new_directory() -> str:
+    """The path of the session's directory, which the node makes; first those that a killed session of this user left go."""
     base = _base_directory()
     _remove_stale(base)
     stamp = f"{PREFIX}-{os.getuid()}-{os.getpid()}-{started_at(os.getpid())}-"
-    path = os.path.join(base, stamp + os.urandom(8).hex())
-    os.mkdir(path, 0o700)
-    os.mkdir(os.path.join(path, LOGS), 0o700)
-    return path
+    return os.path.join(base, stamp + os.urandom(8).hex())
 
 
 def _base_directory() -> str:
     """Where session directories go: $XDG_RUNTIME_DIR, else $TMPDIR if that is local, else /tmp."""
     for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR")):
         if base and os.access(base, os.W_OK | os.X_OK) and machine.file_system(base) not in machine.NETWORK_FILE_SYSTEMS:
-            return base
+            return os.path.abspath(base)
     return "/tmp"
 
 
 def _remove_stale(base: str) -> None:
-    for entry in os.scandir(base):
+    try:
+        entries = list(os.scandir(base))
+    except OSError:
+        return  # one may write there and not read: nobody's directories can be told then
+    for entry in entries:
         parts = entry.name.split("-")
         if len(parts) < 5 or parts[0] != PREFIX or parts[1] != str(os.getuid()):
             continue
@@ -120,14 +132,20 @@ def launch(request: Request) -> Driver:
     """
     if request.place.huge:
         request = _with_huge_memory(request)
-    node_pid, link = spawn_node()  # first: the interpreter starts while we lay out the region
-    try:
-        return _with_node(request, node_pid, link)
-    except BaseException:
-        link.close()
-        os.kill(node_pid, signal.SIGKILL)
-        os.waitpid(node_pid, 0)
-        raise
+    with contextlib.ExitStack() as undo:
+        directory = _new_directory()
+        undo.callback(remove_directory, directory)  # the last thing to be undone: the node makes it
+        node = spawn_node()  # its interpreter starts while we lay out the region
+        undo.callback(_abandon, *node)
+        driver = _with_node(request, directory, node, undo)
+        undo.pop_all()
+        return driver
+
+
+def _abandon(node_pid: int, link: socket.socket) -> None:
+    link.close()
+    os.kill(node_pid, signal.SIGKILL)
+    _reap(node_pid)
 
 
 def _with_huge_memory(request: Request) -> Request:
@@ -155,30 +173,26 @@ def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
         raise
 
 
-def _with_node(request: Request, node_pid: int, link: socket.socket) -> Driver:
-    config = request.config
+def _with_node(request: Request, directory: str, node: tuple[int, socket.socket], undo: contextlib.ExitStack) -> Driver:
+    config, (node_pid, link) = request.config, node
     cpus = machine.cpus() if request.num_cpus is None else request.num_cpus
     memory = request.object_store_memory or int(machine.memory() * config.store_fraction)
     sizes = plan(config, request.place, memory, cpus)
     files = make_files(sizes, request.place.directory)
-    region = None
-    try:
-        region = _region(request, files, sizes)
-        region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
-        region.make_current()
-        driver = Driver(region, config, region.slot, sizes.nonce)
-        driver.link, driver.files, driver.node_pid, driver.grace = link, files, node_pid, request.shutdown_grace
-        driver.node_pidfd = os.pidfd_open(node_pid)
-        _core.set_root(_root(request.object_id_seed))
-        driver.settings.begin()
-        driver.sites.begin()
-        driver.session_dir = _make_directory()
-        _greet(driver, request, sizes.nonce)
-    except BaseException:
-        if region is not None:
-            region.close()
-        files.close()
-        raise
+    undo.callback(files.close)
+    region = _region(request, files, sizes)
+    undo.callback(region.close)
+    region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
+    region.make_current()
+    driver = Driver(region, config, region.slot, sizes.nonce)
+    driver.link, driver.files, driver.node_pid, driver.grace = link, files, node_pid, request.shutdown_grace
+    driver.session_dir, driver.node_pidfd = directory, os.pidfd_open(node_pid)
+    undo.callback(os.close, driver.node_pidfd)
+    _core.set_root(_root(request.object_id_seed))
+    driver.settings.begin()
+    driver.sites.begin()
+    undo.callback(driver.sites.end)
+    _greet(driver, request, sizes.nonce)
     driver.address = {
         "node_ip_address": request.node_ip_address, "redis_address": None, "object_store_address": None,
         "webui_url": None, "session_dir": driver.session_dir, "node_pid": node_pid,
@@ -206,7 +220,7 @@ def _greet(driver: Driver, request: Request, nonce: int) -> None:
     }
     fds = [driver.files.control, driver.files.arena, driver.files.bell]
     try:
-        socket.send_fds(driver.link, [pickle.dumps(setting)], fds)
+        send_setting(driver.link, setting, fds)
         deadline = time.monotonic() + driver.config.start_timeout
         while not select.select([driver.link], [], [], 1.0)[0]:
             if time.monotonic() > deadline:
@@ -216,7 +230,6 @@ def _greet(driver: Driver, request: Request, nonce: int) -> None:
             return
     except (BrokenPipeError, ConnectionResetError):
         pass  # said below
-    remove_directory(driver.session_dir)
     raise RaySystemError("the node process ended while it started; what it wrote to stderr says why")
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
-from ray_lite.exceptions import GetTimeoutError, SerializationError
+from ray_lite.exceptions import GetTimeoutError, ObjectLostError, SerializationError
 from ray_lite.failures import unpack
-from ray_lite.serialization import Parts, dumps
+from ray_lite.serialization import Name, Parts, dumps, name_of
 from ray_lite.settings import Settings
 from ray_lite.sites import Sites
 from ray_lite.store import Store
@@ -154,12 +154,25 @@ class LocalBackend:
                 if outermost:
                     self._exporting.clear()
 
+    def _body(self, function: Any) -> Parts:
+        """The function by value, with what it captures; where that can't be (it is compiled, or uses a lock), by name."""
+        if function._function is None:
+            raise ObjectLostError(f"remote function {function._name} belongs to an earlier session, or to that of the process "
+                                  "from which this one was forked")
+        try:
+            return dumps(function._function, function._name)
+        except SerializationError:
+            name = name_of(function._function)
+            if name is None:
+                raise
+            return dumps(name, function._name)
+
     def _export(self, function: Any) -> tuple[int, int]:
         x = self.store.create(_core.derive_id(function._id, self.nonce, 0), for_job=True)
         token = _core.id_token(x)[:2]
         self._exporting[function._id] = function._export, token
         try:
-            body = dumps(function._function, function._name)
+            body = self._body(function)
             head = pickle.dumps(function._name)
             stream = Parts(head, [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained)
             self.store.fill(token[0], stream)
@@ -231,7 +244,8 @@ class LocalBackend:
 
     def function(self, token: tuple[int, int]) -> Callable[..., Any]:
         _, _, views = _core.payload(self.region, _core.function_handle(self.region, token[0]))
-        return pickle.loads(views[0], buffers=views[1:])  # type: ignore[no-any-return]
+        function = pickle.loads(views[0], buffers=views[1:])
+        return function.find() if isinstance(function, Name) else function  # type: ignore[no-any-return]
 
     # --- looking ---
 

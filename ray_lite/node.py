@@ -11,28 +11,25 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import resource
 import select
 import signal
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ray_lite import _core, serialization, worker
 from ray_lite.control_process import Control
 from ray_lite.deaths import Coroner
-from ray_lite.exceptions import ObjectStoreFullError, RaySystemError
+from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.failures import SystemFailure
 from ray_lite.files import pid_namespace
-from ray_lite.forkserver import DESCRIPTORS, MESSAGE_MOST, READY, SHUTDOWN, remove_directory, started_at
+from ray_lite.forkserver import READY, SHUTDOWN, make_directory, receive_setting, remove_directory, started_at
 from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
 from ray_lite.sites import site_text
 from ray_lite.store import Store
-
-LAST_MOMENT = 1.0  # seconds; a worker may see the node's death a moment before the signal that ends it: nothing to talk about
 
 
 class Node:
@@ -40,17 +37,16 @@ class Node:
 
     def __init__(self, link: socket.socket) -> None:
         self.link = link
-        message, fds, _, _ = socket.recv_fds(link, MESSAGE_MOST, DESCRIPTORS)
-        if len(fds) != DESCRIPTORS:
-            raise SystemExit(0)  # the driver went before it had anything to say
-        self.setting: dict[str, Any] = pickle.loads(message)
+        received = receive_setting(link)
+        if received is None:
+            raise SystemExit(0)
+        self.setting, (control, arena, self.bell) = received
+        self.config = self.setting["config"]
         try:
             self.driver = os.pidfd_open(self.setting["driver"])
         except ProcessLookupError:  # the driver went meanwhile
-            remove_directory(self.setting["session_dir"])
             raise SystemExit(0) from None
-        self.config = self.setting["config"]
-        control, arena, self.bell = fds
+        make_directory(self.setting["session_dir"])
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
@@ -61,6 +57,7 @@ class Node:
         self.coroner = Coroner(self.config.oom_window)
         self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
+        self.told_limit = False  # that the machine gives no more processes is said once
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
@@ -175,7 +172,9 @@ class Node:
             _core.end_sweep(self.region, slot)
             if not self.workers:
                 raise
-            self.reporter.note(f"no worker beyond {len(self.workers)} can be started: {error}")
+            if not self.told_limit:
+                self.reporter.note(f"no worker beyond {len(self.workers)} can be started: {error}")
+            self.told_limit = True
             return
         if pid == 0:
             self.become_worker(slot)
@@ -202,8 +201,8 @@ class Node:
             worker.main(self.region, self.setting, self.reporter)
         except BaseException as problem:  # a worker's last words, whatever ended it
             error = problem
-            if isinstance(problem, RaySystemError):
-                time.sleep(LAST_MOMENT)
+            if _core.node_died(self.region):  # seen before the signal of it: the group ends now, without a word
+                os.killpg(0, signal.SIGKILL)
         worker.end_child(error)
 
     def examine(self, pidfd: int) -> None:

@@ -9,6 +9,8 @@ from ray_lite.config import CPU_UNIT
 
 RETURNS_MOST = 1_000_000
 RETRIES_MOST = 65_534
+AMOUNT_MOST = 10**12
+TIME_MOST = 1e9  # of whatever unit: for ever, and it still fits where it is counted in nanoseconds
 
 _LATER = {
     "num_gpus": (0, "GPUs"),
@@ -67,12 +69,22 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
 
 
 def amount(name: str, value: Any) -> float:
-    """A checked quantity of a resource: a number, not negative, not infinite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) and not hasattr(value, "__float__"):
+    """A checked quantity of a resource: a number, not negative, at most AMOUNT_MOST."""
+    if isinstance(value, bool) or isinstance(value, str) or not hasattr(value, "__float__") and not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if isinstance(value, str) or not math.isfinite(float(value)) or float(value) < 0:
-        raise ValueError(f"{name} must be zero or more, got {value!r}")
-    return value  # type: ignore[no-any-return]
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not 0 <= number <= AMOUNT_MOST:
+        raise ValueError(f"{name} must be in 0..{AMOUNT_MOST:,}, got {value!r}")
+    return value if isinstance(value, int) else number
+
+
+def duration(name: str, value: Any) -> float:
+    """A checked time, not negative; as good as for ever when it is very long, or infinite."""
+    infinite = isinstance(value, float) and value == math.inf
+    return TIME_MOST if infinite else min(amount(name, value), TIME_MOST)
 
 
 def _flag(name: str, value: Any) -> bool:

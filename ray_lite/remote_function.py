@@ -38,11 +38,14 @@ class RemoteFunction:
     remote: _core.RemoteCall  #: f.remote(*args, **kwargs): submits a call; an ObjectID, a list of them, or None
 
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
+        own = getattr(function, "__dict__", {})
+        self.__dict__.update({name: value for name, value in own.items() if not hasattr(RemoteFunction, name)})
         self._name = getattr(function, "__qualname__", None) or type(function).__qualname__
         self._function: Callable[..., Any] | None = function
         self._options = options
-        self._signature = _signature_of(function)
+        self._signature = _signature_of(function, follow_wrapped=False)  # what a call has to satisfy
+        self._shown = _signature_of(function, follow_wrapped=True)
         self._id = _next_id(getattr(function, "__module__", None) or "", self._name)
         self._export = Export()
         self._bind()
@@ -50,11 +53,14 @@ class RemoteFunction:
     def _bind(self) -> None:
         self.remote = _core.RemoteCall(self._slow)
         functools.update_wrapper(self.remote, self, updated=())
-        if self._signature is not None:
-            self.remote.__signature__ = self.__signature__ = self._signature
+        if self._shown is not None:
+            self.remote.__signature__ = self.__signature__ = self._shown
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"a remote function can't be called directly: write {self._name}.remote(...)")
+
+    def __deepcopy__(self, memo: Any) -> RemoteFunction:
+        return self  # PYTHON_MODE copies arguments; a function is what it is
 
     def __repr__(self) -> str:
         return f"<remote function {self._name}>"
@@ -118,14 +124,14 @@ class RemoteFunction:
     def __reduce__(self) -> Any:
         token = session.current().export(self)
         facts = (self._name, self.__module__, self.__doc__, self._id)
-        return _received, (facts, self._options, self._signature, token)
+        return _received, (facts, self._options, (self._signature, self._shown), token)
 
 
-def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+def _signature_of(function: Callable[..., Any], follow_wrapped: bool) -> inspect.Signature | None:
     import inspect  # it costs more than all of ray_lite, and workers don't need it
 
     try:
-        return inspect.signature(function)
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
     except (TypeError, ValueError):
         return None  # some builtins have none
 
@@ -139,7 +145,7 @@ def _next_id(module: str, name: str) -> bytes:
 _handles: dict[tuple[Any, ...], RemoteFunction] = {}
 
 
-def _received(facts: tuple[Any, ...], options: Options, signature: Any, token: tuple[int, int]) -> RemoteFunction:
+def _received(facts: tuple[Any, ...], options: Options, signatures: tuple[Any, Any], token: tuple[int, int]) -> RemoteFunction:
     """The handle of a function that another process of this session exported; one a process and option set."""
     nonce = session.current().nonce
     key = (nonce, facts[-1], options, token)
@@ -149,7 +155,7 @@ def _received(facts: tuple[Any, ...], options: Options, signature: Any, token: t
         handle._name, handle.__module__, handle.__doc__, handle._id = facts
         handle.__name__ = handle._name.rpartition(".")[2]
         handle.__qualname__ = handle._name
-        handle._function, handle._options, handle._signature = None, options, signature
+        handle._function, handle._options, handle._signature, handle._shown = None, options, *signatures
         handle._export = Export()
         handle._export.nonce, handle._export.token = nonce, token
         handle._bind()

@@ -6,6 +6,17 @@ import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ray_lite.serialization import dumps, flat, loads
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy, or what pickling would make of it: modules, for one, can't be copied."""
+    try:
+        return copy.deepcopy(value)
+    except TypeError:
+        parts = dumps(value)
+        return loads(parts.stream, flat(parts), writable=True)
+
 
 class Statistics(NamedTuple):
     """Nothing is shared, so there is nothing to count."""
@@ -34,7 +45,7 @@ class SerialBackend:
         if bound is not None:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
-        args, kwargs = copy.deepcopy((args, kwargs))
+        args, kwargs = _copied((args, kwargs))
         result = function._function(*args, **kwargs)
         count = function._options.num_return_vals
         if count == 0:
@@ -47,7 +58,7 @@ class SerialBackend:
         return object_ids
 
     def put(self, value: Any) -> Any:
-        return value
+        return _copied(value)
 
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         return object_ids[:num_returns], object_ids[num_returns:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.culprit import explain
-from ray_lite.exceptions import ForkedError, RaySystemError
+from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError
 
 PROTOCOL = 5
 NO_FILE = "<dynamic-code>"  # cloudpickle writes this for the file of all code; tracebacks shall name the real one
@@ -84,9 +85,19 @@ class _Reducers:
             return _core.id_from_token, token
         if kind is types.CodeType and obj.co_filename != NO_FILE:
             return _name_file, (obj.replace(co_filename=NO_FILE), obj.co_filename)
-        if kind is self._ndarray:
-            return self._reduce_array(obj)
+        if self._ndarray is not None and issubclass(kind, self._ndarray):
+            return self._reduce_array_like(obj, kind)
         return super().reducer_override(obj)  # type: ignore[misc]
+
+    def _reduce_array_like(self, array: Any, kind: Any) -> Any:
+        """Subclasses too, unless they pickle in a way of their own."""
+        numpy = sys.modules["numpy"]
+        if kind is numpy.ma.MaskedArray:
+            facts = array._fill_value, array._hardmask
+            return _rebuild_masked, (numpy.asarray(array._data), array._mask, *facts)
+        if kind.__reduce__ is self._ndarray.__reduce__ and kind.__reduce_ex__ is self._ndarray.__reduce_ex__:
+            return self._reduce_array(array)
+        return super().reducer_override(array)  # type: ignore[misc]
 
     def _reduce_array(self, array: Any) -> Any:
         if array.dtype.hasobject:
@@ -94,13 +105,16 @@ class _Reducers:
             return rebuild, args, state, None, None, _set_frozen
         plain = array.dtype.names is None and array.dtype.subdtype is None and array.dtype.metadata is None
         dtype = array.dtype.str if plain else array.dtype
-        if array.nbytes == 0:
-            return _rebuild_array, (b"", dtype, array.shape, "C")
-        if array.flags.c_contiguous:
-            return _rebuild_array, (self._buffer(_bytes_of(array)), dtype, array.shape, "C")
-        if array.flags.f_contiguous:
-            return _rebuild_array, (self._buffer(_bytes_of(array.T)), dtype, array.shape, "F")
-        return _rebuild_array, (self._buffer(_Gather(array)), dtype, array.shape, "C")
+        kind = None if type(array) is self._ndarray else type(array)
+        data = array if kind is None else sys.modules["numpy"].asarray(array)
+        buffer: Any = b""
+        if data.flags.c_contiguous or data.flags.f_contiguous:
+            order = "C" if data.flags.c_contiguous else "F"
+            if data.nbytes:
+                buffer = self._buffer(_bytes_of(data if order == "C" else data.T))
+        else:
+            order, buffer = "C", self._buffer(_Gather(data))
+        return _rebuild_array, (buffer, dtype, data.shape, order, kind)
 
     def _buffer(self, real: Any) -> pickle.PickleBuffer:
         """What the stream names for it: never read-only, for who loads it decides that."""
@@ -123,12 +137,18 @@ def _bytes_of(array: Any) -> Any:
     return array.reshape(-1).view("u1")
 
 
-def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any) -> Any:
+def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any, kind: Any) -> Any:
     import numpy
 
     if not len(buffer):
         buffer = bytearray() if _thawed.get() else b""
-    return numpy.ndarray(shape, dtype, buffer, order=order)
+    return numpy.ndarray.__new__(kind or numpy.ndarray, shape, dtype, buffer, order=order)
+
+
+def _rebuild_masked(data: Any, mask: Any, fill_value: Any, hard_mask: bool) -> Any:
+    import numpy
+
+    return numpy.ma.MaskedArray(data, mask, copy=False, fill_value=fill_value, hard_mask=hard_mask)
 
 
 def _name_file(code: types.CodeType, file: str) -> types.CodeType:
@@ -140,6 +160,42 @@ def _set_frozen(array: Any, state: Any) -> None:
     array.flags.writeable = _thawed.get()
 
 
+def flat(parts: Parts) -> list[bytearray]:
+    """Copies of the buffers of a pickled value, for those who don't put them into the store."""
+    copies = [bytearray(length) for length in parts.lengths]
+    for buffer, copy in zip(parts.buffers, copies, strict=True):
+        if isinstance(buffer, _Gather):
+            buffer.copy_to(memoryview(copy))
+        else:
+            copy[:] = memoryview(buffer)
+    return copies
+
+
+class Name(NamedTuple):
+    """A function as the place where it is found, in a module that a worker can import."""
+
+    module: str
+    qualname: str
+
+    def find(self) -> Any:
+        """The function itself, also when the name stands for a remote function made of it."""
+        found = importlib.import_module(self.module)
+        for part in self.qualname.split("."):
+            found = getattr(found, part)
+        return getattr(found, "_function", found)
+
+
+def name_of(function: Any) -> Name | None:
+    """Where a function is found by name, or None."""
+    name = Name(getattr(function, "__module__", None) or "", getattr(function, "__qualname__", ""))
+    if name.module in ("", "__main__") or name.module not in sys.modules:
+        return None
+    try:
+        return name if name.find() is function else None
+    except AttributeError:
+        return None
+
+
 def dumps(value: Any, name: str = "value") -> Parts:
     """Pickles a value.
 
@@ -149,14 +205,14 @@ def dumps(value: Any, name: str = "value") -> Parts:
 
     Raises:
         SerializationError: something in it can't be pickled; the message names the path to it.
-        ForkedError, RaySystemError: an id in it has no session (any more).
+        ForkedError, ObjectLostError, RaySystemError: an id in it has no session, or no object (any more).
     """
     file = io.BytesIO()
     collected = _Collected()
     try:
         pickler()(file, collected).dump(value)
-    except (ForkedError, RaySystemError):
-        raise  # nothing is wrong with the value
+    except (ForkedError, ObjectLostError, RaySystemError):
+        raise  # what an id in it says; nothing else is wrong with the value
     except Exception as error:
         raise explain(value, name, error) from error
     return Parts(file.getvalue(), collected.buffers, collected.lengths, collected.contained)

@@ -30,12 +30,13 @@ class Settings:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._first: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
 
-    def begin(self, index: int = 0) -> None:
-        """What holds now is what object `index` says, or for 0 what workers start with."""
-        self._last = snapshot()
-        _core.set_setting(index << SHIFT)
+    def begin(self) -> None:
+        """What holds now is what workers start with: setting 0."""
+        self._first = self._last = snapshot()
+        _core.set_setting(0)
 
     def flags(self) -> int:
         """The bits for a task's flags."""
@@ -47,9 +48,12 @@ class Settings:
         return _core.get_setting()
 
     def apply(self, index: int) -> None:
-        """The next task runs as object `index` says."""
-        value, _ = self._store.load(_core.function_handle(self._store.region, index))
+        """The next task runs as object `index` says, or for 0 as this process began."""
+        value = self._first
+        if index:
+            value, _ = self._store.load(_core.function_handle(self._store.region, index))
         sys.path[:] = value["path"]
         if value["directory"]:
             os.chdir(value["directory"])
-        self.begin(index)
+        self._last = snapshot()
+        _core.set_setting(index << SHIFT)

@@ -12,7 +12,7 @@ class Surroundings:
     """A snapshot, taken before a task is helped and put back after it."""
 
     def __init__(self) -> None:
-        self.directory = os.getcwd()
+        self.directory = _directory()
         self.environ = _environ().copy()
         self.umask = os.umask(0)
         os.umask(self.umask)
@@ -21,7 +21,7 @@ class Surroundings:
 
     def restore(self) -> None:
         """Puts back what changed."""
-        if os.getcwd() != self.directory:
+        if self.directory and _directory() != self.directory:
             os.chdir(self.directory)
         if _environ() != self.environ:
             os.environb.clear()
@@ -30,6 +30,14 @@ class Surroundings:
         random.setstate(self.random)
         if self.numpy is not None:
             sys.modules["numpy.random"].set_state(self.numpy)
+
+
+def _directory() -> str:
+    """The working directory; empty when it was removed: there is no way back into it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _environ() -> dict[bytes, bytes]:

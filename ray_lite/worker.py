@@ -208,6 +208,7 @@ def main(region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> N
     config: Config = setting["config"]
     backend = WorkerBackend(region, setting, reporter)
     backend.settings.begin()
+    _core.watch_directory()
     backend.sites.begin()
     session.install(backend)
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0

@@ -36,6 +36,7 @@ SETTLE_S = 3.0  # how long after a test the machine may still be busy ending thi
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
     config.addinivalue_line("markers", "watchdog(seconds): let this test take longer than the usual minute")
     key, _, value = MARK.partition("=")
     os.environ[key] = value

@@ -5,6 +5,25 @@ functions and arguments, storing results that are not plain, reporting errors.  
 """
 
 
+cdef extern from * nogil:
+    """
+    static int rl_strayed; /* this process changed its directory since the last setting was applied */
+    static int rl_note_audit(const char *event, PyObject *args, void *data) {
+        if (event[0] == 'o' && strcmp(event, "os.chdir") == 0) rl_strayed = 1;
+        return 0;
+    }
+    static int rl_watch_directory(void) { return PySys_AddAuditHook(rl_note_audit, NULL); }
+    """
+    int rl_strayed
+    int rl_watch_directory()
+
+
+def watch_directory():
+    """From now on this process, a worker, notices when a task changes its directory: a look before each task would cost a
+    system call. Directories changed by C code are not seen."""
+    rl_watch_directory()
+
+
 cdef class Worker:
     """A worker's loop over a region.
 
@@ -94,7 +113,7 @@ cdef class Worker:
         cdef rl_task* k = task_at(self.region.R, t)
         self.begin(t)
         try:
-            if k.flags >> 8 != self.setting or k.queue != self.queue:
+            if k.flags >> 8 != self.setting or k.queue != self.queue or rl_strayed or path_moved():
                 self.surround(k)
             f = self.functions.get(k.function)
             if f is None:
@@ -119,13 +138,15 @@ cdef class Worker:
         return 0
 
     cdef int surround(self, rl_task* k) except -1:
-        """The task was called elsewhere, or has other CPUs, than the one before it."""
+        """The task was called elsewhere, or has other CPUs, than the one before it, or that one went elsewhere."""
+        global rl_strayed
         if k.queue != self.queue:
             self.policy.shape(queue_at(self.region.R, k.queue).cpus)
             self.queue = k.queue
-        if k.flags >> 8 != self.setting:
+        if k.flags >> 8 != self.setting or rl_strayed or path_moved():
             self.policy.setting(k.flags >> 8)
             self.setting = k.flags >> 8
+            rl_strayed = 0
         return 0
 
     cdef tuple plain_args(self, uint32_t t):

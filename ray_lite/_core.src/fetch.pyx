@@ -80,6 +80,26 @@ def lacking(Region region, list ids) -> list:
     return [x for x in ids if not ready(R, (<ObjectID>x).index)]
 
 
+cdef uint64_t fill_lack(rl_region* R, list ids, uint32_t* lack):
+    """The objects of the ids, each once: the sleeper counts arrivals, and an object arrives once. How many they are."""
+    cdef Py_ssize_t k
+    cdef uint64_t n = 0
+    cdef ObjectID x
+    cdef set seen = set() if R.shared else None
+    global stamps
+    stamps += 1
+    for k in range(len(ids)):
+        x = <ObjectID>ids[k]
+        if x.stamp == stamps or (seen is not None and x.index in seen):
+            continue
+        x.stamp = stamps
+        lack[n] = x.index
+        n += 1
+        if seen is not None:
+            seen.add(x.index)
+    return n
+
+
 def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t looks) -> bool:
     """Waits until no more than `allowed` of the resolved ids are lacking.
 
@@ -99,9 +119,7 @@ def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t look
     lack = <uint32_t*>malloc((len(ids) + 1) * sizeof(uint32_t))
     if lack == NULL:
         raise MemoryError(f"no memory to wait for {len(ids):,} objects")
-    for k in range(len(ids)):
-        lack[k] = (<ObjectID>ids[k]).index
-    w.lack, w.n, w.allowed, w.marked = lack, len(ids), allowed, False
+    w.lack, w.n, w.allowed, w.marked = lack, fill_lack(R, ids, lack), allowed, False
     w.deadline, w.spin, w.park = times
     R.users += 1
     try:

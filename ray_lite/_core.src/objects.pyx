@@ -313,6 +313,13 @@ cdef int object_release(rl_region* R, uint32_t i) noexcept nogil:
     return garbage_drain(R)
 
 
+cdef bint findable(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. Nobody but its creator may hold what is under construction: the creator's death must end it."""
+    if o.state == RL_PENDING:
+        return o.task == 0 or task_at(R, o.task).state != RL_BUILDING
+    return o.state == RL_SEALED
+
+
 cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i, uint32_t* generation) noexcept nogil:
     """The live object of an id, held by this process from now on, or STALE."""
     cdef int rc
@@ -321,8 +328,7 @@ cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i
             return EIO
         i[0] = index_find(R, id, thorough)
         rc = STALE
-        # nobody but its creator may hold what is under construction: the creator's death must end it
-        if i[0] and object_at(R, i[0]).state != RL_GARBAGE and object_at(R, i[0]).state != RL_CREATING:
+        if i[0] and findable(R, object_at(R, i[0])):
             generation[0] = object_at(R, i[0]).generation
             rc = holder_set(R, i[0])
         if rc == DONE:

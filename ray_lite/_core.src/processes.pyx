@@ -133,6 +133,11 @@ def be_subreaper():
         raise os_error(rc, "cannot become a subreaper")
 
 
+def node_died(Region region) -> bool:
+    """Whether the session's node is dead, and not at a session's orderly end."""
+    return not region.R.closed and rl_node_died(region.R) and not rl_load(&region.R.h.closing)
+
+
 def lock_owner(Region region) -> int:
     """Thread id of the lock's owner, 0 for nobody. Any process that has the mapping may ask, a forked child too."""
     return 0 if region.R.closed else rl_lock_owner(region.R)

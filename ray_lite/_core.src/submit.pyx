@@ -27,16 +27,19 @@ cdef PyObject* path_ends[2]
 cdef Py_ssize_t path_length = 0
 
 
-cdef bint moved() noexcept:
-    """Whether sys.path or the working directory may have changed since the setting was made. About 0.3 us, a stat."""
-    cdef rl_stat now
+cdef bint path_moved() noexcept:
+    """Whether sys.path may have changed since the setting was made."""
     cdef PyObject* path = PySys_GetObject(b"path")
     if path != path_list or path == NULL or PyList_GET_SIZE(<object>path) != path_length:
         return True
-    if path_length and (PyList_GET_ITEM(<object>path, 0) != path_ends[0]
-                        or PyList_GET_ITEM(<object>path, path_length - 1) != path_ends[1]):
-        return True
-    return stat(b".", &now) != 0 or now.st_ino != directory.st_ino or now.st_dev != directory.st_dev
+    return path_length and (PyList_GET_ITEM(<object>path, 0) != path_ends[0]
+                            or PyList_GET_ITEM(<object>path, path_length - 1) != path_ends[1])
+
+
+cdef bint moved() noexcept:
+    """Whether sys.path or the working directory may have changed since the setting was made. About 0.3 us, a stat."""
+    cdef rl_stat now
+    return path_moved() or stat(b".", &now) != 0 or now.st_ino != directory.st_ino or now.st_dev != directory.st_dev
 
 
 def set_setting(uint32_t bits):
