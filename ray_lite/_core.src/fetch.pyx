@@ -82,14 +82,12 @@ def lacking(Region region, list ids) -> list:
 
 cdef uint64_t fill_lack(rl_region* R, list ids, uint32_t* lack):
     """The objects of the ids, each once: the sleeper counts arrivals, and an object arrives once. How many they are."""
-    cdef Py_ssize_t k
     cdef uint64_t n = 0
     cdef ObjectID x
     cdef set seen = set() if R.shared else None
     global stamps
     stamps += 1
-    for k in range(len(ids)):
-        x = <ObjectID>ids[k]
+    for x in ids:
         if x.stamp == stamps or (seen is not None and x.index in seen):
             continue
         x.stamp = stamps
@@ -113,7 +111,6 @@ def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t look
     cdef rl_region* R = region.R
     cdef rl_wait w
     cdef uint32_t* lack
-    cdef Py_ssize_t k
     cdef int rc
     check_region(R)
     lack = <uint32_t*>malloc((len(ids) + 1) * sizeof(uint32_t))
