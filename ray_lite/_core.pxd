@@ -77,8 +77,9 @@ cdef extern from "layout.h" nogil:
         uint32_t poison, deaths, rung, closing, reports
         rl_table objects, tasks, refs, extents, queues, slots
         int64_t aging, cpus, cpus_free
-        uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, pages, committed, last_extent, first_map
-        uint64_t used_bytes
+        uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, pages, reserve, kept
+        uint32_t committed, last_extent, first_map
+        uint64_t used_bytes, kept_bytes
         uint32_t second_map[30]
         uint32_t heads[240]
         uint32_t partial[18]
@@ -118,7 +119,7 @@ cdef extern from "sync.h" nogil:
         rl_header* h
         uint32_t* handles
         int control_fd, arena_fd, bell_fd
-        uint32_t slot, fork_generation, row_limit, closed, shared
+        uint32_t slot, fork_generation, row_limit, closed, shared, emergency
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)

@@ -24,6 +24,7 @@ class Config(NamedTuple):
     slots: int = 1_024  #: processes of a session at once
     buckets: int = 65_536  #: buckets of the id index, a power of two
     commit_step: int = 2_097_152  #: step in which tables and arena get their pages
+    reserve: int = 1_048_576  #: of the object store, but at most a 16th of it, that only failures of tasks may use
     huge_page: int = 2_097_152  #: bytes of a huge page where no plasma_directory tells its own, a power of two
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put

@@ -34,8 +34,8 @@ END = b"end"
 class Control:
     """The node's hold on its control process. It is started with the first worker, and again whenever it dies."""
 
-    def __init__(self, region: _core.Region, setting: dict[str, Any]) -> None:
-        self.region, self.setting, self.config = region, setting, setting["config"]
+    def __init__(self, region: _core.Region, setting: dict[str, Any], bell: int) -> None:
+        self.region, self.setting, self.config, self.bell = region, setting, setting["config"], bell
         self.terminal = os.dup(1), os.dup(2)
         self.reports, self.reports_in = reporter.channel(self.config.report_patience)
         self.streams: dict[int, tuple[int, int]] = {}  # pid -> read ends of its stdout and stderr
@@ -202,6 +202,7 @@ class _Pump:
         spared = {control.setting["driver"], os.getppid()}
         self.watchdog = Watchdog(lambda: _core.lock_owner(control.region), spared, self.say, self.config.watch)
         self.next_look = 0.0
+        self.rung = False  # at the last look
         self.poll = select.epoll()
         self.poll.register(link.fileno(), select.EPOLLIN)
         self.poll.register(control.reports.fileno(), select.EPOLLIN)
@@ -227,7 +228,15 @@ class _Pump:
             self.show(now)
             if now >= self.next_look:
                 self.next_look = now + self.watchdog.look()
+                self.mend_bell()
         self.finish()
+
+    def mend_bell(self) -> None:
+        """Rings for somebody who claimed the doorbell and was stopped before he rang it: else it stays silent."""
+        rung = _core.is_rung(self.control.region)
+        if rung and self.rung:
+            os.eventfd_write(self.control.bell, 1)
+        self.rung = rung
 
     def say(self, text: str) -> None:
         """A line for the user."""

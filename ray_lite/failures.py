@@ -55,8 +55,7 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
     """The failure to store for what a task raised."""
     if isinstance(error, ArgumentFailed):
         return error.failure
-    known = getattr(error, "_failure", None)
-    if isinstance(error, RayTaskError) and isinstance(known, Failure):
+    if isinstance(error, RayTaskError) and isinstance(known := vars(error).get("_failure"), Failure):
         return known
     try:
         cause = _pack_cause(error)
@@ -159,7 +158,7 @@ def unpack(failure: Failure | SystemFailure) -> RayError:
             cause = None
             failure = failure._replace(text=f"{failure.text}\n(the exception itself can't be made here: {problem})")
     error = _both(cause, failure)
-    error.__cause__ = cause
+    BaseException.__setattr__(error, "__cause__", cause)
     return error
 
 

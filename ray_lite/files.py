@@ -48,6 +48,7 @@ class Sizes(NamedTuple):
     buckets: int
     commit_bytes: int
     page_bytes: int
+    reserve_bytes: int
     cpus: int
     aging: int
     nonce: int
@@ -98,8 +99,10 @@ def plan(config: Config, place: Place, arena_bytes: int, cpus: float) -> Sizes:
     """Sizes of a new region. The arena grows by whole steps, so it has whole steps."""
     control = _core.control_bytes(config.objects, config.slots, config.buckets)
     step = max(config.commit_step, place.page)
-    return Sizes(control, max(1, arena_bytes // step) * step, config.objects, config.slots, config.buckets,
-                 config.commit_step, place.page, round(cpus * CPU_UNIT), int(config.aging * 1e9),
+    arena_bytes = max(1, arena_bytes // step) * step
+    reserve = min(config.reserve, arena_bytes // 16) // place.page * place.page
+    return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
+                 config.commit_step, place.page, reserve, round(cpus * CPU_UNIT), int(config.aging * 1e9),
                  int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
 
 

@@ -34,12 +34,16 @@ LOOKS = 5  # sleeps between two looks at the node's life and at signals
 
 
 class Statistics(NamedTuple):
-    """Counts of a session; bytes where the name says so."""
+    """Counts of a session; bytes where the name says so. `kept`: objects of the session's own, until it ends: functions,
+    call sites, settings.
+    """
 
     objects: int
+    kept: int
     tasks: int
     workers: int
     bytes_used: int
+    bytes_kept: int
     bytes_committed: int
     region_bytes: int
     arena_bytes: int

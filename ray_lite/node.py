@@ -51,7 +51,7 @@ class Node:
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.store = Store(self.region, self.config)
-        self.control = Control(self.region, self.setting)
+        self.control = Control(self.region, self.setting, self.bell)
         self.reporter = Reporter(self.region, self.control.sender)
         self.scheduler = Scheduler(self.config.max_workers)
         self.coroner = Coroner(self.config.oom_window)

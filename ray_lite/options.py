@@ -70,12 +70,7 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
 
 def amount(name: str, value: Any) -> float:
     """A checked quantity of a resource: a number, not negative, at most AMOUNT_MOST."""
-    if isinstance(value, bool) or isinstance(value, str) or not hasattr(value, "__float__") and not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
+    number = _number(name, value)
     if not 0 <= number <= AMOUNT_MOST:
         raise ValueError(f"{name} must be in 0..{AMOUNT_MOST:,}, got {value!r}")
     return value if isinstance(value, int) else number
@@ -83,8 +78,19 @@ def amount(name: str, value: Any) -> float:
 
 def duration(name: str, value: Any) -> float:
     """A checked time, not negative; as good as for ever when it is very long, or infinite."""
-    infinite = isinstance(value, float) and value == math.inf
-    return TIME_MOST if infinite else min(amount(name, value), TIME_MOST)
+    number = _number(name, value)
+    if not number >= 0:
+        raise ValueError(f"{name} must be zero or more, got {value!r}")
+    return min(number, TIME_MOST)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, (bool, str)) or not hasattr(value, "__float__") and not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -10,12 +10,20 @@ from ray_lite.serialization import dumps, flat, loads
 
 
 def _copied(value: Any) -> Any:
-    """A deep copy, or what pickling would make of it: modules, for one, can't be copied."""
+    """A deep copy, or what pickling makes of it: modules, for one, can't be copied."""
     try:
         return copy.deepcopy(value)
     except TypeError:
         parts = dumps(value)
         return loads(parts.stream, flat(parts), writable=True)
+
+
+def _arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """All together, so that what is one stays one; else one by one."""
+    try:
+        return copy.deepcopy((args, kwargs))
+    except TypeError:
+        return tuple(map(_copied, args)), {name: _copied(value) for name, value in kwargs.items()}
 
 
 class Statistics(NamedTuple):
@@ -45,7 +53,7 @@ class SerialBackend:
         if bound is not None:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
-        args, kwargs = _copied((args, kwargs))
+        args, kwargs = _arguments_copied(args, kwargs)
         result = function._function(*args, **kwargs)
         count = function._options.num_return_vals
         if count == 0:

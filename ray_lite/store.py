@@ -10,10 +10,11 @@ from typing import Any
 from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
-from ray_lite.failures import Failure, SystemFailure
+from ray_lite.failures import Failure, SystemFailure, shorten
 from ray_lite.serialization import Parts, dumps, loads
 
 LARGEST_SHOWN = 10
+SHORT = 500  # characters of a failure's text where a full store has no room for more
 
 
 class Store:
@@ -64,7 +65,7 @@ class Store:
         try:
             _core.fill_object(self.region, index, kind, parts)
         except ObjectStoreFullError as error:
-            raise self.full(parts.size) from error
+            raise self.full(parts.size, str(error)) from error
 
     def load(self, x: _core.ObjectID, writable: bool = False) -> tuple[Any, Failure | SystemFailure | None]:
         """(value, None) of a sealed object, or (None, failure). `writable`: its arrays and buffers are this process's own."""
@@ -79,21 +80,27 @@ class Store:
         return None, (Failure if kind == "task" else SystemFailure)(*fields)
 
     def fail(self, index: int, failure: Failure | SystemFailure) -> None:
-        """A failure for an unsealed object of this process; there is always room for one."""
+        """A failure for an unsealed object of this process; a full store has a reserve for them, and room for short ones."""
         kind = "task" if isinstance(failure, Failure) else "system"
-        try:
-            self.fill(index, dumps((kind, *failure)), _core.ERROR)
-        except ObjectStoreFullError:
-            _core.fill_inline_error(self.region, index)
+        short = failure._replace(text=shorten(failure.text, SHORT))
+        if isinstance(short, Failure):
+            short = short._replace(cause=None)
+        for one in (failure, short):
+            try:
+                return self.fill(index, dumps((kind, *one)), _core.ERROR)
+            except ObjectStoreFullError:
+                continue
+        _core.fill_inline_error(self.region, index)
 
-    def full(self, wanted: int) -> ObjectStoreFullError:
+    def full(self, wanted: int, reason: str) -> ObjectStoreFullError:
         """The error that says what was wanted, what there is, and who holds it."""
         facts = self.region.statistics()
+        advice = "a larger object_store_memory" if reason == _core.STORE_FULL else "another plasma_directory, or none"
         lines = [
             f"  {size:>15,} bytes  {name}  held by {', '.join(f'pid {pid}' for pid in pids) or 'tasks or objects'}"
             for size, name, pids in _core.largest(self.region, LARGEST_SHOWN)
         ]
         return ObjectStoreFullError(
-            f"the object store is full: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
-            f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() a larger "
-            f"object_store_memory. The largest objects:\n" + "\n".join(lines))
+            f"{reason}: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
+            f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() {advice}. "
+            f"The largest objects:\n" + "\n".join(lines))

@@ -170,20 +170,20 @@ class Policy:
 
 def end_child(error: BaseException | None) -> NoReturn:
     """Ends a forked process as an interpreter would, but runs none of its parent's exit handlers."""
-    code = 0
+    code = 0 if error is None else 1
     if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
-        code = error.code or 0
-    elif error is not None:
-        import traceback
+        code, error = error.code or 0, None
+    try:
+        if error is not None:
+            import traceback
 
-        code = 1
-        traceback.print_exception(type(error), error, error.__traceback__)
-    for stream in (sys.stdout, sys.stderr):
-        try:
+            traceback.print_exception(type(error), error, error.__traceback__)
+        for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        except (OSError, ValueError, AttributeError):
-            code = code or 1
-    os._exit(code)
+    except Exception:  # closed streams, exceptions that fail when they are shown: it ends all the same
+        code = code or 1
+    finally:
+        os._exit(code)
 
 
 def _begin(setting: dict[str, Any]) -> None:

@@ -287,8 +287,9 @@ cdef inline char* block_at(rl_region* R, uint32_t extent, uint32_t cell) noexcep
 
 
 cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
-    """Lock not held. Commits pages behind the last extent, enough for a block of `size`. FULL_ARENA when they end."""
-    cdef uint32_t first, pages, step, missing
+    """Lock not held. Commits pages behind the last extent, enough for a block of `size`. FULL_ARENA when they end, FULL_FILE
+    when there is no memory for them, or no space in the file system."""
+    cdef uint32_t first, pages, step, missing, last
     cdef int rc = DONE
     if size <= LARGEST_CELL:
         pages = slab_pages(class_of(size))
@@ -305,13 +306,14 @@ cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
         missing = pages - min(pages, extent_at(R, R.h.last_extent).pages)
     rl_abort(R)
     missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
-    step = <uint32_t>(max(R.h.commit_bytes, R.h.page_bytes) // RL_PAGE)
+    step = <uint32_t>(R.h.page_bytes if R.emergency else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
     pages = (missing // step + (1 if missing % step else 0)) * step
-    pages = min(pages, R.h.pages - first)
+    last = R.h.pages if R.emergency else R.h.pages - R.h.reserve
+    pages = min(pages, last - first if first < last else 0)
     if pages < missing or pages == 0:
         return FULL_ARENA
     if commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
-        return FULL_ARENA
+        return FULL_FILE
     rl_failpoint(R, b"pages.extend")
     while True:
         if rl_lock(R):

@@ -1,6 +1,8 @@
 """The one gate from result codes to exceptions."""
 from ray_lite.exceptions import ForkedError, ObjectLostError, ObjectStoreFullError, RaySystemError
 
+STORE_FULL = "the object store is full"
+
 
 cdef int check(int rc) except -1:
     """Raises what a result code means; DONE and MORE pass."""
@@ -13,7 +15,9 @@ cdef int check(int rc) except -1:
     if rc == STALE:
         raise ObjectLostError("the object is gone, or never was in this session")
     if rc == FULL_ARENA:
-        raise ObjectStoreFullError("the object store is full")
+        raise ObjectStoreFullError(STORE_FULL)
+    if rc == FULL_FILE:
+        raise ObjectStoreFullError("no memory is left for the object store, or no space where its plasma_directory is")
     if rc == FULL_TABLE:
         raise ObjectStoreFullError("a table of the shared region is full, or no memory is left for it; "
                                    "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")

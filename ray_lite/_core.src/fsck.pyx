@@ -186,7 +186,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
             return 1
     if fsck_holders(R, f) or fsck_refs(R, scratch, f) or fsck_contents(R, f) or fsck_lists(R, f):
         return 1
-    if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f):
+    if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_kept(R, f):
         return 1
     return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f)
 
@@ -219,5 +219,5 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:
             d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(<uint64_t>s.cpus_held, s.idle * 8 + s.blocked)))
-    d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting))
+    d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), mix(R.h.refs.live, R.h.committed))

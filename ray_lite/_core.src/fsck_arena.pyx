@@ -93,6 +93,21 @@ cdef int count_block(rl_region* R, uint32_t* owners, uint32_t x, uint32_t cell, 
     return 0
 
 
+cdef int fsck_kept(rl_region* R, rl_finding* f) noexcept nogil:
+    """What the session keeps for itself is counted."""
+    cdef uint64_t bytes_kept = 0
+    cdef uint32_t kept = 0
+    cdef uint32_t i
+    for i in range(1, R.h.objects.used):
+        if object_at(R, i).state != RL_FREE and object_at(R, i).flags & RL_JOB_PINNED:
+            kept += 1
+            if object_at(R, i).extent:
+                bytes_kept += block_size(R, object_at(R, i).extent)
+    if kept != R.h.kept:
+        return wrong(f, b"objects: kept", 0, kept, R.h.kept)
+    return wrong(f, b"arena: kept_bytes", 0, bytes_kept, R.h.kept_bytes) if bytes_kept != R.h.kept_bytes else 0
+
+
 cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nogil:
     """Each used run, and each used cell, belongs to exactly one object or task; used_bytes is their sum."""
     cdef uint64_t used = 0

@@ -248,10 +248,13 @@ typedef struct {
     uint32_t nready;        /* writer: lock; tasks in queues */
     uint32_t garbage;       /* writer: lock; dead objects whose contents are still pinned */
     uint32_t pages;         /* writer: init; arena pages */
+    uint32_t reserve;       /* writer: init; of them, the last, which only failures may use */
+    uint32_t kept;          /* writer: lock; objects kept for the job: functions, call sites, settings */
     uint32_t committed;     /* writer: lock; arena pages that fallocate accepted */
     uint32_t last_extent;   /* writer: lock; the extent that ends at committed */
     uint32_t first_map;     /* writer: lock; non-empty first-level lists */
     uint64_t used_bytes;    /* writer: lock; bytes of blocks in use */
+    uint64_t kept_bytes;    /* writer: lock; of them, those of kept objects */
     uint32_t second_map[RL_FIRST];          /* writer: lock */
     uint32_t heads[RL_FIRST * RL_SECOND];   /* writer: lock; free runs by class */
     uint32_t partial[RL_CLASSES];           /* writer: lock; slabs with room by class */

@@ -36,8 +36,7 @@ cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
     if word[0] & bit:
         rl_set64(R, word, word[0] & ~bit)
         if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it was never finished
-            rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
-            rl_set32(R, &o.pins, o.pins - 1)
+            unkeep(R, o)
         rl_set32_planted(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
         object_settle(R, i)
 
@@ -67,10 +66,28 @@ cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* 
     return holder_set(R, i)
 
 
+cdef void keep(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. The session keeps the object until it ends; it has no block yet."""
+    rl_set32(R, &o.flags, o.flags | RL_JOB_PINNED)
+    rl_set32(R, &o.pins, o.pins + 1)
+    rl_set32(R, &R.h.kept, R.h.kept + 1)
+
+
+cdef void unkeep(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. The session needs it no more; whoever calls settles it."""
+    if o.extent:
+        rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, o.extent))
+    rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
+    rl_set32(R, &o.pins, o.pins - 1)
+    rl_set32(R, &R.h.kept, R.h.kept - 1)
+
+
 cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
     """Lock held."""
     cdef uint32_t extent = o.extent
     if extent:
+        if o.flags & RL_JOB_PINNED:
+            rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, extent))
         rl_set32(R, &o.extent, 0)
         block_give(R, extent, o.cell)
 
@@ -173,13 +190,12 @@ cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t 
         if rl_lock(R):
             return EIO
         rc = object_take(R, RL_CREATING, id, out)
+        if rc == DONE and flags & RL_JOB_PINNED:
+            keep(R, object_at(R, out[0]))
         if rc == DONE and size > RL_OBJECT_INLINE:
             rc = block_take_for(R, out[0], size)
         if rc == DONE:
             rl_fresh64(&object_at(R, out[0]).size, size)
-            if flags & RL_JOB_PINNED:
-                rl_fresh32(&object_at(R, out[0]).flags, RL_JOB_PINNED)
-                pin(R, out[0])
             rl_commit(R)
             rl_failpoint(R, b"create.fill")
             return DONE
@@ -197,6 +213,8 @@ cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
     if rc == DONE:
         rl_set32(R, &object_at(R, i).cell, cell)
         rl_set32(R, &object_at(R, i).extent, extent)
+        if object_at(R, i).flags & RL_JOB_PINNED:
+            rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes + block_size(R, extent))
     return rc
 
 
@@ -204,14 +222,19 @@ cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
     """Room for the payload of a return or of an object under construction that this process owns."""
     cdef rl_object* o = object_at(R, i)
     cdef int rc = DONE
-    if size <= RL_OBJECT_INLINE and o.extent == 0:
+    rl_fresh64(&o.size, 0)
+    if o.extent:
+        if rl_lock(R):
+            return EIO
+        object_drop_block(R, o)  # a section of its own: both ends may merge and split runs
+        rl_commit(R)
+    if size <= RL_OBJECT_INLINE:
         rl_fresh64(&o.size, size)
         return DONE
     while True:
         if rl_lock(R):
             return EIO
-        object_drop_block(R, o)
-        rc = block_take_for(R, i, size) if size > RL_OBJECT_INLINE else DONE
+        rc = block_take_for(R, i, size)
         if rc == DONE:
             rl_commit(R)
             rl_failpoint(R, b"room.size")
@@ -346,8 +369,8 @@ cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
     if rl_lock(R):
         return EIO
     if o.flags & RL_JOB_PINNED:
-        rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
-        unpin(R, i)
+        unkeep(R, o)
+        object_settle(R, i)
     rl_commit(R)
     return garbage_drain(R)
 

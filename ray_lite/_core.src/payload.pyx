@@ -101,7 +101,7 @@ def fill_object(Region region, uint32_t i, int kind, parts):
 
     Args:
         i: index of the object.
-        kind: 0, or RL_ERROR for an exception.
+        kind: 0, or RL_ERROR for an exception, which may use the reserve.
         parts: (stream, buffers, lengths, contained ids).
 
     Raises:
@@ -109,8 +109,12 @@ def fill_object(Region region, uint32_t i, int kind, parts):
     """
     stream, buffers, lengths, contained = parts
     cdef uint64_t size = payload_size(len(stream), lengths)
+    cdef int rc
     check_region(region.R)
-    check(object_room(region.R, i, size))
+    region.R.emergency = kind
+    rc = object_room(region.R, i, size)
+    region.R.emergency = 0
+    check(rc)
     region.R.users += 1
     try:
         payload_fill(object_data(region.R, i), stream, buffers, lengths)

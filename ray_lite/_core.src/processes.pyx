@@ -67,6 +67,11 @@ def answer_bell(Region region):
     rl_failpoint(region.R, b"answer.look")
 
 
+def is_rung(Region region) -> bool:
+    """Whether somebody claimed the doorbell and the node has not answered. A forked child of the node may ask."""
+    return not region.R.closed and rl_load(&region.R.h.rung) != 0
+
+
 def close_session(Region region):
     """Workers stop taking tasks and go."""
     check_region(region.R)

@@ -104,8 +104,8 @@ cdef class Region:
         Args:
             control_fd, arena_fd: files of `sizes.control_bytes` and `sizes.arena_bytes` bytes, all zero.
             bell_fd: eventfd that wakes the node.
-            sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes,
-                page_bytes (of the arena's file), cpus (ten-thousandths), aging (ns), nonce, pid_namespace.
+            sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
+                file), reserve_bytes (of the arena, for failures), cpus (ten-thousandths), aging (ns), nonce, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -132,6 +132,7 @@ cdef class Region:
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
         h.page_bytes = sizes.page_bytes
         h.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
+        h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
         h.aging, h.cpus = sizes.aging, sizes.cpus
         h.cpus_free = sizes.cpus
         for t in range(6):
@@ -261,7 +262,8 @@ cdef class Region:
         tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(6))
         return {
             "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
-            "bytes_used": h.used_bytes, "bytes_committed": h.committed * <uint64_t>RL_PAGE,
+            "bytes_used": h.used_bytes, "kept": h.kept, "bytes_kept": h.kept_bytes,
+            "bytes_committed": h.committed * <uint64_t>RL_PAGE,
             "region_bytes": h.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,

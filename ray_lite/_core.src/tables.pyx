@@ -18,6 +18,7 @@ cdef enum:
     STALE = -20      # the handle's object or task is gone
     FULL_ARENA = -21
     FULL_TABLE = -22
+    FULL_FILE = -23
 
 
 cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
@@ -85,7 +86,7 @@ cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
 
 
 cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
-    """Pages for [start, end) of a file, or FULL_ARENA: the only way in which missing memory is an error and no SIGBUS."""
+    """Pages for [start, end) of a file, or FULL_FILE: the only way in which missing memory is an error and no SIGBUS."""
     cdef int rc
     start -= start % RL_PAGE
     end += (RL_PAGE - end % RL_PAGE) % RL_PAGE
@@ -94,7 +95,7 @@ cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
             return DONE
         rc = errno
         if rc != EINTR:
-            return FULL_ARENA
+            return FULL_FILE
 
 
 cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:

@@ -2,8 +2,7 @@
 
 A large one is a private mapping of the arena's own pages, so that nothing is copied but what is written, page by page; it
 holds the object, whose pages the unwritten ones are.  Anything else, and all on huge pages, is copied at once.
-Neighbours: handles.pyx (views);
-store.py decides from which size on a mapping pays.
+Neighbours: handles.pyx (views); store.py decides from which size on a mapping pays.
 """
 
 

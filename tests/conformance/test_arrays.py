@@ -239,3 +239,43 @@ def test_fifty_arrays_in_one_value():
     value = {i: np.full(1000 * (i + 1), i) for i in range(50)}
     got = ray.get(ray.put(value))
     assert all((got[i] == i).all() and len(got[i]) == 1000 * (i + 1) for i in value)
+
+
+class Tagged(np.ndarray):
+    """A subclass as people write them."""
+
+    def __array_finalize__(self, other):
+        self.tag = getattr(other, "tag", None)
+
+
+def subclasses(tmp_path):
+    base = np.arange(40_000).reshape(200, 200)
+    mapped = np.memmap(tmp_path / "mapped", dtype="i8", mode="w+", shape=(300, 10))
+    mapped[:] = 5
+    table = np.array([(1, 2.5), (2, 3.5)] * 500, dtype=[("a", "i4"), ("b", "f8")]).view(np.recarray)
+    return [base.view(Tagged), base.view(np.matrix), np.asfortranarray(base).view(Tagged), base.view(Tagged)[::3, ::7],
+            mapped, table, np.zeros((0, 4)).view(Tagged)]
+
+
+def test_subclasses_are_views_too(tmp_path):
+    for array in subclasses(tmp_path):
+        x = ray.put([array])
+        one, two = ray.get(x)[0], ray.get(x)[0]
+        assert type(one) is type(array) and one.dtype == array.dtype and np.array_equal(one, array)
+        assert not one.flags.writeable
+        if array.size:
+            assert np.may_share_memory(one, two) and np.asarray(one).ctypes.data % 64 == 0
+    assert ray.get(ray.put(subclasses(tmp_path)[5])).a[1] == 2
+
+
+def test_masked_arrays_are_views_too():
+    data, mask = np.arange(30_000.0), np.arange(30_000) % 3 == 0
+    for array in (np.ma.MaskedArray(data, mask, fill_value=-1), np.ma.MaskedArray(data), np.ma.masked_all((3, 4))):
+        x = ray.put(array)
+        one, two = ray.get(x), ray.get(x)
+        assert type(one) is np.ma.MaskedArray and one.fill_value == array.fill_value
+        assert np.array_equal(one.filled(), array.filled()) and np.array_equal(one.mask, array.mask)
+        assert np.may_share_memory(one.data, two.data) and not one.flags.writeable
+        mine = ray.get(x, writable=True)
+        mine[-1] = 7
+        assert np.all(mine[-1] == 7) and not np.all(ray.get(x)[-1] == 7)

@@ -322,3 +322,42 @@ def test_tasks_run_in_the_main_thread(ray_session):
         return threading.current_thread() is threading.main_thread(), threading.active_count()
 
     assert ray.get(ray.remote(look).remote()) == (True, 1)
+
+
+@pytest.mark.parametrize("stray", ["chdir", "path"])
+def test_a_task_that_goes_elsewhere_takes_nobody_along(ray_session, tmp_path, stray):
+    """The next task of its worker runs where the driver is, as does one that a later setting led elsewhere before."""
+    def wander():
+        if stray == "chdir":
+            os.chdir(tmp_path)
+        else:
+            sys.path.insert(0, str(tmp_path))
+
+    def look():
+        return os.getcwd(), str(tmp_path) in sys.path
+
+    def parent():
+        wander()
+        return ray.get(ray.remote(look).remote())
+
+    here = ray.remote(look)
+    for _ in range(3):
+        ray.get([ray.remote(wander).remote() for _ in range(4)])
+        assert ray.get([here.remote() for _ in range(4)]) == [(os.getcwd(), False)] * 4
+        assert ray.get(ray.remote(parent).remote()) == ((str(tmp_path), False) if stray == "chdir" else (os.getcwd(), True))
+
+
+def test_a_directory_that_is_gone(ray_session, tmp_path):
+    """Of the worker, under a waiting task; and of a task that was run in place."""
+    def vanish():
+        os.mkdir(tmp_path / str(os.getpid()))
+        os.chdir(tmp_path / str(os.getpid()))
+        os.rmdir(tmp_path / str(os.getpid()))
+        return 1
+
+    def parent(first):
+        got = vanish() if first else 0
+        return got + ray.get(ray.remote(vanish if not first else lambda: 1).remote())
+
+    assert ray.get([ray.remote(parent).remote(first) for first in (True, False, True, False)]) == [2, 1, 2, 1]
+    assert ray.get(ray.remote(os.getcwd).remote()) == os.getcwd()

@@ -127,3 +127,22 @@ def test_a_worker_that_dies_while_one_of_its_threads_exports(gate):
     with pytest.raises(ray.exceptions.WorkerCrashedError):
         ray.get(parent.remote(), timeout=20)
     assert ray.get([ray.remote(lambda: 1).remote() for _ in range(10)], timeout=20) == [1] * 10
+
+
+def test_what_cannot_go_by_value_goes_by_name(ray_session):
+    """Of a module that workers can import: there the name stands for the decorated function."""
+    import locked
+
+    assert ray.get([locked.locked.remote(1), locked.Group.locked.remote(1)]) == [2, 3]
+    assert ray.get(ray.remote(lambda: ray.get(locked.locked.remote(5))).remote()) == 6
+
+
+def test_a_function_of_another_session_says_so(fresh):
+    """Held by somebody who lives on: here by a module of this process, while the session changes."""
+    x = ray.put([ray.remote(lambda: 1)])
+    [received] = ray.get(x)
+    assert ray.get(received.remote()) == 1
+    ray.shutdown()
+    ray.init(num_cpus=1)
+    with pytest.raises(ray.exceptions.ObjectLostError, match="earlier session"):
+        received.remote()

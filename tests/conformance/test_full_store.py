@@ -4,6 +4,7 @@ references are dropped.
 
 import os
 import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -139,3 +140,43 @@ def test_a_failed_put_leaves_nothing(statistics):
             ray.put([bytes(1000), np.zeros(PIECE, dtype=np.uint8), np.zeros(2 * CAPACITY, dtype=np.uint8)])
     after = statistics()
     assert (after.objects, after.bytes_used) == (before.objects, before.bytes_used)
+
+
+def test_failures_have_a_reserve():
+    """The task's own error comes through a full store; and a result that doesn't fit names the holders."""
+    @ray.remote
+    def divide():
+        return 1 / 0
+
+    @ray.remote
+    def produce(size):
+        return np.zeros(size, dtype=np.uint8)
+
+    assert ray.get(produce.remote(3)).size == 3
+    with pytest.raises(ZeroDivisionError):
+        ray.get(divide.remote())
+    held, size = [], PIECE
+    while size >= 64:
+        try:
+            held.append(ray.put(np.zeros(size, dtype=np.uint8)))
+        except ObjectStoreFullError:
+            size //= 2
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError, match="division by zero"):
+            ray.get(divide.remote())
+        with pytest.raises(ObjectStoreFullError, match=r"(?s)500,\d+ bytes wanted.* in use .*largest objects.*pid"):
+            ray.get(produce.remote(500_000))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_file_system_is_told_from_a_full_store(fresh, tmp_path):
+    ray.shutdown()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", tmp_path], check=True)
+    try:
+        ray.init(num_cpus=1, plasma_directory=tmp_path, object_store_memory=1 << 30)
+        with pytest.raises(ObjectStoreFullError, match="no space where its plasma_directory is.*another plasma_directory"):
+            ray.put(np.ones(20_000_000, "u1"))
+        assert ray.get(ray.put(np.ones(1000)))[0] == 1
+        ray.shutdown()
+    finally:
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)

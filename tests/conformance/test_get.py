@@ -2,6 +2,7 @@
 
 import os
 import time
+from decimal import Decimal
 
 import pytest
 from shapes import fails_as
@@ -193,3 +194,19 @@ def test_a_polling_get_does_not_disturb_a_blocking_one(gate):
             ray.get(pending, timeout=0)
     gate.open()
     assert ray.get(pending) == 9
+
+
+def test_an_id_that_is_there_twice_wakes_as_fast(ray_session, monkeypatch):
+    """With sleeps without end, only the wake-up itself can end the call."""
+    ray.shutdown()
+    monkeypatch.setenv("RAY_LITE_PARK", "100")
+    ray.init(num_cpus=1)
+    x = ray.remote(lambda: time.sleep(0.05) or 5).remote()
+    assert ray.get([x, x, ray.ObjectID(x.binary())]) == [5] * 3
+
+
+@pytest.mark.parametrize("timeout", [1e10, float("inf"), Decimal(10), 10**400])
+def test_long_timeouts_and_those_of_other_types(ray_session, timeout):
+    x = ray.remote(lambda: 1).remote()
+    assert ray.get(x, timeout=timeout) == 1
+    assert ray.wait([x], timeout=timeout) == ([x], [])

@@ -188,3 +188,67 @@ def test_an_interrupted_driver_ends_as_usual(start_script, wait_until, tmp_path)
     _, err = driver.communicate(timeout=20)
     # The interpreter itself says 1 instead of the signal when exit handlers have run Python code.
     assert driver.returncode in (1, -signal.SIGINT) and err.splitlines()[-1] == "KeyboardInterrupt"
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing(start_script, wait_until):
+    """The node is held up, so that `init` waits; the session after it works."""
+    driver = start_script("""
+        import os, signal, sys, threading, time
+        import psutil
+        import ray_lite as ray
+
+        def hold_and_interrupt():
+            while not psutil.Process().children():
+                time.sleep(0.001)
+            [node] = psutil.Process().children()
+            node.suspend()
+            time.sleep(0.2)  # until `init` waits for it, which can't be seen from here
+            os.kill(os.getpid(), signal.SIGINT)
+
+        ray.init(num_cpus=1)
+        ray.shutdown()
+        before = sorted(os.listdir("/proc/self/fd"))
+        place = os.environ["XDG_RUNTIME_DIR"]
+        for _ in range(3):
+            helper = threading.Thread(target=hold_and_interrupt)
+            helper.start()
+            try:
+                ray.init(num_cpus=1)
+            except KeyboardInterrupt:
+                pass
+            helper.join()
+            assert not ray.is_initialized() and not psutil.Process().children()
+            assert sorted(os.listdir("/proc/self/fd")) == before
+            assert not [name for name in os.listdir(place) if f"-{os.getpid()}-" in name]
+        ray.init(num_cpus=1)
+        print(ray.get(ray.remote(lambda: 1).remote()))
+    """)
+    out, err = driver.communicate(timeout=30)
+    assert (out, err) == ("1\n", "")
+
+
+def test_ctrl_c_while_it_ends_leaves_nothing(start_script):
+    """A task takes its grace; the second thoughts of the user end it."""
+    driver = start_script("""
+        import os, signal, sys, threading, time
+        import psutil
+        import ray_lite as ray
+
+        ray.init(num_cpus=1)
+        ray.shutdown()
+        before = sorted(os.listdir("/proc/self/fd"))
+        place = ray.init(num_cpus=1, shutdown_grace=60)["session_dir"]
+        x = ray.remote(lambda: (open(os.path.join(place, "running"), "w"), time.sleep(100))).remote()
+        while not os.path.exists(os.path.join(place, "running")):
+            time.sleep(0.001)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            ray.shutdown()
+        except KeyboardInterrupt:
+            print("interrupted")
+        assert not psutil.Process().children() and not os.path.exists(place) and not ray.is_initialized()
+        del x
+        assert sorted(os.listdir("/proc/self/fd")) == before
+    """)
+    out, err = driver.communicate(timeout=30)
+    assert (out, err) == ("interrupted\n", "")

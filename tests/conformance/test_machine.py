@@ -151,3 +151,55 @@ def test_many_sessions_at_once(start_script):
     for driver in drivers:
         out, err = driver.communicate(timeout=50)
         assert (driver.returncode, err) == (0, "") and out.startswith("works")
+
+
+def test_ignored_signals_of_children(run_script):
+    """By the driver, or by the shell that started it: workers' deaths are noticed all the same."""
+    deaths = """
+        import os, signal
+        import ray_lite as ray
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        ray.init(num_cpus=1)
+        try:
+            ray.get(ray.remote(lambda: os._exit(3)).remote())
+        except ray.exceptions.WorkerCrashedError as error:
+            print(error.exit_code)
+        print(ray.get(ray.remote(lambda: 1).remote()))
+        ray.shutdown()
+    """
+    done = run_script(deaths)
+    assert (done.stdout, done.stderr) == ("3\n1\n", "")
+    done = run_script(deaths.replace("signal.signal(", "("), command=["sh", "-c", 'trap "" CHLD; exec "$@"', "sh"])
+    assert (done.stdout, done.stderr) == ("3\n1\n", "")
+
+
+def test_a_long_command_line(output_of):
+    many = ["x" * 1000] * 1500
+    assert output_of("""
+        import sys
+        import ray_lite as ray
+        ray.init(num_cpus=1)
+        print(ray.get(ray.remote(lambda: len(sys.argv)).remote()))
+    """, args=many) == "1501\n"
+
+
+def test_a_relative_directory_for_temporary_files(output_of, tmp_path):
+    (tmp_path / "here").mkdir()
+    assert output_of("""
+        import os
+        import ray_lite as ray
+        place = ray.init(num_cpus=1)["session_dir"]
+        os.chdir("/")
+        print(os.path.isdir(place), ray.get(ray.remote(lambda: 1).remote()))
+    """, env={"TMPDIR": "here", "XDG_RUNTIME_DIR": None}, cwd=tmp_path) == "True 1\n"
+    assert os.listdir(tmp_path / "here") == []
+
+
+def test_a_file_size_limit_is_named(output_of):
+    assert "ulimit -f" in output_of("""
+        import ray_lite as ray
+        try:
+            ray.init(num_cpus=1)
+        except OSError as error:
+            print(error)
+    """, command=["sh", "-c", 'ulimit -f 1000; exec "$@"', "sh"])

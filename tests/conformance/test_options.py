@@ -5,6 +5,7 @@ are handed out.
 import os
 import threading
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -198,3 +199,13 @@ def test_options_are_safe_to_share_between_threads():
         thread.join()
     assert len(results) == 200
     assert all(value == ((1, 2) if n == 1 else [1, 2]) for n, value in results)
+
+
+def test_amounts_of_any_kind(fresh):
+    fresh.shutdown()
+    with pytest.raises(ValueError, match="num_cpus"):
+        fresh.init(num_cpus=1e15)
+    fresh.init(num_cpus=1e9, shutdown_grace=1e300)
+    assert fresh.get(fresh.remote(num_cpus=Decimal("0.5"))(lambda: 1).remote()) == 1
+    fresh.shutdown()
+    fresh.init(num_cpus=Decimal(2), shutdown_grace=Decimal(1))

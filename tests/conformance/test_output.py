@@ -112,7 +112,7 @@ def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatc
 
     ray.init(num_cpus=1)
     setting = {"config": ray.session.current().config, "driver_mode": ray.SCRIPT_MODE}
-    control = Control(ray.session.current().region, setting)
+    control = Control(ray.session.current().region, setting, -1)
     before = os.listdir("/proc/self/fd")
     monkeypatch.setattr(os, "fork", no_fork)
     assert control.due_in() == 0

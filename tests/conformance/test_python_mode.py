@@ -2,6 +2,7 @@
 process is started.
 """
 
+import math
 import os
 
 import psutil
@@ -40,7 +41,7 @@ def test_values_stand_for_ids():
     assert f.remote(f.remote(1), y=5) == 7
     assert ray.get(f.remote(1)) == 2
     value = [1]
-    assert ray.put(value) is value and ray.get(value) is value
+    assert ray.put(value) == value and ray.get(value) is value
     assert ray.get([f.remote(1), f.remote(2)]) == [2, 3]
 
 
@@ -142,3 +143,15 @@ def test_a_second_init_is_refused_and_another_mode_may_follow():
     assert not ray.is_initialized()
     ray.init(num_cpus=1)
     assert ray.get(f.remote()) != os.getpid(), "functions defined before work in the other mode"
+
+
+def test_modules_and_remote_functions_are_arguments():
+    f = ray.remote(lambda: 5)
+    assert ray.get(ray.remote(lambda g, module: module.floor(ray.get(g.remote()) + 0.5)).remote(f, math)) == 5
+
+
+def test_put_takes_the_value_as_it_is_now():
+    z = [1]
+    x = ray.put(z)
+    z.append(2)
+    assert ray.get(x) == [1]

@@ -306,3 +306,45 @@ def test_methods_of_a_carried_object():
 
     assert ray.get(ray.remote(lambda a, x: a.add(x)).remote(Accumulator(5), 6)) == 11
     assert ray.get(ray.remote(functools.partial(Accumulator(1).add)).remote(2)) == 3
+
+
+def test_wrappers_that_add_or_take_arguments(ray_session):
+    """The signature that shows is the wrapped function's; calls must satisfy the wrapper's."""
+    def injecting(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            return function("injected", *args, **kwargs)
+
+        return wrapper
+
+    def shouting(function):
+        @functools.wraps(function)
+        def wrapper(*args, loud=False):
+            return function(*args).upper() if loud else function(*args)
+
+        return wrapper
+
+    @ray.remote
+    @injecting
+    def two(first, second):
+        return first, second
+
+    @ray.remote
+    @shouting
+    def say(word):
+        return word
+
+    assert list(inspect.signature(two).parameters) == ["first", "second"]
+    assert ray.get([two.remote(2), say.remote("a", loud=True), say.remote("a")]) == [("injected", 2), "A", "a"]
+    with pytest.raises(TypeError, match="quiet"):
+        say.remote("a", quiet=True)
+
+
+def test_attributes_of_functions(ray_session):
+    def f():
+        return 1
+
+    f.colour, f.options, f._submit = "red", "mine", "mine"
+    handle = ray.remote(f)
+    assert handle.colour == "red"
+    assert ray.get([handle.options(num_cpus=0.5).remote(), handle._submit()]) == [1, 1]

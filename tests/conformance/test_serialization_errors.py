@@ -2,11 +2,14 @@
 nothing.
 """
 
+import functools
 import inspect
 import re
 import threading
+from collections import deque
 from functools import partial
 
+import numpy as np
 import pytest
 from shapes import Model, Slotted, Wrapper
 
@@ -198,3 +201,42 @@ def test_nothing_is_left_of_a_failed_call(statistics):
     assert (after.objects, after.tasks) == (before.objects, before.tasks)
     assert after.bytes_used == before.bytes_used
     assert ray.get(f.remote(2)) == (2,)
+
+
+class OneSlot:
+    __slots__ = "lock"  # one slot, as a bare string
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize("make, path", [
+    (lambda: functools.partial(print, threading.Lock()), ".args[0]"),
+    (lambda: functools.partial(print, end=threading.Lock()), ".keywords['end']"),
+    (lambda: deque([1, threading.Lock()]), "[1]"),
+    (lambda: np.array([1, threading.Lock()], dtype=object), ".flat[1]"),
+    (OneSlot, ".lock"),
+], ids=["partial", "keyword of a partial", "deque", "object array", "slots"])
+def test_the_path_leads_into_other_containers(make, path):
+    assert f"value -> {path} (_thread.lock)" in message_of(lambda: ray.put(make()))
+
+
+def test_the_path_leads_into_defaults_of_keywords():
+    def f(*, lock=threading.Lock()):  # noqa: B008  # the point of it
+        return lock
+
+    assert "default of 'lock'" in message_of(lambda: ray.remote(f).remote())
+
+
+def test_too_deep_nesting_is_named():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    assert "recursion limit" in message_of(lambda: ray.put(value))
+    while value:
+        value = value.pop()
+
+
+def test_an_id_without_an_object_is_no_matter_of_pickling():
+    with pytest.raises(ray.exceptions.ObjectLostError):
+        ray.put([ray.ObjectID(b"never was, 20 bytes!")])

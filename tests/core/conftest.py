@@ -33,6 +33,7 @@ SIZES = SimpleNamespace(
     buckets=16,
     commit_bytes=65536,
     page_bytes=4096,
+    reserve_bytes=0,
     arena=1 << 24,
     cpus=20000,
     aging=1_000_000_000,

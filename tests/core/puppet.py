@@ -238,6 +238,7 @@ def small(cpus):
         buckets=16,
         commit_bytes=1 << 16,
         page_bytes=SMALL_PAGE,
+        reserve_bytes=0,
         cpus=cpus,
         aging=1 << 60,
         nonce=1,

@@ -31,7 +31,7 @@ OBJECT_DAMAGE = [
     ("held", "state", lambda old: 4, "garbage"),
     ("held", "size", lambda old: 41, "size"),
     ("held", "extent", lambda old: 60_000, "block"),
-    ("held", "flags", lambda old: old | 2, "pins"),
+    ("held", "flags", lambda old: old | 2, "pins|kept"),
     ("blocked", "size", lambda old: old + (1 << 20), "size"),
     ("blocked", "extent", lambda old: 0, "size"),
     ("blocked", "cell", lambda old: old + 1, "cell is free|owners"),

@@ -39,6 +39,8 @@ def test_damage_of_an_extent_is_found(scene):
 
 SUMS = [
     ("used_bytes", "used_bytes"),
+    ("kept_bytes", "kept_bytes"),
+    ("kept", "objects: kept"),
     ("committed", "neighbours|tiled"),
     ("first_map", "first map"),
     ("last_extent", "tiling|neighbours|tiled"),

@@ -20,8 +20,8 @@ UNIT = 4096
 
 def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
-    sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, cpus=20000, aging=10**9, nonce=1,
-                 pid_namespace=0)
+    sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
+    sizes |= dict(cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
     control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"])
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
