@@ -13,10 +13,11 @@
 
 from ray_lite import exceptions
 from ray_lite._core import ObjectID
-from ray_lite.api import get, init, is_initialized, put, remote, shutdown, wait
+from ray_lite.api import get, init, is_initialized, memory, put, remote, shutdown, wait
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, WORKER_MODE, __version__
+from ray_lite.state import global_state
 
 __all__ = [
-    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "exceptions", "get", "init",
-    "is_initialized", "put", "remote", "shutdown", "wait",
+    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "exceptions", "get",
+    "global_state", "init", "is_initialized", "memory", "put", "remote", "shutdown", "wait",
 ]

@@ -119,7 +119,7 @@ cdef extern from "sync.h" nogil:
         rl_header* h
         uint32_t* handles
         int control_fd, arena_fd, bell_fd
-        uint32_t slot, fork_generation, row_limit, closed, shared, emergency
+        uint32_t slot, fork_generation, row_limit, closed, shared, emergency, site
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)

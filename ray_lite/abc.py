@@ -67,6 +67,12 @@ class Backend(Protocol):
     def statistics(self) -> Statistics:
         """What the session holds now."""
 
+    def objects(self) -> list[Any]:
+        """A store.Row for each object, largest first."""
+
+    def memory(self, most: int) -> Any:
+        """A usage.Memory with the `most` largest objects."""
+
     def worker_pids(self) -> list[int]:
         """Pids of the live workers."""
 

@@ -219,6 +219,19 @@ def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, wr
     return session.current().get(object_ids, timeout, writable)
 
 
+def memory(most: int = 10) -> Any:
+    """What the session's memory is used for: `print(memory())`.
+
+    Args:
+        most: so many of the largest objects are listed.
+
+    Returns:
+        A record with bytes_used, bytes_kept, bytes_committed, arena_bytes, page_bytes, objects, largest (id, bytes, state,
+        pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
+    """
+    return session.current().memory(whole("most", most, 0, 1_000_000))
+
+
 def put(value: Any, worker: Any = None) -> Any:
     """Stores a value, as it is now, and returns a new id. `worker` is ignored.
 

@@ -22,7 +22,8 @@ from ray_lite.failures import unpack
 from ray_lite.serialization import Name, Parts, dumps, name_of
 from ray_lite.settings import Settings
 from ray_lite.sites import Sites
-from ray_lite.store import Store
+from ray_lite.store import Row, Store
+from ray_lite.usage import Memory, measure
 
 if TYPE_CHECKING:
     import inspect
@@ -34,8 +35,8 @@ LOOKS = 5  # sleeps between two looks at the node's life and at signals
 
 
 class Statistics(NamedTuple):
-    """Counts of a session; bytes where the name says so. `kept`: objects of the session's own, until it ends: functions,
-    call sites, settings.
+    """Counts of a session; bytes where the name says so. `objects` and `bytes_used` are the program's; `kept` and `bytes_kept`
+    the session's own, until it ends: functions, call sites, settings.
     """
 
     objects: int
@@ -262,8 +263,16 @@ class LocalBackend:
 
     def statistics(self) -> Statistics:
         facts = self.region.statistics()
+        facts["objects"] -= facts["kept"]
+        facts["bytes_used"] -= facts["bytes_kept"]
         known = {name: facts[name] for name in Statistics._fields if name in facts}
         return Statistics(workers=len(self.worker_pids()), **known)
+
+    def objects(self) -> list[Row]:
+        return self.store.largest()
+
+    def memory(self, most: int) -> Memory:
+        return measure(self.store, self.statistics(), most)
 
     def worker_pids(self) -> list[int]:
         """Pids of the live workers."""

@@ -28,7 +28,6 @@ from ray_lite.files import pid_namespace
 from ray_lite.forkserver import READY, SHUTDOWN, make_directory, receive_setting, remove_directory, started_at
 from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
-from ray_lite.sites import site_text
 from ray_lite.store import Store
 
 
@@ -246,7 +245,7 @@ class Node:
             if not task:
                 return
             facts = _core.task_facts(self.region, task)
-            name, site = self.name(facts["function"]), site_text(self.store, facts["site"])
+            name, site = self.name(facts["function"]), self.store.site(facts["site"])
             yield Running(task, name, site, facts["attempts"], facts["max_retries"], innermost, complete)
             innermost = False
 

@@ -83,6 +83,14 @@ class SerialBackend:
     def statistics(self) -> Statistics:
         return Statistics()
 
+    def objects(self) -> list[Any]:
+        """Values stand for ids: there are no objects."""
+        return []
+
+    def memory(self, most: int) -> Any:
+        """There is no store."""
+        raise RuntimeError("in PYTHON_MODE there is no object store whose memory could be shown")
+
     def worker_pids(self) -> list[int]:
         """There are no workers."""
         return []

@@ -1,7 +1,7 @@
 """Call sites: the place in the user's program where a task was called, as a text that every process of the session finds.
 
 The core asks once a place and keeps the answer (callsite.pyx); equal texts of several processes are one object.  Neighbours:
-local.py begins it, node.py reads the texts for the story of a death.
+local.py begins it; store.py reads the texts.
 """
 
 from __future__ import annotations
@@ -46,11 +46,3 @@ class Sites:
             except ObjectStoreFullError:
                 return 0  # the call itself may have room, and is what matters
         return index
-
-
-def site_text(store: Store, index: int) -> str:
-    """The text of a task's site; empty for none."""
-    if not index:
-        return ""
-    value, _ = store.load(_core.function_handle(store.region, index))
-    return str(value)

@@ -5,7 +5,7 @@ Neighbours: _core (region), serialization.py (parts), failures.py.  Must not wai
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.config import Config
@@ -14,11 +14,37 @@ from ray_lite.failures import Failure, SystemFailure, shorten
 from ray_lite.serialization import Parts, dumps, loads
 
 LARGEST_SHOWN = 10
+ALL = (1 << 31) - 1001  # more than there can be
 SHORT = 500  # characters of a failure's text where a full store has no room for more
+
+
+class Row(NamedTuple):
+    """What is known of an object."""
+
+    id: _core.ObjectID  #: it holds nothing
+    bytes: int
+    state: str
+    pins: int  #: queued and running tasks, and objects, that need it
+    holders: list[tuple[int, str]]  #: (pid, kind) of processes with a handle or a view
+    call_site: str  #: where its put or task was called, or ""
+    kept: bool  #: by the session, until it ends
+
+    def holders_text(self) -> str:
+        """The holders in a line."""
+        names = [f"{kind} {pid}" for pid, kind in self.holders] or ["the session" if self.kept else "tasks or objects"]
+        return ", ".join(names)
+
+    def facts(self) -> dict[str, Any]:
+        """As global_state.object_table() shows them."""
+        return {"DataSize": self.bytes, "State": self.state, "Holders": self.holders, "Pins": self.pins,
+                "CallSite": self.call_site, "Kept": self.kept}
 
 
 class Store:
     """General values in and out of a region."""
+
+    STATES = {_core.PENDING: "pending", _core.CREATING: "creating", _core.SEALED: "sealed"}
+    KINDS = {_core.DRIVER: "driver", _core.NODE: "node", _core.WORKER: "worker"}
 
     def __init__(self, region: _core.Region, config: Config) -> None:
         self.region, self.config = region, config
@@ -92,14 +118,30 @@ class Store:
                 continue
         _core.fill_inline_error(self.region, index)
 
+    def largest(self, least: int = 0, most: int = ALL) -> list[Row]:
+        """The `most` largest objects of at least `least` bytes, largest first; those that end meanwhile are left out."""
+        rows = []
+        for index in _core.largest(self.region, least, most):
+            x, size, state, pins, holders, site, kept = _core.object_facts(self.region, index)
+            if state in self.STATES:
+                processes = [(pid, self.KINDS.get(kind, "?")) for pid, kind in holders]
+                rows.append(Row(x, size, self.STATES[state], pins, processes, self.site(site), kept))
+        return rows
+
+    def site(self, index: int) -> str:
+        """The text of a call site; empty for none."""
+        if not index:
+            return ""
+        value, _ = self.load(_core.function_handle(self.region, index))
+        return str(value)
+
     def full(self, wanted: int, reason: str) -> ObjectStoreFullError:
         """The error that says what was wanted, what there is, and who holds it."""
         facts = self.region.statistics()
         advice = "a larger object_store_memory" if reason == _core.STORE_FULL else "another plasma_directory, or none"
-        lines = [
-            f"  {size:>15,} bytes  {name}  held by {', '.join(f'pid {pid}' for pid in pids) or 'tasks or objects'}"
-            for size, name, pids in _core.largest(self.region, LARGEST_SHOWN)
-        ]
+        rows = self.largest(1, LARGEST_SHOWN)
+        lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, created at {row.call_site or '?'}"
+                 for row in rows]
         return ObjectStoreFullError(
             f"{reason}: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
             f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() {advice}. "

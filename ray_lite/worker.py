@@ -186,6 +186,18 @@ def end_child(error: BaseException | None) -> NoReturn:
         os._exit(code)
 
 
+def _stand_in_front(score: int) -> None:
+    """The kernel's out-of-memory killer takes workers before the node, which maps the same store."""
+    path = "/proc/self/oom_score_adj"
+    try:
+        with open(path) as file:
+            own = int(file.read())
+        with open(path, "w") as file:
+            file.write(str(min(own + score, 1000)))
+    except OSError:
+        return  # no /proc, or a read-only one: then the kernel chooses
+
+
 def _begin(setting: dict[str, Any]) -> None:
     """The process's surroundings: the driver's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -193,6 +205,7 @@ def _begin(setting: dict[str, Any]) -> None:
     sys.path[:] = setting["path"]
     sys.argv[:] = setting["argv"]
     os.umask(setting["umask"])
+    _stand_in_front(setting["config"].oom_score)
     if not faulthandler.is_enabled():
         faulthandler.enable(2, all_threads=False)  # its trace is part of WorkerCrashedError
     for stream in (sys.stdout, sys.stderr):

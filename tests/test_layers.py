@@ -21,10 +21,10 @@ LAYERS = [
     ["_core"],  # mechanism
     ["serialization", "culprit", "failures", "options", "reports", "scheduler"],  # pure logic
     ["files", "store", "settings", "sites", "surroundings", "forkserver", "machine",
-     "output", "reporter", "deaths", "termination", "watchdog"],  # resources
+     "output", "reporter", "usage", "deaths", "termination", "watchdog"],  # resources
     ["local", "serial"],  # backends
     ["worker", "control_process", "node", "launch"],  # processes
-    ["remote_function", "api", "__init__"],  # face
+    ["remote_function", "api", "state", "__init__"],  # face
 ]
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

@@ -55,11 +55,11 @@ def test_processes_share_the_text_of_a_place(ray_session, statistics):
 
     outer = ray_session.remote(outer)
     ray_session.get([outer.remote(k) for k in range(3)])
-    before = statistics().objects
+    before = statistics().kept
     for _ in range(20):
         pids = ray_session.get([outer.remote(k) for k in range(20)])
     del pids
-    assert statistics().objects <= before + 1  # the place of the loop's calls
+    assert statistics().kept <= before + 1  # the place of the loop's calls
 
 
 def test_places_without_end_are_not_kept(fresh, monkeypatch, statistics):
@@ -69,4 +69,4 @@ def test_places_without_end_are_not_kept(fresh, monkeypatch, statistics):
     for k in range(10):
         exec(compile("x = call()", f"{k}.py", "exec"), names)
         fresh.get(names.pop("x"))
-    assert statistics().objects == 1 + 3  # the function and the places
+    assert statistics().kept == 1 + 3  # the function and the places

@@ -46,6 +46,7 @@ def put_plain(Region region, value):
     n = encode_plain(value, data, RL_OBJECT_INLINE)
     if n < 0:
         return MISS
+    R.site = site_here()
     next_id(PUT_INDEX, id)
     check(object_put_inline(R, id, RL_PLAIN, data, <uint32_t>n, &i))
     return make_id(R, i, object_at(R, i).generation, id)

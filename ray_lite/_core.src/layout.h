@@ -116,7 +116,7 @@ typedef struct {
     uint32_t edges;      /*  72 writer: lock; refs of tasks that wait for it */
     uint32_t contents;   /*  76 writer: lock; refs to the objects whose ids it contains */
     uint32_t hash_next;  /*  80 writer: lock; chain of the id index */
-    uint32_t flags;      /*  84 writer: lock; rl_object_flags */
+    uint32_t flags;      /*  84 writer: lock; rl_object_flags | object with the place of the put or call << 8, or none */
     uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner */
 } rl_object;
 

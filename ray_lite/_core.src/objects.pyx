@@ -59,7 +59,7 @@ cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* 
     rl_fresh32(&o.task, 0)
     rl_fresh32(&o.edges, 0)
     rl_fresh32(&o.contents, 0)
-    rl_fresh32(&o.flags, 0)
+    rl_fresh32(&o.flags, R.site << 8)
     rl_fresh32(&o.owner, R.slot)
     rl_store(&o.waiter, RL_NOBODY)
     out[0] = i

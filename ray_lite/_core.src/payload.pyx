@@ -84,6 +84,7 @@ def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> O
     """
     cdef uint32_t i = 0
     check_region(region.R)
+    region.R.site = 0 if for_job else site_here()
     check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, RL_JOB_PINNED if for_job else 0, &i))
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
@@ -182,19 +183,32 @@ def payload(Region region, ObjectID x) -> tuple:
     return (o.kind & RL_ERROR) != 0, make_view(x, data + 16 + 16 * head[0], head[1]), views
 
 
-def largest(Region region, int most) -> list:
-    """(bytes, id in hex, pids of its holders) of the largest objects, largest first."""
+def largest(Region region, uint64_t least, int most) -> list:
+    """Indices of the largest objects of at least `least` bytes, largest first. Racy: each was there at some moment."""
     cdef rl_region* R = region.R
-    cdef uint32_t i, s
+    cdef uint32_t i
     cdef list found = []
     check_region(R)
-    for i in range(1, R.h.objects.used):
-        if object_at(R, i).extent and object_at(R, i).state != RL_FREE:
+    for i in range(1, rl_load(&R.h.objects.used)):
+        if object_at(R, i).size >= least and object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
             found.append((object_at(R, i).size, i))
-            if len(found) > 1000:
+            if len(found) > 4 * most + 1000:
                 found = sorted(found, reverse=True)[:most]
-    out = []
-    for size, i in sorted(found, reverse=True)[:most]:
-        pids = [rl_slot_at(R, s).pid for s in range(1, R.h.slots.used) if i < R.h.objects.used and holder_has(R, s, i)]
-        out.append((size, (<bytes>object_at(R, i).id[:RL_ID_BYTES]).hex(), pids))
-    return out
+    return [i for _, i in sorted(found, reverse=True)[:most]]
+
+
+def object_facts(Region region, uint32_t i) -> tuple:
+    """What the table says of an object: (an ObjectID that holds nothing, bytes, state, pins, holders as (pid, kind), index of
+    its call site or 0, whether the session keeps it)."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t s
+    cdef ObjectID x = ObjectID.__new__(ObjectID)
+    check_region(R)
+    if not 0 < i < rl_load(&R.h.objects.used):
+        check(STALE)
+    o = object_at(R, i)
+    memcpy(x.raw, o.id, RL_ID_BYTES)
+    holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).kind) for s in range(1, rl_load(&R.h.slots.used))
+               if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
+    return x, o.size, o.state, o.pins, holders, o.flags >> 8, (o.flags & RL_JOB_PINNED) != 0

@@ -13,6 +13,7 @@ typedef struct {
     uint32_t fork_generation;
     uint32_t row_limit; /* objects whose bit in our holder row has its page */
     uint32_t closed;
+    uint32_t site; /* where the call was made that makes objects now; guarded by the GIL */
     uint32_t emergency; /* this call may use the reserve; guarded by the GIL */
     uint32_t shared; /* handles beyond the first of their object; guarded by the GIL */
     uint64_t h_control_bytes, h_arena_bytes, handles_bytes; /* lengths of the mappings */

@@ -92,7 +92,7 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
     cdef uint32_t* many = NULL
     cdef uint32_t k
     cdef int rc
-    s.site = site_here()
+    s.site = R.site = site_here()
     s.returns, s.generations = &one[0], &one[1]
     if s.nreturns > 1:
         many = <uint32_t*>malloc(s.nreturns * 2 * sizeof(uint32_t))

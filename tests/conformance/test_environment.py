@@ -361,3 +361,12 @@ def test_a_directory_that_is_gone(ray_session, tmp_path):
 
     assert ray.get([ray.remote(parent).remote(first) for first in (True, False, True, False)]) == [2, 1, 2, 1]
     assert ray.get(ray.remote(os.getcwd).remote()) == os.getcwd()
+
+
+def test_the_out_of_memory_killer_takes_workers_first(ray_session):
+    def score(pid="self"):
+        with open(f"/proc/{pid}/oom_score_adj") as file:
+            return int(file.read())
+
+    node = ray.session.current().address["node_pid"]
+    assert ray.get(ray.remote(score).remote()) == min(score(node) + 200, 1000) > score(node) == score()

@@ -1,0 +1,42 @@
+"""global_state: tables of what a session holds, by the names of Ray of 2018."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray_lite import session
+from ray_lite._core import ObjectID
+
+_LATER = (
+    "task_table", "function_table", "client_table", "workers", "actors", "cluster_resources", "available_resources",
+    "task_profiles", "dump_catapult_trace",
+)
+
+
+class GlobalState:
+    """The tables of this process's session."""
+
+    def object_table(self, object_id: ObjectID | str | None = None) -> dict[Any, Any]:
+        """Facts of all objects, by id; or of the one whose id, or id in hex, is given.
+
+        Returns:
+            {ObjectID: facts}, or facts: a dict with `DataSize` (bytes), `State` ("pending", "creating" or "sealed"),
+            `Holders` (list of (pid, "driver" | "node" | "worker")), `Pins` (tasks and objects that need it), `CallSite`
+            (where its put or task was called; "" where nobody knows) and `Kept` (whether the session keeps it until it
+            ends: functions and the like). The ids in it hold nothing. Without a lock: each fact was true at some moment.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+        table: dict[ObjectID, dict[str, Any]] = {row.id: row.facts() for row in session.current().objects()}
+        if object_id is None:
+            return table
+        return table[ObjectID.from_hex(object_id) if isinstance(object_id, str) else object_id]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LATER:
+            raise NotImplementedError(f"global_state.{name} is not implemented yet")
+        raise AttributeError(f"global_state has no {name}")
+
+
+global_state = GlobalState()
