@@ -26,6 +26,7 @@ class Config(NamedTuple):
     commit_step: int = 2_097_152  #: step in which tables and arena get their pages
     reserve: int = 1_048_576  #: of the object store, but at most a 16th of it, that only failures of tasks may use
     huge_page: int = 2_097_152  #: bytes of a huge page where no plasma_directory tells its own, a power of two
+    num_cpus: int = 0  #: CPUs of a session for which init() names none; 0: what the machine, its groups and Slurm allow
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
     private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written

@@ -1,6 +1,6 @@
 """What the kernel tells of a worker's death: signal or exit code, peak memory, whether the out-of-memory killer struck.
 
-Neighbours: node.py asks, scheduler.py decides what it means.  Must not read anything but /proc and /sys/fs/cgroup.
+Neighbours: node.py asks, scheduler.py decides what it means.  Must not read anything but /proc and control groups.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 import signal
 import time
 
+from ray_lite import cgroups
 from ray_lite.scheduler import Died
 
-CGROUPS = "/sys/fs/cgroup"
-COUNTERS = {"memory": "memory.oom_control", "": "memory.events"}
+COUNTERS = {1: "memory.oom_control", 2: "memory.events"}  # by version of control groups
 
 
 class Coroner:
@@ -30,7 +30,7 @@ class Coroner:
         self.window = window
         self._counts: dict[str, int] = {}
         self._struck: dict[str, float] = {}
-        self._own = _counters(os.getpid(), ("memory", "")) or ["/proc/vmstat"]  # the workers' too, unless moved
+        self._own = _counters(os.getpid(), (1, 2)) or ["/proc/vmstat"]  # the workers' too, unless moved
         for path in self._own:
             self._counts[path] = _count(path)
 
@@ -48,7 +48,7 @@ class Coroner:
     def _out_of_memory(self, pid: int) -> bool:
         now = time.monotonic()
         struck = False
-        for path in {*self._own, *_counters(pid, ("",))}:  # of the dead, v1 tells no path
+        for path in {*self._own, *_counters(pid, (2,))}:  # of the dead, v1 tells no path
             count = _count(path)
             if count > self._counts.get(path, 0):
                 self._struck[path] = now
@@ -57,18 +57,9 @@ class Coroner:
         return struck
 
 
-def _counters(pid: int, kinds: tuple[str, ...]) -> list[str]:
-    """The files that count the out-of-memory kills in a process's cgroups; kinds: "memory" for v1, "" for v2."""
-    try:
-        with open(f"/proc/{pid}/cgroup") as file:
-            lines = [line.rstrip("\n").removesuffix(" (deleted)").split(":", 2) for line in file]
-    except OSError:
-        return []
-    paths = []
-    for _, controllers, path in lines:
-        for kind in {*controllers.split(",")} & {*kinds}:
-            folders = ["memory"] if kind else ["", "unified"]
-            paths += [os.path.join(CGROUPS, folder, path.lstrip("/"), COUNTERS[kind]) for folder in folders]
+def _counters(pid: int, versions: tuple[int, ...]) -> list[str]:
+    """The files that count the out-of-memory kills in a process's control groups."""
+    paths = [os.path.join(place, COUNTERS[version]) for version, place in cgroups.own(pid, "memory") if version in versions]
     return [path for path in paths if os.path.exists(path)]
 
 

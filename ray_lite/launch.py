@@ -157,11 +157,20 @@ def _with_huge_memory(request: Request) -> Request:
     place, config = request.place, request.config
     wanted = request.object_store_memory
     if wanted is None:
-        wanted = int(machine.memory() * config.store_fraction)
+        wanted = int(machine.memory().value * config.store_fraction)
         wanted = min(wanted, place.free() * place.page) or wanted
     arena_bytes = plan(config, place, wanted, 0).arena_bytes
     place.check_enough(arena_bytes)
     return request._replace(object_store_memory=arena_bytes)
+
+
+def _cpus(request: Request) -> tuple[float, str]:
+    """CPUs of the session, and who says so."""
+    if request.num_cpus is not None:
+        return request.num_cpus, "num_cpus"
+    if request.config.num_cpus:
+        return request.config.num_cpus, "RAY_LITE_NUM_CPUS"
+    return machine.cpus()
 
 
 def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
@@ -175,8 +184,8 @@ def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
 
 def _with_node(request: Request, directory: str, node: tuple[int, socket.socket], undo: contextlib.ExitStack) -> Driver:
     config, (node_pid, link) = request.config, node
-    cpus = machine.cpus() if request.num_cpus is None else request.num_cpus
-    memory = request.object_store_memory or int(machine.memory() * config.store_fraction)
+    cpus, why = _cpus(request)
+    memory = request.object_store_memory or int(machine.memory().value * config.store_fraction)
     sizes = plan(config, request.place, memory, cpus)
     files = make_files(sizes, request.place.directory)
     undo.callback(files.close)
@@ -198,7 +207,7 @@ def _with_node(request: Request, directory: str, node: tuple[int, socket.socket]
         "webui_url": None, "session_dir": driver.session_dir, "node_pid": node_pid,
     }
     if request.verbose:
-        print(f"ray_lite: {cpus:g} CPUs, {sizes.arena_bytes:,} bytes of object store on pages of {sizes.page_bytes:,}, "
+        print(f"ray_lite: {cpus:g} CPUs ({why}), {sizes.arena_bytes:,} bytes of object store on pages of {sizes.page_bytes:,}, "
               f"session {driver.session_dir}", file=sys.stderr)
     return driver
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+from typing import NamedTuple
 
+from ray_lite import cgroups
+
+SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE")  # the narrowest first
 HUGE_PAGES = "/sys/kernel/mm/hugepages"
 #: mmap sharing on these is slow or wrong
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -11,18 +16,48 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-def cpus() -> int:
-    """CPUs that this process may use: the lesser of psutil's count and the affinity mask; at least 1."""
+class Limit(NamedTuple):
+    """How much of something this process may use, and what says so."""
+
+    value: int
+    source: str
+
+
+def cpus() -> Limit:
+    """CPUs: the least of the machine's, the affinity mask, the cgroup's quota and Slurm's allotment; at least 1."""
     import psutil
 
-    return max(1, min(psutil.cpu_count() or 1, len(os.sched_getaffinity(0))))
+    found = [Limit(psutil.cpu_count() or 1, "the machine"), Limit(len(os.sched_getaffinity(0)), "the affinity mask")]
+    quota = cgroups.cpus()
+    if quota is not None:
+        found.append(Limit(int(quota), "the cgroup's CPU quota"))
+    found += _first_of(SLURM_CPUS)
+    best = min(found, key=lambda limit: limit.value)
+    return best._replace(value=max(1, best.value))
 
 
-def memory() -> int:
-    """Bytes of memory of this machine."""
+def memory() -> Limit:
+    """Bytes of memory: the least of the machine's, the cgroup's limit and Slurm's allotment."""
     import psutil
 
-    return int(psutil.virtual_memory().total)
+    found = [Limit(int(psutil.virtual_memory().total), "the machine")]
+    limit = cgroups.memory()
+    if limit is not None:
+        found.append(Limit(limit, "the cgroup's memory limit"))
+    found += [Limit(one.value << 20, one.source) for one in _first_of(("SLURM_MEM_PER_NODE",))]
+    each, cores = _first_of(("SLURM_MEM_PER_CPU",)), _first_of(SLURM_CPUS)
+    if each and cores:
+        found.append(Limit((each[0].value << 20) * cores[0].value, each[0].source))
+    return min((one for one in found if one.value > 0), key=lambda limit: limit.value)
+
+
+def _first_of(names: tuple[str, ...]) -> list[Limit]:
+    """What the first of these variables that is set says; "24(x2),16" is 24 on this node."""
+    for name in names:
+        number = re.match(r"\d+", os.environ.get(name, ""))
+        if number:
+            return [Limit(int(number[0]), name)]
+    return []
 
 
 def free_huge_pages(page: int) -> tuple[int, int]:

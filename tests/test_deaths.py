@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from ray_lite import deaths
+from ray_lite import cgroups
 from ray_lite.deaths import Coroner
 
 
@@ -25,7 +25,7 @@ def killed():
 @pytest.fixture
 def counters(tmp_path, monkeypatch):
     """A cgroup tree of our own: `counters(version, kills)` writes what the kernel would."""
-    monkeypatch.setattr(deaths, "CGROUPS", str(tmp_path))
+    monkeypatch.setattr(cgroups, "ROOT", str(tmp_path))
     with open("/proc/self/cgroup") as file:
         places = {controllers: path for _, controllers, path in (line.strip().split(":", 2) for line in file)}
 
@@ -92,6 +92,6 @@ def test_it_is_not_the_kernels_for_ever(counters):
 
 
 def test_without_cgroups_the_machines_counter_stands_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(deaths, "CGROUPS", str(tmp_path))
+    monkeypatch.setattr(cgroups, "ROOT", str(tmp_path))
     assert Coroner(1.0)._own == ["/proc/vmstat"]
     assert not Coroner(1.0).examine(child(killed)).out_of_memory

@@ -36,7 +36,7 @@ cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
     if word[0] & bit:
         rl_set64(R, word, word[0] & ~bit)
         if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it was never finished
-            unkeep(R, o)
+            object_unkeep(R, o)
         rl_set32_planted(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
         object_settle(R, i)
 
@@ -66,14 +66,14 @@ cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* 
     return holder_set(R, i)
 
 
-cdef void keep(rl_region* R, rl_object* o) noexcept nogil:
+cdef void object_keep(rl_region* R, rl_object* o) noexcept nogil:
     """Lock held. The session keeps the object until it ends; it has no block yet."""
     rl_set32(R, &o.flags, o.flags | RL_JOB_PINNED)
     rl_set32(R, &o.pins, o.pins + 1)
     rl_set32(R, &R.h.kept, R.h.kept + 1)
 
 
-cdef void unkeep(rl_region* R, rl_object* o) noexcept nogil:
+cdef void object_unkeep(rl_region* R, rl_object* o) noexcept nogil:
     """Lock held. The session needs it no more; whoever calls settles it."""
     if o.extent:
         rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, o.extent))
@@ -191,7 +191,7 @@ cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t 
             return EIO
         rc = object_take(R, RL_CREATING, id, out)
         if rc == DONE and flags & RL_JOB_PINNED:
-            keep(R, object_at(R, out[0]))
+            object_keep(R, object_at(R, out[0]))
         if rc == DONE and size > RL_OBJECT_INLINE:
             rc = block_take_for(R, out[0], size)
         if rc == DONE:
@@ -369,7 +369,7 @@ cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
     if rl_lock(R):
         return EIO
     if o.flags & RL_JOB_PINNED:
-        unkeep(R, o)
+        object_unkeep(R, o)
         object_settle(R, i)
     rl_commit(R)
     return garbage_drain(R)

@@ -1,0 +1,75 @@
+"""Control groups of a process, versions 1 and 2: where they are, and the CPU and memory that they allow.
+
+A limit holds for a whole subtree, so the least from a process's own group up to the root counts.  Neighbours: machine.py
+asks for limits, deaths.py for the place of a counter.  Reads /proc and /sys/fs/cgroup, nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+PROC = "/proc"
+ROOT = "/sys/fs/cgroup"
+
+
+def own(pid: int | str, controller: str) -> Iterator[tuple[int, str]]:
+    """(version, directory) of the groups of a process that govern what a controller ("cpu", "memory") does."""
+    try:
+        with open(f"{PROC}/{pid}/cgroup") as file:
+            lines = [line.rstrip("\n").removesuffix(" (deleted)").split(":", 2) for line in file]
+    except OSError:
+        return
+    for _, controllers, path in lines:
+        if controller in controllers.split(","):
+            yield from _existing(1, [os.path.join(ROOT, controller), os.path.join(ROOT, controllers)], path)
+        elif not controllers:
+            yield from _existing(2, [ROOT, os.path.join(ROOT, "unified")], path)
+
+
+def _existing(version: int, mounts: list[str], path: str) -> Iterator[tuple[int, str]]:
+    for mount in dict.fromkeys(mounts):
+        directory = os.path.join(mount, path.lstrip("/")).rstrip("/")
+        if os.path.isdir(directory):
+            yield version, directory
+        elif os.path.isdir(mount) and version == 1:  # in a container the mount itself may be the process's group
+            yield version, mount
+
+
+def _upwards(pid: int | str, controller: str) -> Iterator[tuple[int, str]]:
+    """The own groups and all above them."""
+    for version, directory in own(pid, controller):
+        while directory.startswith(ROOT + "/") or directory == ROOT:
+            yield version, directory
+            directory = os.path.dirname(directory)
+
+
+def cpus(pid: int | str = "self") -> float | None:
+    """CPUs that the quotas of a process's groups come to, or None without one."""
+    found = []
+    for version, directory in _upwards(pid, "cpu"):
+        if version == 2:
+            quota, _, period = _read(directory, "cpu.max").partition(" ")
+        else:
+            quota, period = _read(directory, "cpu.cfs_quota_us"), _read(directory, "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit() and int(period):
+            found.append(int(quota) / int(period))
+    return min(found, default=None)
+
+
+def memory(pid: int | str = "self") -> int | None:
+    """Bytes of memory that a process's groups may have, or None without a limit."""
+    found = []
+    for version, directory in _upwards(pid, "memory"):
+        text = _read(directory, "memory.max" if version == 2 else "memory.limit_in_bytes")
+        if text.isdigit():
+            found.append(int(text))
+    return min(found, default=None)
+
+
+def _read(directory: str, name: str) -> str:
+    try:
+        with open(os.path.join(directory, name)) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
