@@ -1,5 +1,6 @@
 """What tasks write: whole, in the driver's terminal or in capped files; a slow or lost reader stops no task."""
 
+import importlib.util
 import os
 import signal
 import stat
@@ -253,3 +254,31 @@ def test_a_worker_has_no_descriptors_of_others(ray_session):
     found = set(ray.get(ray.remote(look).remote())) - set(look())
     assert len([name for name in found if name.startswith("pipe:")]) == 2, found
     assert len([name for name in found if name.startswith("socket:")]) <= 1, found
+
+
+def test_a_doorbell_that_was_claimed_and_not_rung_is_rung(fresh, monkeypatch, gate, wait_until):
+    """By a process that was stopped in between; without looks of its own, the node would never hear of a second task."""
+    monkeypatch.setenv("RAY_LITE_NODE_LOOK", "100")
+    monkeypatch.setenv("RAY_LITE_WATCH", "0.05")
+    ray.init(num_cpus=2)
+    wait, arrive = gate.wait, gate.arrive
+
+    def held():
+        arrive("here")
+        wait()
+
+    first = ray.remote(held).remote()
+    wait_until(lambda: len(gate.arrived()) == 1, what="the first task, and with it the control process")
+    driver = ray.session.current()
+    os.pwrite(driver.files.control, (1).to_bytes(4, "little"), offset_of_rung())
+    second = ray.remote(held).remote()
+    wait_until(lambda: len(gate.arrived()) == 2, what="the second worker")
+    gate.open()
+    ray.get([first, second])
+
+
+def offset_of_rung():
+    spec = importlib.util.spec_from_file_location("damage", Path(__file__).parents[1] / "core" / "damage.py")
+    damage = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(damage)
+    return damage.Words(-1).header("rung")[0]

@@ -131,3 +131,16 @@ def lookup(region, binary):
     except ObjectLostError:
         return None
     return _core.get_ready(region, x)
+
+
+def test_returns_of_a_task_under_construction_are_not_found(make_region, tasks, words):
+    """Its submitter may die: then they go with the record, whoever else found them."""
+    region = make_region()
+    calls = tasks(region, {"f": None})
+    x = calls.call("f")(1)
+    assert _core.find_object(region, x.binary()) == x
+    control = words(make_region.files_of(region))
+    state = control.entry("task", control.get(control.entry("object", _core.object_index(x), "task")), "state")
+    with control.damaged(state, lambda ready: 1):  # as while it is being built
+        assert _core.find_object(region, x.binary()) is None
+    assert _core.find_object(region, x.binary()) == x and _core.find_object(region, bytes(20)) is None
