@@ -85,9 +85,17 @@ class _Reducers:
             return _core.id_from_token, token
         if kind is types.CodeType and obj.co_filename != NO_FILE:
             return _name_file, (obj.replace(co_filename=NO_FILE), obj.co_filename)
+        if kind is memoryview:
+            return self._reduce_view(obj)
         if self._ndarray is not None and issubclass(kind, self._ndarray):
             return self._reduce_array_like(obj, kind)
         return super().reducer_override(obj)  # type: ignore[misc]
+
+    def _reduce_view(self, view: memoryview) -> Any:
+        """A memoryview comes back as one, of the store's own bytes; where it has gaps or a foreign format, as bytes."""
+        if not view.c_contiguous or len(view.format) != 1 or not view.nbytes:
+            return memoryview if view.nbytes == 0 else bytes, (view.tobytes(),)
+        return _rebuild_view, (self._stand_in(view.cast("B")), view.format, view.shape)
 
     def _reduce_array_like(self, array: Any, kind: Any) -> Any:
         """Subclasses too, unless they pickle in a way of their own."""
@@ -120,6 +128,9 @@ class _Reducers:
         """What the stream names for it: never read-only, for who loads it decides that."""
         if not isinstance(real, _Gather) and real.flags.writeable:
             return pickle.PickleBuffer(real)
+        return self._stand_in(real)
+
+    def _stand_in(self, real: Any) -> pickle.PickleBuffer:
         stand_in = pickle.PickleBuffer(bytearray())
         self.collected.stand_ins[id(stand_in)] = real
         return stand_in
@@ -143,6 +154,10 @@ def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any, 
     if not len(buffer):
         buffer = bytearray() if _thawed.get() else b""
     return numpy.ndarray.__new__(kind or numpy.ndarray, shape, dtype, buffer, order=order)
+
+
+def _rebuild_view(buffer: Any, format: Any, shape: tuple[int, ...]) -> memoryview:
+    return memoryview(buffer).cast("B").cast(format, shape)
 
 
 def _rebuild_masked(data: Any, mask: Any, fill_value: Any, hard_mask: bool) -> Any:
