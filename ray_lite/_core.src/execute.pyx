@@ -15,7 +15,7 @@ cdef extern from * nogil:
     static int rl_watch_directory(void) { return PySys_AddAuditHook(rl_note_audit, NULL); }
     """
     int rl_strayed
-    int rl_watch_directory()
+    int rl_watch_directory() except -1
 
 
 def watch_directory():
