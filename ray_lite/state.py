@@ -21,9 +21,10 @@ class GlobalState:
 
         Returns:
             {ObjectID: facts}, or facts: a dict with `DataSize` (bytes), `State` ("pending", "creating" or "sealed"),
-            `Holders` (list of (pid, "driver" | "node" | "worker")), `Pins` (tasks and objects that need it), `CallSite`
-            (where its put or task was called; "" where nobody knows) and `Kept` (whether the session keeps it until it
-            ends: functions and the like). The ids in it hold nothing. Without a lock: each fact was true at some moment.
+            `Holders` (list of (pid, "driver" | "node" | "worker")), `Pins` (tasks and objects that need it), `Kept` (whether
+            the session keeps it until it ends: functions and the like) and `CallSite` (where its put or task was called, ""
+            where nobody knows; of a kept one, what it is). The ids in it hold nothing. Without a lock: each fact was true at
+            some moment.
 
         Raises:
             KeyError: there is no such object.

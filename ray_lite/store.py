@@ -26,7 +26,7 @@ class Row(NamedTuple):
     state: str
     pins: int  #: queued and running tasks, and objects, that need it
     holders: list[tuple[int, str]]  #: (pid, kind) of processes with a handle or a view
-    call_site: str  #: where its put or task was called, or ""
+    call_site: str  #: where its put or task was called, or ""; of a kept one, what it is
     kept: bool  #: by the session, until it ends
 
     def holders_text(self) -> str:
@@ -125,8 +125,17 @@ class Store:
             x, size, state, pins, holders, site, kept = _core.object_facts(self.region, index)
             if state in self.STATES:
                 processes = [(pid, self.KINDS.get(kind, "?")) for pid, kind in holders]
-                rows.append(Row(x, size, self.STATES[state], pins, processes, self.site(site), kept))
+                where = self._purpose(index) if kept and state == _core.SEALED else self.site(site)
+                rows.append(Row(x, size, self.STATES[state], pins, processes, where, kept))
         return rows
+
+    def _purpose(self, index: int) -> str:
+        """What an object is for that the session keeps."""
+        _, stream, views = _core.payload(self.region, _core.function_handle(self.region, index))
+        what = loads(stream)
+        if views:
+            return f"function {what}"
+        return "a call site" if isinstance(what, str) else "a path and a directory"
 
     def site(self, index: int) -> str:
         """The text of a call site; empty for none."""
@@ -140,8 +149,8 @@ class Store:
         facts = self.region.statistics()
         advice = "a larger object_store_memory" if reason == _core.STORE_FULL else "another plasma_directory, or none"
         rows = self.largest(1, LARGEST_SHOWN)
-        lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, created at {row.call_site or '?'}"
-                 for row in rows]
+        lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, {'as' if row.kept else 'created at'} "
+                 f"{row.call_site or '?'}" for row in rows]
         return ObjectStoreFullError(
             f"{reason}: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
             f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() {advice}. "

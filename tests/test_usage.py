@@ -26,6 +26,19 @@ def test_the_text(ray_session):
     assert len(str(ray_session.memory(0)).splitlines()) < len(text.splitlines()) and held
 
 
+def test_what_the_session_keeps_has_a_name(ray_session):
+    captured = np.ones(2_000_000, "u1")
+
+    def heavy():
+        return captured.sum()
+
+    assert ray_session.get(ray_session.remote(heavy).remote()) == 2_000_000
+    largest = ray_session.memory(1).largest[0]
+    assert largest.kept and largest.call_site.startswith("function ") and largest.call_site.endswith("heavy")
+    names = {row.call_site for row in ray_session.memory().largest if row.kept}
+    assert "a call site" in names
+
+
 def test_wrong_arguments_and_no_session(fresh):
     with pytest.raises(fresh.exceptions.RaySystemError):
         fresh.memory()
