@@ -149,8 +149,8 @@ class Store:
         facts = self.region.statistics()
         advice = "a larger object_store_memory" if reason == _core.STORE_FULL else "another plasma_directory, or none"
         rows = self.largest(1, LARGEST_SHOWN)
-        lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, {'as' if row.kept else 'created at'} "
-                 f"{row.call_site or '?'}" for row in rows]
+        lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, "
+                 f"{'as' if row.kept else 'created at'} {row.call_site or '?'}" for row in rows]
         return ObjectStoreFullError(
             f"{reason}: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
             f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() {advice}. "
