@@ -1,5 +1,6 @@
 """deaths.py: signals, exit codes, peak memory, and the out-of-memory killer by its cgroup's counter."""
 
+import faulthandler
 import os
 import signal
 
@@ -12,6 +13,7 @@ from ray_lite.deaths import Coroner
 def child(ending):
     pid = os.fork()
     if pid == 0:
+        faulthandler.disable()  # the test run's own, which would report the death as one of its own
         ending()
         os._exit(99)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -46,7 +48,7 @@ def test_an_exit_code():
     assert (died.signal, died.number, died.out_of_memory) == ("", 3, False)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV], ids=lambda number: number.name)
 def test_a_signal(number):
     died = Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number)))
     assert (died.signal, died.number) == (number.name, number)
