@@ -240,7 +240,7 @@ class _Pump:
 
     def say(self, text: str) -> None:
         """A line for the user."""
-        self.terminals[1].write(f"ray_lite: {text}\n".encode())
+        self.terminals[1].write(f"ray_lite: {text}\n".encode(), self)
 
     def patience(self) -> float:
         """How long nothing has to be done if nothing comes in."""
@@ -322,7 +322,7 @@ class _Pump:
         when = self.reports.when()
         if when is not None and when <= now:
             text = self.reports.due(now, lambda serial: _core.was_raised(self.control.region, serial))
-            self.terminals[1].write(text.encode(errors="replace"))
+            self.terminals[1].write(text.encode(errors="replace"), self)
 
     def finish(self) -> None:
         """All writers have ended: what they left, and the failures that are still waiting."""

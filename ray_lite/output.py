@@ -21,8 +21,8 @@ TAIL_BYTES = 8_192  # of a stream's end that is kept for death stories
 class Sink(Protocol):
     """Where output goes. Its methods neither block nor raise."""
 
-    def write(self, data: bytes) -> None:
-        """Takes bytes."""
+    def write(self, data: bytes, author: object) -> None:
+        """Takes bytes that somebody wrote."""
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -46,7 +46,7 @@ class Stream:
         self.tail = (self.tail + data)[-TAIL_BYTES:]
         lines, newline, self.part = (self.part + data).rpartition(b"\n")
         if newline:
-            self.sink.write(lines + newline)
+            self.sink.write(lines + newline, self)
         if not data or len(self.part) > CHUNK:
             self.flush()
         return bool(data)
@@ -60,7 +60,7 @@ class Stream:
     def flush(self) -> None:
         """Hands on the incomplete line, too."""
         if self.part:
-            self.sink.write(self.part)
+            self.sink.write(self.part, self)
             self.part = b""
 
     def last_words(self, count: int) -> str:
@@ -82,12 +82,16 @@ class Terminal:
     def __init__(self, fd: int, backlog: int) -> None:
         self.fd, self.backlog = fd, backlog
         self.dropped = 0
+        self._unfinished: object = None  # whose incomplete line is the last
         self._put = self._done = 0  # bytes; each is changed by one thread only
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def write(self, data: bytes) -> None:
-        """Queues bytes for the terminal, or drops them."""
+    def write(self, data: bytes, author: object) -> None:
+        """Queues bytes for the terminal, or drops them. Nobody's line goes on where another's stopped, or died."""
+        if self._unfinished not in (None, author):
+            data = b"\n" + data
+        self._unfinished = None if data.endswith(b"\n") else author
         if self._put - self._done + len(data) > self.backlog:
             self.dropped += len(data)
             return
@@ -140,7 +144,7 @@ class CappedFile:
         self._fd = -1
         self._size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, author: object) -> None:
         """Appends bytes; on a full disk, or without the directory, they are lost."""
         try:
             for at in range(0, len(data), max(1, self.most // 2)):
