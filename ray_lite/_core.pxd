@@ -95,7 +95,6 @@ cdef extern from *:
     int __builtin_popcountll(unsigned long long) nogil
     PyObject* PyList_GET_ITEM(object, Py_ssize_t)
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
-    PyObject* PySys_GetObject(const char*)
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) noexcept  # codec.pyx looks at the result itself
     void PyErr_Clear()
 

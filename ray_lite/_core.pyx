@@ -4,9 +4,12 @@
 One extension; each noun is a file of `_core.src`, included here from the bottom up.  layout.h is the shared region's
 document, sync.h the lock with its undo log.  It imports only ray_lite.exceptions.
 """
+import sys
+
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItem
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.list cimport PyList_GET_SIZE, PyList_New, PyList_SET_ITEM

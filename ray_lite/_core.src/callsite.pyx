@@ -14,7 +14,8 @@ cdef extern from * nogil:
     #endif
     #define rl_caller() ((PyObject *)PyEval_GetFrame())
     #define rl_code_of(frame) ((PyObject *)PyFrame_GetCode((PyFrameObject *)(frame)))
-    #define RL_PLACES 64
+    #define rl_back(frame) ((PyObject *)PyFrame_GetBack((PyFrameObject *)(frame)))
+    #define RL_PLACES 256
     static struct rl_call_place { PyObject *code; int instruction; uint32_t site; } rl_places[RL_PLACES];
     """
     enum:
@@ -27,8 +28,12 @@ cdef extern from * nogil:
     int rl_instruction(PyObject* frame)
     PyObject* rl_caller()
     PyObject* rl_code_of(PyObject* frame)
+    PyObject* rl_back(PyObject* frame)
     void Py_XDECREF(PyObject* x)
+    void Py_XINCREF(PyObject* x)
     void Py_DECREF(PyObject* x)
+
+cdef uint32_t OURS = 0xfffffffe   # the site of frames of our own
 
 cdef object ask_site = None   # function(file, line, name) -> index
 cdef str our_folder = ""      # frames of files in it are passed over: they make calls on somebody's behalf
@@ -59,31 +64,37 @@ cdef inline rl_call_place* place_of(PyObject* frame, PyObject** code) noexcept:
 
 cdef uint32_t site_here() except? 0xffffffff:
     """The site of the call that is being made, or 0."""
-    cdef PyObject* code
-    cdef rl_call_place* known
     cdef PyObject* frame = rl_caller() if ask_site is not None else NULL
-    if frame == NULL:
-        return 0
-    known = place_of(frame, &code)
+    cdef PyObject* outer = NULL
+    cdef uint32_t site = OURS
+    Py_XINCREF(frame)
+    while frame != NULL and site == OURS:
+        try:
+            site = site_of(frame)
+            outer = rl_back(frame) if site == OURS else NULL
+        finally:
+            Py_DECREF(frame)
+        frame = outer
+    return 0 if site == OURS else site
+
+
+cdef uint32_t site_of(PyObject* frame) except? 0xffffffff:
+    """What is known of a frame's place, OURS for one to be passed over; a new place is asked for."""
+    cdef PyObject* code
+    cdef rl_call_place* known = place_of(frame, &code)
     if known.code == code and known.instruction == rl_instruction(frame):
         return known.site
-    return site_of(<object>frame)
+    return site_asked(<object>frame)
 
 
-cdef uint32_t site_of(object frame) except? 0xffffffff:
-    """The same by a longer look: past frames of ours, and new places are asked for."""
+cdef uint32_t site_asked(object frame) except? 0xffffffff:
     cdef PyObject* code
     cdef PyObject* old
+    cdef uint32_t site = OURS
     cdef rl_call_place* known
-    cdef uint32_t site
-    while frame is not None and frame.f_code.co_filename.startswith(our_folder):
-        frame = frame.f_back
-    if frame is None:
-        return 0
+    if not frame.f_code.co_filename.startswith(our_folder):
+        site = ask_site(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name)
     known = place_of(<PyObject*>frame, &code)
-    if known.code == code and known.instruction == rl_instruction(<PyObject*>frame):
-        return known.site
-    site = ask_site(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name)
     old = known.code
     Py_INCREF(<object>code)
     known.code, known.instruction, known.site = code, rl_instruction(<PyObject*>frame), site

@@ -20,6 +20,7 @@ cdef extern from * nogil:
     rl_thread_type rl_thread
 
 cdef rl_place place
+cdef dict sys_names = sys.__dict__
 cdef uint32_t setting = 0          # where this process's calls run (settings.py), ready for a task's flags
 cdef rl_stat directory
 cdef PyObject* path_list = NULL    # compared, never used: sys.path as it was, and its ends
@@ -28,8 +29,8 @@ cdef Py_ssize_t path_length = 0
 
 
 cdef bint path_moved() noexcept:
-    """Whether sys.path may have changed since the setting was made."""
-    cdef PyObject* path = PySys_GetObject(b"path")
+    """Whether sys.path may have changed since the setting was made. A look into sys.__dict__: PySys_GetObject costs 50 ns."""
+    cdef PyObject* path = PyDict_GetItem(sys_names, "path")
     if path != path_list or path == NULL or PyList_GET_SIZE(<object>path) != path_length:
         return True
     return path_length and (PyList_GET_ITEM(<object>path, 0) != path_ends[0]
@@ -47,7 +48,7 @@ def set_setting(uint32_t bits):
     global setting, path_list, path_length
     setting = bits
     stat(b".", &directory)
-    path_list = PySys_GetObject(b"path")
+    path_list = PyDict_GetItem(sys_names, "path")
     path_length = PyList_GET_SIZE(<object>path_list) if isinstance(<object>path_list, list) else -1
     if path_length > 0:
         path_ends[0] = PyList_GET_ITEM(<object>path_list, 0)

@@ -80,10 +80,10 @@ def test_without_a_place_there_is_none(asked):
 
 
 def test_more_places_than_are_remembered(asked):
-    codes = [compiled(f"call({k})", f"{k}.py") for k in range(200)]
+    codes = [compiled(f"call({k})", f"{k}.py") for k in range(600)]
     for code in codes + codes:
         exec(code, {"call": asked})
-    assert {file for file, *_ in asked.places} == {f"{k}.py" for k in range(200)}
+    assert {file for file, *_ in asked.places} == {f"{k}.py" for k in range(600)}
 
 
 def test_code_at_the_address_of_other_code_is_another_place(asked):
