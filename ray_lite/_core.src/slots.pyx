@@ -42,7 +42,8 @@ cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, 
 
 
 cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started) noexcept nogil:
-    """A forked worker takes the slot that the node opened for it."""
+    """A forked worker takes the slot that the node opened for it. Until it asks for a task it counts as coming: it is one that
+    need not be started."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     R.slot = slot
     R.row_limit = 0
@@ -50,8 +51,9 @@ cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started)
         return EIO
     rl_set32(R, &s.pid, pid)
     rl_set64(R, &s.started, started)
-    rl_set32(R, &s.idle, RL_BUSY)
+    rl_set32(R, &s.idle, RL_RUNG)
     rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
+    rl_set32(R, &R.h.ncoming, R.h.ncoming + 1)
     rl_commit(R)
     return DONE
 

@@ -95,7 +95,7 @@ class Hand:
     stack: list = field(default_factory=list)  #: tasks, the innermost last
     held: int = 0
     blocked: bool = False
-    idle: bool = False
+    idle: bool = False  #: it rests, was rung, or has not asked for a task yet
     helps: list = field(default_factory=list)  #: objects that its helping calls wait for and so keep, the outermost first
     waits: tuple | None = None  #: (ids, how many may be lacking)
 
@@ -294,7 +294,7 @@ class Ledger:
     # --- processes ---
 
     def enter(self, slot, root):
-        self.hands[slot] = Hand(slot, [Seat(root)])
+        self.hands[slot] = Hand(slot, [Seat(root)], idle=True)
 
     def die(self, slot, outside=True):
         """The process is gone. `outside`: killed, it did not end itself."""

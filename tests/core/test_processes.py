@@ -59,6 +59,24 @@ def test_a_childs_region_is_its_own(make_region, forked):
     assert region.statistics()["objects"] == 0
 
 
+def test_a_worker_that_has_not_asked_for_a_task_yet_needs_no_other(make_region, tasks, forked, wait_until):
+    """A task that comes meanwhile will be its: the doorbell stays silent, and a look starts nobody."""
+    region = make_region()
+    calls = tasks(region, {"echo": lambda x: x})
+    bell = make_region.files_of(region).rung
+    slot = _core.open_worker(region)
+    child = forked(lambda: (_core.become(region, slot, os.getpid(), 5), signal.pause()))
+    wait_until(lambda: (child.pid, _core.WORKER) in region.processes(), what="a worker")
+    x = calls.call("echo")(1)
+    assert not bell() and _core.can_start(region) == (1, 0, 1, 2 * CPU, False)
+    region.check()
+    child.kill()
+    _core.begin_sweep(region, slot)
+    assert bell() and _core.can_start(region) == (1, 0, 0, 2 * CPU, True)
+    _core.end_sweep(region, slot)
+    del x
+
+
 def test_closing_ends_every_worker_soon(make_region, tasks, worker, wait_until):
     """Idle ones sleep 20 s by themselves."""
     region = make_region(cpus=4 * CPU)

@@ -165,7 +165,7 @@ proctype worker(byte me) {
     bool ring, on_list;
     {
         if
-        :: state[me] == FORKED -> atomic { state[me] = LIVES; idle[me] = BUSY; nstarting-- } /* slot_adopt */
+        :: state[me] == FORKED -> atomic { state[me] = LIVES; idle[me] = RUNG; ncoming++; nstarting-- } /* slot_adopt */
         :: state[me] == LIVES -> goto waiting
         fi;
         do

@@ -92,7 +92,7 @@ proctype life(byte mine) {
     byte seen, w, heard;
     bool marked, there;
     {
-        atomic { !locked -> process = LIVING; idle = BUSY; nstarting-- } /* slot_adopt */
+        atomic { !locked -> process = LIVING; idle = RUNG; ncoming++; nstarting-- } /* slot_adopt */
         if
 #ifdef HOLDS
         :: atomic { !locked && exists -> assert(epoch == mine); held = true } /* object_hold */
@@ -103,7 +103,7 @@ proctype life(byte mine) {
         :: waits_for_x()
 #endif
 #ifdef STANDS
-        :: atomic { !locked -> idle = IDLE; nidle++ }
+        :: atomic { !locked -> ncoming--; idle = IDLE; nidle++ } /* arrive, idle_add */
             heard = bell;
             there = idle == IDLE;
             if
