@@ -12,7 +12,7 @@ cdef extern from "layout.h" nogil:
         RL_ALIVE, RL_SWEEPING
         RL_DRIVER, RL_NODE, RL_WORKER
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
-        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB
+        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS
@@ -45,6 +45,10 @@ cdef extern from "layout.h" nogil:
         uint64_t size
         uint32_t extent, cell, waiter, task, edges, contents, hash_next, flags
         uint8_t data[40]
+    ctypedef struct rl_use:
+        uint32_t count, stamp
+        uint64_t checksum
+        uint32_t turn
     ctypedef struct rl_task:
         uint32_t state, next
         uint8_t id[20]
@@ -54,6 +58,10 @@ cdef extern from "layout.h" nogil:
         uint8_t data[32]
     ctypedef struct rl_ref:
         uint32_t state, next, object, owner, edge_next, edge_prev, linked
+    ctypedef struct rl_space:
+        uint32_t pages, committed, last, first_map
+        uint32_t second_map[30]
+        uint32_t heads[240]
     ctypedef struct rl_extent:
         uint32_t state, next, prev, start, pages, left, right, clas
         uint64_t cells[4]
@@ -67,21 +75,19 @@ cdef extern from "layout.h" nogil:
         int64_t cpus_held
         uint32_t idle, blocked
         uint64_t started, finished
-        uint32_t bell, parked, arrived, wake_at, waiting
+        uint32_t bell, parked, arrived, wake_at, waiting, hungry
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
-        uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows
-        uint32_t buckets
+        uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, uses
+        uint32_t buckets, spill_least
         uint64_t bucket_offset
-        uint32_t poison, deaths, rung, closing, reports
+        uint32_t poison, deaths, rung, closing, reports, hungry, turn
         rl_table objects, tasks, refs, extents, queues, slots
         int64_t aging, cpus, cpus_free
-        uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, pages, reserve, kept
-        uint32_t committed, last_extent, first_map
-        uint64_t used_bytes, kept_bytes
-        uint32_t second_map[30]
-        uint32_t heads[240]
+        uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, reserve, kept
+        uint64_t used_bytes, spilled_bytes, kept_bytes
+        rl_space arena, spill
         uint32_t partial[18]
         pthread_mutex_t node_life
         rl_mutex lock
@@ -117,6 +123,7 @@ cdef extern from "sync.h" nogil:
         char* arena
         rl_header* h
         uint32_t* handles
+        uint32_t* uses
         int control_fd, arena_fd, bell_fd
         uint32_t slot, fork_generation, row_limit, closed, shared, emergency, site
         int64_t users
@@ -222,6 +229,7 @@ cdef class View:
     cdef PyObject* after
     cdef char* data
     cdef Py_ssize_t size
+    cdef bint used             # the bytes may be spilled when nobody uses them
 
 
 cdef class Private:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_lite import session, termination
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
-from ray_lite.files import arena_place
+from ray_lite.files import arena_place, spill_place
 from ray_lite.launch import Request, launch
 from ray_lite.options import Options, amount, duration, whole
 from ray_lite.remote_function import RemoteFunction
@@ -25,7 +25,6 @@ _LATER = {
     "num_custom_resource": (None, "custom resources"),
     "num_redis_shards": (None, "the control store"),
     "redis_max_clients": (None, "the control store"),
-    "spill_directory": (None, "spilling to disk"),
     "redis_password": (None, "the control store"),
     "pin": (False, "pinning workers to cores"),
 }
@@ -55,6 +54,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             memory).
         huge_pages: the object store on huge pages: those of the hugetlbfs that plasma_directory is on, else anonymous ones of
             2 MiB (RAY_LITE_HUGE_PAGE).
+        spill_directory: directory of the file to which objects go that nobody looks at, when the store is full; that file
+            has no name and ends with the session. Default: none, then a full store is an error.
         object_store_memory: bytes of the object store. Default: 30 % of the machine's memory.
         redirect_worker_output: workers' stdout and stderr go into capped files, `<session_dir>/logs/worker-<pid>.out` and
             `.err`, which end with the session, instead of the driver's. Default False.
@@ -130,6 +131,7 @@ def _request(given: dict[str, Any]) -> Request:
         num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
         object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
         place=arena_place(directory, given["huge_pages"], config),
+        spill_directory=spill_place(given["spill_directory"]),
         object_id_seed=None if seed is None else whole("object_id_seed", seed),
         node_ip_address=address or "127.0.0.1",
         shutdown_grace=duration("shutdown_grace", given["shutdown_grace"]),

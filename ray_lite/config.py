@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 SCRIPT_MODE, WORKER_MODE, PYTHON_MODE, SILENT_MODE = 0, 1, 2, 3
 
 OBJECTS_MOST = (1 << 24) - 1  # a task's flags have 24 bits for the object that says where it runs
+SPILL_LEAST = 4_096  # below, values may be read without a look whether they are there
 CPU_UNIT = 10_000  # CPUs are counted in ten-thousandths, so that fractions add up exactly
 
 
@@ -29,6 +30,11 @@ class Config(NamedTuple):
     num_cpus: int = 0  #: CPUs of a session for which init() names none; 0: what the machine, its groups and Slurm allow
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
+    full_wait: float = 10.0  #: a full store: `put` and tasks' results wait so long while something is about to be freed
+    full_look: float = 0.001  #: and look first after so long, then ever less often, up to 32 times it
+    full_turn: float = 1.0  #: who waits for room goes before others for so long, then it is their turn
+    spill_least: int = 32_768  #: objects from this size on can be spilled; smaller ones stay in memory
+    spill_batch: int = 16_777_216  #: at least so much is spilled at once
     private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written
     spin: float = 50e-6  #: how long a call burns time before it sleeps: about one wake-up across CPUs
     hot: float = 1e-3  #: how long an idle worker stays hot after its last task
@@ -76,6 +82,8 @@ class Config(NamedTuple):
         config = cls(**changed)  # type: ignore[arg-type]
         if config.objects > OBJECTS_MOST:
             raise ValueError(f"RAY_LITE_OBJECTS={config.objects}: expected at most {OBJECTS_MOST:,}")
+        if config.spill_least < SPILL_LEAST:
+            raise ValueError(f"RAY_LITE_SPILL_LEAST={config.spill_least}: expected at least {SPILL_LEAST:,}")
         for name in ("buckets", "huge_page"):
             value = getattr(config, name)
             if value & (value - 1):

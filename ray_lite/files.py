@@ -32,10 +32,12 @@ class Files(NamedTuple):
     control: int
     arena: int
     bell: int
+    spill: int  #: -1: none
 
     def close(self) -> None:
         for fd in self:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
 
 
 class Sizes(NamedTuple):
@@ -49,6 +51,8 @@ class Sizes(NamedTuple):
     commit_bytes: int
     page_bytes: int
     reserve_bytes: int
+    spill_least: int
+    turn: int
     cpus: int
     aging: int
     nonce: int
@@ -95,15 +99,29 @@ def pid_namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 
-def plan(config: Config, place: Place, arena_bytes: int, cpus: float) -> Sizes:
+def plan(config: Config, place: Place, arena_bytes: int, cpus: float, spills: bool = False) -> Sizes:
     """Sizes of a new region. The arena grows by whole steps, so it has whole steps."""
     control = _core.control_bytes(config.objects, config.slots, config.buckets)
     step = max(config.commit_step, place.page)
     arena_bytes = max(1, arena_bytes // step) * step
     reserve = min(config.reserve, arena_bytes // 16) // place.page * place.page
     return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
-                 config.commit_step, place.page, reserve, round(cpus * CPU_UNIT), int(config.aging * 1e9),
+                 config.commit_step, place.page, reserve,
+                 config.spill_least if spills else 0, int(config.full_turn * 1e9), round(cpus * CPU_UNIT),
+                 int(config.aging * 1e9),
                  int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
+
+
+def _writable(name: str, directory: Any) -> str:
+    """The path of a directory that this process may write to."""
+    if not isinstance(directory, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path, got {directory!r}")
+    path: str = os.fspath(directory)
+    if not os.path.isdir(path):
+        raise ValueError(f"{name}={path!r} is not a directory")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError(f"{name}={path!r} is not writable")
+    return path
 
 
 def arena_place(directory: Any, huge_pages: bool, config: Config) -> Place:
@@ -114,11 +132,7 @@ def arena_place(directory: Any, huge_pages: bool, config: Config) -> Place:
     """
     if directory is None:
         return Place(None, config.huge_page if huge_pages else SMALL_PAGE)
-    path: str = os.fspath(directory)
-    if not os.path.isdir(path):
-        raise ValueError(f"plasma_directory={path!r} is not a directory")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ValueError(f"plasma_directory={path!r} is not writable")
+    path = _writable("plasma_directory", directory)
     kind = file_system(path)
     if kind in NETWORK_FILE_SYSTEMS:
         raise ValueError(f"plasma_directory={path!r} is on {kind}, where sharing memory is slow or wrong; "
@@ -130,8 +144,22 @@ def arena_place(directory: Any, huge_pages: bool, config: Config) -> Place:
     return Place(os.path.realpath(path), page)
 
 
-def make_files(sizes: Sizes, directory: str | None) -> Files:
-    """The files of a new region, of the right length, unnamed, sealed against resizing."""
+def spill_place(directory: Any) -> str | None:
+    """The directory of a session's spill file.
+
+    Raises:
+        TypeError, ValueError: not a writable directory on a file system for files.
+    """
+    if directory is None:
+        return None
+    path = _writable("spill_directory", directory)
+    if file_system(path) == "hugetlbfs":
+        raise ValueError(f"spill_directory={path!r} is on hugetlbfs, which is memory; take one on a disk")
+    return os.path.realpath(path)
+
+
+def make_files(sizes: Sizes, directory: str | None, spill_directory: str | None = None) -> Files:
+    """The files of a new region, unnamed; those that are mapped are of the right length, sealed against resizing."""
     control = _sized(_memfd("ray_lite_control", 0), sizes.control_bytes)
     try:
         if directory is None:
@@ -145,7 +173,13 @@ def make_files(sizes: Sizes, directory: str | None) -> Files:
         raise
     for fd in (control, arena) if directory is None else (control,):
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-    return Files(control, arena, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+    try:
+        spill = -1 if spill_directory is None else _unnamed(spill_directory)
+    except BaseException:
+        os.close(control)
+        os.close(arena)
+        raise
+    return Files(control, arena, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), spill)
 
 
 def _sized(fd: int, length: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ray_lite.exceptions import RaySystemError
 
-DESCRIPTORS = 4  # the setting, control file, arena file, doorbell
+DESCRIPTORS = 5  # the setting, control file, arena file, doorbell, and the spill file if there is one
 READY = b"R"
 SHUTDOWN = b"S"
 NODE_FD = 3
@@ -66,7 +66,7 @@ def send_setting(link: socket.socket, setting: dict[str, Any], files: list[int])
 def receive_setting(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """In the node: the setting and the files; None when the driver went before it had anything to say."""
     _, fds, _, _ = socket.recv_fds(link, 1, DESCRIPTORS)
-    if len(fds) != DESCRIPTORS:
+    if len(fds) < DESCRIPTORS - 1:
         return None
     with open(fds[0], "rb") as file:
         file.seek(0)

@@ -32,6 +32,7 @@ class Request(NamedTuple):
     num_workers: int | None = None
     object_store_memory: int | None = None
     place: Place = Place(None, SMALL_PAGE)
+    spill_directory: str | None = None
     config: Config = Config()
     object_id_seed: int | None = None
     node_ip_address: str = "127.0.0.1"
@@ -186,14 +187,14 @@ def _with_node(request: Request, directory: str, node: tuple[int, socket.socket]
     config, (node_pid, link) = request.config, node
     cpus, why = _cpus(request)
     memory = request.object_store_memory or int(machine.memory().value * config.store_fraction)
-    sizes = plan(config, request.place, memory, cpus)
-    files = make_files(sizes, request.place.directory)
+    sizes = plan(config, request.place, memory, cpus, request.spill_directory is not None)
+    files = make_files(sizes, request.place.directory, request.spill_directory)
     undo.callback(files.close)
     region = _region(request, files, sizes)
     undo.callback(region.close)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
     region.make_current()
-    driver = Driver(region, config, region.slot, sizes.nonce)
+    driver = Driver(region, config, region.slot, sizes.nonce, files.spill)
     driver.link, driver.files, driver.node_pid, driver.grace = link, files, node_pid, request.shutdown_grace
     driver.session_dir, driver.node_pidfd = directory, os.pidfd_open(node_pid)
     undo.callback(os.close, driver.node_pidfd)
@@ -227,7 +228,7 @@ def _greet(driver: Driver, request: Request, nonce: int) -> None:
         "driver_mode": request.driver_mode, "redirect_worker_output": request.redirect_worker_output,
         "redirect_output": request.redirect_output,
     }
-    fds = [driver.files.control, driver.files.arena, driver.files.bell]
+    fds = [fd for fd in driver.files if fd >= 0]
     try:
         send_setting(driver.link, setting, fds)
         deadline = time.monotonic() + driver.config.start_timeout

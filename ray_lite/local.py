@@ -19,9 +19,11 @@ from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
 from ray_lite.exceptions import GetTimeoutError, ObjectLostError, SerializationError
 from ray_lite.failures import unpack
+from ray_lite.room import Room
 from ray_lite.serialization import Name, Parts, dumps, name_of
 from ray_lite.settings import Settings
 from ray_lite.sites import Sites
+from ray_lite.spill import Spill
 from ray_lite.store import Row, Store
 from ray_lite.usage import Memory, measure
 
@@ -46,6 +48,7 @@ class Statistics(NamedTuple):
     bytes_used: int
     bytes_kept: int
     bytes_committed: int
+    bytes_spilled: int
     region_bytes: int
     arena_bytes: int
     page_bytes: int
@@ -72,9 +75,9 @@ class LocalBackend:
 
     is_worker = False
 
-    def __init__(self, region: _core.Region, config: Config, job: int, nonce: int) -> None:
+    def __init__(self, region: _core.Region, config: Config, job: int, nonce: int, spill: int = -1) -> None:
         self.region, self.config, self.job, self.nonce = region, config, job, nonce
-        self.store = Store(region, config)
+        self.store = Store(region, config, Room(region, config, Spill(region, spill), others=self.is_worker))
         self.settings = Settings(self.store)
         self.sites = Sites(self.store, config.call_sites)
         self.address: dict[str, Any] = {}
@@ -104,7 +107,8 @@ class LocalBackend:
             stream: Any = PACKED
         else:
             stream = parts.stream
-        return _core.submit(self.region, (token[0], record[0], record[1], record[2], flags), stream, refs)
+        asked = token[0], record[0], record[1], record[2], flags
+        return self.store.with_room(lambda: _core.submit(self.region, asked, stream, refs), len(stream))
 
     def _record(self, function: Any, options: Options) -> tuple[int, int, int, int]:
         """(queue, returns, max_retries, flags); raises ValueError for a demand that can never be met."""

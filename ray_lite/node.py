@@ -39,7 +39,8 @@ class Node:
         received = receive_setting(link)
         if received is None:
             raise SystemExit(0)
-        self.setting, (control, arena, self.bell) = received
+        self.setting, (control, arena, self.bell, *spill) = received
+        self.setting["spill"] = spill[0] if spill else -1  # workers inherit it
         self.config = self.setting["config"]
         try:
             self.driver = os.pidfd_open(self.setting["driver"])
@@ -49,7 +50,7 @@ class Node:
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
-        self.store = Store(self.region, self.config)
+        self.store = Store(self.region, self.config)  # for names and failures, which are never spilled
         self.control = Control(self.region, self.setting, self.bell)
         self.reporter = Reporter(self.region, self.control.sender)
         self.scheduler = Scheduler(self.config.max_workers)

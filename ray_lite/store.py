@@ -5,16 +5,19 @@ Neighbours: _core (region), serialization.py (parts), failures.py.  Must not wai
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.failures import Failure, SystemFailure, shorten
+from ray_lite.room import Room
 from ray_lite.serialization import Parts, dumps, loads
 
 LARGEST_SHOWN = 10
 ALL = (1 << 31) - 1001  # more than there can be
+T = TypeVar("T")
 SHORT = 500  # characters of a failure's text where a full store has no room for more
 
 
@@ -46,8 +49,8 @@ class Store:
     STATES = {_core.PENDING: "pending", _core.CREATING: "creating", _core.SEALED: "sealed"}
     KINDS = {_core.DRIVER: "driver", _core.NODE: "node", _core.WORKER: "worker"}
 
-    def __init__(self, region: _core.Region, config: Config) -> None:
-        self.region, self.config = region, config
+    def __init__(self, region: _core.Region, config: Config, room: Room | None = None) -> None:
+        self.region, self.config, self.room = region, config, room
 
     def put(self, value: Any, *, name: str = "value") -> _core.ObjectID:
         """A sealed object with the value, which is taken now."""
@@ -88,22 +91,59 @@ class Store:
         Raises:
             ObjectStoreFullError: naming sizes and the largest holders.
         """
-        try:
+
+        def fill() -> None:
             _core.fill_object(self.region, index, kind, parts)
+
+        self.with_room(fill, parts.size, patient=not kind)
+
+    def with_room(self, store: Callable[[], T], size: int, patient: bool = True) -> T:
+        """Calls `store`, which needs `size` bytes of the arena; `patient`: making room for it if need be.
+
+        Raises:
+            ObjectStoreFullError: naming sizes and the largest holders.
+        """
+        try:
+            return self.room.make(store, size) if patient and self.room is not None else store()
         except ObjectStoreFullError as error:
-            raise self.full(parts.size, str(error)) from error
+            raise self.full(size, str(error)) from error
 
     def load(self, x: _core.ObjectID, writable: bool = False) -> tuple[Any, Failure | SystemFailure | None]:
         """(value, None) of a sealed object, or (None, failure). `writable`: its arrays and buffers are this process's own."""
         is_error, stream, views = _core.payload(self.region, x)
+        while views is _core.MISS:
+            is_error, stream, views = self._back(x)
         if stream is None:
             return views, None
         if not is_error:
             if writable:
-                views = [_core.writable(view, self.config.private_pages) for view in views]
+                views = [self._writable(view) for view in views]
             return loads(stream, views, writable), None
         kind, *fields = loads(stream, views)
         return None, (Failure if kind == "task" else SystemFailure)(*fields)
+
+    def _writable(self, view: Any) -> Any:
+        """A buffer that this process may write to."""
+        if isinstance(view, _core.View):
+            return _core.writable(view, self.config.private_pages)
+        return bytearray(view)
+
+    def _back(self, x: _core.ObjectID) -> tuple[bool, Any, Any]:
+        """What a spilled object holds: its bytes come back into the store, or, if there is no room for them, as a copy of this
+        process's own. It may be spilled again meanwhile.
+        """
+
+        def create(size: int) -> _core.ObjectID:
+            return self.with_room(lambda: _core.create_object(self.region, _core.next_put_id(), size, False), size)
+
+        assert self.room is not None  # whoever has none looks at nothing that can be spilled
+        try:
+            self.room.spill.restore(x, create)
+        except ObjectStoreFullError:
+            private = self.room.spill.copy(x)
+            if private is not None:
+                return _core.private_payload(self.region, x, private)
+        return _core.payload(self.region, x)
 
     def fail(self, index: int, failure: Failure | SystemFailure) -> None:
         """A failure for an unsealed object of this process; a full store has a reserve for them, and room for short ones."""
@@ -122,11 +162,11 @@ class Store:
         """The `most` largest objects of at least `least` bytes, largest first; those that end meanwhile are left out."""
         rows = []
         for index in _core.largest(self.region, least, most):
-            x, size, state, pins, holders, site, kept = _core.object_facts(self.region, index)
+            x, size, state, pins, holders, site, kept, spilled = _core.object_facts(self.region, index)
             if state in self.STATES:
                 processes = [(pid, self.KINDS.get(kind, "?")) for pid, kind in holders]
                 where = self._purpose(index) if kept and state == _core.SEALED else self.site(site)
-                rows.append(Row(x, size, self.STATES[state], pins, processes, where, kept))
+                rows.append(Row(x, size, "spilled" if spilled else self.STATES[state], pins, processes, where, kept))
         return rows
 
     def _purpose(self, index: int) -> str:
@@ -147,7 +187,9 @@ class Store:
     def full(self, wanted: int, reason: str) -> ObjectStoreFullError:
         """The error that says what was wanted, what there is, and who holds it."""
         facts = self.region.statistics()
-        advice = "a larger object_store_memory" if reason == _core.STORE_FULL else "another plasma_directory, or none"
+        advice = "another plasma_directory, or none" if reason == _core.NO_MEMORY else "a larger object_store_memory"
+        if self.room is not None and self.room.spill.fd < 0:
+            advice += " or a spill_directory"
         rows = self.largest(1, LARGEST_SHOWN)
         lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, "
                  f"{'as' if row.kept else 'created at'} {row.call_site or '?'}" for row in rows]

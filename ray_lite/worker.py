@@ -41,7 +41,7 @@ class WorkerBackend(LocalBackend):
     is_worker = True
 
     def __init__(self, region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> None:
-        super().__init__(region, setting["config"], setting["job"], setting["nonce"])
+        super().__init__(region, setting["config"], setting["job"], setting["nonce"], setting["spill"])
         self.worker = _core.Worker(region, Policy(self, reporter))
         self.depth = 0
         self.main_thread = threading.get_ident()

@@ -20,7 +20,7 @@ LAYERS = [
     ["exceptions", "config", "abc", "session"],  # facts
     ["_core"],  # mechanism
     ["serialization", "culprit", "failures", "options", "reports", "scheduler"],  # pure logic
-    ["cgroups", "files", "store", "settings", "sites", "surroundings", "forkserver", "machine",
+    ["cgroups", "files", "store", "room", "spill", "settings", "sites", "surroundings", "forkserver", "machine",
      "output", "reporter", "usage", "deaths", "termination", "watchdog"],  # resources
     ["local", "serial"],  # backends
     ["worker", "control_process", "node", "launch"],  # processes

@@ -1,10 +1,11 @@
-"""The arena's allocator: slabs for blocks up to 32 KiB, a two-level segregated good fit for larger runs of pages.
+"""The allocator: slabs for blocks up to 32 KiB, a two-level segregated good fit for larger runs of pages.
 
 All bookkeeping is in the control region; nothing lies between the payloads.  Every operation is O(1).  The segregated
 lists follow M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time systems" (ECRTS 2004): first level a
 power of two of pages, second level eighths of it.  Freed runs merge with both neighbours at once; lists are last-freed
 first, since touched pages are up to 60 times cheaper than fresh ones.  A block is named by (extent, cell) from the very
-section that takes it, so a crash can't lose it.  Neighbours: objects.pyx and tasks.pyx own blocks; tables.pyx keeps
+section that takes it, so a crash can't lose it.  There are two spaces: the arena, and the file of spilled objects, which
+has runs only.  Neighbours: objects.pyx and tasks.pyx own blocks; tables.pyx keeps
 descriptors.  Must not touch payload bytes.
 """
 cdef enum:
@@ -38,6 +39,10 @@ cdef inline uint32_t slab_cells(uint32_t c) noexcept nogil:
     return <uint32_t>(slab_pages(c) * <uint64_t>RL_PAGE // class_size(c))
 
 
+cdef inline uint32_t pages_of(uint64_t size) noexcept nogil:
+    return <uint32_t>((size + RL_PAGE - 1) // RL_PAGE)
+
+
 cdef inline uint32_t first_level(uint32_t pages) noexcept nogil:
     return 31 - __builtin_clz(pages)
 
@@ -46,7 +51,7 @@ cdef inline uint32_t second_level(uint32_t pages, uint32_t first) noexcept nogil
     return ((pages >> (first - 3)) if first >= 3 else (pages << (3 - first))) & 7
 
 
-cdef void run_unlink(rl_region* R, uint32_t x) noexcept nogil:
+cdef void run_unlink(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     """Lock held. Takes a free run off its list."""
     cdef rl_extent* e = extent_at(R, x)
     cdef uint32_t f = first_level(e.pages)
@@ -56,36 +61,36 @@ cdef void run_unlink(rl_region* R, uint32_t x) noexcept nogil:
     if e.prev:
         rl_set32(R, &extent_at(R, e.prev).next, e.next)
         return
-    rl_set32(R, &R.h.heads[f * RL_SECOND + s], e.next)
+    rl_set32(R, &S.heads[f * RL_SECOND + s], e.next)
     if e.next == 0:
-        rl_set32(R, &R.h.second_map[f], R.h.second_map[f] & ~(<uint32_t>1 << s))
-        if R.h.second_map[f] == 0:
-            rl_set32(R, &R.h.first_map, R.h.first_map & ~(<uint32_t>1 << f))
+        rl_set32(R, &S.second_map[f], S.second_map[f] & ~(<uint32_t>1 << s))
+        if S.second_map[f] == 0:
+            rl_set32(R, &S.first_map, S.first_map & ~(<uint32_t>1 << f))
 
 
-cdef void run_link(rl_region* R, uint32_t x) noexcept nogil:
+cdef void run_link(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     """Lock held. Puts a run on the list of its class as free."""
     cdef rl_extent* e = extent_at(R, x)
     cdef uint32_t f = first_level(e.pages)
     cdef uint32_t s = second_level(e.pages, f)
-    cdef uint32_t* head = &R.h.heads[f * RL_SECOND + s]
+    cdef uint32_t* head = &S.heads[f * RL_SECOND + s]
     rl_set32(R, &e.state, RL_EXTENT_FREE)
     rl_set32(R, &e.prev, 0)
     rl_set32(R, &e.next, head[0])
     if head[0]:
         rl_set32(R, &extent_at(R, head[0]).prev, x)
     rl_set32(R, head, x)
-    if R.h.second_map[f] & (<uint32_t>1 << s) == 0:
-        if R.h.second_map[f] == 0:
-            rl_set32(R, &R.h.first_map, R.h.first_map | (<uint32_t>1 << f))
-        rl_set32(R, &R.h.second_map[f], R.h.second_map[f] | (<uint32_t>1 << s))
+    if S.second_map[f] & (<uint32_t>1 << s) == 0:
+        if S.second_map[f] == 0:
+            rl_set32(R, &S.first_map, S.first_map | (<uint32_t>1 << f))
+        rl_set32(R, &S.second_map[f], S.second_map[f] | (<uint32_t>1 << s))
 
 
-cdef uint32_t run_find(rl_region* R, uint32_t pages) noexcept nogil:
+cdef uint32_t run_find(rl_region* R, rl_space* S, uint32_t pages) noexcept nogil:
     """Lock held. A free run of at least `pages`, or 0: one of the first of its own class, else good fit."""
     cdef uint32_t f = first_level(pages)
     cdef uint32_t s = second_level(pages, f)
-    cdef uint32_t x = R.h.heads[f * RL_SECOND + s]
+    cdef uint32_t x = S.heads[f * RL_SECOND + s]
     cdef uint32_t fits
     cdef uint32_t _
     for _ in range(<uint32_t>RUNS_LOOKED_AT):
@@ -94,17 +99,17 @@ cdef uint32_t run_find(rl_region* R, uint32_t pages) noexcept nogil:
         if extent_at(R, x).pages >= pages:
             return x
         x = extent_at(R, x).next
-    fits = R.h.second_map[f] & ~((<uint32_t>2 << s) - 1)
+    fits = S.second_map[f] & ~((<uint32_t>2 << s) - 1)
     if fits == 0:
-        fits = R.h.first_map & ~((<uint32_t>2 << f) - 1)
+        fits = S.first_map & ~((<uint32_t>2 << f) - 1)
         if fits == 0:
             return 0
         f = __builtin_ctz(fits)
-        fits = R.h.second_map[f]
-    return R.h.heads[f * RL_SECOND + __builtin_ctz(fits)]
+        fits = S.second_map[f]
+    return S.heads[f * RL_SECOND + __builtin_ctz(fits)]
 
 
-cdef int run_split(rl_region* R, uint32_t x, uint32_t pages) noexcept nogil:
+cdef int run_split(rl_region* R, rl_space* S, uint32_t x, uint32_t pages) noexcept nogil:
     """Lock held. Cuts an unlinked run after `pages`; the rest becomes a free run."""
     cdef rl_extent* e = extent_at(R, x)
     cdef rl_extent* rest
@@ -122,21 +127,21 @@ cdef int run_split(rl_region* R, uint32_t x, uint32_t pages) noexcept nogil:
     if e.right:
         rl_set32(R, &extent_at(R, e.right).left, r)
     else:
-        rl_set32(R, &R.h.last_extent, r)
+        rl_set32(R, &S.last, r)
     rl_set32(R, &e.right, r)
     rl_set32(R, &e.pages, pages)
-    run_link(R, r)
+    run_link(R, S, r)
     return DONE
 
 
-cdef int run_take(rl_region* R, uint32_t pages, uint32_t* out) noexcept nogil:
+cdef int run_take(rl_region* R, rl_space* S, uint32_t pages, uint32_t* out) noexcept nogil:
     """Lock held. A run of exactly `pages`, marked used."""
-    cdef uint32_t x = run_find(R, pages)
+    cdef uint32_t x = run_find(R, S, pages)
     cdef int rc
     if x == 0:
-        return GROW_ARENA
-    run_unlink(R, x)
-    rc = run_split(R, x, pages)
+        return GROW_ARENA if S == &R.h.arena else GROW_SPILL
+    run_unlink(R, S, x)
+    rc = run_split(R, S, x, pages)
     if rc:
         return rc
     rl_set32(R, &extent_at(R, x).state, RL_EXTENT_USED)
@@ -144,7 +149,7 @@ cdef int run_take(rl_region* R, uint32_t pages, uint32_t* out) noexcept nogil:
     return DONE
 
 
-cdef uint32_t run_merge(rl_region* R, uint32_t left, uint32_t right) noexcept nogil:
+cdef uint32_t run_merge(rl_region* R, rl_space* S, uint32_t left, uint32_t right) noexcept nogil:
     """Lock held. `right` joins `left`; both are off their lists. The joined run is `left`."""
     cdef rl_extent* a = extent_at(R, left)
     cdef rl_extent* b = extent_at(R, right)
@@ -153,27 +158,27 @@ cdef uint32_t run_merge(rl_region* R, uint32_t left, uint32_t right) noexcept no
     if b.right:
         rl_set32(R, &extent_at(R, b.right).left, left)
     else:
-        rl_set32(R, &R.h.last_extent, left)
+        rl_set32(R, &S.last, left)
     table_give(R, &R.h.extents, right)
     return left
 
 
-cdef void run_give(rl_region* R, uint32_t x) noexcept nogil:
+cdef void run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     """Lock held. A used run is free again and merges with free neighbours."""
     cdef rl_extent* e = extent_at(R, x)
     if e.right and extent_at(R, e.right).state == RL_EXTENT_FREE:
-        run_unlink(R, e.right)
-        run_merge(R, x, e.right)
+        run_unlink(R, S, e.right)
+        run_merge(R, S, x, e.right)
     if e.left and extent_at(R, e.left).state == RL_EXTENT_FREE:
-        run_unlink(R, e.left)
-        x = run_merge(R, e.left, x)
-    run_link(R, x)
+        run_unlink(R, S, e.left)
+        x = run_merge(R, S, e.left, x)
+    run_link(R, S, x)
 
 
 cdef int slab_new(rl_region* R, uint32_t c) noexcept nogil:
     """Lock held. An empty slab heads the list of its class."""
     cdef uint32_t x = 0
-    cdef int rc = run_take(R, slab_pages(c), &x)
+    cdef int rc = run_take(R, &R.h.arena, slab_pages(c), &x)
     cdef rl_extent* e
     cdef uint32_t i
     if rc:
@@ -245,7 +250,7 @@ cdef void cell_give(rl_region* R, uint32_t x, uint32_t cell) noexcept nogil:
         rl_set32(R, &R.h.partial[e.clas], x)
     if slab_empty(e) and (e.next or e.prev):
         slab_unlink(R, x)
-        run_give(R, x)
+        run_give(R, &R.h.arena, x)
 
 
 cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cell) noexcept nogil:
@@ -254,10 +259,10 @@ cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cel
     cell[0] = 0
     if size <= LARGEST_CELL:
         rc = cell_take(R, class_of(size), extent, cell)
-    elif size > <uint64_t>R.h.pages * RL_PAGE:
+    elif size > <uint64_t>R.h.arena.pages * RL_PAGE:
         return FULL_ARENA
     else:
-        rc = run_take(R, <uint32_t>((size + RL_PAGE - 1) // RL_PAGE), extent)
+        rc = run_take(R, &R.h.arena, pages_of(size), extent)
     if rc == DONE:
         rl_set64(R, &R.h.used_bytes, R.h.used_bytes + block_size(R, extent[0]))
         rl_block_taken(block_at(R, extent[0], cell[0]), size)
@@ -266,12 +271,25 @@ cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cel
 
 cdef void block_give(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogil:
     """Lock held."""
+    if extent_at(R, extent).state == RL_EXTENT_SPILLED:
+        rl_set64(R, &R.h.spilled_bytes, R.h.spilled_bytes - block_size(R, extent))
+        run_give(R, &R.h.spill, extent)
+        return
     rl_block_given(block_at(R, extent, cell), block_size(R, extent))
     rl_set64(R, &R.h.used_bytes, R.h.used_bytes - block_size(R, extent))
     if extent_at(R, extent).state == RL_EXTENT_SLAB:
         cell_give(R, extent, cell)
     else:
-        run_give(R, extent)
+        run_give(R, &R.h.arena, extent)
+
+
+cdef int spill_run_take(rl_region* R, uint64_t size, uint32_t* extent) noexcept nogil:
+    """Lock held. A run of the spill file for `size` bytes. DONE, GROW_SPILL or GROW_EXTENTS."""
+    cdef int rc = run_take(R, &R.h.spill, pages_of(size), extent)
+    if rc == DONE:
+        rl_set32(R, &extent_at(R, extent[0]).state, RL_EXTENT_SPILLED)
+        rl_set64(R, &R.h.spilled_bytes, R.h.spilled_bytes + block_size(R, extent[0]))
+    return rc
 
 
 cdef inline uint64_t block_size(rl_region* R, uint32_t extent) noexcept nogil:
@@ -286,39 +304,45 @@ cdef inline char* block_at(rl_region* R, uint32_t extent, uint32_t cell) noexcep
     return R.arena + (at + cell * class_size(e.clas) if e.state == RL_EXTENT_SLAB else at)
 
 
-cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
-    """Lock not held. Commits pages behind the last extent, enough for a block of `size`. FULL_ARENA when they end, FULL_FILE
-    when there is no memory for them, or no space in the file system."""
-    cdef uint32_t first, pages, step, missing, last
-    cdef int rc = DONE
-    if size <= LARGEST_CELL:
-        pages = slab_pages(class_of(size))
-    else:
-        pages = <uint32_t>((size + RL_PAGE - 1) // RL_PAGE)
+cdef int space_grow(rl_region* R, rl_space* S, uint64_t size) noexcept nogil:
+    """Lock not held. Pages behind the last extent, enough for a block of `size`; the arena's are committed. FULL_ARENA or
+    FULL_SPILL when they end, FULL_FILE when there is no memory for them, or no space in the file system."""
+    cdef uint32_t first, missing, last
+    cdef bint arena = S == &R.h.arena
+    cdef uint32_t pages = slab_pages(class_of(size)) if arena and size <= LARGEST_CELL else pages_of(size)
+    cdef uint32_t step = 1
     if rl_lock(R):
         return EIO
-    if run_find(R, pages) or (size <= LARGEST_CELL and R.h.partial[class_of(size)]):
+    if run_find(R, S, pages) or (arena and size <= LARGEST_CELL and R.h.partial[class_of(size)]):
         rl_abort(R)  # somebody gave room back meanwhile
         return DONE
-    first = R.h.committed
+    first = S.committed
     missing = pages
-    if R.h.last_extent and extent_at(R, R.h.last_extent).state == RL_EXTENT_FREE:
-        missing = pages - min(pages, extent_at(R, R.h.last_extent).pages)
+    if S.last and extent_at(R, S.last).state == RL_EXTENT_FREE:
+        missing = pages - min(pages, extent_at(R, S.last).pages)
     rl_abort(R)
     missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
-    step = <uint32_t>(R.h.page_bytes if R.emergency else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
+    last = S.pages
+    if arena:
+        step = <uint32_t>(R.h.page_bytes if R.emergency else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
+        last -= 0 if R.emergency else R.h.reserve
     pages = (missing // step + (1 if missing % step else 0)) * step
-    last = R.h.pages if R.emergency else R.h.pages - R.h.reserve
     pages = min(pages, last - first if first < last else 0)
     if pages < missing or pages == 0:
-        return FULL_ARENA
-    if commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
+        return FULL_ARENA if arena else FULL_SPILL
+    if arena and commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
         return FULL_FILE
     rl_failpoint(R, b"pages.extend")
+    return space_extend(R, S, first, pages)
+
+
+cdef int space_extend(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
+    """Lock not held. [first, first + pages) joins the free runs, unless another process let the space grow meanwhile."""
+    cdef int rc
     while True:
         if rl_lock(R):
             return EIO
-        rc = arena_extend(R, first, pages)
+        rc = run_append(R, S, first, pages)
         if rc == DONE:
             rl_commit(R)
             return DONE
@@ -328,11 +352,11 @@ cdef int arena_grow(rl_region* R, uint64_t size) noexcept nogil:
             return rc
 
 
-cdef int arena_extend(rl_region* R, uint32_t first, uint32_t pages) noexcept nogil:
-    """Lock held. [first, first + pages) joins the free runs, unless another process grew the arena meanwhile."""
+cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
+    """Lock held."""
     cdef uint32_t x
     cdef rl_extent* e
-    if R.h.committed != first:
+    if S.committed != first:
         return DONE
     x = table_take(R, &R.h.extents)
     if x == 0:
@@ -341,11 +365,11 @@ cdef int arena_extend(rl_region* R, uint32_t first, uint32_t pages) noexcept nog
     rl_set32(R, &e.state, RL_EXTENT_USED)
     rl_set32(R, &e.start, first)
     rl_set32(R, &e.pages, pages)
-    rl_set32(R, &e.left, R.h.last_extent)
+    rl_set32(R, &e.left, S.last)
     rl_set32(R, &e.right, 0)
-    if R.h.last_extent:
-        rl_set32(R, &extent_at(R, R.h.last_extent).right, x)
-    rl_set32(R, &R.h.last_extent, x)
-    rl_set32(R, &R.h.committed, first + pages)
-    run_give(R, x)
+    if S.last:
+        rl_set32(R, &extent_at(R, S.last).right, x)
+    rl_set32(R, &S.last, x)
+    rl_set32(R, &S.committed, first + pages)
+    run_give(R, S, x)
     return DONE

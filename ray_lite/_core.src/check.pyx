@@ -2,6 +2,8 @@
 from ray_lite.exceptions import ForkedError, ObjectLostError, ObjectStoreFullError, RaySystemError
 
 STORE_FULL = "the object store is full"
+NO_MEMORY = "no memory is left for the object store, or no space where its plasma_directory is"
+SPILL_FULL = "the file of spilled objects has reached its largest size, 4 TiB"
 
 
 cdef int check(int rc) except -1:
@@ -17,7 +19,9 @@ cdef int check(int rc) except -1:
     if rc == FULL_ARENA:
         raise ObjectStoreFullError(STORE_FULL)
     if rc == FULL_FILE:
-        raise ObjectStoreFullError("no memory is left for the object store, or no space where its plasma_directory is")
+        raise ObjectStoreFullError(NO_MEMORY)
+    if rc == FULL_SPILL:
+        raise ObjectStoreFullError(SPILL_FULL)
     if rc == FULL_TABLE:
         raise ObjectStoreFullError("a table of the shared region is full, or no memory is left for it; "
                                    "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")

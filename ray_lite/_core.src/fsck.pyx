@@ -53,8 +53,8 @@ cdef uint32_t count_holders(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
-    """Rows against counts; only slots in use have bits; no bit on a free object."""
-    cdef uint32_t i, s, n
+    """Rows against counts; only slots in use have bits; no bit on a free object; who uses an object holds it."""
+    cdef uint32_t i, s, n, uses
     cdef rl_object* o
     for i in range(1, R.h.objects.used):
         o = object_at(R, i)
@@ -64,6 +64,13 @@ cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
                 return wrong(f, b"object: bit on a dead object", i, 0, n)
         elif n != o.holders:
             return wrong(f, b"object: holders", i, n, o.holders)
+        uses = 0
+        for s in range(1, R.h.slots.used):
+            uses += use_has(R, s, i)
+            if use_has(R, s, i) and not holder_has(R, s, i):
+                return wrong(f, b"object: used by one who does not hold it", i, 0, s)
+        if R.h.spill_least and o.state == RL_SEALED and o.extent and uses != use_of(o).count:
+            return wrong(f, b"object: uses", i, uses, use_of(o).count)
     for s in range(1, R.h.slots.used):
         if rl_slot_at(R, s).state == RL_FREE:
             for i in range(R.h.objects.used // 64 + 1):
@@ -209,6 +216,8 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
             memcpy(&id, o.id, 8)
             e = mix(mix(i, o.state), mix(o.pins, o.holders))
             d += mix(mix(e, id), mix(mix(o.task, o.extent), mix(o.edges, o.contents)))
+            if R.h.spill_least and o.state == RL_SEALED and o.extent:
+                d += mix(mix(use_of(o).count, use_of(o).turn), use_of(o).checksum)
     for i in range(1, R.h.tasks.used):
         k = task_at(R, i)
         if k.state != RL_FREE:
@@ -220,4 +229,4 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         if s.state != RL_FREE:
             d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(<uint64_t>s.cpus_held, s.idle * 8 + s.blocked)))
     d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
-    return d + mix(mix(R.h.objects.live, R.h.tasks.live), mix(R.h.refs.live, R.h.committed))
+    return d + mix(mix(R.h.objects.live, R.h.tasks.live), mix(R.h.refs.live, mix(R.h.arena.committed, R.h.spilled_bytes)))

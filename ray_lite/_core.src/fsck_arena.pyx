@@ -2,16 +2,24 @@
 
 
 cdef int fsck_runs(rl_region* R, rl_finding* f) noexcept nogil:
+    """Every extent is in one of the spaces."""
+    cdef uint32_t n = 0
+    if fsck_tiling(R, &R.h.arena, RL_EXTENT_SLAB, &n, f) or fsck_tiling(R, &R.h.spill, RL_EXTENT_SPILLED, &n, f):
+        return 1
+    return wrong(f, b"extent: not all tiled", 0, R.h.extents.live, n) if n != R.h.extents.live else 0
+
+
+cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t most, uint32_t* count, rl_finding* f) noexcept nogil:
     """Right to left: neighbours are mutual, pages tile [0, committed), no two free runs touch."""
-    cdef uint32_t end = R.h.committed
+    cdef uint32_t end = S.committed
     cdef uint32_t right = 0
-    cdef uint32_t x = R.h.last_extent
+    cdef uint32_t x = S.last
     cdef uint32_t n = 0
     cdef rl_extent* e
     while x:
         e = extent_at(R, x)
         n += 1
-        if x >= R.h.extents.used or n > R.h.extents.live or e.state == RL_FREE or e.state > RL_EXTENT_SLAB:
+        if x >= R.h.extents.used or n > R.h.extents.live or e.state == RL_FREE or e.state > most:
             return wrong(f, b"extent: tiling", x, R.h.extents.live, n)
         if e.right != right or e.pages == 0 or e.start + e.pages != end:
             return wrong(f, b"extent: neighbours", x, end, e.start + e.pages)
@@ -20,22 +28,29 @@ cdef int fsck_runs(rl_region* R, rl_finding* f) noexcept nogil:
         end = e.start
         right = x
         x = e.left
-    if end or n != R.h.extents.live:
-        return wrong(f, b"extent: not all committed pages tiled", end, R.h.extents.live, n)
+    count[0] += n
+    if end or S.committed > S.pages:
+        return wrong(f, b"extent: not all committed pages tiled", end, S.pages, S.committed)
     return 0
 
 
 cdef int fsck_free_runs(rl_region* R, rl_finding* f) noexcept nogil:
+    return fsck_listed(R, &R.h.arena, f) or fsck_listed(R, &R.h.spill, f)
+
+
+cdef int fsck_listed(rl_region* R, rl_space* S, rl_finding* f) noexcept nogil:
     """A run is free exactly if it is on the list of its class; the bitmaps say which lists are not empty."""
     cdef uint32_t n = 0
     cdef uint32_t free_runs = 0
-    cdef uint32_t c, x, prev
-    for x in range(1, R.h.extents.used):
+    cdef uint32_t c, prev
+    cdef uint32_t x = S.last
+    while x:
         free_runs += extent_at(R, x).state == RL_EXTENT_FREE
+        x = extent_at(R, x).left
     for c in range(<uint32_t>RL_FIRST * RL_SECOND):
-        x = R.h.heads[c]
-        if ((R.h.second_map[c // RL_SECOND] >> (c % RL_SECOND)) & 1) != (x != 0):
-            return wrong(f, b"free runs: second map", c, x != 0, R.h.second_map[c // RL_SECOND])
+        x = S.heads[c]
+        if ((S.second_map[c // RL_SECOND] >> (c % RL_SECOND)) & 1) != (x != 0):
+            return wrong(f, b"free runs: second map", c, x != 0, S.second_map[c // RL_SECOND])
         prev = 0
         while x:
             n += 1
@@ -47,8 +62,8 @@ cdef int fsck_free_runs(rl_region* R, rl_finding* f) noexcept nogil:
             prev = x
             x = extent_at(R, x).next
     for c in range(<uint32_t>RL_FIRST):
-        if ((R.h.first_map >> c) & 1) != (R.h.second_map[c] != 0):
-            return wrong(f, b"free runs: first map", c, R.h.second_map[c], R.h.first_map)
+        if ((S.first_map >> c) & 1) != (S.second_map[c] != 0):
+            return wrong(f, b"free runs: first map", c, S.second_map[c], S.first_map)
     return wrong(f, b"free runs: count", 0, free_runs, n) if n != free_runs else 0
 
 
@@ -111,6 +126,7 @@ cdef int fsck_kept(rl_region* R, rl_finding* f) noexcept nogil:
 cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nogil:
     """Each used run, and each used cell, belongs to exactly one object or task; used_bytes is their sum."""
     cdef uint64_t used = 0
+    cdef uint64_t spilled = 0
     cdef uint32_t i, n, c
     memset(owners, 0, R.h.extents.used * sizeof(uint32_t))
     for i in range(1, R.h.objects.used):
@@ -120,7 +136,7 @@ cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nog
         if task_at(R, i).state != RL_FREE and count_block(R, owners, task_at(R, i).extent, task_at(R, i).cell, f):
             return 1
     for i in range(1, R.h.extents.used):
-        if extent_at(R, i).state == RL_EXTENT_USED:
+        if extent_at(R, i).state == RL_EXTENT_USED or extent_at(R, i).state == RL_EXTENT_SPILLED:
             n = 1
         elif extent_at(R, i).state == RL_EXTENT_SLAB:
             n = 0
@@ -128,7 +144,12 @@ cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nog
                 n += __builtin_popcountll(extent_at(R, i).cells[c])
         else:
             continue
-        used += n * block_size(R, i)
+        if extent_at(R, i).state == RL_EXTENT_SPILLED:
+            spilled += block_size(R, i)
+        else:
+            used += n * block_size(R, i)
         if owners[i] != n:
             return wrong(f, b"block: owners", i, n, owners[i])
+    if spilled != R.h.spilled_bytes:
+        return wrong(f, b"spill: spilled_bytes", 0, spilled, R.h.spilled_bytes)
     return wrong(f, b"arena: used_bytes", 0, used, R.h.used_bytes) if used != R.h.used_bytes else 0

@@ -195,6 +195,8 @@ cdef class View:
         if self.owner is None:
             return
         forget_view(self)
+        if self.used and mine_to_use(self.owner.R):
+            use_end(self.owner.R, self.owner.index)
         region_leave(self.owner.R)
 
 
@@ -230,14 +232,20 @@ def keep_views_for_child():
     while v:
         if mine_to_use((<View>v).owner.R):
             handle_add((<View>v).owner.R, (<View>v).owner.index)
+            if (<View>v).used:
+                use_on((<View>v).owner.R, (<View>v).owner.index)
         v = (<View>v).before
 
 
 cdef View make_view(ObjectID owner, char* data, uint64_t size):
+    """A view of bytes that stay where they are: those of an object that can't be spilled, or that this process uses now."""
     cdef View v = View.__new__(View)
     if data < owner.R.arena or data + size > owner.R.arena + owner.R.h.arena_bytes:
         if data < owner.R.meta or data + size > owner.R.meta + owner.R.h.control_bytes:
             raise RaySystemError("an object lies outside the region")
+    v.used = spillable(owner.R, object_at(owner.R, owner.index))
+    if v.used:
+        check(use_begin(owner.R, owner.index))
     v.owner = owner
     list_view(v)
     v.data = data

@@ -2,6 +2,7 @@
  *
  * Two mappings.  CONTROL holds every word that says what is true (this file); ARENA holds object bytes and nothing
  * else, so that a wild write into an array cannot break the bookkeeping.  Both are nameless files shared by descriptor.
+ * A third one that nobody maps, if there is a spill directory, holds the bytes of spilled objects.
  *
  *   CONTROL  | header + lock + log | slots | queues | buckets | objects | tasks | refs | extents | holder rows |
  *   ARENA    | page 0 | page 1 | ... committed by fallocate from the front                                       |
@@ -31,7 +32,7 @@
 #include <stdint.h>
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
-#define RL_VERSION 3u
+#define RL_VERSION 4u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -50,7 +51,7 @@ enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING =
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
 enum rl_slot_kind { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
 enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
-enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3 };
+enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4 };
 enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
@@ -117,8 +118,18 @@ typedef struct {
     uint32_t contents;   /*  76 writer: lock; refs to the objects whose ids it contains */
     uint32_t hash_next;  /*  80 writer: lock; chain of the id index */
     uint32_t flags;      /*  84 writer: lock; rl_object_flags | object with the place of the put or call << 8, or none */
-    uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner */
+    uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner; with a block: rl_use */
 } rl_object;
+
+/* what is known of an object's block, where its inline bytes would be; kept if there is a file to spill into. The block is
+ * an arena's, or a run of that file, as its extent says. Owner of a use dies: the sweep takes its bit, and so its count. */
+typedef struct {
+    uint32_t count;    /*  0 writer: lock; processes that look at the bytes; fsck compares with the rows */
+    uint32_t stamp;    /*  4 writer: lock; when somebody last did, in units of 2^20 ns, modulo 2^32 */
+    uint64_t checksum; /*  8 writer: lock; of the bytes, while they are spilled */
+    uint32_t turn;     /* 16 writer: lock; grows whenever the bytes move */
+    uint32_t spare;    /* 20 writer: nobody */
+} rl_use;
 
 /* task record - two cache lines. In exactly one place: free list, slot.building, nowhere (WAITING: reached through the
  * edges of its arguments), a queue (READY), slot.running. Owner dies: BUILDING is unwound, RUNNING is requeued or failed. */
@@ -159,7 +170,17 @@ typedef struct {
     uint32_t spare;     /* 28 writer: nobody */
 } rl_ref;
 
-/* extent - a run of arena pages; runs tile [0, committed) */
+/* space - the pages of one file. Extents, the runs of pages, tile [0, committed); those that are free are listed by size. */
+typedef struct {
+    uint32_t pages;     /*   0 writer: init; how many there may be */
+    uint32_t committed; /*   4 writer: lock; how many there are: of the arena, what fallocate accepted */
+    uint32_t last;      /*   8 writer: lock; the extent that ends at committed */
+    uint32_t first_map; /*  12 writer: lock; non-empty first-level lists */
+    uint32_t second_map[RL_FIRST];        /* 16 writer: lock */
+    uint32_t heads[RL_FIRST * RL_SECOND]; /* 136 writer: lock; free runs by class */
+} rl_space;
+
+/* extent - a run of pages of a space */
 typedef struct {
     uint32_t state;     /*  0 writer: lock; rl_extent_state */
     uint32_t next;      /*  4 writer: lock; unused descriptors, free runs of a class, slabs with room */
@@ -207,7 +228,8 @@ typedef struct {
     uint32_t arrived;   /*  72 writer: atomic; seals of objects that this process marked */
     uint32_t wake_at;   /*  76 writer: atomic; value of arrived that the least demanding waiting thread needs */
     uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
-    uint32_t spare[11]; /*  84 writer: nobody */
+    uint32_t hungry;    /*  84 writer: atomic; since when it waits for room in a full store (as rl_use.stamp), or 0 */
+    uint32_t spare[10]; /*  88 writer: nobody */
 } rl_slot;
 
 typedef struct {
@@ -222,15 +244,18 @@ typedef struct {
     uint64_t page_bytes;    /* writer: init; of a page of the arena's file: 4 KiB, or a huge page; then the arena grows by it */
     uint64_t row_bytes;     /* writer: init; stride of a holder row */
     uint64_t rows;          /* writer: init; offset of the holder rows */
+    uint64_t uses;          /* writer: init; where the bits of uses are in a row, behind those of holds */
     uint32_t buckets;       /* writer: init; number of buckets, a power of two */
-    uint32_t spare0;        /* writer: nobody */
+    uint32_t spill_least;   /* writer: init; objects of so many bytes and more may be spilled, 0: none */
     uint64_t bucket_offset; /* writer: init */
     uint32_t poison;        /* writer: atomic; a reason once the region cannot be trusted. Stale: one more section */
     uint32_t deaths;        /* writer: atomic; lock recoveries and sweeps, a hint to look again */
     uint32_t rung;          /* writer: atomic; the node's doorbell is rung and not yet answered */
     uint32_t closing;       /* writer: atomic; the session ends */
     uint32_t reports;       /* writer: atomic; serial number of the last failure */
-    char pad0[12];          /* writer: nobody */
+    uint32_t hungry;        /* writer: atomic; somebody may wait for room. Stale: one look at the slots more */
+    uint32_t turn;          /* writer: init; how long who waits for room goes before others, in units of 2^20 ns */
+    char pad0[4];           /* writer: nobody */
     rl_table objects;       /* writer: see rl_table */
     rl_table tasks;         /* writer: see rl_table */
     rl_table refs;          /* writer: see rl_table */
@@ -247,16 +272,13 @@ typedef struct {
     uint32_t ncoming;       /* writer: lock; workers rung and not yet here */
     uint32_t nready;        /* writer: lock; tasks in queues */
     uint32_t garbage;       /* writer: lock; dead objects whose contents are still pinned */
-    uint32_t pages;         /* writer: init; arena pages */
-    uint32_t reserve;       /* writer: init; of them, the last, which only failures may use */
+    uint32_t reserve;       /* writer: init; the last pages of the arena, which only failures may use */
     uint32_t kept;          /* writer: lock; objects kept for the job: functions, call sites, settings */
-    uint32_t committed;     /* writer: lock; arena pages that fallocate accepted */
-    uint32_t last_extent;   /* writer: lock; the extent that ends at committed */
-    uint32_t first_map;     /* writer: lock; non-empty first-level lists */
-    uint64_t used_bytes;    /* writer: lock; bytes of blocks in use */
+    uint64_t used_bytes;    /* writer: lock; bytes of the arena's blocks in use */
+    uint64_t spilled_bytes; /* writer: lock; bytes of spilled blocks */
     uint64_t kept_bytes;    /* writer: lock; of them, those of kept objects */
-    uint32_t second_map[RL_FIRST];          /* writer: lock */
-    uint32_t heads[RL_FIRST * RL_SECOND];   /* writer: lock; free runs by class */
+    rl_space arena;         /* writer: see rl_space */
+    rl_space spill;         /* writer: see rl_space */
     uint32_t partial[RL_CLASSES];           /* writer: lock; slabs with room by class */
     char pad1[64];          /* writer: nobody */
     pthread_mutex_t node_life; /* writer: glibc and the kernel; the node holds it as long as it lives */
@@ -270,9 +292,11 @@ RL_AT(rl_object, waiter, 64);
 RL_AT(rl_object, data, 88);
 RL_AT(rl_task, data, 96);
 RL_AT(rl_extent, cells, 32);
+RL_AT(rl_space, heads, 136);
 RL_AT(rl_slot, bell, 64);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");
+_Static_assert(sizeof(rl_use) <= RL_OBJECT_INLINE, "rl_use");
 _Static_assert(sizeof(rl_task) == 128, "rl_task");
 _Static_assert(sizeof(rl_ref) == 32, "rl_ref");
 _Static_assert(sizeof(rl_extent) == 64, "rl_extent");

@@ -153,25 +153,55 @@ def payload(Region region, ObjectID x) -> tuple:
     """What a sealed object holds.
 
     Returns:
-        (is an error, stream view, buffer views), or (False, None, value) for a plain value.
+        (is an error, stream view, buffer views), or (False, None, value) for a plain value, where MISS says that its bytes
+        are spilled, which those of kept objects never are.
 
     Raises:
         RaySystemError: the object's lengths make no sense.
     """
     cdef rl_region* R = region.R
     cdef rl_object* o
-    cdef char* data
-    cdef uint64_t* head
-    cdef uint64_t k
+    cdef int rc
     check_region(R)
     o = object_at(R, x.index)
-    data = object_data(R, x.index)
+    if not spillable(R, o):
+        return parts_of(R, x, object_data(R, x.index), None)
+    rc = use_begin(R, x.index)
+    if rc == AWAY:
+        return False, None, MISS
+    check(rc)
+    try:
+        return parts_of(R, x, object_data(R, x.index), None)
+    finally:
+        use_end(R, x.index)
+
+
+def private_payload(Region region, ObjectID x, private) -> tuple:
+    """The same, of a copy of a spilled object's bytes in this process's own memory, a read-only memoryview."""
+    cdef Py_buffer bytes_there
+    check_region(region.R)
+    PyObject_GetBuffer(private, &bytes_there, PyBUF_SIMPLE)
+    try:
+        return parts_of(region.R, x, <char*>bytes_there.buf, private)
+    finally:
+        PyBuffer_Release(&bytes_there)
+
+
+cdef object part_at(ObjectID x, char* data, uint64_t at, uint64_t n, object private):
+    return make_view(x, data + at, n) if private is None else private[at:at + n]
+
+
+cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
+    """The parts in bytes that stay where they are meanwhile."""
+    cdef rl_object* o = object_at(R, x.index)
+    cdef uint64_t* head
+    cdef uint64_t k
     if o.kind == RL_PLAIN:
         return False, None, decode_object(R, x.index)
     if o.kind == RL_PLAIN | RL_ERROR:
         raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted")
     if o.kind & 0xff == RL_PICKLE:
-        return (o.kind & RL_ERROR) != 0, make_view(x, data, o.size), ()
+        return (o.kind & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
     head = <uint64_t*>data
     if o.size < 16 or head[0] > o.size // 16 - 1 or head[1] > o.size - 16 - 16 * head[0]:
         raise RaySystemError(f"{x!r} is damaged: its parts are longer than it is")
@@ -179,8 +209,8 @@ def payload(Region region, ObjectID x) -> tuple:
     for k in range(head[0]):
         if head[2 + 2 * k] > o.size or head[3 + 2 * k] > o.size - head[2 + 2 * k]:
             raise RaySystemError(f"{x!r} is damaged: a buffer lies outside of it")
-        views.append(make_view(x, data + head[2 + 2 * k], head[3 + 2 * k]))
-    return (o.kind & RL_ERROR) != 0, make_view(x, data + 16 + 16 * head[0], head[1]), views
+        views.append(part_at(x, data, head[2 + 2 * k], head[3 + 2 * k], private))
+    return (o.kind & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
 
 
 def largest(Region region, uint64_t least, int most) -> list:
@@ -199,7 +229,7 @@ def largest(Region region, uint64_t least, int most) -> list:
 
 def object_facts(Region region, uint32_t i) -> tuple:
     """What the table says of an object: (an ObjectID that holds nothing, bytes, state, pins, holders as (pid, kind), index of
-    its call site or 0, whether the session keeps it)."""
+    its call site or 0, whether the session keeps it, whether its bytes are spilled)."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t s
@@ -211,4 +241,4 @@ def object_facts(Region region, uint32_t i) -> tuple:
     memcpy(x.raw, o.id, RL_ID_BYTES)
     holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).kind) for s in range(1, rl_load(&R.h.slots.used))
                if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
-    return x, o.size, o.state, o.pins, holders, o.flags >> 8, (o.flags & RL_JOB_PINNED) != 0
+    return x, o.size, o.state, o.pins, holders, o.flags >> 8, (o.flags & RL_JOB_PINNED) != 0, is_away(R, o)

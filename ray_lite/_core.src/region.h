@@ -8,6 +8,7 @@ typedef struct {
     char *arena;
     rl_header *h;
     uint32_t *handles; /* this process's handles by object; guarded by the GIL */
+    uint32_t *uses;    /* its views and readers of bytes that may be spilled, by object; guarded by the GIL */
     int control_fd, arena_fd, bell_fd;
     uint32_t slot;
     uint32_t fork_generation;

@@ -31,7 +31,8 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     at = lay_table(&h.refs, at, sizeof(rl_ref), objects * 2)
     at = lay_table(&h.extents, at, sizeof(rl_extent), objects)
     h.rows = at
-    h.row_bytes = up(objects // 8 + 8, RL_PAGE)
+    h.uses = up(objects // 8 + 8, RL_PAGE)
+    h.row_bytes = 2 * h.uses
     return at + h.row_bytes * slots
 
 
@@ -91,6 +92,7 @@ cdef class Region:
         madvise(R.arena, arena, MADV_DONTDUMP)
         madvise(R.arena, arena, MADV_HUGEPAGE)  # where the kernel lets shared memory have them (shmem_enabled); else no harm
         R.h = <rl_header*>R.meta
+        R.uses = R.handles + handles // 8
         R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
         R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
         R.fork_generation = rl_generation
@@ -105,14 +107,16 @@ cdef class Region:
             control_fd, arena_fd: files of `sizes.control_bytes` and `sizes.arena_bytes` bytes, all zero.
             bell_fd: eventfd that wakes the node.
             sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
-                file), reserve_bytes (of the arena, for failures), cpus (ten-thousandths), aging (ns), nonce, pid_namespace.
+                file), reserve_bytes (of the arena, for failures), spill_least (bytes of the smallest object that may be
+                spilled, 0: none), turn (ns in which who waits for room goes before others), cpus (ten-thousandths),
+                aging (ns), nonce, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
             ObjectStoreFullError: no memory for the tables.
         """
         cdef Region self = Region._map(control_fd, arena_fd, sizes.control_bytes, sizes.arena_bytes, bell_fd,
-                                       <uint64_t>sizes.objects * 4)
+                                       <uint64_t>sizes.objects * 8)
         try:
             self._format(sizes)
         except BaseException:
@@ -131,7 +135,9 @@ cdef class Region:
         h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
         h.page_bytes = sizes.page_bytes
-        h.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
+        h.arena.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
+        h.spill.pages = (<uint32_t>1 << RL_FIRST) - 1
+        h.spill_least, h.turn = sizes.spill_least, sizes.turn >> 20
         h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
         h.aging, h.cpus = sizes.aging, sizes.cpus
         h.cpus_free = sizes.cpus
@@ -173,7 +179,7 @@ cdef class Region:
         if h == <rl_header*>MAP_FAILED:
             raise os_error(errno, "cannot map the region's header")
         magic, version, its_abi, its_namespace = h.magic, h.version, h.abi, h.pid_namespace
-        control, arena, handles = h.control_bytes, h.arena_bytes, <uint64_t>h.objects.capacity * 4
+        control, arena, handles = h.control_bytes, h.arena_bytes, <uint64_t>h.objects.capacity * 8
         munmap(h, sizeof(rl_header))
         if magic != RL_MAGIC or version != RL_VERSION:
             raise RaySystemError(f"not a region of this version of ray_lite (its format is {version}, ours {RL_VERSION})")
@@ -262,9 +268,10 @@ cdef class Region:
         tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(6))
         return {
             "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
-            "bytes_used": h.used_bytes, "kept": h.kept, "bytes_kept": h.kept_bytes,
-            "bytes_committed": h.committed * <uint64_t>RL_PAGE,
-            "region_bytes": h.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
+            "bytes_used": h.used_bytes, "bytes_spilled": h.spilled_bytes,
+            "spill_bytes": h.spill.committed * <uint64_t>RL_PAGE, "kept": h.kept, "bytes_kept": h.kept_bytes,
+            "bytes_committed": h.arena.committed * <uint64_t>RL_PAGE,
+            "region_bytes": h.arena.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
             "cpus": h.cpus / 10000.0, "cpus_free": h.cpus_free / 10000.0,  # C would cut fractions off

@@ -32,6 +32,7 @@ cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, 
                 rl_set32(R, &R.h.nstarting, R.h.nstarting + 1)
             rl_store(&s.parked, 0)
             rl_store(&s.waiting, 0)
+            rl_store(&s.hungry, 0)
             out[0] = i
             rl_commit(R)
             return DONE
@@ -302,9 +303,10 @@ cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
 
 
 cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
-    """The dead slot's bit on object `i`; an object that it was still creating ends."""
+    """The dead slot's bits on object `i`; an object that it was still creating ends."""
     if rl_lock(R):
         return EIO
+    use_clear(R, slot, i)
     holder_clear(R, slot, i)
     rl_commit(R)
     rl_failpoint(R, b"sweep.bit")

@@ -135,7 +135,12 @@ cdef class RemoteCall:
 
     def __call__(self, *args, **kwargs):
         if not kwargs and usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most and not moved():
-            result = self.quick(args)
+            try:
+                result = self.quick(args)
+            except ObjectStoreFullError as full:
+                if full.args[0] not in (STORE_FULL, NO_MEMORY):
+                    raise
+                result = NotImplemented  # the slow path makes room
             if result is not NotImplemented:
                 return result
         return self.slow(args, kwargs)

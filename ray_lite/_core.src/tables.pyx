@@ -15,10 +15,13 @@ cdef enum:
     GROW_SLOTS = -6
     GROW_ROW = -7
     GROW_ARENA = -8
+    GROW_SPILL = -9
     STALE = -20      # the handle's object or task is gone
     FULL_ARENA = -21
     FULL_TABLE = -22
     FULL_FILE = -23
+    FULL_SPILL = -24
+    AWAY = -25       # the object's bytes are spilled
 
 
 cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
@@ -119,10 +122,12 @@ cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:
 
 
 cdef int row_grow(rl_region* R) noexcept nogil:
-    """Lock not held. Pages of our own holder row for every object that can be taken now."""
+    """Lock not held. Pages of our own row for every object that can be taken now."""
     cdef uint64_t limit = rl_load(&R.h.objects.limit)
     cdef uint64_t at = R.h.rows + R.h.row_bytes * R.slot
     if commit_pages(R.control_fd, at, at + limit // 8 + 8):
+        return FULL_TABLE
+    if R.h.spill_least and commit_pages(R.control_fd, at + R.h.uses, at + R.h.uses + limit // 8 + 8):
         return FULL_TABLE
     R.row_limit = <uint32_t>limit
     return DONE
@@ -133,7 +138,9 @@ cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
     if missing == GROW_ROW:
         return row_grow(R)
     if missing == GROW_ARENA:
-        return arena_grow(R, size)
+        return space_grow(R, &R.h.arena, size)
+    if missing == GROW_SPILL:
+        return space_grow(R, &R.h.spill, size)
     if missing >= GROW_SLOTS and missing < 0:
         return table_grow(R, table_of(R, missing))
     return missing

@@ -17,7 +17,8 @@ PIECE = 4 << 20
 
 
 @pytest.fixture(autouse=True)
-def small_store(fresh):
+def small_store(fresh, monkeypatch):
+    monkeypatch.setenv("RAY_LITE_FULL_WAIT", "0.2")
     fresh.init(num_cpus=2, object_store_memory=CAPACITY)
 
 

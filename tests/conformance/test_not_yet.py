@@ -14,7 +14,6 @@ INIT = [
     dict(num_redis_shards=2),
     dict(redis_max_clients=100),
     dict(use_raylet=True),
-    dict(spill_directory="/tmp"),
     dict(redis_password="secret"),
     dict(pin=True),
 ]
@@ -39,7 +38,6 @@ def test_neutral_values_of_the_same_arguments_are_fine(fresh):
         num_redis_shards=0,
         redis_max_clients=None,
         use_raylet=False,
-        spill_directory=None,
         redis_password=None,
     )
     assert ray.get(ray.put(1)) == 1

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 LAYOUT = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "layout.h"
-TYPES = {"char": 1, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32}
+TYPES = {"char": 1, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32, "rl_space": 1096}
 TABLES = {"object": "objects", "task": "tasks", "ref": "refs", "extent": "extents", "queue": "queues", "slot": "slots"}
 
 
@@ -41,7 +41,12 @@ class Words:
         self.file, self.structs = file, structs()
 
     def header(self, field, k=0):
+        """A word of the header; "arena.heads": of one of its spaces."""
+        field, _, inner = field.partition(".")
         at, size = self.structs["rl_header"][field]
+        if inner:
+            start, (at, size) = at, self.structs["rl_space"][inner]
+            at += start
         return at + k * size, size
 
     def table(self, table, field):

@@ -239,6 +239,8 @@ def small(cpus):
         commit_bytes=1 << 16,
         page_bytes=SMALL_PAGE,
         reserve_bytes=0,
+        spill_least=0,
+        turn=10**9,
         cpus=cpus,
         aging=1 << 60,
         nonce=1,
@@ -251,7 +253,7 @@ class Stage:
 
     def __init__(self, cpus=2 * CPU):
         self.files = make_files(sizes := small(cpus), None)
-        self.region = _core.Region.create(*self.files, sizes)
+        self.region = _core.Region.create(*self.files[:3], sizes)
         self.region.join(_core.DRIVER, os.getpid(), 0)
         self.region.make_current()
         self.store, self.scheduler, self.puppets = Store(self.region, Config()), Scheduler(99), {}

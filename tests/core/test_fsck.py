@@ -97,7 +97,7 @@ def test_a_bit_of_a_stranger_is_found(scene):
 
 
 def test_damage_of_the_header_is_found(scene):
-    for field in ("garbage", "nready", "idle", "nidle", "nstarting", "committed"):
+    for field in ("garbage", "nready", "idle", "nidle", "nstarting", "arena.committed"):
         scene.header_must_notice(field, lambda old: old + 1, ".")
 
 

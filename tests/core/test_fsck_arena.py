@@ -41,9 +41,9 @@ SUMS = [
     ("used_bytes", "used_bytes"),
     ("kept_bytes", "kept_bytes"),
     ("kept", "objects: kept"),
-    ("committed", "neighbours|tiled"),
-    ("first_map", "first map"),
-    ("last_extent", "tiling|neighbours|tiled"),
+    ("arena.committed", "neighbours|tiled"),
+    ("arena.first_map", "first map"),
+    ("arena.last", "tiling|neighbours|tiled"),
 ]
 
 
@@ -53,7 +53,8 @@ def test_damage_of_the_sums_is_found(scene):
 
 
 def test_damage_of_the_lists_is_found(scene):
-    for field, count, message in (("second_map", 30, "map"), ("heads", 240, "map|list"), ("partial", 18, "list|room")):
+    lists = ("arena.second_map", 30, "map"), ("arena.heads", 240, "map|list"), ("partial", 18, "list|room")
+    for field, count, message in lists:
         at = [k for k in range(count) if scene.read_header(field, k)]
         assert at, field
         scene.header_must_notice(field, lambda old: 0, message, at[0])

@@ -150,12 +150,19 @@ cdef int nothing_left(uint32_t slot) noexcept nogil:
     for i in range(1, R.h.objects.used):
         if holder_has(R, slot, i):
             return object_to(b"swept: a holder bit", i, 0, 1)
+        if use_has(R, slot, i):
+            return object_to(b"swept: a bit of use", i, 0, 1)
         if object_at(R, i).state == RL_CREATING and object_at(R, i).owner == slot:
             return object_to(b"swept: an object under construction", i, 0, 1)
     for i in range(1, R.h.tasks.used):
         if task_at(R, i).state != RL_FREE and task_at(R, i).owner == slot:
             return object_to(b"swept: a task", i, 0, 1)
     return 0
+
+
+cdef bint same_bytes(rl_region* C, rl_object* was, rl_object* now) noexcept nogil:
+    """They are where they were, or the exchange that was stepped has moved them."""
+    return now.extent == was.extent or spillable(C, was) and use_of(now).turn == use_of(was).turn + 1
 
 
 cdef int survivors_keep(uint32_t dead) noexcept nogil:
@@ -169,7 +176,7 @@ cdef int survivors_keep(uint32_t dead) noexcept nogil:
             was, now = object_at(C, i), object_at(&court.work, i)
             if not holder_has(C, s, i) or was.state != RL_SEALED:
                 continue
-            if now.state != RL_SEALED or memcmp(was.id, now.id, RL_ID_BYTES) or now.extent != was.extent:
+            if now.state != RL_SEALED or memcmp(was.id, now.id, RL_ID_BYTES) or not same_bytes(C, was, now):
                 if holder_has(&court.work, s, i):
                     return object_to(b"swept: a survivor's object", i, RL_SEALED, now.state)
     return 0

@@ -124,13 +124,29 @@ cdef int order_drain(rl_order* o) noexcept nogil:
     return garbage_drain(o.who)
 
 
-ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
-              "open become sweeping adopt requeue sweep drain abandon").split()
+cdef int order_use(rl_order* o) noexcept nogil:
+    return use_begin(o.who, o.a)
 
-cdef operation OPERATIONS[25]
+
+cdef int order_unuse(rl_order* o) noexcept nogil:
+    return use_end(o.who, o.a)
+
+
+cdef int order_away(rl_order* o) noexcept nogil:
+    return away_create(o.who, o.id, o.size, &o.out)
+
+
+cdef int order_exchange(rl_order* o) noexcept nogil:
+    return blocks_exchange(o.who, o.a, o.b, <uint32_t>o.size, 0x5a5a)
+
+
+ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
+              "open become sweeping adopt requeue sweep drain abandon use unuse away exchange").split()
+
+cdef operation OPERATIONS[29]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_help, order_leave, order_block, order_unblock, order_shape, order_open,
     order_become, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
-    order_abandon,
+    order_abandon, order_use, order_unuse, order_away, order_exchange,
 ]

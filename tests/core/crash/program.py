@@ -21,7 +21,7 @@ UNIT = 4096
 def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
-    sizes |= dict(cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
+    sizes |= dict(spill_least=4096, turn=10**9, cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
     control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"])
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
@@ -87,12 +87,15 @@ class Program:
         mine = self.stepper.holds(who)
         if objects < 24 or tasks < 4 or (mine and self.random.random() < 0.3):
             return self.release(who, mine)
-        names = ["put", "create", "create", "build", "build", "share", "expose", "find", "announce", "submit", "submit"]
+        names = "put create create build build move move look share expose find announce submit submit".split()
         return getattr(self, self.random.choice(names))(who, mine)
 
     def release(self, who, mine):
         if mine:
-            self.do("release", who, a=self.random.choice(mine)[0])
+            i = self.random.choice(mine)[0]
+            for _ in range(self.stepper.looks(who, i)):  # views hold their objects
+                self.do("unuse", who, a=i)
+            self.do("release", who, a=i)
         else:
             self.do("drain", NODE)
 
@@ -124,6 +127,31 @@ class Program:
         count = min(len(done), self.random.choice((1, 2, 12)), self.stepper.left()[2] - 40)
         if count > 0:
             self.do("contain", who, a=i, targets=self.random.sample(done, count))
+
+    def move(self, who, mine):
+        """An object's bytes go to the spill file, or come back; sometimes the mover gives up, or is told that it was late."""
+        movable = self.stepper.movable(who)
+        if not movable:
+            rc, i, _ = self.do("create", who, id=self.new_id(), size=self.random.choice(SIZES[-6:]))
+            return self.do("seal", who, a=i) if rc == DONE else None
+        i, size, spilled, turn, lookers, own = self.random.choice(movable)
+        if not spilled and own == 0 and self.do("use", who, a=i)[0]:
+            return
+        rc, target, _ = self.do("create" if spilled else "away", who, id=self.new_id(), size=size)
+        if rc == DONE:
+            late = self.random.random() < 0.1
+            moved = self.do("exchange", who, a=i, b=target, size=turn + late)[0] == DONE
+            assert moved == (not late and (spilled or (lookers, own) in ((0, 0), (1, 1))))
+            self.do("release", who, a=target)
+        if not spilled:
+            self.do("unuse", who, a=i)
+
+    def look(self, who, mine):
+        """Somebody looks at bytes, or ends a look."""
+        movable = [entry for entry in self.stepper.movable(who) if entry[-1] or not entry[2]]
+        if movable:
+            i, *_, own = self.random.choice(movable)
+            self.do("unuse" if own and self.random.random() < 0.7 else "use", who, a=i)
 
     def share(self, who, mine):
         """Another process's object becomes known here."""

@@ -77,6 +77,9 @@ cdef uint64_t different(rl_region* a, rl_region* b) noexcept nogil:
     for at in range(a.h.slots.used):
         if memcmp(a.meta + a.h.rows + at * a.h.row_bytes, b.meta + a.h.rows + at * a.h.row_bytes, ROW_BYTES):
             return a.h.rows + at * a.h.row_bytes
+        if memcmp(a.meta + a.h.rows + at * a.h.row_bytes + a.h.uses,
+                  b.meta + a.h.rows + at * a.h.row_bytes + a.h.uses, ROW_BYTES):
+            return a.h.rows + at * a.h.row_bytes + a.h.uses
     at = table_different(a, b, &a.h.slots, slot_same)
     at = at or table_different(a, b, &a.h.queues, queue_same)
     at = at or table_different(a, b, &a.h.objects, object_same)

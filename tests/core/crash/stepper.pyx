@@ -62,6 +62,7 @@ cdef class Stepper:
         self.spans()
         for k in range(ACTORS):
             self.actor[k] = region.R[0]
+            self.actor[k].uses = <uint32_t*>private_copy(region.R.h.objects.capacity * 4)
 
     cdef int copy_of(self, rl_region* R, uint64_t n) except -1:
         R[0] = self.region.R[0]
@@ -86,12 +87,15 @@ cdef class Stepper:
             rl_span_add(t.offset, <uint64_t>t.capacity * t.stride, True)
         for k in range(R.h.slots.capacity):
             rl_span_add(R.h.rows + k * R.h.row_bytes, ROW_BYTES, True)
+            rl_span_add(R.h.rows + k * R.h.row_bytes + R.h.uses, ROW_BYTES, True)
 
     def close(self):
         """Gives the copies back."""
         cdef uint64_t n = self.region.R.h.control_bytes
         cdef uint32_t k
         munmap(court.scratch, max(self.region.R.h.objects.capacity, self.region.R.h.extents.capacity) * 4)
+        for k in range(ACTORS):
+            munmap(self.actor[k].uses, self.region.R.h.objects.capacity * 4)
         munmap(rl_step.last, n)
         munmap(self.nested, n)
         munmap(court.work.meta, n)
@@ -129,6 +133,8 @@ cdef class Stepper:
         court.who = 0 if who == 0 else (settings.get("a", 0) if what == "become" else self.actor[who].slot)
         if rl_trap_install():
             raise os_error(errno, "cannot handle SIGTRAP")
+        if what == "become":
+            memset(self.actor[who].uses, 0, self.region.R.h.objects.capacity * 4)
         rc = stepped(OPERATIONS[ORDERS.index(what)], o)
         self.recoveries()
         rl_trap_remove()
@@ -226,6 +232,20 @@ cdef class Stepper:
                 out.append(i)
             i = object_at(self.region.R, i).next
         return out
+
+    def movable(self, int who) -> list:
+        """(index, size, whether spilled, turn, processes that look, looks of this one) of what the actor holds and may move."""
+        cdef rl_region* R = self.region.R
+        cdef list found = []
+        for i in [entry[0] for entry in self.holds(who) if entry[1] == RL_SEALED]:
+            o = object_at(R, i)
+            if spillable(R, o):
+                u = use_of(o)
+                found.append((i, o.size, is_away(R, o), u.turn, u.count, self.actor[who].uses[i]))
+        return found
+
+    def looks(self, int who, uint32_t i) -> int:
+        return self.actor[who].uses[i]
 
     def id_of(self, uint32_t i) -> bytes:
         return object_at(self.region.R, i).id[:RL_ID_BYTES]

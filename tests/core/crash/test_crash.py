@@ -14,7 +14,8 @@ OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "600"))
 A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish help leave block unblock shape open
-    become sweeping adopt requeue sweep abandon""".split()
+    become sweeping adopt requeue sweep abandon
+    use unuse away exchange""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 

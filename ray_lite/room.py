@@ -1,0 +1,75 @@
+"""Room: what is done when the store is full.
+
+    the store is full -> gc.collect -> wait while objects are about to go -> spill, if there is where -> ObjectStoreFullError
+
+Neighbours: store.py asks whenever it stores; spill.py moves bytes.  Must not know what is stored.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ray_lite import _core
+from ray_lite.config import Config
+from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.spill import Spill
+
+FULL = (_core.STORE_FULL, _core.NO_MEMORY)  # what room helps against; a full table isn't among it
+
+T = TypeVar("T")
+
+
+class Room:
+    """One process's way to room in the store.
+
+    Args:
+        others: whether other processes may make room that nothing can tell of beforehand, by dropping ids they hold. That is so
+            in a worker; the driver that waits here drops nothing.
+    """
+
+    def __init__(self, region: _core.Region, config: Config, spill: Spill, others: bool) -> None:
+        self.region, self.config, self.spill, self.others = region, config, spill, others
+        self.vain = 0  # bytes that were ending when a wait for them was given up
+
+    def make(self, store: Callable[[], T], size: int) -> T:
+        """Calls `store`, which needs `size` bytes of the arena, until there is room for it.
+
+        Raises:
+            ObjectStoreFullError: there was none within the time that `Config.full_wait` gives.
+        """
+        try:
+            return store()
+        except ObjectStoreFullError as full:
+            if str(full) not in FULL or size > self.region.statistics()["arena_bytes"]:
+                raise
+        gc.collect()
+        try:
+            return self._wait(store, size)
+        finally:
+            _core.hunger(self.region, False)
+
+    def _wait(self, store: Callable[[], T], size: int) -> T:
+        deadline = time.monotonic() + self.config.full_wait
+        pause = self.config.full_look
+        while True:
+            _core.hunger(self.region, True)
+            try:
+                return store()
+            except ObjectStoreFullError:
+                late = time.monotonic() >= deadline
+                if not self._is_worth_a_wait(size, late):
+                    if self.spill.spill(max(size, self.config.spill_batch)):
+                        continue
+                    if late or not self.others:
+                        raise
+            time.sleep(pause)
+            pause = min(2 * pause, self.config.full_look * 32)
+
+    def _is_worth_a_wait(self, size: int, late: bool) -> bool:
+        """Whether enough is about to go, other than what was waited for in vain; without a spill file any hope will do."""
+        ending = _core.ending(self.region)
+        self.vain = ending if late else min(self.vain, ending)
+        return ending - self.vain >= (size if self.spill.fd >= 0 else 1)
