@@ -12,7 +12,7 @@ cdef extern from "layout.h" nogil:
         RL_ALIVE, RL_SWEEPING
         RL_DRIVER, RL_NODE, RL_WORKER
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
-        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED
+        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS
@@ -87,7 +87,8 @@ cdef extern from "layout.h" nogil:
         int64_t aging, cpus, cpus_free
         uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, reserve, kept
         uint64_t used_bytes, spilled_bytes, kept_bytes
-        rl_space arena, spill
+        rl_space arena, spill, holes
+        uint32_t punches, loose_least, loose
         uint32_t partial[18]
         pthread_mutex_t node_life
         rl_mutex lock
@@ -112,6 +113,7 @@ cdef extern from "sched.h" nogil:
 
 cdef extern from "fcntl.h" nogil:
     int fallocate(int fd, int mode, int64_t at, int64_t n)
+    int FALLOC_FL_PUNCH_HOLE, FALLOC_FL_KEEP_SIZE
 
 cdef extern from "sys/mman.h" nogil:
     int madvise(void* at, size_t n, int advice)

@@ -28,6 +28,7 @@ from posix.unistd cimport SEEK_END, lseek
 
 include "_core.src/tables.pyx"
 include "_core.src/arena.pyx"
+include "_core.src/growth.pyx"
 include "_core.src/ids.pyx"
 include "_core.src/objects.pyx"
 include "_core.src/uses.pyx"
@@ -51,6 +52,7 @@ include "_core.src/writable.pyx"
 include "_core.src/moves.pyx"
 include "_core.src/execute.pyx"
 include "_core.src/processes.pyx"
+include "_core.src/giving.pyx"
 include "_core.src/serials.pyx"
 
 DRIVER, NODE, WORKER = RL_DRIVER, RL_NODE, RL_WORKER

@@ -53,6 +53,7 @@ class Sizes(NamedTuple):
     reserve_bytes: int
     spill_least: int
     turn: int
+    loose_bytes: int
     cpus: int
     aging: int
     nonce: int
@@ -107,7 +108,7 @@ def plan(config: Config, place: Place, arena_bytes: int, cpus: float, spills: bo
     reserve = min(config.reserve, arena_bytes // 16) // place.page * place.page
     return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
                  config.commit_step, place.page, reserve,
-                 config.spill_least if spills else 0, int(config.full_turn * 1e9), round(cpus * CPU_UNIT),
+                 config.spill_least if spills else 0, int(config.full_turn * 1e9), config.loose, round(cpus * CPU_UNIT),
                  int(config.aging * 1e9),
                  int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
 

@@ -10,6 +10,7 @@ children with them, since each worker leads a process group.  Neighbours: launch
 from __future__ import annotations
 
 import gc
+import math
 import os
 import resource
 import select
@@ -59,6 +60,7 @@ class Node:
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
         self.told_limit = False  # that the machine gives no more processes is said once
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
+        self.give_at = math.inf  # when the node gives memory back
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
         self.poll = select.epoll()
@@ -88,6 +90,7 @@ class Node:
             self.bury_overdue()
             self.reap_orphans()
             self.look()
+            self.give_back()
 
     def asked_to_end(self) -> bool:
         """Whether the driver says so; else it is gone. If it never read what was sent to it, its socket is reset."""
@@ -95,6 +98,16 @@ class Node:
             return self.link.recv(len(SHUTDOWN)) == SHUTDOWN
         except ConnectionResetError:
             return False
+
+    def give_back(self) -> None:
+        """Memory that has been free for a while goes to the kernel, a piece at a time: events come first."""
+        now = time.monotonic()
+        if not _core.is_loose(self.region):
+            self.give_at = math.inf
+        elif self.give_at == math.inf:
+            self.give_at = now + self.config.loose_after
+        elif now >= self.give_at:
+            _core.give_back(self.region, self.setting["spill"])
 
     def reap_orphans(self) -> None:
         """What workers had started and left is this process's to reap: it is their subreaper."""
@@ -121,6 +134,7 @@ class Node:
         waits = [self.config.node_look] if _core.node_look(self.region) else []
         waits += [self.config.node_look] if time.monotonic() < self.tidy_until else []
         waits += [max(0.0, latest - time.monotonic()) for _, _, latest in self.dead.values()]
+        waits += [max(0.0, self.give_at - time.monotonic())] if self.give_at < math.inf else []
         due = self.control.due_in() if self.workers else None
         return min([*waits, due] if due is not None else waits, default=None)
 

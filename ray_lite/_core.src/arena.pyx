@@ -5,7 +5,7 @@ lists follow M. Masmano et al., "TLSF: a new dynamic memory allocator for real-t
 power of two of pages, second level eighths of it.  Freed runs merge with both neighbours at once; lists are last-freed
 first, since touched pages are up to 60 times cheaper than fresh ones.  A block is named by (extent, cell) from the very
 section that takes it, so a crash can't lose it.  There are two spaces: the arena, and the file of spilled objects, which
-has runs only.  Neighbours: objects.pyx and tasks.pyx own blocks; tables.pyx keeps
+has runs only.  Neighbours: objects.pyx and tasks.pyx own blocks; growth.pyx lets spaces grow; tables.pyx keeps
 descriptors.  Must not touch payload bytes.
 """
 cdef enum:
@@ -51,6 +51,11 @@ cdef inline uint32_t second_level(uint32_t pages, uint32_t first) noexcept nogil
     return ((pages >> (first - 3)) if first >= 3 else (pages << (3 - first))) & 7
 
 
+cdef inline uint32_t free_state(rl_region* R, rl_space* S) noexcept nogil:
+    """What the runs on a space's lists are."""
+    return RL_EXTENT_HOLE if S == &R.h.holes else RL_EXTENT_FREE
+
+
 cdef void run_unlink(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     """Lock held. Takes a free run off its list."""
     cdef rl_extent* e = extent_at(R, x)
@@ -69,12 +74,12 @@ cdef void run_unlink(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
 
 
 cdef void run_link(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
-    """Lock held. Puts a run on the list of its class as free."""
+    """Lock held. Puts a run on the list of its class as free, or as a hole."""
     cdef rl_extent* e = extent_at(R, x)
     cdef uint32_t f = first_level(e.pages)
     cdef uint32_t s = second_level(e.pages, f)
     cdef uint32_t* head = &S.heads[f * RL_SECOND + s]
-    rl_set32(R, &e.state, RL_EXTENT_FREE)
+    rl_set32(R, &e.state, free_state(R, S))
     rl_set32(R, &e.prev, 0)
     rl_set32(R, &e.next, head[0])
     if head[0]:
@@ -127,9 +132,11 @@ cdef int run_split(rl_region* R, rl_space* S, uint32_t x, uint32_t pages) noexce
     if e.right:
         rl_set32(R, &extent_at(R, e.right).left, r)
     else:
-        rl_set32(R, &S.last, r)
+        rl_set32(R, &tiled_by(R, S).last, r)
     rl_set32(R, &e.right, r)
     rl_set32(R, &e.pages, pages)
+    if S != &R.h.arena:
+        rl_set32(R, &rest.clas, e.clas)
     run_link(R, S, r)
     return DONE
 
@@ -149,6 +156,11 @@ cdef int run_take(rl_region* R, rl_space* S, uint32_t pages, uint32_t* out) noex
     return DONE
 
 
+cdef inline rl_space* tiled_by(rl_region* R, rl_space* S) noexcept nogil:
+    """The space whose pages these are: holes are in the arena."""
+    return &R.h.arena if S == &R.h.holes else S
+
+
 cdef uint32_t run_merge(rl_region* R, rl_space* S, uint32_t left, uint32_t right) noexcept nogil:
     """Lock held. `right` joins `left`; both are off their lists. The joined run is `left`."""
     cdef rl_extent* a = extent_at(R, left)
@@ -158,21 +170,28 @@ cdef uint32_t run_merge(rl_region* R, rl_space* S, uint32_t left, uint32_t right
     if b.right:
         rl_set32(R, &extent_at(R, b.right).left, left)
     else:
-        rl_set32(R, &S.last, left)
+        rl_set32(R, &tiled_by(R, S).last, left)
     table_give(R, &R.h.extents, right)
     return left
 
 
-cdef void run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
-    """Lock held. A used run is free again and merges with free neighbours."""
+cdef uint32_t run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
+    """Lock held. A used run is free again and merges with its like on both sides; the joined run."""
     cdef rl_extent* e = extent_at(R, x)
-    if e.right and extent_at(R, e.right).state == RL_EXTENT_FREE:
+    cdef uint32_t like = free_state(R, S)
+    if e.right and extent_at(R, e.right).state == like:
         run_unlink(R, S, e.right)
         run_merge(R, S, x, e.right)
-    if e.left and extent_at(R, e.left).state == RL_EXTENT_FREE:
+    if e.left and extent_at(R, e.left).state == like:
         run_unlink(R, S, e.left)
         x = run_merge(R, S, e.left, x)
+    if S == &R.h.spill and extent_at(R, x).clas:
+        rl_set32(R, &extent_at(R, x).clas, 0)
     run_link(R, S, x)
+    if S != &R.h.holes and R.h.loose == 0 and R.h.loose_least and extent_at(R, x).pages >= R.h.loose_least:
+        rl_set32(R, &R.h.loose, 1)
+        rl_owe_node()
+    return x
 
 
 cdef int slab_new(rl_region* R, uint32_t c) noexcept nogil:
@@ -302,74 +321,3 @@ cdef inline char* block_at(rl_region* R, uint32_t extent, uint32_t cell) noexcep
     cdef rl_extent* e = extent_at(R, extent)
     cdef uint64_t at = e.start * <uint64_t>RL_PAGE
     return R.arena + (at + cell * class_size(e.clas) if e.state == RL_EXTENT_SLAB else at)
-
-
-cdef int space_grow(rl_region* R, rl_space* S, uint64_t size) noexcept nogil:
-    """Lock not held. Pages behind the last extent, enough for a block of `size`; the arena's are committed. FULL_ARENA or
-    FULL_SPILL when they end, FULL_FILE when there is no memory for them, or no space in the file system."""
-    cdef uint32_t first, missing, last
-    cdef bint arena = S == &R.h.arena
-    cdef uint32_t pages = slab_pages(class_of(size)) if arena and size <= LARGEST_CELL else pages_of(size)
-    cdef uint32_t step = 1
-    if rl_lock(R):
-        return EIO
-    if run_find(R, S, pages) or (arena and size <= LARGEST_CELL and R.h.partial[class_of(size)]):
-        rl_abort(R)  # somebody gave room back meanwhile
-        return DONE
-    first = S.committed
-    missing = pages
-    if S.last and extent_at(R, S.last).state == RL_EXTENT_FREE:
-        missing = pages - min(pages, extent_at(R, S.last).pages)
-    rl_abort(R)
-    missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
-    last = S.pages
-    if arena:
-        step = <uint32_t>(R.h.page_bytes if R.emergency else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
-        last -= 0 if R.emergency else R.h.reserve
-    pages = (missing // step + (1 if missing % step else 0)) * step
-    pages = min(pages, last - first if first < last else 0)
-    if pages < missing or pages == 0:
-        return FULL_ARENA if arena else FULL_SPILL
-    if arena and commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
-        return FULL_FILE
-    rl_failpoint(R, b"pages.extend")
-    return space_extend(R, S, first, pages)
-
-
-cdef int space_extend(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
-    """Lock not held. [first, first + pages) joins the free runs, unless another process let the space grow meanwhile."""
-    cdef int rc
-    while True:
-        if rl_lock(R):
-            return EIO
-        rc = run_append(R, S, first, pages)
-        if rc == DONE:
-            rl_commit(R)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, 0)
-        if rc:
-            return rc
-
-
-cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
-    """Lock held."""
-    cdef uint32_t x
-    cdef rl_extent* e
-    if S.committed != first:
-        return DONE
-    x = table_take(R, &R.h.extents)
-    if x == 0:
-        return GROW_EXTENTS
-    e = extent_at(R, x)
-    rl_set32(R, &e.state, RL_EXTENT_USED)
-    rl_set32(R, &e.start, first)
-    rl_set32(R, &e.pages, pages)
-    rl_set32(R, &e.left, S.last)
-    rl_set32(R, &e.right, 0)
-    if S.last:
-        rl_set32(R, &extent_at(R, S.last).right, x)
-    rl_set32(R, &S.last, x)
-    rl_set32(R, &S.committed, first + pages)
-    run_give(R, S, x)
-    return DONE

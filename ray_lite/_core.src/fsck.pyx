@@ -79,6 +79,11 @@ cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
     return 0
 
 
+cdef bint has_bytes(uint32_t state) noexcept nogil:
+    """Whether an extent of this state belongs to objects or tasks."""
+    return state == RL_EXTENT_USED or state == RL_EXTENT_SLAB or state == RL_EXTENT_SPILLED
+
+
 cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
     cdef rl_object* o = object_at(R, i)
     cdef uint64_t room = RL_OBJECT_INLINE
@@ -95,7 +100,7 @@ cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
     if o.state == RL_CREATING and (rl_slot_at(R, o.owner).state == RL_FREE or not holder_has(R, o.owner, i)):
         return wrong(f, b"object: creating without a creator", i, 1, o.owner)
     if o.extent:
-        if o.extent >= R.h.extents.used or extent_at(R, o.extent).state < RL_EXTENT_USED:
+        if o.extent >= R.h.extents.used or not has_bytes(extent_at(R, o.extent).state):
             return wrong(f, b"object: block", i, RL_EXTENT_USED, o.extent)
         room = block_size(R, o.extent)
     if o.state == RL_SEALED and o.size > room:
@@ -229,4 +234,5 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         if s.state != RL_FREE:
             d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(<uint64_t>s.cpus_held, s.idle * 8 + s.blocked)))
     d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
-    return d + mix(mix(R.h.objects.live, R.h.tasks.live), mix(R.h.refs.live, mix(R.h.arena.committed, R.h.spilled_bytes)))
+    d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.punches))
+    return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

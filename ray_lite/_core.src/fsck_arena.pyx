@@ -4,12 +4,19 @@
 cdef int fsck_runs(rl_region* R, rl_finding* f) noexcept nogil:
     """Every extent is in one of the spaces."""
     cdef uint32_t n = 0
-    if fsck_tiling(R, &R.h.arena, RL_EXTENT_SLAB, &n, f) or fsck_tiling(R, &R.h.spill, RL_EXTENT_SPILLED, &n, f):
+    if fsck_tiling(R, &R.h.arena, &n, f) or fsck_tiling(R, &R.h.spill, &n, f):
         return 1
     return wrong(f, b"extent: not all tiled", 0, R.h.extents.live, n) if n != R.h.extents.live else 0
 
 
-cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t most, uint32_t* count, rl_finding* f) noexcept nogil:
+cdef bint belongs(rl_region* R, rl_space* S, uint32_t state) noexcept nogil:
+    """Whether a space has extents of this state."""
+    if state == RL_EXTENT_FREE:
+        return True
+    return (state == RL_EXTENT_SPILLED) == (S == &R.h.spill) and RL_EXTENT_USED <= state <= RL_EXTENT_HOLE
+
+
+cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t* count, rl_finding* f) noexcept nogil:
     """Right to left: neighbours are mutual, pages tile [0, committed), no two free runs touch."""
     cdef uint32_t end = S.committed
     cdef uint32_t right = 0
@@ -19,11 +26,11 @@ cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t most, uint32_t* count, 
     while x:
         e = extent_at(R, x)
         n += 1
-        if x >= R.h.extents.used or n > R.h.extents.live or e.state == RL_FREE or e.state > most:
+        if x >= R.h.extents.used or n > R.h.extents.live or not belongs(R, S, e.state):
             return wrong(f, b"extent: tiling", x, R.h.extents.live, n)
         if e.right != right or e.pages == 0 or e.start + e.pages != end:
             return wrong(f, b"extent: neighbours", x, end, e.start + e.pages)
-        if right and e.state == RL_EXTENT_FREE and extent_at(R, right).state == RL_EXTENT_FREE:
+        if right and e.state == extent_at(R, right).state and (e.state == RL_EXTENT_FREE or e.state == RL_EXTENT_HOLE):
             return wrong(f, b"extent: two free runs touch", x, 0, right)
         end = e.start
         right = x
@@ -35,18 +42,24 @@ cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t most, uint32_t* count, 
 
 
 cdef int fsck_free_runs(rl_region* R, rl_finding* f) noexcept nogil:
-    return fsck_listed(R, &R.h.arena, f) or fsck_listed(R, &R.h.spill, f)
+    return fsck_listed(R, &R.h.arena, f) or fsck_listed(R, &R.h.spill, f) or fsck_listed(R, &R.h.holes, f)
 
 
 cdef int fsck_listed(rl_region* R, rl_space* S, rl_finding* f) noexcept nogil:
     """A run is free exactly if it is on the list of its class; the bitmaps say which lists are not empty."""
     cdef uint32_t n = 0
     cdef uint32_t free_runs = 0
+    cdef uint32_t pages = 0
     cdef uint32_t c, prev
-    cdef uint32_t x = S.last
+    cdef uint32_t like = free_state(R, S)
+    cdef uint32_t x = tiled_by(R, S).last
     while x:
-        free_runs += extent_at(R, x).state == RL_EXTENT_FREE
+        if extent_at(R, x).state == like:
+            free_runs += 1
+            pages += extent_at(R, x).pages
         x = extent_at(R, x).left
+    if S == &R.h.holes and pages != S.committed:
+        return wrong(f, b"holes: sum", 0, pages, S.committed)
     for c in range(<uint32_t>RL_FIRST * RL_SECOND):
         x = S.heads[c]
         if ((S.second_map[c // RL_SECOND] >> (c % RL_SECOND)) & 1) != (x != 0):
@@ -54,7 +67,7 @@ cdef int fsck_listed(rl_region* R, rl_space* S, rl_finding* f) noexcept nogil:
         prev = 0
         while x:
             n += 1
-            if n > free_runs or extent_at(R, x).state != RL_EXTENT_FREE or extent_at(R, x).prev != prev:
+            if n > free_runs or extent_at(R, x).state != like or extent_at(R, x).prev != prev:
                 return wrong(f, b"free runs: list", c, prev, x)
             if first_level(extent_at(R, x).pages) * RL_SECOND + second_level(
                     extent_at(R, x).pages, first_level(extent_at(R, x).pages)) != c:
@@ -99,7 +112,7 @@ cdef int count_block(rl_region* R, uint32_t* owners, uint32_t x, uint32_t cell, 
     cdef rl_extent* e
     if x == 0:
         return 0
-    if x >= R.h.extents.used or extent_at(R, x).state < RL_EXTENT_USED:
+    if x >= R.h.extents.used or not has_bytes(extent_at(R, x).state):
         return wrong(f, b"block: extent", x, RL_EXTENT_USED, cell)
     e = extent_at(R, x)
     if e.state == RL_EXTENT_SLAB and (cell >= slab_cells(e.clas) or not (e.cells[cell >> 6] >> (cell & 63)) & 1):

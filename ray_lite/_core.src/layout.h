@@ -51,7 +51,8 @@ enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING =
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
 enum rl_slot_kind { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
 enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
-enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4 };
+enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4,
+                       RL_EXTENT_HOLE = 5 };
 enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
@@ -189,7 +190,8 @@ typedef struct {
     uint32_t pages;     /* 16 writer: lock */
     uint32_t left;      /* 20 writer: lock; neighbour before, in address order */
     uint32_t right;     /* 24 writer: lock; neighbour after */
-    uint32_t clas;      /* 28 writer: lock; slab class of a SLAB */
+    uint32_t clas;      /* 28 writer: lock; of a SLAB its class, of a HOLE its number, of a free run of the spill file 1 when its
+                         *    disk space went back */
     uint64_t cells[4];  /* 32 writer: lock; bitmap of a slab's cells in use */
 } rl_extent;
 
@@ -279,6 +281,11 @@ typedef struct {
     uint64_t kept_bytes;    /* writer: lock; of them, those of kept objects */
     rl_space arena;         /* writer: see rl_space */
     rl_space spill;         /* writer: see rl_space */
+    rl_space holes;         /* writer: see rl_space; lists of the arena's runs whose pages the kernel has back, their sum */
+    uint32_t punches;       /* writer: lock; grows whenever pages go back: the number of a hole, in its `clas` */
+    uint32_t loose_least;   /* writer: init; a free run of so many pages is worth giving back, 0: none is */
+    uint32_t loose;         /* writer: lock; such a run came to be since the node looked */
+    uint32_t spare1;        /* writer: nobody */
     uint32_t partial[RL_CLASSES];           /* writer: lock; slabs with room by class */
     char pad1[64];          /* writer: nobody */
     pthread_mutex_t node_life; /* writer: glibc and the kernel; the node holds it as long as it lives */

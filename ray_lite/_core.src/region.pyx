@@ -108,8 +108,8 @@ cdef class Region:
             bell_fd: eventfd that wakes the node.
             sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
                 file), reserve_bytes (of the arena, for failures), spill_least (bytes of the smallest object that may be
-                spilled, 0: none), turn (ns in which who waits for room goes before others), cpus (ten-thousandths),
-                aging (ns), nonce, pid_namespace.
+                spilled, 0: none), turn (ns in which who waits for room goes before others), loose_bytes (of a free run
+                that is worth giving back, 0: none is), cpus (ten-thousandths), aging (ns), nonce, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -138,6 +138,7 @@ cdef class Region:
         h.arena.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
         h.spill.pages = (<uint32_t>1 << RL_FIRST) - 1
         h.spill_least, h.turn = sizes.spill_least, sizes.turn >> 20
+        h.loose_least = <uint32_t>(<uint64_t>sizes.loose_bytes // RL_PAGE)
         h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
         h.aging, h.cpus = sizes.aging, sizes.cpus
         h.cpus_free = sizes.cpus
@@ -270,8 +271,8 @@ cdef class Region:
             "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
             "bytes_used": h.used_bytes, "bytes_spilled": h.spilled_bytes,
             "spill_bytes": h.spill.committed * <uint64_t>RL_PAGE, "kept": h.kept, "bytes_kept": h.kept_bytes,
-            "bytes_committed": h.arena.committed * <uint64_t>RL_PAGE,
-            "region_bytes": h.arena.committed * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
+            "bytes_committed": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE,
+            "region_bytes": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
             "cpus": h.cpus / 10000.0, "cpus_free": h.cpus_free / 10000.0,  # C would cut fractions off

@@ -36,6 +36,7 @@ SIZES = SimpleNamespace(
     reserve_bytes=0,
     spill_least=0,
     turn=10**9,
+    loose_bytes=0,
     arena=1 << 24,
     cpus=20000,
     aging=1_000_000_000,

@@ -241,6 +241,7 @@ def small(cpus):
         reserve_bytes=0,
         spill_least=0,
         turn=10**9,
+        loose_bytes=0,
         cpus=cpus,
         aging=1 << 60,
         nonce=1,

@@ -16,7 +16,7 @@ DAMAGE = [
     (USED, "left", lambda old: 0 if old else 1, "tiled|tiling|neighbours"),
     (USED, "right", lambda old: old + 1, "neighbours"),
     (USED, "state", lambda old: FREE, "free runs|touch|block"),
-    (USED, "state", lambda old: 7, "tiling"),
+    (USED, "state", lambda old: 7, "tiling|block"),
     (USED, "state", lambda old: 0, "live entries"),
     (FREE, "state", lambda old: USED, "free runs|owners"),
     (FREE, "prev", lambda old: old + 1, "list"),

@@ -140,13 +140,21 @@ cdef int order_exchange(rl_order* o) noexcept nogil:
     return blocks_exchange(o.who, o.a, o.b, <uint32_t>o.size, 0x5a5a)
 
 
-ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
-              "open become sweeping adopt requeue sweep drain abandon use unuse away exchange").split()
+cdef int order_loose(rl_order* o) noexcept nogil:
+    return loose_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena, o.id, &o.out)
 
-cdef operation OPERATIONS[29]
+
+cdef int order_given(rl_order* o) noexcept nogil:
+    return loose_given(o.who, &o.who.h.spill if o.b & 1 else &o.who.h.arena, o.a, o.b >> 1)
+
+
+ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
+              "open become sweeping adopt requeue sweep drain abandon use unuse away exchange loose given").split()
+
+cdef operation OPERATIONS[31]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_help, order_leave, order_block, order_unblock, order_shape, order_open,
     order_become, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
-    order_abandon, order_use, order_unuse, order_away, order_exchange,
+    order_abandon, order_use, order_unuse, order_away, order_exchange, order_loose, order_given,
 ]

@@ -21,7 +21,7 @@ UNIT = 4096
 def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
-    sizes |= dict(spill_least=4096, turn=10**9, cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
+    sizes |= dict(spill_least=4096, turn=10**9, loose_bytes=5 * UNIT, cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
     control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"])
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
@@ -74,6 +74,8 @@ class Program:
             self.step()
 
     def step(self):
+        if self.random.random() < 0.08:
+            return self.give_back()
         who = self.random.choice((DRIVER, ONE, ONE, TWO, TWO))
         if who in WORKERS and self.random.random() < 0.5:
             return self.work(who)
@@ -87,7 +89,7 @@ class Program:
         mine = self.stepper.holds(who)
         if objects < 24 or tasks < 4 or (mine and self.random.random() < 0.3):
             return self.release(who, mine)
-        names = "put create create build build move move look share expose find announce submit submit".split()
+        names = "put create create build build build move move look share expose find announce submit submit".split()
         return getattr(self, self.random.choice(names))(who, mine)
 
     def release(self, who, mine):
@@ -145,6 +147,13 @@ class Program:
             self.do("release", who, a=target)
         if not spilled:
             self.do("unuse", who, a=i)
+
+    def give_back(self):
+        """The node punches a free run, or cannot."""
+        spilled = self.random.random() < 0.3
+        rc, i, _ = self.do("loose", NODE, id=self.new_id(), b=spilled)
+        if rc == DONE:
+            self.do("given", NODE, a=i, b=spilled + 2 * (self.random.random() < 0.8))
 
     def look(self, who, mine):
         """Somebody looks at bytes, or ends a look."""

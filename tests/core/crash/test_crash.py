@@ -15,7 +15,7 @@ A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish help leave block unblock shape open
     become sweeping adopt requeue sweep abandon
-    use unuse away exchange""".split()
+    use unuse away exchange loose given""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 

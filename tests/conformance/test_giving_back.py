@@ -1,0 +1,47 @@
+"""Memory that the store does not need goes back to the kernel after a while, and comes again when it is needed."""
+
+import os
+
+import numpy as np
+import pytest
+
+import ray_lite as ray
+
+SIZE = 256 << 20
+
+
+@pytest.fixture
+def memory(fresh, monkeypatch):
+    """Bytes that the store's file has, of a session that gives them back soon."""
+    monkeypatch.setenv("RAY_LITE_LOOSE_AFTER", "0.2")
+    fresh.init(num_cpus=2, object_store_memory=1 << 30)
+    return lambda: os.fstat(ray.session.current().files.arena).st_blocks * 512
+
+
+def test_what_is_dropped_goes_back(memory, statistics, wait_until):
+    for k in range(2):
+        x = ray.put(np.full(SIZE, k, np.uint8))
+        assert memory() > SIZE and statistics().bytes_committed > SIZE
+        assert ray.get(x)[-1] == k
+        del x
+        wait_until(lambda: memory() < SIZE // 2, what="the return of the memory")
+        wait_until(lambda: statistics().bytes_committed < SIZE // 2, what="the end of the piece")
+        ray.session.current().check()
+
+
+def test_what_is_in_use_stays(memory, wait_until):
+    held = [ray.put(np.full(SIZE // 8, k, np.uint8)) for k in range(12)]
+    held[2] = held[3] = held[4] = held[5] = None
+    wait_until(lambda: memory() < SIZE * 9 // 8, what="the return of the memory")
+    double = ray.remote(lambda array: array * 2)
+    results = [double.remote(x) for x in held if x is not None]
+    assert [int(ray.get(x)[-1]) for x in results] == [0, 2, *range(12, 24, 2)]
+    assert [int(ray.get(x)[0]) for x in held if x is not None] == [0, 1, *range(6, 12)]
+
+
+def test_what_is_used_again_soon_is_not_given_back(fresh, statistics):
+    fresh.init(num_cpus=1, object_store_memory=1 << 30)
+    for k in range(5):
+        x = ray.put(np.full(SIZE, k, np.uint8))
+        del x
+    assert statistics().bytes_committed > SIZE
