@@ -165,6 +165,13 @@ cdef extern from "sync.h" nogil:
     void rl_block_given(char* at, uint64_t bytes)
 
 
+cdef extern from "copy.h" nogil:
+    ctypedef struct rl_copy_policy:
+        uint32_t threads
+        uint64_t large, uncached
+    rl_copy_policy rl_copying
+    void rl_copy(char* to, const char* buffer, uint64_t n)
+
 cdef extern from "death.h" nogil:
     int rl_die_with_parent(int parent)
     int rl_be_subreaper()

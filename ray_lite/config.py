@@ -30,6 +30,9 @@ class Config(NamedTuple):
     num_cpus: int = 0  #: CPUs of a session for which init() names none; 0: what the machine, its groups and Slurm allow
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
+    copy_threads: int = 4  #: that copy one large buffer into the store, at most, and at most the session's or the task's CPUs
+    copy_large: int = 8_388_608  #: buffers from this size on are copied by one thread more for each so many bytes
+    copy_uncached: int = 33_554_432  #: and from this size on past the caches, which they would only empty
     full_wait: float = 10.0  #: a full store: `put` and tasks' results wait so long while something is about to be freed
     full_look: float = 0.001  #: and look first after so long, then ever less often, up to 32 times it
     full_turn: float = 1.0  #: who waits for room goes before others for so long, then it is their turn

@@ -78,6 +78,7 @@ class LocalBackend:
     def __init__(self, region: _core.Region, config: Config, job: int, nonce: int, spill: int = -1) -> None:
         self.region, self.config, self.job, self.nonce = region, config, job, nonce
         self.store = Store(region, config, Room(region, config, Spill(region, spill), others=self.is_worker))
+        self.store.copy_by(region.cpus)
         self.settings = Settings(self.store)
         self.sites = Sites(self.store, config.call_sites)
         self.address: dict[str, Any] = {}

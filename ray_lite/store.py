@@ -5,11 +5,12 @@ Neighbours: _core (region), serialization.py (parts), failures.py.  Must not wai
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from ray_lite import _core
-from ray_lite.config import Config
+from ray_lite.config import CPU_UNIT, Config
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.failures import Failure, SystemFailure, shorten
 from ray_lite.room import Room
@@ -51,6 +52,11 @@ class Store:
 
     def __init__(self, region: _core.Region, config: Config, room: Room | None = None) -> None:
         self.region, self.config, self.room = region, config, room
+
+    def copy_by(self, cpus: int) -> None:
+        """Large buffers are copied by as many threads as these CPUs, in ten-thousandths, and this process's affinity allow."""
+        threads = min(self.config.copy_threads, cpus // CPU_UNIT, len(os.sched_getaffinity(0)))
+        _core.copy_by(max(1, threads), self.config.copy_large, self.config.copy_uncached)
 
     def put(self, value: Any, *, name: str = "value") -> _core.ObjectID:
         """A sealed object with the value, which is taken now."""

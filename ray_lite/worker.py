@@ -161,7 +161,8 @@ class Policy:
         self.backend.settings.apply(index)
 
     def shape(self, cpus: int) -> None:
-        """The next task has another number of CPUs: BLAS and its kin follow, unless the user set them."""
+        """The next task has another number of CPUs: copies follow, and BLAS and its kin, unless the user set them."""
+        self.store.copy_by(cpus)
         threads = str(max(1, math.ceil(cpus / CPU_UNIT)))
         for variable in THREAD_VARIABLES:
             if variable not in self.user_threads:

@@ -32,7 +32,7 @@ cdef int copy_in(char* to, object source, uint64_t length) except -1:
         raise ValueError("a buffer changed its length while it was stored")
     if view.len >= LARGE_COPY:
         with nogil:
-            memcpy(to, view.buf, view.len)
+            rl_copy(to, <const char*>view.buf, view.len)
     else:
         memcpy(to, view.buf, view.len)
     PyBuffer_Release(&view)
@@ -74,6 +74,15 @@ cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
     rc = object_contain(R, i, targets, len(contained))
     free(targets)
     return check(rc)
+
+
+def copy_by(uint32_t threads, uint64_t large, uint64_t uncached) -> tuple:
+    """How this process copies buffers: of `large` bytes and more by up to `threads` threads, of `uncached` and more past the
+    caches. What it did so far is returned.
+    """
+    before = rl_copying.threads, rl_copying.large, rl_copying.uncached
+    rl_copying.threads, rl_copying.large, rl_copying.uncached = max(1, threads), max(1, large), uncached
+    return before
 
 
 def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> ObjectID:

@@ -3,11 +3,14 @@ reference.
 """
 
 import gc
+import os
 
 import numpy as np
 import pytest
 
 import ray_lite as ray
+from ray_lite import _core
+from ray_lite.config import Config
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -117,3 +120,20 @@ def test_put_and_forget_does_not_fill_the_store(fresh, statistics):
     for i in range(200):
         assert ray.get(ray.put(np.full(250_000, i)))[-1] == i
     assert statistics().bytes_used < 32 << 20
+
+
+def test_large_arrays_are_copied_by_as_many_threads_as_the_task_has_cpus():
+    threads = _core.copy_by(1, 1, 1)[0]
+    _core.copy_by(threads, Config().copy_large, Config().copy_uncached)
+    cores = len(os.sched_getaffinity(0))
+    assert threads == min(2, cores)
+
+    @ray.remote
+    def copying():
+        found = _core.copy_by(1, 1, 1)
+        _core.copy_by(*found)
+        return found
+
+    one, two = copying.remote(), copying._submit(args=[], num_cpus=2)
+    sizes = Config().copy_large, Config().copy_uncached
+    assert ray.get([one, two]) == [(1, *sizes), (min(2, cores), *sizes)]
