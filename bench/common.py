@@ -160,6 +160,13 @@ def first_match(path: str, label: str) -> str:
     return ""
 
 
+def free_huge_mib() -> int:
+    """MiB of huge pages of the default size that nobody uses or was promised."""
+    facts = {name: first_match("/proc/meminfo", name) for name in ("HugePages_Free", "HugePages_Rsvd", "Hugepagesize")}
+    free, promised, size = (int((text or "0").split()[0]) for text in facts.values())
+    return (free - promised) * size // 1024
+
+
 def commit() -> str:
     command = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
     try:

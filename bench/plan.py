@@ -42,6 +42,7 @@ class Case:
     module: str
     function: str
     figures: tuple[str, ...]
+    huge_mib: int = 0  # of free huge pages that it needs; where there are fewer it is left out
 
     @property
     def name(self) -> str:
@@ -61,8 +62,23 @@ FIGURES = (
     Figure("backlog_bytes", "memory of a queued task", "bytes", aim=400),
     Figure("put_small", "small put", "puts/s", True, aim=400_000),
     Figure("get_small", "small get", "gets/s", True, aim=800_000),
-    Figure("put_large", "128 MiB put, of a plain copy's speed", "x", True, aim=0.95),
+    Figure("put_large", "128 MiB put, of the best plain copy's speed", "x", True, aim=0.95),
+    Figure("put_large_first", "128 MiB put into fresh pages, of a bare copy's speed", "x", True, aim=0.9),
+    Figure("put_large_first_two", "... of two threads' bare copy", "x", True),
+    Figure("put_1g", "1 GiB put, of the best plain copy's speed", "x", True, aim=0.95),
+    Figure("put_1g_first", "1 GiB put into fresh pages, of a bare copy's speed", "x", True, aim=0.9),
+    Figure("put_1g_first_two", "... of two threads' bare copy", "x", True),
+    Figure("put_large_2m", "128 MiB put on huge pages, of the best plain copy's speed", "x", True, aim=0.95),
+    Figure("put_large_2m_first", "128 MiB put into fresh huge pages, of a bare copy's speed", "x", True, aim=0.9),
+    Figure("put_large_2m_first_two", "... of two threads' bare copy", "x", True),
+    Figure("put_1g_2m", "1 GiB put on huge pages, of the best plain copy's speed", "x", True, aim=0.95),
+    Figure("put_1g_2m_first", "1 GiB put into fresh huge pages, of a bare copy's speed", "x", True, aim=0.9),
+    Figure("put_1g_2m_first_two", "... of two threads' bare copy", "x", True),
     Figure("get_large", "128 MiB get, median", "us", aim=20),
+    Figure("get_1g", "1 GiB get, median", "us", aim=20),
+    Figure("task_1m", "tasks with a 1 MiB array in and out", "tasks/s", True, aim=5_000),
+    Figure("object_overhead", "memory of a small object, without its value", "bytes", aim=128),
+    Figure("reader_memory", "memory of a reader of a shared 2 GB array, without the array", "MB", aim=30),
     Figure("import", "import", "ms", aim=50),
     Figure("start", "start to first result", "s", aim=0.12, limit=0.2),
     Figure("shutdown", "shutdown", "s", aim=0.1),
@@ -89,7 +105,13 @@ CASES = (
     Case(OURS, "bench_tasks", "drain", ("drain",)),
     Case(OURS, "bench_tasks", "backlog", ("backlog", "backlog_bytes")),
     Case(OURS, "bench_store", "small", ("put_small", "get_small")),
-    Case(OURS, "bench_store", "large", ("put_large", "get_large")),
+    Case(OURS, "bench_large", "large", ("put_large", "put_large_first", "put_large_first_two", "get_large")),
+    Case(OURS, "bench_large", "larger", ("put_1g", "put_1g_first", "put_1g_first_two", "get_1g")),
+    Case(OURS, "bench_large", "large_on_huge", ("put_large_2m", "put_large_2m_first", "put_large_2m_first_two"), 160),
+    Case(OURS, "bench_large", "larger_on_huge", ("put_1g_2m", "put_1g_2m_first", "put_1g_2m_first_two"), 1_200),
+    Case(OURS, "bench_large", "through_tasks", ("task_1m",)),
+    Case(OURS, "bench_large", "overhead", ("object_overhead",)),
+    Case(OURS, "bench_large", "readers", ("reader_memory",)),
     Case(OURS, "bench_start", "start", ("import", "start", "shutdown")),
     Case(POOL, "bench_peers", "pool_start", ("start", "shutdown")),
     Case(EXECUTOR, "bench_peers", "executor_start", ("start", "shutdown")),

@@ -73,6 +73,16 @@ def private_bytes(pids: Iterable[int]) -> int:
     return total
 
 
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """Memory of these processes together: what they share is counted once."""
+    total = 0
+    for pid in pids:
+        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Time on a processor, to the nanosecond: an idle session uses less than a tick of /proc/*/stat."""
     nanoseconds = 0

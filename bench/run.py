@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import bench_floor
-from common import Run, machine, play
+from common import Run, free_huge_mib, machine, play
 from plan import CASES, FLOOR, Case
 from report import comparison, table
 
@@ -41,7 +41,11 @@ def parse_options() -> argparse.Namespace:
 
 def measure_all(options: argparse.Namespace) -> int:
     run = Run(machine(), options.quick)
-    cases = [case for case in CASES if matches(case, options.only)]
+    wanted = [case for case in CASES if matches(case, options.only)]
+    cases = [case for case in wanted if case.huge_mib <= free_huge_mib()]
+    for case in wanted:
+        if case not in cases:
+            print(f"left out {case.name}: it needs {case.huge_mib} MiB of free huge pages", file=sys.stderr)
     if not cases:
         known = ", ".join(case.name for case in CASES)
         print(f"no case or figure has {options.only!r} in its name; the cases: {known}", file=sys.stderr)
