@@ -92,10 +92,11 @@ class _Reducers:
         return super().reducer_override(obj)  # type: ignore[misc]
 
     def _reduce_view(self, view: memoryview) -> Any:
-        """A memoryview comes back as one, of the store's own bytes; where it has gaps or a foreign format, as bytes."""
-        if not view.c_contiguous or len(view.format) != 1 or not view.nbytes:
+        """A memoryview comes back as one, of the store's own bytes; where it has a foreign format, as bytes."""
+        if len(view.format) != 1 or not view.nbytes:
             return memoryview if view.nbytes == 0 else bytes, (view.tobytes(),)
-        return _rebuild_view, (self._stand_in(view.cast("B")), view.format, view.shape)
+        real: Any = view.cast("B") if view.c_contiguous else _Gather(importlib.import_module("numpy").asarray(view))
+        return _rebuild_view, (self._stand_in(real), view.format, view.shape)
 
     def _reduce_array_like(self, array: Any, kind: Any) -> Any:
         """Subclasses too, unless they pickle in a way of their own."""

@@ -67,7 +67,7 @@ cdef void make_region(rl_region* R) noexcept nogil:
     h = R.h = <rl_header*>R.meta
     lay_out(h, OBJECTS, SLOTS, BUCKETS)
     h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
-    h.pages, h.aging, h.cpus = ARENA // RL_PAGE, AGING, CPUS
+    h.arena.pages, h.aging, h.cpus = ARENA // RL_PAGE, AGING, CPUS
     h.cpus_free = CPUS
     for t in range(6):
         (<rl_table*>&h.objects)[t].used = 1
