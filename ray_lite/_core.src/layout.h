@@ -19,7 +19,8 @@
  *   init   once, before the region has a second user.
  * Lock-free readers: only `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry), and then
  * the sealed fields behind it; the atomic words; and by rl_load, as hints that the lock confirms: a table's `used` and
- * `limit`, `garbage`, `nready`, a slot's own `idle` (rl_put32: never torn).  Anything else is read under the lock.
+ * `limit`, `garbage`, `nready`, a slot's own `idle` (rl_put32: never torn), and of a sealed object the bit RL_JOB_PINNED of
+ * its `flags`, which stays.  Anything else is read under the lock.
  *
  * A death leaves: the log (rolled back by the next locker), staged publications (redone by the next locker), and what
  * the slot owned: running and building lists, CREATING objects, holder bits, a place in the idle list.  The node's

@@ -10,7 +10,7 @@ unsealed object.  Neighbours: objects.pyx (blocks), slots.pyx (sweep), moves.pyx
 
 cdef inline bint spillable(rl_region* R, rl_object* o) noexcept nogil:
     """Of a sealed object: whether its bytes may be moved. That never changes."""
-    return R.h.spill_least != 0 and o.size >= R.h.spill_least and o.flags & RL_JOB_PINNED == 0
+    return R.h.spill_least != 0 and o.size >= R.h.spill_least and rl_load(&o.flags) & RL_JOB_PINNED == 0
 
 
 cdef inline rl_use* use_of(rl_object* o) noexcept nogil:

@@ -33,6 +33,7 @@ cdef enum:
     ARENA = 8388608
     CPUS = 20000
     AGING = 5000000
+    LOOSE_LEAST = 16     # pages
     GUARD = 1048576
     PATIENCE = 30000     # milliseconds for the tasks to end
 
@@ -68,6 +69,8 @@ cdef void make_region(rl_region* R) noexcept nogil:
     lay_out(h, OBJECTS, SLOTS, BUCKETS)
     h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
     h.arena.pages, h.aging, h.cpus = ARENA // RL_PAGE, AGING, CPUS
+    h.spill.pages, h.spill_least, h.loose_least = 1 << 20, SPILL_LEAST, LOOSE_LEAST
+    world.file = memfd_create(b"spill", 0)
     h.cpus_free = CPUS
     for t in range(6):
         (<rl_table*>&h.objects)[t].used = 1
@@ -90,7 +93,8 @@ cdef void forbid_gaps(rl_region* R) noexcept nogil:
             (<rl_table*>&h.objects)[t].stride
         rl_forbid(R.meta + end, up(end, RL_PAGE) - end)
     for t in range(h.slots.capacity):
-        rl_forbid(R.meta + h.rows + t * h.row_bytes + row, h.row_bytes - row)
+        rl_forbid(R.meta + h.rows + t * h.row_bytes + row, h.uses - row)
+        rl_forbid(R.meta + h.rows + t * h.row_bytes + h.uses + row, h.row_bytes - h.uses - row)
     rl_forbid(R.meta + sizeof(rl_header), h.slots.offset - sizeof(rl_header))
     rl_forbid(R.arena, ARENA)
 
@@ -98,6 +102,7 @@ cdef void forbid_gaps(rl_region* R) noexcept nogil:
 cdef void be_born(rl_process* p, uint32_t kind, uint64_t seed) noexcept nogil:
     p.R = node.R
     p.R.row_limit = 0
+    p.R.uses = <uint32_t*>calloc(OBJECTS, sizeof(uint32_t))
     p.kind = kind
     p.most = HELD_SPARE
     p.seed = seed * 0x9e3779b97f4a7c15ull + 1
@@ -187,6 +192,8 @@ cdef void nothing_is_left() noexcept nogil:
     check_all()
     if h.objects.live or h.tasks.live or h.refs.live or h.garbage:
         broken(b"objects, tasks or refs are left", h.objects.live, h.tasks.live, h.refs.live)
+    if h.spilled_bytes:
+        broken(b"spilled bytes are left", 0, 0, h.spilled_bytes)
     if h.used_bytes or h.slots.live != 1 or h.cpus_free != CPUS:
         broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>h.cpus_free)
 

@@ -58,7 +58,7 @@ cdef void learn_arguments(rl_process* p, uint32_t t) noexcept nogil:
             broken(b"an argument that is not ready", t, RL_SEALED, i)
         if p.nheld < HELD - HELD_SPARE and hold(p, i, object_at(R, i).generation):
             read(p, i)
-        else:
+        elif not spillable(R, object_at(R, i)):  # else who looks holds it
             inspect(p, i)
         r = ref_at(R, r).next
     if n != k.nrefs:
@@ -108,6 +108,7 @@ cdef void die(rl_process* p) noexcept nogil:
         usleep(PAUSE)
     rl_store(&p.gone, 0)
     p.dying = False
+    memset(p.R.uses, 0, p.R.h.objects.capacity * sizeof(uint32_t))
     p.nheld = p.floor = p.depth = p.record = p.serial = 0
     if slot_adopt(&p.R, p.R.slot, 1, 1):
         broken(b"adopt", p.R.slot, 0, 1)
@@ -207,6 +208,8 @@ cdef void* supervise(void* it) noexcept nogil:
             look_after(&workers[k])
         if garbage_drain(&node.R):
             broken(b"drain", 0, 0, 1)
+        if round & 7 == 0:
+            give_some(&node)
         if round & 63 == 0:
             check_all()
         round += 1

@@ -197,7 +197,7 @@ cdef void help(rl_process* p, uint32_t i) noexcept nogil:
 
 cdef void act(rl_process* p) noexcept nogil:
     """Any operation that a program can ask for, in a driver or inside a task."""
-    cdef uint32_t what = roll(p, 16)
+    cdef uint32_t what = roll(p, 18)
     if roll(p, 32) == 0 and p.most < HELD - 2 * HELD_SPARE:
         p.most += 1
     if p.nheld > p.most or what < 1:
@@ -217,5 +217,7 @@ cdef void act(rl_process* p) noexcept nogil:
             call(p)
     elif what < 13:
         lend(p)
+    elif what < 15:
+        move_some(p)
     else:
         await_some(p)

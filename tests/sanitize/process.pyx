@@ -21,12 +21,13 @@ cdef enum:
     LENT = 8             # objects that a driver's second thread waits for
     BOARD = 32
     RECENT = 60
+    SPILL_LEAST = 4096   # bytes
     BROKEN = 3           # exit status: an invariant does not hold
 
 cdef enum rl_deed:
     # what is counted: the run means something only if each of these happened
     PUT, CREATE, ROOM, CONTAIN, SEAL, ABANDON, HOLD, GONE, RELEASE, EXPOSE, FIND, MISSED, SUBMIT, TAKE, READ, HELP, FINISH, \
-        WAIT, SATISFIED, LATE, LEND, BLOCK, IDLE, RUNG, LEAVE, FULL, DEATH, REQUEUE, COMPLETE, FAILED, BELL, CHECK, DEEDS
+        WAIT, SATISFIED, LATE, LEND, BLOCK, IDLE, RUNG, LEAVE, FULL, DEATH, REQUEUE, COMPLETE, FAILED, BELL, CHECK, AWAY_OBJECT, MOVED, BACK, KEPT_HERE, GIVEN, DEEDS
 
 cdef struct rl_process:
     rl_region R
@@ -54,6 +55,7 @@ cdef struct rl_world:
     uint32_t numbers         # atomic: ids given out
     uint64_t board[BOARD]     # atomic: index << 32 | generation of objects that somebody held
     uint32_t queues[4]
+    int file                 # of spilled objects
     bint late                # a planted bug of the harness itself: read what was released
 
 cdef rl_world world
@@ -74,11 +76,12 @@ cdef uint32_t roll(rl_process* p, uint32_t n) noexcept nogil:
 
 
 cdef const char* name_of(rl_deed what) noexcept nogil:
-    cdef const char* names[32]
+    cdef const char* names[37]
     names[:] = [
         b"put", b"create", b"room", b"contain", b"seal", b"abandon", b"hold", b"gone", b"release", b"expose", b"find",
         b"missed", b"submit", b"take", b"read", b"help", b"finish", b"wait", b"satisfied", b"late", b"lend", b"block",
         b"idle", b"rung", b"leave", b"full", b"death", b"requeue", b"complete", b"failed", b"bell", b"check",
+        b"away", b"moved", b"back", b"stays", b"given",
     ]
     return names[<int>what]
 
@@ -156,7 +159,7 @@ cdef void drop(rl_process* p, uint32_t k) noexcept nogil:
     cdef const char* data = NULL
     if is_lent(p, i):
         return
-    if world.late and ready(&p.R, i) and object_at(&p.R, i).size:
+    if world.late and ready(&p.R, i) and 0 < object_at(&p.R, i).size < SPILL_LEAST:
         data = object_data(&p.R, i)
     p.nheld -= 1
     p.held[k] = p.held[p.nheld]
