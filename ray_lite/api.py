@@ -228,8 +228,8 @@ def memory(most: int = 10) -> Any:
         most: so many of the largest objects are listed.
 
     Returns:
-        A record with bytes_used, bytes_kept, bytes_committed, arena_bytes, page_bytes, objects, largest (id, bytes, state,
-        pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
+        A record with bytes_used, bytes_kept, bytes_committed, bytes_spilled, arena_bytes, page_bytes, objects, largest (id,
+        bytes, state, pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
     """
     return session.current().memory(whole("most", most, 0, 1_000_000))
 

@@ -24,7 +24,8 @@ class Memory(NamedTuple):
 
     bytes_used: int  #: of the store, by the program's objects and arguments
     bytes_kept: int  #: by functions and what else the session keeps until it ends
-    bytes_committed: int  #: memory that the store's file has taken so far
+    bytes_committed: int  #: memory that the store's file has now
+    bytes_spilled: int  #: of objects whose bytes are on disk
     arena_bytes: int  #: object_store_memory
     page_bytes: int  #: of a page of the store
     objects: int  #: alive
@@ -34,7 +35,7 @@ class Memory(NamedTuple):
     def __str__(self) -> str:
         lines = [
             f"object store: {self.bytes_used:,} bytes used, {self.bytes_committed:,} committed of {self.arena_bytes:,}, "
-            f"on pages of {self.page_bytes:,}; {self.objects:,} objects", "",
+            f"on pages of {self.page_bytes:,}, {self.bytes_spilled:,} spilled; {self.objects:,} objects", "",
             f"{'bytes':>15}  {'state':8} {'pins':>5}  {'holders':24} created at",
         ]
         lines += [f"{row.bytes:>15,}  {row.state:8} {row.pins:>5}  {row.holders_text():24} {row.call_site or row.id.hex()}"

@@ -2,13 +2,15 @@
 
 import pytest
 
+from ray_lite import _core
+
 
 @pytest.fixture
 def scene(lively):
     return lively()
 
 
-FREE, USED, SLAB = 1, 2, 3
+FREE, USED, SLAB, SPILLED, HOLE = 1, 2, 3, 4, 5
 DAMAGE = [
     (USED, "pages", lambda old: old + 1, "neighbours|tiled"),
     (USED, "pages", lambda old: 0, "neighbours|size"),
@@ -58,3 +60,56 @@ def test_damage_of_the_lists_is_found(scene):
         at = [k for k in range(count) if scene.read_header(field, k)]
         assert at, field
         scene.header_must_notice(field, lambda old: 0, message, at[0])
+
+
+@pytest.fixture
+def spilled(make_region, words):
+    """A region with a hole, a free run of the spill file, a spilled object, and one that this process looks at."""
+    region = make_region(spill_least=4096, loose_bytes=65536)
+
+    def stored(size):
+        x = _core.create_object(region, _core.next_put_id(), 0, False)
+        _core.fill_object(region, _core.object_index(x), 0, (b"x" * size, [], [], []))
+        _core.seal_object(region, x)
+        return x
+
+    held = [stored(300_000) for _ in range(4)]
+    away = _core.create_away(region, _core.next_put_id(), 300_000)
+    free = _core.create_away(region, _core.next_put_id(), 200_000)
+    last = _core.create_away(region, _core.next_put_id(), 8192)
+    view, turn = _core.whole(region, held[0])
+    assert _core.exchange(region, held[0], away, turn, 5)
+    del view, away, free
+    while _core.give_back(region, -1):
+        pass
+    look = _core.payload(region, held[1])[1]
+    region.check()
+    yield region, words(make_region.files_of(region)), [_core.object_index(x) for x in held]
+    del look, last
+
+
+def test_damage_of_what_is_spilled_and_given_back_is_found(spilled):
+    region, words, (away, seen, *_) = spilled
+    entries = [x for x in range(1, 60) if words.get(words.entry("extent", x, "state")) == HOLE]
+    runs = [x for x in range(1, 60) if words.get(words.entry("extent", x, "state")) == SPILLED]
+    heads = [k for k in range(240) if words.get(words.header("holes.heads", k))]
+    frees = [k for k in range(240) if words.get(words.header("spill.heads", k))]
+    assert entries and len(runs) == 2 and heads and frees
+    row = words.get(words.header("rows")) + words.get(words.header("row_bytes")) * region.slot
+    cases = [
+        (words.header("spilled_bytes"), "spilled_bytes"),
+        (words.header("spill.committed"), "neighbours|tiled"),
+        (words.header("holes.committed"), "holes: sum"),
+        (words.header("holes.heads", heads[0]), "list|map"),
+        (words.header("spill.heads", frees[0]), "list|map"),
+        (words.entry("extent", entries[0], "state"), "tiling|free runs"),
+        (words.entry("extent", runs[0], "state"), "tiling|block"),
+        (words.entry("object", away, "extent"), "block|owners"),
+        (words.entry("object", seen, "data"), "uses"),
+    ]
+    bit = row + words.get(words.header("uses")) + seen // 8, 1
+    for word, message, flips in [*((*case, 1) for case in cases), (bit, "uses", 1 << seen % 8)]:
+        with words.damaged(word, lambda old, flips=flips: old ^ flips):
+            with pytest.raises(AssertionError, match=message):
+                region.check()
+        region.check()
