@@ -49,8 +49,8 @@ class Backend(Protocol):
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         """The value of an id, or the values of a list of ids; `timeout` in seconds; `writable`: arrays may be written."""
 
-    def put(self, value: Any) -> Any:
-        """A new id for a value."""
+    def put(self, value: Any, timeout: float | None = None) -> Any:
+        """A new id for a value; `timeout`: seconds to wait for room in a full store, None: as configured."""
 
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """(ready, rest) in input order; `timeout` in milliseconds."""

@@ -234,14 +234,21 @@ def memory(most: int = 10) -> Any:
     return session.current().memory(whole("most", most, 0, 1_000_000))
 
 
-def put(value: Any, worker: Any = None) -> Any:
-    """Stores a value, as it is now, and returns a new id. `worker` is ignored.
+def put(value: Any, worker: Any = None, *, timeout: float | None = None) -> Any:
+    """Stores a value, as it is now, and returns a new id.
+
+    Args:
+        worker: ignored.
+        timeout: seconds to wait, when the store is full, for objects that are about to be freed. Default 10
+            (RAY_LITE_FULL_WAIT, which holds for tasks' results and arguments, too).
 
     Raises:
         TypeError: the value is an ObjectID.  SerializationError: it can't be pickled; the message says which part.
         ObjectStoreFullError: no room.
     """
-    return session.current().put(value)
+    if timeout is not None:
+        timeout = duration("timeout", timeout)
+    return session.current().put(value, timeout)
 
 
 def wait(object_ids: Any, num_returns: int = 1, timeout: float | None = None,

@@ -195,13 +195,13 @@ class LocalBackend:
 
     # --- values ---
 
-    def put(self, value: Any) -> _core.ObjectID:
+    def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
         x = _core.put_plain(self.region, value)
         if x is not _core.MISS:
             return x  # type: ignore[no-any-return]
         if type(value) is _core.ObjectID:
             raise TypeError("put takes a value, not an ObjectID")
-        return self.store.put(value)
+        return self.store.put(value, timeout)
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         value = _core.get_ready(self.region, object_ids)

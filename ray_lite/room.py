@@ -34,11 +34,11 @@ class Room:
         self.region, self.config, self.spill, self.others = region, config, spill, others
         self.vain = 0  # bytes that were ending when a wait for them was given up
 
-    def make(self, store: Callable[[], T], size: int) -> T:
+    def make(self, store: Callable[[], T], size: int, timeout: float | None = None) -> T:
         """Calls `store`, which needs `size` bytes of the arena, until there is room for it.
 
         Raises:
-            ObjectStoreFullError: there was none within the time that `Config.full_wait` gives.
+            ObjectStoreFullError: there was none within `timeout` seconds; None: `Config.full_wait`.
         """
         try:
             return store()
@@ -47,12 +47,12 @@ class Room:
                 raise
         gc.collect()
         try:
-            return self._wait(store, size)
+            return self._wait(store, size, self.config.full_wait if timeout is None else timeout)
         finally:
             _core.hunger(self.region, False)
 
-    def _wait(self, store: Callable[[], T], size: int) -> T:
-        deadline = time.monotonic() + self.config.full_wait
+    def _wait(self, store: Callable[[], T], size: int, timeout: float) -> T:
+        deadline = time.monotonic() + timeout
         pause = self.config.full_look
         while True:
             _core.hunger(self.region, True)

@@ -65,7 +65,7 @@ class SerialBackend:
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         return object_ids
 
-    def put(self, value: Any) -> Any:
+    def put(self, value: Any, timeout: float | None = None) -> Any:
         return _copied(value)
 
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:

@@ -58,14 +58,14 @@ class Store:
         threads = min(self.config.copy_threads, cpus // CPU_UNIT, len(os.sched_getaffinity(0)))
         _core.copy_by(max(1, threads), self.config.copy_large, self.config.copy_uncached)
 
-    def put(self, value: Any, *, name: str = "value") -> _core.ObjectID:
-        """A sealed object with the value, which is taken now."""
-        return self.put_parts(dumps(value, name))
+    def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
+        """A sealed object with the value, which is taken now; `timeout`: for room, None: as configured."""
+        return self.put_parts(dumps(value, "value"), timeout)
 
-    def put_parts(self, parts: Parts, binary: bytes | None = None) -> _core.ObjectID:
+    def put_parts(self, parts: Parts, timeout: float | None = None) -> _core.ObjectID:
         """A sealed object with a pickled value."""
-        x = self.create(binary or _core.next_put_id(), for_job=False)
-        self.fill(_core.object_index(x), parts)
+        x = self.create(_core.next_put_id(), for_job=False)
+        self.fill(_core.object_index(x), parts, timeout=timeout)
         _core.seal_object(self.region, x)
         return x
 
@@ -91,7 +91,7 @@ class Store:
             x.binary()  # shown: from now on it is found
         return _core.object_index(x)
 
-    def fill(self, index: int, parts: Parts, kind: int = 0) -> None:
+    def fill(self, index: int, parts: Parts, kind: int = 0, timeout: float | None = None) -> None:
         """A value for an unsealed object of this process.
 
         Raises:
@@ -101,16 +101,16 @@ class Store:
         def fill() -> None:
             _core.fill_object(self.region, index, kind, parts)
 
-        self.with_room(fill, parts.size, patient=not kind)
+        self.with_room(fill, parts.size, timeout, patient=not kind)
 
-    def with_room(self, store: Callable[[], T], size: int, patient: bool = True) -> T:
+    def with_room(self, store: Callable[[], T], size: int, timeout: float | None = None, patient: bool = True) -> T:
         """Calls `store`, which needs `size` bytes of the arena; `patient`: making room for it if need be.
 
         Raises:
             ObjectStoreFullError: naming sizes and the largest holders.
         """
         try:
-            return self.room.make(store, size) if patient and self.room is not None else store()
+            return self.room.make(store, size, timeout) if patient and self.room is not None else store()
         except ObjectStoreFullError as error:
             raise self.full(size, str(error)) from error
 

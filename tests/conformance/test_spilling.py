@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 
 import numpy as np
@@ -115,6 +116,23 @@ def test_producers_wait_for_a_slow_consumer(fresh):
     assert sorted(seen) == list(range(COUNT))
 
 
+def test_a_put_waits_as_long_as_it_is_told_to(fresh, monkeypatch, gate):
+    monkeypatch.setenv("RAY_LITE_FULL_WAIT", "0.001")
+    wait, arrive = gate.wait, gate.arrive
+    fresh.init(num_cpus=1, object_store_memory=CAPACITY)
+
+    @ray.remote
+    def hold(array):
+        arrive("in")
+        wait()
+
+    hold.remote(np.zeros(CAPACITY // 2, np.uint8))
+    timer = threading.Timer(0.3, gate.open)
+    timer.start()
+    assert ray.put(np.zeros(CAPACITY // 2, np.uint8), timeout=50)
+    timer.join()
+
+
 def test_the_wait_is_bounded(fresh, monkeypatch, gate):
     monkeypatch.setenv("RAY_LITE_FULL_WAIT", "0.3")
     wait, arrive = gate.wait, gate.arrive
@@ -130,6 +148,12 @@ def test_the_wait_is_bounded(fresh, monkeypatch, gate):
     with pytest.raises(ObjectStoreFullError, match="held by"):
         ray.put(np.zeros(CAPACITY // 2, np.uint8))
     assert 0.3 <= time.monotonic() - begun < 5
+    begun = time.monotonic()
+    with pytest.raises(ObjectStoreFullError):
+        ray.put(np.zeros(CAPACITY // 2, np.uint8), timeout=0)
+    with pytest.raises(ValueError, match="timeout"):
+        ray.put(1, timeout=-1)
+    assert time.monotonic() - begun < 0.3
     gate.open()
     ray.get(pending)
     ray.put(np.zeros(CAPACITY // 2, np.uint8))
