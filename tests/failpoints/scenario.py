@@ -19,7 +19,10 @@ FOLDER, CORE = sys.argv[1:]
 sys.path.insert(0, CORE)
 import damage  # noqa: E402  # how to read the tables, from the core's tests
 
-STORE = 1 << 24
+STORE = 1 << 23
+PIECE = 1 << 19
+PIECES = 24  # together half as much again as the store
+UNSPILLABLE = (2_000, 250)  # bytes: below the RAY_LITE_SPILL_LEAST that test_failpoints.py sets, in slabs of 32 and 16 pages
 JOB_PINNED = 2
 NODE_GONE = 3
 
@@ -64,6 +67,17 @@ def many():
 def exporting(k):
     here = ray.remote(lambda: k * 7)
     return [here.remote(), ray.put([k])]
+
+
+def piece(k):
+    return np.full(PIECE, k, "u1")
+
+
+def is_piece(array, k):
+    return len(array) == PIECE and bool((array == k).all())
+
+
+make_piece, look_at_piece = ray.remote(piece), ray.remote(is_piece)
 
 
 @ray.remote(num_return_vals=3)
@@ -123,14 +137,23 @@ def deaths():
     assert ray.get(killed_once.remote([ray.put(k) for k in range(3)])) == [0, 1, 2]
 
 
+def moves():
+    """More than the store holds: driver and workers move bytes into the spill file, and back."""
+    stored = [ray.put(piece(k)) for k in range(PIECES)]
+    returned = [make_piece.remote(k) for k in range(PIECES)]
+    assert all(ray.get([look_at_piece.remote(x, k) for k, x in enumerate(stored)]))
+    for ids in (stored, returned):
+        assert all(is_piece(ray.get(x), k) for k, x in enumerate(ids))
+
+
 def no_room():
-    """A submission with many arguments that has to be taken back."""
+    """A submission with many arguments that has to be taken back: the store is full of what can't be spilled."""
     refs = [ray.put(k) for k in range(60)]
     hoard = []
-    for size in (1 << 20, 1 << 16, 1 << 12, 1 << 11):
+    for size in UNSPILLABLE:
         try:
             while True:
-                hoard.append(ray.put(np.zeros(size, "u1")))
+                hoard.append(ray.put(b"x" * size))
         except ray.exceptions.ObjectStoreFullError:
             pass
     try:
@@ -163,13 +186,13 @@ def leftovers(driver):
     used = words.get(words.table("objects", "used"))
     live = [i for i in range(1, used) if words.get(words.entry("object", i, "state"))]
     loose = [i for i in live if not words.get(words.entry("object", i, "flags")) & JOB_PINNED]
-    return loose, driver.statistics().tasks
+    return loose, driver.statistics().tasks, driver.statistics().bytes_spilled
 
 
 def nothing_is_left(driver):
     end = time.monotonic() + 10
-    while leftovers(driver) != ([], 0):
-        assert time.monotonic() < end, f"objects and tasks left: {leftovers(driver)}"
+    while leftovers(driver) != ([], 0, 0):
+        assert time.monotonic() < end, f"objects, tasks and spilled bytes left: {leftovers(driver)}"
         time.sleep(0.005)
         gc.collect()
     driver.check()
@@ -177,8 +200,8 @@ def nothing_is_left(driver):
 
 def main():
     try:
-        ray.init(num_cpus=2, object_store_memory=STORE, shutdown_grace=0.5)
-        for step in (chains, nests, sizes, containers, waits, deaths, threads, no_room, chains):
+        ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5)
+        for step in (chains, nests, sizes, containers, waits, deaths, threads, moves, no_room, chains):
             step()
         nothing_is_left(ray.session.current())
         ray.shutdown()

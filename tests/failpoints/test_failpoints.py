@@ -20,6 +20,8 @@ NODE_GONE = 3
 SLOWEST = 60
 GONE_WITHIN = 2.0  # seconds after a driver's death
 TOLD_WITHIN = 1.0  # seconds after the node's
+# Little steps, so that all that grows or spills does so often.
+STEPS = {"RAY_LITE_COMMIT_STEP": "65536", "RAY_LITE_SPILL_LEAST": "4096", "RAY_LITE_SPILL_BATCH": "1048576"}
 # Sleeps so long, and looks so rare, that nothing but a wake-up that really comes gets anybody any further: the bounds that
 # would hide a lost one in a second are out of the way. Only the node's death is noticed by them alone.
 UNBOUNDED = {f"RAY_LITE_{name}": "300" for name in ("PARK", "IDLE_PARK", "NODE_LOOK")} | {"RAY_LITE_TIDY": "0.001"}
@@ -62,7 +64,7 @@ def play(package, tmp_path, start_script):
         runs.append(start.table)
         if arm:
             start.table.arm(*arm)
-        env = {"PYTHONPATH": str(package), "RAY_LITE_FAILPOINTS": str(start.table.path), "RAY_LITE_COMMIT_STEP": "65536"}
+        env = {"PYTHONPATH": str(package), "RAY_LITE_FAILPOINTS": str(start.table.path)} | STEPS
         env |= UNBOUNDED if not arm or arm[1] == table.WORKER else {}
         source = (HERE / "scenario.py").read_text()
         return start_script(source, env=env, args=[folder, HERE.parent / "core"])
