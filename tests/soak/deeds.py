@@ -14,6 +14,7 @@ import ray_lite as ray
 
 LOG = "RAY_LITE_SOAK_LOG"  # names the file in the environment of a session's processes
 CONTAINED = 40
+PIECE = ("array", 1_000_000)
 GROWTH = 1_000_000  # bytes a step of what runs out of memory
 _log = -1
 
@@ -47,6 +48,22 @@ def make(label, recipe, pause, *arguments):
     note(label)
     salt = salted(label, arguments)
     linger(pause)
+    if pause and salted(label, arguments) != salt:
+        raise AssertionError("an argument changed under the eyes of its task")
+    return values.build(*recipe, salt)
+
+
+def scribble(label, recipe, pause, *arguments):
+    """A value; and writes to the arrays among its arguments, which are its own copies."""
+    note(label)
+    salt = salted(label, arguments)
+    arrays = [one for one in arguments if type(one).__name__ == "ndarray"]
+    for array in arrays:
+        values.scribble(array, salt)
+    written = salted(label, arguments)
+    linger(pause)
+    if salted(label, arguments) != written or arrays and written == salt:
+        raise AssertionError("what a task wrote is not there")
     return values.build(*recipe, salt)
 
 
@@ -97,6 +114,17 @@ def churned(k):
     inside = ray.get(ray.put(stored))
     del stored
     return sum(one != data for one in ray.get(inside[:4])) + sum(one != k for one in ray.get(inside[4:]))
+
+
+def hoarding(label, pieces):
+    """Stores much and reads it: where a full store spills, bytes move."""
+    note(label)
+    recipes = [(*PIECE, values.mix(label, k)) for k in range(pieces)]
+    stored = [ray.put(values.build(*recipe)) for recipe in recipes]
+    for x, recipe in zip(stored, recipes, strict=True):
+        if values.digest(ray.get(x)) != values.digest(values.build(*recipe)):
+            raise AssertionError("a value came back changed")
+    return values.mix(label)
 
 
 def printing(label, lines):
@@ -158,4 +186,4 @@ def held(label, gate):
     return values.mix(label)
 
 
-EVERY = (make, several, box, tree, churn, printing, forking, spawning, raising, inspecting, hog, held)
+EVERY = (make, scribble, several, box, tree, churn, hoarding, printing, forking, spawning, raising, inspecting, hog, held)

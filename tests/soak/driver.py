@@ -18,6 +18,7 @@ import deeds
 import values
 
 import ray_lite as ray
+from ray_lite import _core
 from ray_lite.exceptions import GetTimeoutError, RayError, RaySystemError
 
 LOOK_S = 0.004  # between two looks of `quiet`
@@ -52,7 +53,9 @@ class Driver:
     """Ids and views by label; the methods without an underscore are the verbs."""
 
     def __init__(self):
-        self.ids, self.views, self.threads, self.seen, self.hidden = {}, {}, [], [], []
+        self.ids, self.threads, self.seen, self.hidden = {}, [], [], []
+        self.views = {}  # name: (array, the id of what it is a copy of, which the driver holds with it)
+        self.spills, self.spilled = False, {"values": 0, "arguments": 0}  # that were in the spill file when they were asked for
         self.old = []  # ids of a session that is over
         self.interrupts = Interrupts()
         self.functions = {function.__name__: ray.remote(function) for function in deeds.EVERY}
@@ -63,6 +66,7 @@ class Driver:
     def init(self, options, environment):
         """Starts a session with all functions known; its address, and what it counts before anything else."""
         os.environ.update(environment)
+        self.spills, self.spilled = "spill_directory" in options, dict.fromkeys(self.spilled, 0)
         address = ray.init(**options)
         for function in self.functions.values():
             ray.session.current().export(function)
@@ -76,7 +80,12 @@ class Driver:
 
     def count(self):
         """What the session says about itself."""
-        return ray.session.current().statistics()._asdict()
+        counts = ray.session.current().statistics()._asdict()
+        return {**counts, "bytes": counts["bytes_used"] + counts["bytes_spilled"], "spilled": dict(self.spilled)}
+
+    def _note_spilled(self, kind, ids):
+        if self.spills:
+            self.spilled[kind] += sum(_core.away(ray.session.current().region, x) is not None for x in ids)
 
     def check(self):
         """fsck; the counts after it."""
@@ -109,6 +118,7 @@ class Driver:
         return {label: self._outcome(label) for label in labels}
 
     def _outcome(self, label):
+        self._note_spilled("values", [self.ids[label]])
         try:
             return "value", values.digest(ray.get(self.ids[label]), ray.get)
         except RaySystemError:
@@ -147,11 +157,20 @@ class Driver:
 
     def view(self, name, label):
         """Keeps an array."""
-        self.views[name] = ray.get(self.ids[label])
+        array = ray.get(self.ids[label])
+        self.views[name] = array, None if in_store(array) else self.ids[label]
+
+    def write(self, name, label, ink):
+        """Keeps an array of its own, and writes to it; the digest that it had, and that of the object after that."""
+        array = ray.get(self.ids[label], writable=True)
+        before = values.digest(array)
+        values.scribble(array, ink)
+        self.views[name] = array, self.ids[label]
+        return before, values.digest(ray.get(self.ids[label]))
 
     def look(self):
         """{name: digest} of the arrays kept."""
-        return {name: values.digest(view) for name, view in self.views.items()}
+        return {name: values.digest(array) for name, (array, _) in self.views.items()}
 
     def drop(self, labels, views=()):
         """Forgets ids and arrays."""
@@ -170,6 +189,7 @@ class Driver:
         if handle is None:
             handle = self.handles[key] = self.functions[name].options(**options)
         plain = [handle if one == "me" else one for one in plain]
+        self._note_spilled("arguments", [self.ids[one] for one in of])
         made = handle.remote(*plain, *(self.ids[one] for one in of))
         self.ids.update(zip(labels, made if isinstance(made, list) else [made], strict=True))
 
@@ -201,6 +221,12 @@ class Driver:
             if k % 32 == 0:
                 function.remote("/", None, 1)  # dropped at once
 
+    def damage(self):
+        """Writes to the file of spilled objects, here and there."""
+        fd = ray.session.current().files.spill
+        for at in range(0, os.fstat(fd).st_size, 4096):
+            os.pwrite(fd, b"damage", at + 100)
+
     def stray(self):
         """Starts a process that escapes the end of the session."""
         subprocess.Popen(["sleep", "60"], start_new_session=True)
@@ -230,6 +256,13 @@ class Driver:
             thread.join(max(0.0, end - time.monotonic()))
         seen, self.seen = self.seen, []
         return seen
+
+
+def in_store(array):
+    """Whether an array lies in the store, and not in a copy that was made for lack of room."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return isinstance(getattr(array, "obj", array), _core.View)
 
 
 def serve(link):

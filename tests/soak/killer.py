@@ -17,7 +17,7 @@ from script import shuffled
 # How often each kind is in the deck.
 DECK = {
     "worker": 9, "two workers": 4, "newborn worker": 3, "worker in the core": 6, "stopped worker": 2, "control process": 2,
-    "worker in fork": 2, "worker in exec": 2, "worker out of memory": 1, "stop and go of a worker": 2,
+    "worker in a move": 3, "worker in fork": 2, "worker in exec": 2, "worker out of memory": 1, "stop and go of a worker": 2,
     "stop and go of the driver": 1, "stop and go of the node": 1, "stop and go of the control process": 1,
 }
 LONG_STOPS = 0.1  # a deck: they take time
@@ -26,6 +26,7 @@ STOPS = (0.0005, 0.005, 0.03)
 LONG_STOP_S = 1.6  # the watchdog looks by then, and ends a worker that was stopped inside the lock
 BIRTH_S = 0.15  # how long to wait for a worker to be born
 INFANCY_S = 0.004  # it registers in so much time
+MOVING_S = 0.08  # what stores more than there is room for takes about so long
 NOTE_S = 0.2  # how long to wait for a task that is to be killed in its midst
 
 
@@ -131,13 +132,17 @@ class Killer:
         """One that does nothing but calls: the likeliest to hold the lock."""
         return self.amidst(kind, "churn", 400)
 
-    def amidst(self, kind, function, count):
-        """Kills the worker of a task that has just begun."""
+    def _worker_in_a_move(self, kind):
+        """One that stores more than there is room for: the likeliest to spill or to restore."""
+        return self.play.spills and self.amidst(kind, "hoarding", 16, MOVING_S)
+
+    def amidst(self, kind, function, count, most=0.006):
+        """Kills the worker of a task that has begun at most so many seconds ago."""
         self.play.submit(function, count)
         pid = self.play.begun(function, NOTE_S)
         if not pid:
             return False
-        busy_until(time.monotonic() + self.rng.random() * 0.006)
+        busy_until(time.monotonic() + self.rng.random() * most)
         return self.slay(kind, [pid])
 
     def _worker_out_of_memory(self, kind):

@@ -37,7 +37,8 @@ class Lane:
         self.number, self.setting, self.link = number, setting, link
         self.mark, self.cgroup, self.keep = setting.mark, setting.cgroup, setting.keep
         self.place = os.path.join(setting.place, f"lane{number}")
-        os.mkdir(self.place)
+        self.spill_place = os.path.join(self.place, "spill")
+        os.makedirs(self.spill_place)
         os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = self.place
         self.terminal = os.path.join(setting.place, f"terminal{number}")
         self.record = Record()
@@ -51,6 +52,12 @@ class Lane:
     def patient(self, seconds):
         """How long to wait for what must come; less if it is known not to."""
         return seconds * sabotage.PATIENCE if self.setting.sabotage in sabotage.NEVER_COMES else seconds
+
+    def has_huge_pages(self, size):
+        """Whether there are huge pages for a store of this size; counted."""
+        there = self.setting.pages.enough(size)
+        self.record.counts["sessions on huge pages" if there else "sessions that found no huge pages"] += 1
+        return there
 
     def run(self, until):
         """Sessions until that moment, the runner's word, or a failure."""
@@ -129,10 +136,11 @@ class Lane:
         """Objects and bytes of each kind of thing, in a session without kills."""
         self.setting.sabotage, wrong = None, self.setting.sabotage
         play, _ = self.begin(-1)
+        play.spills = False
         play.begin()
-        for recipe in (*values.RECIPES, *values.HUGE):
+        for recipe in dict.fromkeys((*values.RECIPES, *values.LARGE, *values.HUGE)):
             self.cost(play, ("put", recipe, 0), "put", "x", recipe, 1, ())
-            for function, plain in (("make", (recipe, 0)), ("several", (recipe, 2))):
+            for function, plain in (("make", (recipe, 0)), ("scribble", (recipe, 0)), ("several", (recipe, 2))):
                 self.cost_of_call(play, function, recipe, plain)
         for recipe in values.BOXES:
             more = recipe[0], recipe[1] + MARGIN
@@ -146,7 +154,7 @@ class Lane:
             different = [key for key in self.costs if key[1] == recipe and self.costs[key] != self.costs[key[0], more, key[2]]]
             if different and recipe not in values.RECIPES:
                 raise Failed(f"{different} lie at the edge of a size class: choose other boxes")
-        for function in ("tree", "churn", "printing", "forking", "spawning", "inspecting", "held"):
+        for function in ("tree", "churn", "hoarding", "printing", "forking", "spawning", "inspecting", "held"):
             self.costs[function, (), 0] = 1, 0
         self.setting.sabotage = wrong
         endings.Ending(play, "polite").perform()
@@ -160,7 +168,7 @@ class Lane:
         play.ask("read", labels)
         after = play.ask("quiet", {"tasks": 0}, 1.0)
         play.ask("drop", labels)
-        self.costs[key] = tuple((after[name] - before[name]) // len(labels) for name in ("objects", "bytes_used"))
+        self.costs[key] = tuple((after[name] - before[name]) // len(labels) for name in ("objects", "bytes"))
 
     def cost_of_call(self, play, function, recipe, plain):
         labels = ["x", "x2"] if function == "several" else ["x"]

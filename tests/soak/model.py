@@ -61,8 +61,9 @@ class Model:
     def __init__(self, costs):
         self.costs = costs
         self.things, self.held, self.views, self.tasks = {}, set(), {}, {}
+        self.inks = {}  # by the names of views that the driver wrote to: the salt of that
         self.mortal = set()  # pids that were killed or stopped by the runner
-        self.base = {"objects": 0, "bytes_used": 0}
+        self.base = {"objects": 0, "bytes": 0}
 
     # --- what happens ---
 
@@ -77,13 +78,16 @@ class Model:
             self.things[label] = Thing(label, (task.function, task.recipe, 0), task=task, number=number)
             self.held.add(label)
 
-    def view(self, name, label):
+    def view(self, name, label, ink=None):
         self.views[name] = label
+        if ink is not None:
+            self.inks[name] = ink
 
     def drop(self, labels, views=()):
         self.held.difference_update(labels)
         for name in views:
             del self.views[name]
+            self.inks.pop(name, None)
 
     def attempt(self, label, pid, when):
         """An attempt of a task began."""
@@ -108,7 +112,7 @@ class Model:
         every = [self.costs[self.things[label].cost] for label in self.reachable()]
         return {
             "tasks": 0, "ready": 0, "objects": self.base["objects"] + sum(objects for objects, _ in every),
-            "bytes_used": self.base["bytes_used"] + sum(size for _, size in every),
+            "bytes": self.base["bytes"] + sum(size for _, size in every), **({} if every else {"bytes_spilled": 0}),
         }
 
     def expected(self, label):
@@ -119,7 +123,7 @@ class Model:
         return thing.digest
 
     def stored(self, thing):
-        own = values.digest(values.build(*thing.recipe, thing.salt))
+        own = values.digest(values.build(*self.words(thing)))
         return values.mix("list", [own, *map(self.expected, thing.inside)]) if thing.inside else own
 
     def result(self, thing):
@@ -137,7 +141,22 @@ class Model:
         salt = values.mix(task.label, [self.expected(one) for one in task.of])
         if task.function == "box":
             return values.mix("list", [values.digest(values.build(*task.recipe, salt + k)) for k in (0, 1)])
-        return values.digest(values.build(*task.recipe, salt + thing.number))
+        return values.digest(values.build(*self.words(thing)))
+
+    def words(self, thing):
+        """What builds a value that is of one piece."""
+        if thing.task is None:
+            return *thing.recipe, thing.salt
+        salt = values.mix(thing.task.label, [self.expected(one) for one in thing.task.of])
+        return *thing.task.recipe, salt + thing.number
+
+    def expected_view(self, name):
+        """The digest of an array that the driver keeps."""
+        if name not in self.inks:
+            return self.expected(self.views[name])
+        array = values.build(*self.words(self.things[self.views[name]]))
+        values.scribble(array, self.inks[name])
+        return values.digest(array)
 
     def sure(self, label):
         """Whether nothing that happens to workers can make it fail."""

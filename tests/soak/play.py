@@ -10,6 +10,7 @@ import re
 import time
 
 import deeds
+import sabotage
 import traces
 from killer import Killer
 from model import Failed, Model
@@ -21,6 +22,10 @@ from ray_lite.config import SCRIPT_MODE, SILENT_MODE
 QUIET_S = 5.0  # the session's counts are the model's by then
 TOLD_S = 1.0  # after the death of the node, calls have raised by then
 STORE_BYTES = 268_435_456
+SPILLING = 0.4  # of the sessions have a small store and a spill directory,
+SMALL_STORE_BYTES = 25_165_824
+HUGE = 0.4  # and of these so many are on huge pages
+EMPTIED = 0.2  # so often, all that a session holds is dropped when it is quiet
 STEP_S = 0.0005
 FATAL = re.compile(r"Traceback|Fatal Python error|Segmentation fault|AssertionError|lost before|Exception ignored")
 LINE = re.compile(r"soak \S+ \d+ end")
@@ -42,7 +47,8 @@ class Play:
         self.node, self.session_dir, self.silent = 0, "", self.rng.random() < 0.5
         self.thens, self.doomed, self.told = [], 0.0, 0.0
         self.killed_at, self.begun_since = {}, []
-        self.recoveries = 0
+        self.recoveries, self.spilled, self.were_spilled = 0, 0, {"values": 0, "arguments": 0}
+        self.spills = self.rng.random() < SPILLING or lane.setting.sabotage in sabotage.SPILL
         self.killer, self.script = Killer(self), Script(self)
 
     # --- speaking with the driver ---
@@ -88,6 +94,8 @@ class Play:
         """Starts the session."""
         self.tell_init()
         self.collect()
+        if self.spills:
+            self.script.hoard()
 
     def tell_init(self):
         with open(self.log, "w"):
@@ -100,7 +108,14 @@ class Play:
             "driver_mode": SILENT_MODE if self.silent else SCRIPT_MODE, "num_workers": self.rng.choice((None, None, 2)),
             "redirect_worker_output": self.rng.random() < 0.3,
         }
-        if self.rng.random() < 0.2:
+        environment["RAY_LITE_SPILL_LEAST"] = self.rng.choice(("4096", "32768"))
+        environment["RAY_LITE_SPILL_BATCH"] = self.rng.choice(("65536", "2097152", "16777216"))
+        if self.spills:
+            options |= {"object_store_memory": SMALL_STORE_BYTES, "spill_directory": self.lane.spill_place}
+            self.record.counts["sessions that spill"] += 1
+        if self.spills and self.rng.random() < HUGE and self.lane.has_huge_pages(SMALL_STORE_BYTES):
+            options["huge_pages"] = True
+        elif self.rng.random() < 0.2:
             options["plasma_directory"] = "/dev/shm"
         self.tell("init", options, environment, then=self._begun)
 
@@ -175,6 +190,7 @@ class Play:
             self.model.mortal.add(pid)
         self.begun_since.append((task, pid))
         self.record.counts["attempts of tasks"] += 1
+        self.record.counts["attempts of tasks that write"] += task.function == "scribble"
 
     # --- comparing ---
 
@@ -186,7 +202,7 @@ class Play:
         self.record.counts["values checked" if outcome[0] == "value" else "failures of tasks, explained"] += 1
 
     def _checked(self, counts):
-        self.note_recoveries(counts)
+        self.note(counts)
         self.record.counts["fscks"] += 1
 
     def verify(self, settled, struck=False):
@@ -211,6 +227,8 @@ class Play:
             self.ask("drop", failed)
         if settled:
             self.compare_counts()
+            if self.rng.random() < EMPTIED:
+                self.empty()
 
     def _learn_all(self, found):
         for label, outcome in found.items():
@@ -222,7 +240,7 @@ class Play:
             raise Failed(f"kept arrays are lost: {lost}")
         for name, digest in found.items():
             label = self.model.views.get(name)
-            if label is not None and digest != self.model.expected(label):
+            if label is not None and digest != self.model.expected_view(name):
                 raise Failed(f"a kept array changed: {self.model.say(label)}")
             self.record.counts["kept arrays checked"] += 1
 
@@ -230,15 +248,30 @@ class Play:
         """Objects, bytes and tasks are what the model holds."""
         expected = self.model.counts()
         found = self.ask("quiet", expected, self.lane.patient(QUIET_S))
-        self.note_recoveries(found)
+        self.note(found)
         wrong = {name: (number, found[name]) for name, number in expected.items() if found[name] != number}
         if wrong:
             raise Failed(f"the session does not become quiet: (expected, found) {wrong}; all counts: {found}")
         self.record.counts["counts compared"] += 1
 
-    def note_recoveries(self, counts):
+    def empty(self):
+        """When all is dropped, nothing is left in the store, nor in the spill file."""
+        labels, views = sorted(self.model.held), sorted(self.model.views)
+        self.model.drop(labels, views)
+        self.ask("drop", labels, views)
+        self.compare_counts()
+        self.ask("check")
+        self.record.counts["stores emptied"] += 1
+
+    def note(self, counts):
+        """What the session did since the last look."""
         self.record.counts["lock recoveries"] += counts["recoveries"] - self.recoveries
         self.recoveries = counts["recoveries"]
+        self.record.counts["bytes seen spilled"] += max(0, counts["bytes_spilled"] - self.spilled)
+        self.spilled = counts["bytes_spilled"]
+        for kind, number in counts["spilled"].items():
+            self.record.counts[f"spilled {kind} wanted back"] += number - self.were_spilled[kind]
+        self.were_spilled = counts["spilled"]
 
     def check_terminal(self):
         """What the session wrote: whole lines, no trace-back."""

@@ -20,11 +20,14 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # drivers are forked: no threads may b
 import numpy  # noqa: E402, F401  (drivers and the model need it: once is enough)
 import sabotage  # noqa: E402
 import traces  # noqa: E402
+from huge import PAGE, HugePages  # noqa: E402
 from lane import Lane  # noqa: E402
+from play import SMALL_STORE_BYTES  # noqa: E402
 from record import Record  # noqa: E402
 
 LANES = 2
 LATE_S = 120.0  # a lane that has not ended so long after its time hangs
+STORES = 3  # on huge pages, a lane: one in use, one that is about to go, one to spare
 CGROUP_BYTES = 60_000_000
 SETTLE_S = 3.0
 TOLD_S = 60.0  # between two lines of progress
@@ -58,6 +61,7 @@ class Setting:
         self.place = tempfile.mkdtemp(prefix="rl-soak-")
         self.group = traces.SmallCgroup(f"ray_lite-soak-{os.getpid()}", CGROUP_BYTES)
         self.cgroup = self.group if self.group.path else None
+        self.pages = HugePages(LANES * STORES * SMALL_STORE_BYTES // PAGE)
         if self.keep:
             os.makedirs(self.keep, exist_ok=True)
 
@@ -132,7 +136,9 @@ class Runner:
             traces.end(self.setting.mark)
         if not self.setting.group.remove():
             self.record.failures.append(f"the cgroup {self.setting.group.path} can't be removed")
+        self.setting.pages.give_back()
         fresh = [path for path in traces.listing(*shared_places()) - before if traces.is_ours(path)]
+        fresh += [name for number in self.setting.lanes for name in os.listdir(f"{self.setting.place}/lane{number}/spill")]
         fresh += [name for number in self.setting.lanes for name in traces.sessions(f"{self.setting.place}/lane{number}")]
         if fresh and not self.record.failures:  # a lane that failed left in the midst of it
             self.record.failures.append(f"files are left: {fresh}")
@@ -149,10 +155,14 @@ def main():
     before = traces.listing(*shared_places())
     setting = Setting(given)
     runner = Runner(setting, given.seconds)
-    runner.run()
-    runner.check_end(before)
+    try:
+        runner.run()
+        runner.check_end(before)
+    finally:
+        setting.pages.give_back()
     why = f"no worker was killed out of memory: no memory cgroup can be made ({setting.group.why})"
     remarks = [] if setting.cgroup else [why]
+    remarks += [f"no huge pages: {setting.pages.why}"] if setting.pages.why else []
     print(runner.record.table(given.seed, time.monotonic() - runner.record.began, remarks))
     for failure in runner.record.failures:
         print(f"\nFAILURE: {failure}")

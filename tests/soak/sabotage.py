@@ -8,12 +8,28 @@ import os
 PATIENCE = 0.1  # of the usual, where what is waited for never comes
 NEVER_COMES = ("leak", "process", "file")
 RECIPE = ("bytes", 4000)
+SPILL = ("spilled",)  # is done to a session that spills
+MANY = 40  # arrays, which are more than the small store holds
 
 
 def value(play):
     """The model is told another value than the driver stored."""
     play.script._put(RECIPE, ())
     play.model.things[max(play.model.held)].salt += 1
+
+
+def spilled(play):
+    """Bytes of spilled objects are damaged on the disk."""
+    for _ in range(MANY):
+        play.script._put(("array", 1_100_000), ())
+    play.ask("damage")
+
+
+def ink(play):
+    """The driver wrote something else to an array of its own than the model thinks."""
+    play.script._put(("array", 24_000), ())
+    play.script.write()
+    play.model.inks = {name: salt + 1 for name, salt in play.model.inks.items()}
 
 
 def leak(play):
@@ -61,4 +77,4 @@ def driver(play):
     play.ask("check")
 
 
-EVERY = {wrong.__name__: wrong for wrong in (value, leak, process, file, attempt, retry, terminal, driver)}
+EVERY = {wrong.__name__: wrong for wrong in (value, spilled, ink, leak, process, file, attempt, retry, terminal, driver)}

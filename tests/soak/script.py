@@ -4,18 +4,22 @@ Arguments are picked among what the driver holds, whatever state that is in.  Ne
 judges.  Must not look at processes or at the clock.
 """
 
+import math
+
 import values
 from model import SURE, Failed, Task
 
-MOST_HELD = 40
-KEPT = 14
+MOST_HELD, KEPT = 40, 14
+MOST_HELD_SPILLING, KEPT_SPILLING = 90, 40
+VIEWED_MOST = 3_000_000  # bytes of arrays that are kept where the store is small
 MOST_HUGE = 2
+ARRAYS = (("array",), ("strided",))
 PAUSES = (0, 0, 0, 0.001, 0.004, 0.015, -0.001, -0.004)  # of tasks, in seconds; below zero: busy
 RETRIES = (0, 1, 3, SURE, SURE)
 VERBS = {
     "put": 6, "put_box": 3, "make": 8, "chain": 3, "several": 3, "box": 3, "tree": 4, "churn_there": 3, "print_lines": 2,
     "fail": 1, "inspect": 1, "from_threads": 2, "gather": 3, "wait": 3, "get_late": 2, "interruptible": 4, "view": 2, "drop": 3,
-    "churn_here": 2,
+    "churn_here": 2, "write": 2, "scribble": 3, "hoard": 3,
 }
 
 
@@ -44,12 +48,15 @@ class Script:
         names = self.rng.choices(list(VERBS), list(VERBS.values()), k=number)
         for name in names:
             getattr(self, name)()
-        if len(self.model.held) > MOST_HELD:
-            self.drop(len(self.model.held) - KEPT)
+        most, kept = (MOST_HELD_SPILLING, KEPT_SPILLING) if self.play.spills else (MOST_HELD, KEPT)
+        if len(self.model.held) > most:
+            self.drop(len(self.model.held) - kept)
 
     # --- what to pick ---
 
     def recipe(self):
+        if self.play.spills:
+            return self.rng.choice(values.LARGE if self.rng.random() < 0.5 else values.DROPLETS)
         huge = [label for label in self.model.held if self.model.things[label].cost[1] in values.HUGE]
         if len(huge) < MOST_HUGE and self.rng.random() < 0.03:
             return self.rng.choice(values.HUGE)
@@ -68,6 +75,11 @@ class Script:
     def put_box(self):
         self._put(self.rng.choice(values.BOXES), self.some(2, sure=True))
 
+    def hoard(self):
+        """Much at once, where what does not fit into the store is spilled."""
+        for _ in range(self.rng.randint(8, 40) if self.play.spills else 1):
+            self._put(self.rng.choice(values.LARGE), ())
+
     def _put(self, recipe, inside):
         recipe = recipe if not inside else self.rng.choice(values.BOXES)
         label, salt = self.play.lane.label(), self.rng.getrandbits(32)
@@ -85,6 +97,8 @@ class Script:
         options = {"max_retries": task.retries}
         if count != 1:
             options["num_return_vals"] = count
+        if function == "scribble":
+            options["writable_args"] = True
         if function == "tree" and self.rng.random() < 0.3:
             options["inline"] = False
         return function, labels, (label, *plain), task.of, options
@@ -94,11 +108,14 @@ class Script:
         self.play.tell("call", order)
         return order[1]
 
-    def _make(self, recipe, of):
-        return self.task("make", (recipe, self.rng.choice(PAUSES)), recipe=recipe, of=of, retries=self.rng.choice(RETRIES))
+    def _make(self, recipe, of, function="make"):
+        return self.task(function, (recipe, self.rng.choice(PAUSES)), recipe=recipe, of=of, retries=self.rng.choice(RETRIES))
 
     def make(self):
         self.play.tell("call", self._make(self.recipe(), self.some(3)))
+
+    def scribble(self):
+        self.play.tell("call", self._make(self.recipe(), self.some(3), "scribble"))
 
     def chain(self):
         of = self.some(1)
@@ -180,13 +197,31 @@ class Script:
     def _count_interrupt(self, came):
         self.play.record.counts["calls interrupted by Ctrl-C"] += came
 
+    def an_array(self):
+        """The label of an array that may be kept, or none."""
+        sizes = {label: thing.cost[1][1] for label, thing in self.model.things.items() if thing.cost[1][:1] in ARRAYS}
+        room = VIEWED_MOST - sum(sizes[label] for label in self.model.views.values()) if self.play.spills else math.inf
+        arrays = [label for label in sorted(self.model.held & sizes.keys()) if sizes[label] <= room and self.model.sure(label)]
+        return self.rng.choice(arrays) if arrays else ""
+
     def view(self):
-        arrays = [label for label in sorted(self.model.held)
-                  if self.model.things[label].cost[1][:1] in (("array",), ("strided",)) and self.model.sure(label)]
-        if arrays:
-            name, label = self.play.lane.label(), self.rng.choice(arrays)
+        label = self.an_array()
+        if label:
+            name = self.play.lane.label()
             self.model.view(name, label)
             self.play.tell("view", name, label)
+
+    def write(self):
+        """A writable array is the driver's own: the object stays as it is."""
+        label = self.an_array()
+        if label:
+            name, ink = self.play.lane.label(), self.rng.getrandbits(32)
+            self.model.view(name, label, ink)
+            self.play.tell("write", name, label, ink, then=lambda digests: self._judge_write(label, digests))
+
+    def _judge_write(self, label, digests):
+        self._compare((label, label), digests)
+        self.play.record.counts["arrays written to by drivers"] += 1
 
     def drop(self, number=3):
         labels = self.rng.sample(sorted(self.model.held), min(len(self.model.held), number))
