@@ -13,6 +13,7 @@ NO_INLINE: int
 WRITABLE_ARGS: int
 MISS: object
 STORE_FULL: str
+OTHERS_FIRST: str
 NO_MEMORY: str
 SPILL_FULL: str
 PENDING: int

@@ -1,6 +1,7 @@
 """Room: what is done when the store is full.
 
-    the store is full -> gc.collect -> wait while objects are about to go -> spill, if there is where -> ObjectStoreFullError
+    the store is full -> gc.collect -> wait while it is the turn of others, or objects are about to go -> spill, if there is
+    where -> ObjectStoreFullError
 
 Neighbours: store.py asks whenever it stores; spill.py moves bytes.  Must not know what is stored.
 """
@@ -17,7 +18,7 @@ from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.spill import Spill
 
-FULL = (_core.STORE_FULL, _core.NO_MEMORY)  # what room helps against; a full table isn't among it
+FULL = (_core.STORE_FULL, _core.OTHERS_FIRST, _core.NO_MEMORY)  # what room helps against; a full table isn't among it
 
 T = TypeVar("T")
 
@@ -58,9 +59,10 @@ class Room:
             _core.hunger(self.region, True)
             try:
                 return store()
-            except ObjectStoreFullError:
+            except ObjectStoreFullError as full:
                 late = time.monotonic() >= deadline
-                if not self._is_worth_a_wait(size, late):
+                others_turn = str(full) == _core.OTHERS_FIRST and not late  # spilling would make room for them alone
+                if not others_turn and not self._is_worth_a_wait(size, late):
                     if self.spill.spill(max(size, self.config.spill_batch)):
                         continue
                     if late or not self.others:

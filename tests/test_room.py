@@ -72,6 +72,20 @@ def test_a_large_wish_spills_as_much(core):
     assert room(one).make(one.store, 900) == "stored" and "spill 900" in one.diary
 
 
+def test_the_turn_of_others_is_waited_for_even_by_a_driver(core):
+    """Nothing is spilled for them meanwhile: else all would be, and then the store would still be full."""
+    one = core(full=5, reason=_core.OTHERS_FIRST, spills=[200])
+    assert room(one, full_wait=60).make(one.store, 100) == "stored" and "spill 200" not in one.diary
+
+
+def test_but_not_for_ever(core):
+    one = core(reason=_core.OTHERS_FIRST)
+    begun = time.monotonic()
+    with pytest.raises(ObjectStoreFullError):
+        room(one).make(one.store, 100)
+    assert 0.05 <= time.monotonic() - begun < 10
+
+
 def test_a_vain_wait_is_not_repeated(core):
     one = core(full=10_000, ending=[100], spills=[1])
     mine = room(one)

@@ -2,6 +2,7 @@
 from ray_lite.exceptions import ForkedError, ObjectLostError, ObjectStoreFullError, RaySystemError
 
 STORE_FULL = "the object store is full"
+OTHERS_FIRST = "the object store is full, and others wait for room in it"
 NO_MEMORY = "no memory is left for the object store, or no space where its plasma_directory is"
 SPILL_FULL = "the file of spilled objects has reached its largest size, 4 TiB"
 
@@ -18,6 +19,8 @@ cdef int check(int rc) except -1:
         raise ObjectLostError("the object is gone, or never was in this session")
     if rc == FULL_ARENA:
         raise ObjectStoreFullError(STORE_FULL)
+    if rc == OTHERS_TURN:
+        raise ObjectStoreFullError(OTHERS_FIRST)
     if rc == FULL_FILE:
         raise ObjectStoreFullError(NO_MEMORY)
     if rc == FULL_SPILL:

@@ -193,7 +193,7 @@ cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t 
         if rc == DONE and flags & RL_JOB_PINNED:
             object_keep(R, object_at(R, out[0]))
         if rc == DONE and size > RL_OBJECT_INLINE:
-            rc = FULL_ARENA if size > LARGEST_CELL and others_first(R) else block_take_for(R, out[0], size)
+            rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, out[0], size)
         if rc == DONE:
             rl_fresh64(&object_at(R, out[0]).size, size)
             rl_commit(R)
@@ -235,7 +235,7 @@ cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
     while True:
         if rl_lock(R):
             return EIO
-        rc = FULL_ARENA if size > LARGEST_CELL and others_first(R) else block_take_for(R, i, size)
+        rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, i, size)
         if rc == DONE:
             rl_commit(R)
             rl_failpoint(R, b"room.size")

@@ -22,6 +22,7 @@ cdef enum:
     FULL_FILE = -23
     FULL_SPILL = -24
     AWAY = -25       # the object's bytes are spilled
+    OTHERS_TURN = -26  # there may be room, but others have waited longer for it
 
 
 cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:

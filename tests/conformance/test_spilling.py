@@ -58,6 +58,18 @@ def test_everything_alive(spilling, statistics):
     assert spilled(statistics) == 0
 
 
+def test_driver_and_workers_store_at_once(spilling):
+    """Nobody is told that the store is full because it is another's turn to take what was freed."""
+    spilling()
+    make = ray.remote(lambda i: np.full(70_000 + i % 5 * 100_000, i % 251, np.uint8))
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        ids = [make.remote(i) for i in range(100)]
+        held = [ray.put(piece(i)) for i in range(20)]
+        assert all((ray.get(x) == i % 251).all() for i, x in enumerate(ids))
+        assert all(is_piece(ray.get(x), i) for i, x in enumerate(held))
+
+
 def test_results_and_puts_of_workers_are_spilled(spilling, statistics):
     spilling()
     make = ray.remote(piece)

@@ -153,7 +153,8 @@ def test_who_waits_for_room_goes_first_for_a_turn(make_region, forked, wait_unti
     def put():
         try:
             return stored(region)
-        except ObjectStoreFullError:
+        except ObjectStoreFullError as full:
+            assert str(full) == _core.OTHERS_FIRST, "there is room"
             return None
 
     wait_until(lambda: put() is None, what="hunger")
