@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHUNK = 1 << 26  # bytes of one read or write: in between, signal handlers run
-TRIES = 3  # a checksum that is wrong so often is no race with a move
 
 
 class Spill:
@@ -70,19 +69,18 @@ class Spill:
 
     def copy(self, x: _core.ObjectID) -> memoryview | None:
         """A spilled object's bytes in this process's own memory; None: they are not spilled any more."""
-        tries = 0
         while (place := _core.away(self.region, x)) is not None:
             offset, size, checksum, _ = place
             room = memoryview(bytearray(size))
             if self._read(room, offset) and zlib.crc32(room) == checksum:
                 return room.toreadonly()
-            tries = self._damaged(x, size, tries)
+            self._look_for_damage(x, place)
         return None
 
-    def _damaged(self, x: _core.ObjectID, size: int, tries: int) -> int:
-        if tries + 1 == TRIES:
-            raise ObjectLostError(f"{x!r}: its {size:,} bytes, spilled to disk, came back damaged")
-        return tries + 1
+    def _look_for_damage(self, x: _core.ObjectID, place: tuple[int, int, int, int]) -> None:
+        """Other bytes were read at this place than were written there: either they moved meanwhile, or they are damaged."""
+        if _core.away(self.region, x) == place:
+            raise ObjectLostError(f"{x!r}: its {place[1]:,} bytes, spilled to disk, came back damaged")
 
     def restore(self, x: _core.ObjectID, create: Callable[[int], _core.ObjectID]) -> None:
         """Moves the bytes of an object back, unless somebody else did.
@@ -93,7 +91,6 @@ class Spill:
         Raises:
             ObjectStoreFullError: no room for them.  ObjectLostError: the file can't be read, or has other bytes.
         """
-        tries = 0
         while (place := _core.away(self.region, x)) is not None:
             offset, size, checksum, turn = place
             target = create(size)
@@ -102,7 +99,7 @@ class Spill:
             if good:
                 _core.exchange(self.region, x, target, turn, 0)
             else:
-                tries = self._damaged(x, size, tries)
+                self._look_for_damage(x, place)
 
     def _read(self, room: memoryview, offset: int) -> bool:
         done = 0

@@ -67,6 +67,31 @@ def test_other_bytes_are_noticed(spill, how):
         spill.copy(x) if how == "copy" else spill.restore(x, create)
 
 
+class Unlucky(Spill):
+    """Others move the object while it is read, so many times, and use its place in the file."""
+
+    times = 6
+
+    def _read(self, room, offset):
+        if self.times == 0:
+            return super()._read(room, offset)
+        self.times -= 1
+        fellow = Spill(self.region, self.fd)
+        fellow.restore(self.object, create)
+        fellow.spill(1)
+        return False
+
+
+@pytest.mark.parametrize("how", ["copy", "restore"])
+def test_bytes_that_move_while_they_are_read_are_not_damaged(spill, how):
+    x = put(7)
+    spill.spill(1)
+    reader = Unlucky(spill.region, spill.fd)
+    reader.object = x
+    reader.copy(x) if how == "copy" else reader.restore(x, create)
+    assert reader.times == 0 and session.current().get(x, None) == bytes([7]) * SIZE
+
+
 def test_a_file_that_was_cut(spill):
     x = put(7)
     spill.spill(1)
