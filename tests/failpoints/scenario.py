@@ -180,6 +180,19 @@ def threads():
         raise failures[0]
 
 
+def gives():
+    """Free memory goes back to the kernel, if the node is not held up; driver and workers take it again."""
+    driver = ray.session.current()
+    for k in range(2):
+        held = [ray.put(np.full(1 << 20, k, "u1")) for _ in range(8)]
+        assert all(ray.get(x)[-1] == k for x in held)
+        del held
+        end = time.monotonic() + 2
+        while driver.statistics().bytes_committed > 4 << 20 and time.monotonic() < end:
+            time.sleep(0.002)
+        assert [int(one[-1]) for one in ray.get([array.remote(200_000) for _ in range(2)])] == [199_999] * 2
+
+
 def leftovers(driver):
     """What the session still holds beyond its functions and call sites."""
     words = damage.Words(driver.files.control)
@@ -201,7 +214,7 @@ def nothing_is_left(driver):
 def main():
     try:
         ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5)
-        for step in (chains, nests, sizes, containers, waits, deaths, threads, moves, no_room, chains):
+        for step in (chains, nests, sizes, containers, waits, deaths, threads, moves, gives, no_room, chains):
             step()
         nothing_is_left(ray.session.current())
         ray.shutdown()

@@ -21,7 +21,8 @@ SLOWEST = 60
 GONE_WITHIN = 2.0  # seconds after a driver's death
 TOLD_WITHIN = 1.0  # seconds after the node's
 # Little steps, so that all that grows or spills does so often.
-STEPS = {"RAY_LITE_COMMIT_STEP": "65536", "RAY_LITE_SPILL_LEAST": "4096", "RAY_LITE_SPILL_BATCH": "1048576"}
+STEPS = {"COMMIT_STEP": "65536", "SPILL_LEAST": "4096", "SPILL_BATCH": "1048576", "LOOSE": "1048576", "LOOSE_AFTER": "0.02"}
+STEPS = {f"RAY_LITE_{name}": value for name, value in STEPS.items()}
 # Sleeps so long, and looks so rare, that nothing but a wake-up that really comes gets anybody any further: the bounds that
 # would hide a lost one in a second are out of the way. Only the node's death is noticed by them alone.
 UNBOUNDED = {f"RAY_LITE_{name}": "300" for name in ("PARK", "IDLE_PARK", "NODE_LOOK")} | {"RAY_LITE_TIDY": "0.001"}
