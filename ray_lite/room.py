@@ -1,7 +1,7 @@
 """Room: what is done when the store is full.
 
-    the store is full -> gc.collect -> wait while it is the turn of others, or objects are about to go -> spill, if there is
-    where -> ObjectStoreFullError
+    the store is full -> wait while it is the turn of others, or objects are about to go -> spill, if there is where
+        -> gc.collect, which takes long in a large program -> ObjectStoreFullError
 
 Neighbours: store.py asks whenever it stores; spill.py moves bytes.  Must not know what is stored.
 """
@@ -46,7 +46,6 @@ class Room:
         except ObjectStoreFullError as full:
             if str(full) not in FULL or size > self.region.statistics()["arena_bytes"]:
                 raise
-        gc.collect()
         try:
             return self._wait(store, size, self.config.full_wait if timeout is None else timeout)
         finally:
@@ -55,6 +54,7 @@ class Room:
     def _wait(self, store: Callable[[], T], size: int, timeout: float) -> T:
         deadline = time.monotonic() + timeout
         pause = self.config.full_look
+        collected = False
         while True:
             _core.hunger(self.region, True)
             try:
@@ -63,12 +63,25 @@ class Room:
                 late = time.monotonic() >= deadline
                 others_turn = str(full) == _core.OTHERS_FIRST and not late  # spilling would make room for them alone
                 if not others_turn and not self._is_worth_a_wait(size, late):
-                    if self.spill.spill(max(size, self.config.spill_batch)):
+                    if self._has_spilled(size, collected):
+                        continue
+                    if not collected:
+                        collected = True
+                        gc.collect()
                         continue
                     if late or not self.others:
                         raise
             time.sleep(pause)
             pause = min(2 * pause, self.config.full_look * 32)
+
+    def _has_spilled(self, size: int, collected: bool) -> bool:
+        """Whether some bytes went; a full disk is an error when garbage has gone already."""
+        try:
+            return self.spill.spill(max(size, self.config.spill_batch)) > 0
+        except ObjectStoreFullError:
+            if collected:
+                raise
+            return False
 
     def _is_worth_a_wait(self, size: int, late: bool) -> bool:
         """Whether enough is about to go, other than what was waited for in vain; without a spill file any hope will do."""

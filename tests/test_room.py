@@ -1,5 +1,6 @@
 """Room in a full store: what is tried, in which order, and for how long."""
 
+import gc
 import time
 
 import pytest
@@ -50,10 +51,25 @@ def test_nothing_is_done_while_there_is_room(core):
     assert room(one).make(one.store, 100) == "stored" and one.diary == ["try"]
 
 
-def test_garbage_goes_first(core):
-    one = core(full=1)
+def test_garbage_goes_before_it_is_an_error(core, monkeypatch):
+    one = core(full=2)
+    monkeypatch.setattr(gc, "collect", lambda: one.diary.append("collect"))
     assert room(one).make(one.store, 100) == "stored"
-    assert one.diary == ["try", "hungry", "try", "served"]
+    assert one.diary == ["try", "hungry", "try", "spill 200", "collect", "hungry", "try", "served"]
+
+
+def test_a_full_disk_is_an_error_after_that(core, monkeypatch):
+    one = core()
+
+    def full_disk(wanted):
+        one.diary.append("disk")
+        raise ObjectStoreFullError("spilling failed")
+
+    monkeypatch.setattr(gc, "collect", lambda: one.diary.append("collect"))
+    monkeypatch.setattr(one, "spill", full_disk)
+    with pytest.raises(ObjectStoreFullError, match="spilling failed"):
+        room(one).make(one.store, 100)
+    assert one.diary == ["try", "hungry", "try", "disk", "collect", "hungry", "try", "disk", "served"]
 
 
 def test_what_is_ending_is_waited_for(core):
@@ -96,7 +112,7 @@ def test_a_vain_wait_is_not_repeated(core):
     one.diary.clear()
     with pytest.raises(ObjectStoreFullError):
         mine.make(one.store, 100)
-    assert one.diary == ["try", "hungry", "try", "spill 200", "served"]
+    assert one.diary == ["try", *["hungry", "try", "spill 200"] * 2, "served"]
     one.coming = [200]
     one.full = 3
     assert mine.make(one.store, 100) == "stored", "more is ending now"
