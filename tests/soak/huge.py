@@ -13,10 +13,10 @@ class HugePages:
     def __init__(self, wanted):
         self.added, self.why = 0, ""
         try:
-            before = read()["HugePages_Total"]
+            before = number()
             change(wanted)
-            self.added = read()["HugePages_Total"] - before
-        except (OSError, KeyError) as error:
+            self.added = number() - before
+        except OSError as error:
             self.why = str(error)
         if not self.why and self.added < wanted:
             self.why = f"of {wanted} only {self.added} could be had"
@@ -34,10 +34,16 @@ class HugePages:
         self.added = 0
 
 
+def number():
+    """How many are to stay: others, which end with their last user, count too in /proc/meminfo."""
+    with open(NUMBER) as file:
+        return int(file.read())
+
+
 def change(by):
-    number = max(0, read()["HugePages_Total"] + by)
+    there = max(0, number() + by)
     with open(NUMBER, "w") as file:
-        file.write(str(number))
+        file.write(str(there))
 
 
 def read():

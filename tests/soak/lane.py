@@ -29,7 +29,7 @@ class Lane:
 
     Args:
         number: of the lane.
-        setting: the run's; has seed, mark, keep, place, cgroup, sabotage, only, rests.
+        setting: the run's; has seed, mark, keep, place, cgroup, pages, sabotage, only, rests.
         link: to the runner; closed here for its children.
     """
 
