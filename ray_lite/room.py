@@ -69,7 +69,7 @@ class Room:
                         collected = True
                         gc.collect()
                         continue
-                    if late or not self.others:
+                    if late or not self._is_hope_left():
                         raise
             time.sleep(pause)
             pause = min(2 * pause, self.config.full_look * 32)
@@ -82,6 +82,10 @@ class Room:
             if collected:
                 raise
             return False
+
+    def _is_hope_left(self) -> bool:
+        """Whether others may make room that can't be told in bytes; what a task looks at can be spilled after it."""
+        return self.others or (self.spill.fd >= 0 and _core.borrowed(self.region))
 
     def _is_worth_a_wait(self, size: int, late: bool) -> bool:
         """Whether enough is about to go, other than what was waited for in vain; without a spill file any hope will do."""

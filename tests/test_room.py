@@ -19,6 +19,7 @@ class Core:
     def __init__(self, monkeypatch, full=1 << 30, ending=(), spills=(), reason=_core.STORE_FULL):
         self.full, self.reason = full, reason
         self.coming, self.spills, self.diary = list(ending), list(spills), []
+        monkeypatch.setattr(_core, "borrowed", lambda region: False)
         monkeypatch.setattr(_core, "hunger", lambda region, begun: self.diary.append("hungry" if begun else "served"))
         monkeypatch.setattr(_core, "ending", lambda region: self.coming.pop(0) if len(self.coming) > 1 else sum(self.coming))
 

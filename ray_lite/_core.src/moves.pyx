@@ -62,6 +62,21 @@ cdef bint stays(rl_region* R, uint32_t i) noexcept:
     return False
 
 
+def borrowed(Region region) -> bool:
+    """Whether workers, other than this one, that run a task look at bytes which could be spilled if they did not. Racy."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t i, s
+    check_region(R)
+    for i in range(1, rl_load(&R.h.objects.used)):
+        o = object_at(R, i)
+        if o.state == RL_SEALED and spillable(R, o) and use_of(o).count and not is_away(R, o):
+            for s in range(1, rl_load(&R.h.slots.used)):
+                if s != R.slot and rl_slot_at(R, s).running and use_has(R, s, i):
+                    return True
+    return False
+
+
 def hunger(Region region, bint begun):
     """This process waits for room from now on, and goes before others for a turn; said at every look. Or it does no more."""
     cdef rl_region* R = region.R

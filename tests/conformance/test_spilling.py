@@ -194,6 +194,28 @@ def test_what_somebody_looks_at_stays(spilling, statistics, gate, monkeypatch):
     assert all(is_piece(ray.get(x), i) for i, x in enumerate(held))
 
 
+def test_a_driver_waits_for_bytes_that_tasks_look_at(spilling, gate, wait_until):
+    """It holds their ids, so they stay when the tasks end; but then they can be spilled."""
+    spilling()
+    wait, arrive = gate.wait, gate.arrive
+
+    @ray.remote
+    def look(number, *arrays):
+        arrive(f"in{number}")
+        wait()
+        return sum(len(array) for array in arrays)
+
+    held = [ray.put(piece(i)) for i in range(15)]  # no room for one more
+    pending = [look.remote(0, *held[:7]), look.remote(1, *held[7:])]
+    wait_until(lambda: len(gate.arrived("in")) == 2, what="both tasks")
+    timer = threading.Timer(0.2, gate.open)
+    timer.start()
+    more = [ray.put(piece(i)) for i in range(5)]
+    timer.join()
+    assert ray.get(pending) == [7 * PIECE, 8 * PIECE]
+    assert all(is_piece(ray.get(x), i) for i, x in enumerate(more))
+
+
 def test_a_store_full_of_views_is_full(spilling, monkeypatch):
     monkeypatch.setenv("RAY_LITE_FULL_WAIT", "0.1")
     spilling()
