@@ -107,7 +107,10 @@ class Node:
         elif self.give_at == math.inf:
             self.give_at = now + self.config.loose_after
         elif now >= self.give_at:
-            _core.give_back(self.region, self.setting["spill"])
+            try:
+                _core.give_back(self.region, self.setting["spill"])
+            except ObjectStoreFullError:  # no entry for the run just now
+                self.give_at = now + self.config.loose_after
 
     def reap_orphans(self) -> None:
         """What workers had started and left is this process's to reap: it is their subreaper."""

@@ -51,10 +51,19 @@ class Room:
         finally:
             _core.hunger(self.region, False)
 
+    def make_at_once(self, store: Callable[[], T], size: int) -> T:
+        """The same for somebody who has another way: others are spilled, but nothing is waited for."""
+        while True:
+            try:
+                return store()
+            except ObjectStoreFullError as full:
+                if str(full) not in FULL or not self._spill(size)[0]:
+                    raise
+
     def _wait(self, store: Callable[[], T], size: int, timeout: float) -> T:
         deadline = time.monotonic() + timeout
         pause = self.config.full_look
-        collected = False
+        collected, trouble = False, ""
         while True:
             _core.hunger(self.region, True)
             try:
@@ -63,25 +72,24 @@ class Room:
                 late = time.monotonic() >= deadline
                 others_turn = str(full) == _core.OTHERS_FIRST and not late  # spilling would make room for them alone
                 if not others_turn and not self._is_worth_a_wait(size, late):
-                    if self._has_spilled(size, collected):
+                    gone, trouble = self._spill(size)
+                    if gone:
                         continue
                     if not collected:
                         collected = True
                         gc.collect()
                         continue
                     if late or not self._is_hope_left():
-                        raise
+                        raise ObjectStoreFullError(trouble or str(full)) from None
             time.sleep(pause)
             pause = min(2 * pause, self.config.full_look * 32)
 
-    def _has_spilled(self, size: int, collected: bool) -> bool:
-        """Whether some bytes went; a full disk is an error when garbage has gone already."""
+    def _spill(self, size: int) -> tuple[int, str]:
+        """Bytes that went, and what the trouble was."""
         try:
-            return self.spill.spill(max(size, self.config.spill_batch)) > 0
-        except ObjectStoreFullError:
-            if collected:
-                raise
-            return False
+            return self.spill.spill(max(size, self.config.spill_batch)), ""
+        except ObjectStoreFullError as error:  # kept as a text: the error holds what should have moved
+            return 0, str(error)
 
     def _is_hope_left(self) -> bool:
         """Whether others may make room that can't be told in bytes; what a task looks at can be spilled after it."""

@@ -18,6 +18,7 @@ from ray_lite.exceptions import ObjectLostError, ObjectStoreFullError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NOBODY = bytes(20)  # the id of objects that only move bytes: the ids of puts are not to depend on what is spilled
 CHUNK = 1 << 26  # bytes of one read or write: in between, signal handlers run
 
 
@@ -54,7 +55,7 @@ class Spill:
         if found is None:
             return 0
         view, turn = found
-        target = _core.create_away(self.region, _core.next_put_id(), len(view))
+        target = _core.create_away(self.region, NOBODY, len(view))
         with memoryview(view) as data:
             self._write(data, _core.file_offset(self.region, target))
             return len(data) if _core.exchange(self.region, x, target, turn, zlib.crc32(data)) else 0

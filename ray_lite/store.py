@@ -15,6 +15,7 @@ from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.failures import Failure, SystemFailure, shorten
 from ray_lite.room import Room
 from ray_lite.serialization import Parts, dumps, loads
+from ray_lite.spill import NOBODY
 
 LARGEST_SHOWN = 10
 ALL = (1 << 31) - 1001  # more than there can be
@@ -139,14 +140,16 @@ class Store:
         process's own. It may be spilled again meanwhile.
         """
 
-        def create(size: int) -> _core.ObjectID:
-            return self.with_room(lambda: _core.create_object(self.region, _core.next_put_id(), size, False), size)
+        room = self.room
+        assert room is not None  # whoever has none looks at nothing that can be spilled
 
-        assert self.room is not None  # whoever has none looks at nothing that can be spilled
+        def create(size: int) -> _core.ObjectID:
+            return room.make_at_once(lambda: _core.create_object(self.region, NOBODY, size, False), size)
+
         try:
-            self.room.spill.restore(x, create)
+            room.spill.restore(x, create)
         except ObjectStoreFullError:
-            private = self.room.spill.copy(x)
+            private = room.spill.copy(x)
             if private is not None:
                 return _core.private_payload(self.region, x, private)
         return _core.payload(self.region, x)
@@ -164,10 +167,12 @@ class Store:
                 continue
         _core.fill_inline_error(self.region, index)
 
-    def largest(self, least: int = 0, most: int = ALL) -> list[Row]:
-        """The `most` largest objects of at least `least` bytes, largest first; those that end meanwhile are left out."""
+    def largest(self, least: int = 0, most: int = ALL, here: bool = False) -> list[Row]:
+        """The `most` largest objects of at least `least` bytes, largest first, without those that end meanwhile; `here`: nor
+        those that are spilled.
+        """
         rows = []
-        for index in _core.largest(self.region, least, most):
+        for index in _core.largest(self.region, least, most, here):
             x, size, state, pins, holders, site, kept, spilled = _core.object_facts(self.region, index)
             if state in self.STATES:
                 processes = [(pid, self.KINDS.get(kind, "?")) for pid, kind in holders]
@@ -196,7 +201,7 @@ class Store:
         advice = "another plasma_directory, or none" if reason == _core.NO_MEMORY else "a larger object_store_memory"
         if self.room is not None and self.room.spill.fd < 0:
             advice += " or a spill_directory"
-        rows = self.largest(1, LARGEST_SHOWN)
+        rows = self.largest(1, LARGEST_SHOWN, here=True)
         lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, "
                  f"{'as' if row.kept else 'created at'} {row.call_site or '?'}" for row in rows]
         return ObjectStoreFullError(

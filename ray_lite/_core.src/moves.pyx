@@ -63,13 +63,16 @@ cdef bint stays(rl_region* R, uint32_t i) noexcept:
 
 
 def borrowed(Region region) -> bool:
-    """Whether workers, other than this one, that run a task look at bytes which could be spilled if they did not. Racy."""
+    """Whether somebody is moving bytes to the spill file, or a worker other than this one that runs a task looks at some which
+    could be spilled if it did not. Racy."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t i, s
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
         o = object_at(R, i)
+        if o.state == RL_CREATING and is_away(R, o):
+            return True
         if o.state == RL_SEALED and spillable(R, o) and use_of(o).count and not is_away(R, o):
             for s in range(1, rl_load(&R.h.slots.used)):
                 if s != R.slot and rl_slot_at(R, s).running and use_has(R, s, i):
@@ -86,7 +89,7 @@ def hunger(Region region, bint begun):
     if not begun:
         rl_store(mine, 0)
         return
-    if rl_load(mine) == 0 or use_clock() - rl_load(mine) >= R.h.turn:
+    if rl_load(mine) == 0 or use_clock() - rl_load(mine) >= 2 * R.h.turn:  # in between, it is the turn of others
         rl_store(mine, use_clock() or 1)
     rl_store(&R.h.hungry, 1)
 

@@ -222,13 +222,16 @@ cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
     return (o.kind & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
 
 
-def largest(Region region, uint64_t least, int most) -> list:
-    """Indices of the largest objects of at least `least` bytes, largest first. Racy: each was there at some moment."""
+def largest(Region region, uint64_t least, int most, bint here) -> list:
+    """Indices of the largest objects of at least `least` bytes, largest first; `here`: only of those that are not spilled.
+    Racy: each was there at some moment."""
     cdef rl_region* R = region.R
     cdef uint32_t i
     cdef list found = []
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
+        if here and is_away(R, object_at(R, i)):
+            continue
         if object_at(R, i).size >= least and object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
             found.append((object_at(R, i).size, i))
             if len(found) > 4 * most + 1000:

@@ -1,6 +1,7 @@
 """Memory that the store does not need goes back to the kernel after a while, and comes again when it is needed."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -37,6 +38,28 @@ def test_what_is_in_use_stays(memory, wait_until):
     results = [double.remote(x) for x in held if x is not None]
     assert [int(ray.get(x)[-1]) for x in results] == [0, 2, *range(12, 24, 2)]
     assert [int(ray.get(x)[0]) for x in held if x is not None] == [0, 1, *range(6, 12)]
+
+
+def test_a_full_table_does_not_end_the_node(fresh, monkeypatch, statistics, wait_until):
+    """It has no entry for the run that it would give back, and tries again later."""
+    monkeypatch.setenv("RAY_LITE_LOOSE_AFTER", "0.05")
+    monkeypatch.setenv("RAY_LITE_OBJECTS", "3000")
+    fresh.init(num_cpus=1, object_store_memory=1 << 30)
+    held, large = [], ray.put(np.ones(SIZE, np.uint8))
+
+    def fill():
+        with pytest.raises(ray.exceptions.ObjectStoreFullError):
+            while True:
+                held.append(ray.put(1))
+
+    fill()
+    del large
+    fill()
+    end = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > end, what="some looks of the node")
+    assert statistics().bytes_committed > SIZE and ray.get(held[-1]) == 1
+    held.clear()
+    wait_until(lambda: statistics().bytes_committed < SIZE // 2, what="the return of the memory")
 
 
 def test_what_is_used_again_soon_is_not_given_back(fresh, statistics):

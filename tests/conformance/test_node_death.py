@@ -240,5 +240,6 @@ def test_kill_of_driver_and_node_at_once(start_script, wait_until, tmp_path):
     tree = psutil.Process(driver.pid).children(recursive=True)
     os.kill(int(ready.read_text()), signal.SIGKILL)
     driver.kill()
+    driver.wait(10)
     wait_until(lambda: ended(tree), 5, "the workers' end")
     sweep()

@@ -70,6 +70,46 @@ def test_driver_and_workers_store_at_once(spilling):
         assert all(is_piece(ray.get(x), i) for i, x in enumerate(held))
 
 
+def test_more_than_fits_is_looked_at_at_once(spilling):
+    """What has no room comes as copies of one's own, without a wait."""
+    spilling()
+    held = [ray.put(piece(i)) for i in range(COUNT)]
+
+    @ray.remote
+    def look(ids):
+        return [is_piece(array, i) for i, array in enumerate(ray.get(ids))]
+
+    begun = time.monotonic()
+    assert all(ray.get(look.remote(held)))
+    arrays = ray.get(held, writable=True)
+    arrays[0][:] = 9
+    assert all(is_piece(array, i) for i, array in enumerate(arrays) if i)
+    assert time.monotonic() - begun < 8
+
+
+def test_ids_do_not_depend_on_what_is_spilled(spilling):
+    runs = []
+    for size in (CAPACITY, 8 * CAPACITY):
+        spilling(object_store_memory=size, object_id_seed=3)
+        held = [ray.put(piece(i)) for i in range(COUNT)]
+        assert is_piece(ray.get(held[0]), 0)
+        runs.append([x.hex() for x in [*held, ray.put(1)]])
+        del held
+        ray.shutdown()
+    assert runs[0] == runs[1]
+
+
+def test_the_error_names_what_is_in_memory(spilling):
+    spilling()
+    held = [ray.put(piece(i)) for i in range(COUNT)]
+    views = [ray.get(x) for x in held[:13]]
+    with pytest.raises(ObjectStoreFullError) as full:
+        ray.put(np.zeros(4 * PIECE, np.uint8), timeout=0)
+    named = [x.hex() for x in held if x.hex() in str(full.value)]
+    assert len(named) == 10 and set(named) <= {x.hex() for x in held[:13]}
+    assert views
+
+
 def test_results_and_puts_of_workers_are_spilled(spilling, statistics):
     spilling()
     make = ray.remote(piece)
