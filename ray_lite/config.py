@@ -39,7 +39,7 @@ class Config(NamedTuple):
     spill_least: int = 32_768  #: objects from this size on can be spilled; smaller ones stay in memory
     spill_batch: int = 16_777_216  #: at least so much is spilled at once
     loose: int = 67_108_864  #: free memory of the store in one piece of so many bytes goes back to the kernel
-    loose_after: float = 5.0  #: but not before so long: what is used again soon is not touched anew
+    loose_after: float = 5.0  #: and this long after it came to be: what is used again meanwhile is not touched anew
     private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written
     spin: float = 50e-6  #: how long a call burns time before it sleeps: about one wake-up across CPUs
     hot: float = 1e-3  #: how long an idle worker stays hot after its last task

@@ -18,7 +18,8 @@ from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.spill import Spill
 
-FULL = (_core.STORE_FULL, _core.OTHERS_FIRST, _core.NO_MEMORY)  # what room helps against; a full table isn't among it
+SPILLING_HELPS = (_core.STORE_FULL, _core.NO_MEMORY)
+FULL = (*SPILLING_HELPS, _core.OTHERS_FIRST)  # what room helps against; a full table isn't among it
 
 T = TypeVar("T")
 
@@ -52,12 +53,12 @@ class Room:
             _core.hunger(self.region, False)
 
     def make_at_once(self, store: Callable[[], T], size: int) -> T:
-        """The same for somebody who has another way: others are spilled, but nothing is waited for."""
+        """The same for somebody who has another way: others are spilled, but neither time nor turn is waited for."""
         while True:
             try:
                 return store()
             except ObjectStoreFullError as full:
-                if str(full) not in FULL or not self._spill(size)[0]:
+                if str(full) not in SPILLING_HELPS or not self._spill(size)[0]:
                     raise
 
     def _wait(self, store: Callable[[], T], size: int, timeout: float) -> T:

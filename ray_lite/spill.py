@@ -48,6 +48,7 @@ class Spill:
             except ObjectStoreFullError:
                 if not gone:
                     raise
+                break  # the next would fail as this one
         return gone
 
     def _move_out(self, x: _core.ObjectID) -> int:
@@ -87,7 +88,7 @@ class Spill:
         """Moves the bytes of an object back, unless somebody else did.
 
         Args:
-            create: gives an unsealed object with so many bytes, waiting and spilling others as need be.
+            create: gives an unsealed object with so many bytes, spilling others if need be.
 
         Raises:
             ObjectStoreFullError: no room for them.  ObjectLostError: the file can't be read, or has other bytes.

@@ -139,7 +139,6 @@ class Store:
         """What a spilled object holds: its bytes come back into the store, or, if there is no room for them, as a copy of this
         process's own. It may be spilled again meanwhile.
         """
-
         room = self.room
         assert room is not None  # whoever has none looks at nothing that can be spilled
 

@@ -89,6 +89,17 @@ def test_a_large_wish_spills_as_much(core):
     assert room(one).make(one.store, 900) == "stored" and "spill 900" in one.diary
 
 
+def test_who_has_another_way_waits_for_nobody(core):
+    for how in ({"spills": [200] * 9, "reason": _core.OTHERS_FIRST}, {"reason": "a table is full", "spills": [200] * 9}, {}):
+        one = core(**how)
+        with pytest.raises(ObjectStoreFullError):
+            room(one).make_at_once(one.store, 100)
+        assert one.diary == ["try"] + ([] if how else ["spill 200"])
+    one = core(full=2, spills=[200, 200])
+    assert room(one).make_at_once(one.store, 100) == "stored"
+    assert one.diary == ["try", "spill 200", "try", "spill 200", "try"]
+
+
 def test_the_turn_of_others_is_waited_for_even_by_a_driver(core):
     """Nothing is spilled for them meanwhile: else all would be, and then the store would still be full."""
     one = core(full=5, reason=_core.OTHERS_FIRST, spills=[200])

@@ -147,7 +147,7 @@ def create_away(Region region, bytes binary, uint64_t size) -> ObjectID:
     cdef uint32_t i = 0
     check_region(region.R)
     region.R.site = 0
-    check(away_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, &i))
+    check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, IN_FILE, &i))
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
 

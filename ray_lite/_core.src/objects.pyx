@@ -5,6 +5,8 @@ last of these away frees the bytes, or puts the object on the garbage list when 
 States: FREE -> PENDING (return of a task) | CREATING (put) -> SEALED -> GARBAGE | FREE.
 Neighbours: arena.pyx (blocks), tasks.pyx (returns, arguments), readyset.pyx (edges), slots.pyx (sweep).
 """
+cdef enum:
+    IN_FILE = 0x100   # asked of object_create, beside rl_object_flags
 
 
 cdef inline uint64_t* holder_word(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
@@ -184,7 +186,8 @@ cdef int ref_take(rl_region* R, uint32_t kind, uint32_t owner, uint32_t target, 
 
 
 cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
-    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it."""
+    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it. With IN_FILE it is
+    in the spill file, and the object only moves bytes (uses.pyx)."""
     cdef int rc
     while True:
         if rl_lock(R):
@@ -192,7 +195,9 @@ cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t 
         rc = object_take(R, RL_CREATING, id, out)
         if rc == DONE and flags & RL_JOB_PINNED:
             object_keep(R, object_at(R, out[0]))
-        if rc == DONE and size > RL_OBJECT_INLINE:
+        if rc == DONE and flags & IN_FILE:
+            rc = spill_run_take_for(R, out[0], size)
+        elif rc == DONE and size > RL_OBJECT_INLINE:
             rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, out[0], size)
         if rc == DONE:
             rl_fresh64(&object_at(R, out[0]).size, size)
@@ -216,6 +221,16 @@ cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
         use_none(R, i)
         if object_at(R, i).flags & RL_JOB_PINNED:
             rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes + block_size(R, extent))
+    return rc
+
+
+cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Lock held. The same, of a run of the spill file."""
+    cdef uint32_t extent = 0
+    cdef int rc = spill_run_take(R, size, &extent)
+    if rc == DONE:
+        rl_set32(R, &object_at(R, i).cell, 0)
+        rl_set32(R, &object_at(R, i).extent, extent)
     return rc
 
 

@@ -108,29 +108,6 @@ cdef bint others_first(rl_region* R) noexcept nogil:
     return False
 
 
-cdef int away_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t* out) noexcept nogil:
-    """A CREATING object of this process whose block is a run of the spill file."""
-    cdef int rc
-    cdef uint32_t extent = 0
-    while True:
-        if rl_lock(R):
-            return EIO
-        rc = object_take(R, RL_CREATING, id, out)
-        if rc == DONE:
-            rc = spill_run_take(R, size, &extent)
-        if rc == DONE:
-            rl_set32(R, &object_at(R, out[0]).cell, 0)
-            rl_set32(R, &object_at(R, out[0]).extent, extent)
-            rl_fresh64(&object_at(R, out[0]).size, size)
-            rl_commit(R)
-            rl_failpoint(R, b"away.fill")
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, size)
-        if rc:
-            return rc
-
-
 cdef int blocks_exchange(rl_region* R, uint32_t i, uint32_t own, uint32_t turn, uint64_t checksum) noexcept nogil:
     """The bytes of sealed object `i`, copied into the block of this process's unsealed object `own`, are there from now on.
     STALE: meanwhile they moved, or somebody looks at those that would go: the copy is of no use."""

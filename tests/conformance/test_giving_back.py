@@ -62,7 +62,8 @@ def test_a_full_table_does_not_end_the_node(fresh, monkeypatch, statistics, wait
     wait_until(lambda: statistics().bytes_committed < SIZE // 2, what="the return of the memory")
 
 
-def test_what_is_used_again_soon_is_not_given_back(fresh, statistics):
+def test_what_is_used_again_soon_is_not_given_back(fresh, statistics, monkeypatch):
+    monkeypatch.setenv("RAY_LITE_LOOSE_AFTER", "60")
     fresh.init(num_cpus=1, object_store_memory=1 << 30)
     for k in range(5):
         x = ray.put(np.full(SIZE, k, np.uint8))

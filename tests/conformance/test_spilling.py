@@ -168,47 +168,46 @@ def test_producers_wait_for_a_slow_consumer(fresh):
     assert sorted(seen) == list(range(COUNT))
 
 
-def test_a_put_waits_as_long_as_it_is_told_to(fresh, monkeypatch, gate):
-    monkeypatch.setenv("RAY_LITE_FULL_WAIT", "0.001")
-    wait, arrive = gate.wait, gate.arrive
-    fresh.init(num_cpus=1, object_store_memory=CAPACITY)
+@pytest.fixture
+def half_taken(fresh, gate, monkeypatch):
+    """`half_taken(full_wait)`: a session, half of whose store a task looks at until the gate opens; the task's result."""
+    wait = gate.wait
 
-    @ray.remote
-    def hold(array):
-        arrive("in")
-        wait()
+    def start(full_wait):
+        monkeypatch.setenv("RAY_LITE_FULL_WAIT", str(full_wait))
+        fresh.init(num_cpus=1, object_store_memory=CAPACITY)
+        return ray.remote(lambda array: wait()).remote(half())
 
-    hold.remote(np.zeros(CAPACITY // 2, np.uint8))
+    return start
+
+
+def half():
+    return np.zeros(CAPACITY // 2, np.uint8)
+
+
+def test_a_put_waits_as_long_as_it_is_told_to(half_taken, gate):
+    half_taken(0.001)
     timer = threading.Timer(0.3, gate.open)
     timer.start()
-    assert ray.put(np.zeros(CAPACITY // 2, np.uint8), timeout=50)
+    assert ray.put(half(), timeout=50)
     timer.join()
 
 
-def test_the_wait_is_bounded(fresh, monkeypatch, gate):
-    monkeypatch.setenv("RAY_LITE_FULL_WAIT", "0.3")
-    wait, arrive = gate.wait, gate.arrive
-    fresh.init(num_cpus=1, object_store_memory=CAPACITY)
-
-    @ray.remote
-    def hold(array):
-        arrive("in")
-        wait()
-
-    pending = hold.remote(np.zeros(CAPACITY // 2, np.uint8))
+def test_the_wait_is_bounded(half_taken, gate):
+    pending = half_taken(2)
     begun = time.monotonic()
     with pytest.raises(ObjectStoreFullError, match="held by"):
-        ray.put(np.zeros(CAPACITY // 2, np.uint8))
-    assert 0.3 <= time.monotonic() - begun < 5
+        ray.put(half())
+    assert 2 <= time.monotonic() - begun < 20
     begun = time.monotonic()
     with pytest.raises(ObjectStoreFullError):
-        ray.put(np.zeros(CAPACITY // 2, np.uint8), timeout=0)
+        ray.put(half(), timeout=0)
+    assert time.monotonic() - begun < 2, "that of this call"
     with pytest.raises(ValueError, match="timeout"):
         ray.put(1, timeout=-1)
-    assert time.monotonic() - begun < 0.3
     gate.open()
     ray.get(pending)
-    ray.put(np.zeros(CAPACITY // 2, np.uint8))
+    assert ray.put(half())
 
 
 def test_what_somebody_looks_at_stays(spilling, statistics, gate, monkeypatch):
@@ -321,14 +320,19 @@ def test_workers_killed_while_bytes_move(spilling, statistics, worker_pids, wait
     wait_until(lambda: spilled(statistics) == 0, what="the return of the file's space")
 
 
-def test_damaged_bytes_are_an_error(spilling, statistics):
+def test_damaged_bytes_are_an_error(spilling):
+    """Of the one object; the others come back."""
     spilling()
     held = [ray.put(piece(i)) for i in range(COUNT)]
-    fd = ray.session.current().files.spill
-    os.pwrite(fd, b"\xff" * 100, 50)
-    with pytest.raises(ObjectLostError, match="came back damaged"):
-        ray.get(held)
-    assert sum(is_piece(ray.get(x), i) for i, x in enumerate(held[-5:])) == 0 or spilled(statistics)
+    os.pwrite(ray.session.current().files.spill, b"\xff" * 100, 50)
+    lost = []
+    for i, x in enumerate(held):
+        try:
+            assert is_piece(ray.get(x), i)
+        except ObjectLostError as error:
+            assert "came back damaged" in str(error)
+            lost.append(i)
+    assert len(lost) == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")

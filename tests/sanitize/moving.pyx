@@ -58,7 +58,7 @@ cdef void move_out(rl_process* p, uint32_t i) noexcept nogil:
     turn = use_of(o).turn
     rl_commit(R)
     new_id(id)
-    if did(p, CREATE, away_create(R, id, o.size, &own)):
+    if did(p, CREATE, object_create(R, id, o.size, IN_FILE, &own)):
         return
     pwrite(world.file, object_data(R, i), o.size, <int64_t>(extent_at(R, object_at(R, own).extent).start * <uint64_t>RL_PAGE))
     rc = blocks_exchange(R, i, own, turn, sum_of(object_data(R, i), o.size))

@@ -133,7 +133,7 @@ cdef int order_unuse(rl_order* o) noexcept nogil:
 
 
 cdef int order_away(rl_order* o) noexcept nogil:
-    return away_create(o.who, o.id, o.size, &o.out)
+    return object_create(o.who, o.id, o.size, IN_FILE, &o.out)
 
 
 cdef int order_exchange(rl_order* o) noexcept nogil:
