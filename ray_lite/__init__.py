@@ -13,11 +13,24 @@
 
 from ray_lite import exceptions
 from ray_lite._core import ObjectID
-from ray_lite.api import get, init, is_initialized, memory, put, remote, shutdown, wait
+from ray_lite.api import (
+    cancel,
+    get,
+    get_attempt_number,
+    get_gpu_ids,
+    init,
+    is_initialized,
+    memory,
+    put,
+    remote,
+    shutdown,
+    wait,
+)
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, WORKER_MODE, __version__
 from ray_lite.state import global_state
 
 __all__ = [
-    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "exceptions", "get",
-    "global_state", "init", "is_initialized", "memory", "put", "remote", "shutdown", "wait",
+    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "cancel", "exceptions",
+    "get", "get_attempt_number", "get_gpu_ids", "global_state", "init", "is_initialized", "memory", "put", "remote",
+    "shutdown", "wait",
 ]

@@ -7,15 +7,19 @@ cdef extern from "layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
+        RL_SHAPES, RL_GPUS, RL_GPU_WORDS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
-        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING
+        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_ENDING
         RL_ALIVE, RL_SWEEPING
         RL_DRIVER, RL_NODE, RL_WORKER
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
+        RL_UNLISTED, RL_IN_RING, RL_HUNG
+        RL_CPU, RL_GPU, RL_CUSTOM
+        RL_DEADLOCK
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
-        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS
+        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
@@ -65,17 +69,26 @@ cdef extern from "layout.h" nogil:
     ctypedef struct rl_extent:
         uint32_t state, next, prev, start, pages, left, right, clas
         uint64_t cells[4]
+    ctypedef struct rl_kind:
+        uint32_t state, next
+        int64_t total, free
+        uint32_t head, tail
+    ctypedef struct rl_demand:
+        uint32_t state, kind
+        int64_t amount
     ctypedef struct rl_queue:
         uint32_t state, next, prev, job
-        int64_t cpus
-        uint32_t head, tail, length, listed
+        int64_t cpus, gpus
+        uint32_t first, count, head, tail, length, listed, hung, options
         int64_t passed
+        uint32_t chain
     ctypedef struct rl_slot:
-        uint32_t state, next, prev, kind, pid, epoch, running, building
-        int64_t cpus_held
-        uint32_t idle, blocked
+        uint32_t state, next, prev, kind, pid, epoch, running, building, shape, whale, idle, blocked
         uint64_t started, finished
-        uint32_t bell, parked, arrived, wake_at, waiting, hungry
+        uint32_t bell, parked, arrived, wake_at, waiting, hungry, leaving, verdict
+        uint64_t gpus[4]
+        uint32_t keyed, threads
+        int64_t since
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
@@ -83,9 +96,14 @@ cdef extern from "layout.h" nogil:
         uint32_t buckets, spill_least
         uint64_t bucket_offset
         uint32_t poison, deaths, rung, closing, reports, hungry, turn
-        rl_table objects, tasks, refs, extents, queues, slots
-        int64_t aging, cpus, cpus_free
-        uint32_t ready, idle, nidle, nstarting, ncoming, nready, garbage, reserve, kept
+        rl_table objects, tasks, refs, extents, queues, slots, kinds, demands
+        int64_t aging
+        uint32_t shapes[1024]
+        uint32_t whales, nhung, reserved, ending, cancels, keyed
+        uint64_t gpu_free[4]
+        uint64_t gpu_shared[4]
+        int64_t gpu_room[256]
+        uint32_t ready, idle, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
         uint32_t punches, loose_least, loose
@@ -272,11 +290,17 @@ cdef class Worker:
     cdef readonly dict functions
     cdef uint64_t epoch
     cdef readonly uint64_t ran
+    cdef public bint counts  # whether the policy wants to hear of the end of each task
+    cdef readonly bint retired  # whether this process is to end: it was asked to, or the policy said so
+    cdef readonly uint32_t calling  # the record whose function runs now, and may be interrupted
     cdef uint32_t setting, queue
-    cdef int surround(self, rl_task* k) except -1
+    cdef bint surround(self, rl_task* k) except -1
+    cdef object call(self, uint32_t t, object f, object args, object kwargs)
+    cdef bint leaves(self, uint32_t* t) except -1
     cdef void seat(self, rl_place* outer, uint64_t index)
     cdef void begin(self, uint32_t t)
-    cdef int execute(self, uint32_t t) except -1
+    cdef bint execute(self, uint32_t t) except -1
+    cdef bint again(self, uint32_t t, bint counted, bint front) except -1
     cdef tuple plain_args(self, uint32_t t)
     cdef object argument(self, uint32_t i, bint writable)
     cdef bint plain_result(self, uint32_t i, object result) except -1

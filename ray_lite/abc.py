@@ -61,6 +61,15 @@ class Backend(Protocol):
     def function(self, token: Any) -> Callable[..., Any]:
         """The exported function behind a token."""
 
+    def cancel(self, x: Any, force: bool, recursive: bool) -> bool:
+        """Cancels the task that returns an object; whether it had not ended."""
+
+    def gpu_ids(self) -> list[int | str]:
+        """The GPUs that the task at hand holds."""
+
+    def attempt(self) -> int:
+        """Which attempt of the task at hand this is, from 1; 0 outside of tasks."""
+
     def check(self) -> None:
         """Raises AssertionError when an invariant of the session does not hold."""
 

@@ -11,7 +11,7 @@ from ray_lite import session, termination
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.files import arena_place, spill_place
 from ray_lite.launch import Request, launch
-from ray_lite.options import Options, amount, duration, whole
+from ray_lite.options import GPUS_MOST, Options, amount, duration, kinds, whole
 from ray_lite.remote_function import RemoteFunction
 from ray_lite.serial import SerialBackend
 
@@ -20,13 +20,9 @@ _starting = threading.Lock()
 # Arguments of `init` whose features come later, with the value that asks for nothing.
 _LATER = {
     "redis_address": (None, "attaching to a running session"),
-    "num_gpus": (None, "GPUs"),
-    "resources": (None, "custom resources"),
-    "num_custom_resource": (None, "custom resources"),
     "num_redis_shards": (None, "the control store"),
     "redis_max_clients": (None, "the control store"),
     "redis_password": (None, "the control store"),
-    "pin": (False, "pinning workers to cores"),
 }
 
 
@@ -49,7 +45,13 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         driver_mode: SCRIPT_MODE (a failure that no `get` has raised after half a second is shown on stderr), SILENT_MODE
             (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids).
         num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
-        max_workers: most worker processes at once, those that wait included. Default 1,000.
+        num_gpus: GPUs that tasks may use at once. Default: those that CUDA_VISIBLE_DEVICES (or ROCm's or Intel's variable),
+            Slurm or the NVIDIA driver show. Any number may be claimed where no variable names them.
+        resources: dict of other resources, name -> amount; tasks that ask for them count against it.
+        num_custom_resource: how many names `resources` has; only checked.
+        max_workers: most worker processes at once, those that wait included. Default: 1,000 (RAY_LITE_MAX_WORKERS), or what
+            RLIMIT_NPROC, pids.max and RLIMIT_NOFILE leave.
+        pin: pin each worker to CPUs of its own, as far as there are: as many as its task has. Default False.
         plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none (anonymous
             memory).
         huge_pages: the object store on huge pages: those of the hugetlbfs that plasma_directory is on, else anonymous ones of
@@ -115,7 +117,7 @@ def _request(given: dict[str, Any]) -> Request:
     mode = given["driver_mode"]
     if mode not in (SCRIPT_MODE, SILENT_MODE, PYTHON_MODE) or isinstance(mode, bool):
         raise ValueError(f"driver_mode must be SCRIPT_MODE, SILENT_MODE or PYTHON_MODE, got {mode!r}")
-    for name in ("redirect_worker_output", "redirect_output", "include_webui", "huge_pages", "verbose"):
+    for name in ("redirect_worker_output", "redirect_output", "include_webui", "huge_pages", "verbose", "pin"):
         if not isinstance(given[name], bool):
             raise TypeError(f"{name} must be True or False, got {given[name]!r}")
     address = given["node_ip_address"]
@@ -124,10 +126,12 @@ def _request(given: dict[str, Any]) -> Request:
     directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
     workers, cpus = given["num_workers"], given["num_cpus"]
     config = Config.from_environment()
-    if given["max_workers"] is not None:
-        config = config._replace(max_workers=whole("max_workers", given["max_workers"], 1, 100_000))
     return Request(
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
+        num_gpus=None if given["num_gpus"] is None else whole("num_gpus", given["num_gpus"], 0, GPUS_MOST),
+        resources=_resources(given),
+        max_workers=None if given["max_workers"] is None else whole("max_workers", given["max_workers"], 1, 100_000),
+        pin=given["pin"],
         num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
         object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
         place=arena_place(directory, given["huge_pages"], config),
@@ -141,6 +145,15 @@ def _request(given: dict[str, Any]) -> Request:
         redirect_output=given["redirect_output"],
         verbose=given["verbose"],
     )
+
+
+def _resources(given: dict[str, Any]) -> dict[str, float]:
+    """The session's custom resources, by name."""
+    found = kinds("resources", given["resources"])
+    count = given["num_custom_resource"]
+    if count is not None and whole("num_custom_resource", count, 0, 1 << 31) != len(found) and given["resources"] is not None:
+        raise ValueError(f"num_custom_resource={count}, but resources has {len(found)} names")
+    return dict(sorted(found.items()))
 
 
 def shutdown(worker: Any = None) -> None:
@@ -172,7 +185,12 @@ def remote(*args: Any, **options: Any) -> Any:
     Options:
         num_return_vals: how many ids a call returns. Default 1.
         num_cpus: CPUs that a call needs; fractions allowed. Default 1.
+        num_gpus: GPUs that a call needs: whole ones, or below 1 a part of one. Default 0.
+        resources: dict of other resources that a call needs, name -> amount. Default none.
+        max_calls: a worker ends after so many calls of the function. Default 0: never.
         max_retries: how often a call runs again after its worker was killed from outside. Default 3.
+        retry_exceptions: exceptions after which it runs again, too, as often: a class, a list of classes, or True for all.
+            Default False. The task learns from `get_attempt_number()` which attempt it is.
         inline: whether a waiting parent may run the call in place. Default True.
         writable_args: whether the task may write to arrays among its arguments: copies of its own, made page by page where
             it writes. Default False: they are read-only.
@@ -279,3 +297,40 @@ def wait(object_ids: Any, num_returns: int = 1, timeout: float | None = None,
     if num_returns > len(object_ids) and timeout is None:
         raise ValueError(f"num_returns={num_returns} of {len(object_ids)} ids can never be ready; give a timeout, or fewer")
     return backend.wait(object_ids, num_returns, timeout)
+
+
+def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool:
+    """Cancels the task that returns an object; `get` then raises TaskCancelledError.
+
+    A task that has not begun never runs. One that runs gets TaskCancelledError raised in its main thread, as soon as that
+    runs Python code of the task, or sleeps; if it runs in place of another one, as soon as it is the innermost. If it catches
+    that and returns, its result stands. Nothing is retried.
+
+    Args:
+        force: kill the worker that runs it (and what that has started). Other tasks of that process run again.
+        recursive: cancel the tasks that it submitted, too, and theirs: those whose parents have not ended by now.
+
+    Returns:
+        Whether the task had not ended. An object that was put, or whose task has ended, stays as it is.
+
+    Raises:
+        TypeError: not an ObjectID.  ObjectLostError: the object is gone, or never was.
+    """
+    backend = session.current()
+    for name, value in (("force", force), ("recursive", recursive)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
+    return backend.cancel(object_id, force, recursive)
+
+
+def get_gpu_ids() -> list[int | str]:
+    """The ids of the GPUs that the task at hand holds, as CUDA_VISIBLE_DEVICES names them; whole numbers as ints.
+
+    Empty for a task without GPUs, and in a driver.
+    """
+    return session.current().gpu_ids()
+
+
+def get_attempt_number() -> int:
+    """Which attempt of the task at hand this is: 1 for the first, 0 in a driver."""
+    return session.current().attempt()

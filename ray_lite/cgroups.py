@@ -1,4 +1,4 @@
-"""Control groups of a process, versions 1 and 2: where they are, and the CPU and memory that they allow.
+"""Control groups of a process, versions 1 and 2: where they are, and the CPU, memory and processes that they allow.
 
 A limit holds for a whole subtree, so the least from a process's own group up to the root counts.  Neighbours: machine.py
 asks for limits, deaths.py for the place of a counter.  Reads /proc and /sys/fs/cgroup, nothing else.
@@ -64,6 +64,16 @@ def memory(pid: int | str = "self") -> int | None:
         text = _read(directory, "memory.max" if version == 2 else "memory.limit_in_bytes")
         if text.isdigit():
             found.append(int(text))
+    return min(found, default=None)
+
+
+def processes(pid: int | str = "self") -> int | None:
+    """How many more processes and threads a process's groups may have, or None without a limit."""
+    found = []
+    for _, directory in _upwards(pid, "pids"):
+        most, now = _read(directory, "pids.max"), _read(directory, "pids.current")
+        if most.isdigit() and now.isdigit():
+            found.append(int(most) - int(now))
     return min(found, default=None)
 
 

@@ -62,6 +62,8 @@ class Config(NamedTuple):
     oom_score: int = 200  #: added to a worker's oom_score_adj, so that the out-of-memory killer spares the node
     oom_window: float = 1.0  #: a SIGKILL so soon after the out-of-memory killer was seen at work is taken for its work
     watch: float = 1.0  #: time between two looks for a process stopped inside the lock
+    retire_after: float = 10.0  #: a worker that is idle for so long ends, if there are more than the session's CPUs
+    deadlock: float = 1.0  #: all workers wait for tasks, and nothing ends, for so long: then one of them gets DeadlockError
     max_workers: int = 1_000  #: workers at once, blocked ones included
 
     @classmethod

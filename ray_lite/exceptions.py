@@ -28,11 +28,13 @@ class RayTaskError(RayError):
         cause: the exception that the task raised, or None when it could not be pickled.
         task_name: name of the remote function.
         remote_traceback: the traceback in the worker, as text.
+        attempts: how often the task ran (retry_exceptions).
     """
 
     cause: BaseException | None = None
     task_name: str = ""
     remote_traceback: str = ""
+    attempts: int = 1
 
 
 class WorkerCrashedError(RayError):

@@ -33,6 +33,7 @@ class Failure(NamedTuple):
     text: str  #: the remote traceback
     cause: Cause | None
     report: int = 0  #: number under which it was reported, 0: it was not
+    attempts: int = 1  #: how often the task ran
 
 
 class SystemFailure(NamedTuple):
@@ -164,13 +165,14 @@ def unpack(failure: Failure | SystemFailure) -> RayError:
 
 def _both(cause: BaseException | None, failure: Failure) -> RayTaskError:
     """An instance of RayTaskError and, where that is possible, of the user's class."""
-    text = f"task {failure.task_name} failed:\n\n{failure.text}"
+    times = f" {failure.attempts} times" if failure.attempts > 1 else ""
+    text = f"task {failure.task_name} failed{times}:\n\n{failure.text}"
     error = None
     if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
         error = _dual(cause)
     if error is None:
         error = RayTaskError(text)
-    facts = {"cause": cause, "task_name": failure.task_name, "remote_traceback": failure.text}
+    facts = {"cause": cause, "task_name": failure.task_name, "remote_traceback": failure.text, "attempts": failure.attempts}
     vars(error).update(facts, _failure=failure, _text=text)  # not by setattr, which a frozen class refuses
     return error
 

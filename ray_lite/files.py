@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
+from ray_lite.demands import Resources
 from ray_lite.machine import NETWORK_FILE_SYSTEMS, file_system, free_huge_pages
 
 NO_EXECUTE = 8  # MFD_NOEXEC_SEAL, Linux 6.3
@@ -55,6 +56,8 @@ class Sizes(NamedTuple):
     turn: int
     loose_bytes: int
     cpus: int
+    gpus: int
+    kinds: list[int]
     aging: int
     nonce: int
     pid_namespace: int
@@ -100,16 +103,16 @@ def pid_namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 
-def plan(config: Config, place: Place, arena_bytes: int, cpus: float, spills: bool = False) -> Sizes:
+def plan(config: Config, place: Place, arena_bytes: int, resources: Resources, spills: bool = False) -> Sizes:
     """Sizes of a new region. The arena grows by whole steps, so it has whole steps."""
-    control = _core.control_bytes(config.objects, config.slots, config.buckets)
+    control = _core.control_bytes(config.objects, config.slots, config.buckets, len(resources.custom))
     step = max(config.commit_step, place.page)
     arena_bytes = max(1, arena_bytes // step) * step
     reserve = min(config.reserve, arena_bytes // 16) // place.page * place.page
     return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
                  config.commit_step, place.page, reserve,
-                 config.spill_least if spills else 0, int(config.full_turn * 1e9), config.loose, round(cpus * CPU_UNIT),
-                 int(config.aging * 1e9),
+                 config.spill_least if spills else 0, int(config.full_turn * 1e9), config.loose,
+                 round(resources.cpus * CPU_UNIT), len(resources.gpu_ids), resources.units, int(config.aging * 1e9),
                  int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
 
 

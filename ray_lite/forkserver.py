@@ -122,7 +122,7 @@ def spawn_node() -> tuple[int, socket.socket]:
     Raises:
         RaySystemError: there is no interpreter to start.
     """
-    if not sys.executable or not os.access(sys.executable, os.X_OK):
+    if not sys.executable or not os.access(sys.executable, os.X_OK, effective_ids=True):
         raise RaySystemError(f"sys.executable is {sys.executable!r}: ray_lite needs the path of a Python interpreter there "
                              "to start its processes (an embedding program can set it)")
     package = os.path.dirname(os.path.abspath(__file__))

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core, machine, session
 from ray_lite.config import SCRIPT_MODE, Config
+from ray_lite.demands import Resources
 from ray_lite.exceptions import RaySystemError
 from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
 from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, send_setting, spawn_node, started_at
-from ray_lite.local import LocalBackend
+from ray_lite.local import LocalBackend, Part
 from ray_lite.settings import snapshot
 
 PREFIX = "ray_lite"
@@ -29,7 +30,11 @@ class Request(NamedTuple):
     """What a private session shall be; checked by api.py."""
 
     num_cpus: float | None = None
+    num_gpus: int | None = None
+    resources: dict[str, float] = {}
     num_workers: int | None = None
+    max_workers: int | None = None
+    pin: bool = False
     object_store_memory: int | None = None
     place: Place = Place(None, SMALL_PAGE)
     spill_directory: str | None = None
@@ -136,11 +141,18 @@ def launch(request: Request) -> Driver:
     with contextlib.ExitStack() as undo:
         directory = _new_directory()
         undo.callback(remove_directory, directory)  # the last thing to be undone: the node makes it
-        node = spawn_node()  # its interpreter starts while we lay out the region
+        node = _spawn()  # its interpreter starts while we lay out the region
         undo.callback(_abandon, *node)
         driver = _with_node(request, directory, node, undo)
         undo.pop_all()
         return driver
+
+
+def _spawn() -> tuple[int, socket.socket]:
+    try:
+        return spawn_node()
+    except BlockingIOError as error:
+        raise OSError(errno.EAGAIN, f"no process can be started: {machine.why_no_process()}") from error
 
 
 def _abandon(node_pid: int, link: socket.socket) -> None:
@@ -160,7 +172,7 @@ def _with_huge_memory(request: Request) -> Request:
     if wanted is None:
         wanted = int(machine.memory().value * config.store_fraction)
         wanted = min(wanted, place.free() * place.page) or wanted
-    arena_bytes = plan(config, place, wanted, 0).arena_bytes
+    arena_bytes = plan(config, place, wanted, Resources()).arena_bytes
     place.check_enough(arena_bytes)
     return request._replace(object_store_memory=arena_bytes)
 
@@ -174,6 +186,19 @@ def _cpus(request: Request) -> tuple[float, str]:
     return machine.cpus()
 
 
+def _detected(request: Request) -> tuple[Resources, machine.Limit, str]:
+    """What the session has, how many workers it may have, and who says so.
+
+    Raises:
+        ValueError: more GPUs are claimed than are visible.
+    """
+    cpus, why = _cpus(request)
+    gpus = machine.gpus(request.num_gpus)
+    limit = machine.workers(request.config, request.max_workers)
+    text = (f"{cpus:g} CPUs ({why}), {len(gpus.ids)} GPUs ({gpus.source}), at most {limit.value:,} workers ({limit.source})")
+    return Resources(cpus, gpus.ids, gpus.variable, request.resources), limit, text
+
+
 def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
     try:
         return _core.Region.create(files.control, files.arena, files.bell, sizes)
@@ -185,16 +210,16 @@ def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
 
 def _with_node(request: Request, directory: str, node: tuple[int, socket.socket], undo: contextlib.ExitStack) -> Driver:
     config, (node_pid, link) = request.config, node
-    cpus, why = _cpus(request)
+    resources, limit, detected = _detected(request)
     memory = request.object_store_memory or int(machine.memory().value * config.store_fraction)
-    sizes = plan(config, request.place, memory, cpus, request.spill_directory is not None)
+    sizes = plan(config, request.place, memory, resources, request.spill_directory is not None)
     files = make_files(sizes, request.place.directory, request.spill_directory)
     undo.callback(files.close)
     region = _region(request, files, sizes)
     undo.callback(region.close)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
     region.make_current()
-    driver = Driver(region, config, region.slot, sizes.nonce, files.spill)
+    driver = Driver(region, Part(config, resources, region.slot, sizes.nonce, files.spill))
     driver.link, driver.files, driver.node_pid, driver.grace = link, files, node_pid, request.shutdown_grace
     driver.session_dir, driver.node_pidfd = directory, os.pidfd_open(node_pid)
     undo.callback(os.close, driver.node_pidfd)
@@ -202,13 +227,13 @@ def _with_node(request: Request, directory: str, node: tuple[int, socket.socket]
     driver.settings.begin()
     driver.sites.begin()
     undo.callback(driver.sites.end)
-    _greet(driver, request, sizes.nonce)
+    _greet(driver, request, limit)
     driver.address = {
         "node_ip_address": request.node_ip_address, "redis_address": None, "object_store_address": None,
         "webui_url": None, "session_dir": driver.session_dir, "node_pid": node_pid,
     }
     if request.verbose:
-        print(f"ray_lite: {cpus:g} CPUs ({why}), {sizes.arena_bytes:,} bytes of object store on pages of {sizes.page_bytes:,}, "
+        print(f"ray_lite: {detected}, {sizes.arena_bytes:,} bytes of object store on pages of {sizes.page_bytes:,}, "
               f"session {driver.session_dir}", file=sys.stderr)
     return driver
 
@@ -217,16 +242,16 @@ def _root(seed: int | None) -> bytes:
     return os.urandom(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
 
 
-def _greet(driver: Driver, request: Request, nonce: int) -> None:
+def _greet(driver: Driver, request: Request, limit: machine.Limit) -> None:
     """Sends the node its setting and waits for its answer; as long as it is alive, it may take its time."""
     umask = os.umask(0)
     os.umask(umask)
     setting: dict[str, Any] = {
-        "config": driver.config, "driver": os.getpid(), "job": driver.job, "nonce": nonce, "umask": umask,
+        "config": driver.config, "driver": os.getpid(), "job": driver.job, "nonce": driver.nonce, "umask": umask,
         "argv": list(sys.argv), "path": snapshot()["path"], "session_dir": driver.session_dir,
         "num_workers": request.num_workers or 0, "shutdown_grace": request.shutdown_grace,
         "driver_mode": request.driver_mode, "redirect_worker_output": request.redirect_worker_output,
-        "redirect_output": request.redirect_output,
+        "redirect_output": request.redirect_output, "resources": driver.resources, "limit": limit, "pin": request.pin,
     }
     fds = [fd for fd in driver.files if fd >= 0]
     try:

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_lite import _core
-from ray_lite.config import CPU_UNIT, Config
+from ray_lite.config import Config
+from ray_lite.demands import Resources, gpu_numbers
 from ray_lite.exceptions import GetTimeoutError, ObjectLostError, SerializationError
 from ray_lite.failures import unpack
+from ray_lite.options import Extra
 from ray_lite.room import Room
 from ray_lite.serialization import Name, Parts, dumps, name_of
 from ray_lite.settings import Settings
@@ -34,6 +36,16 @@ if TYPE_CHECKING:
 
 PACKED = b"P"  # arguments that are one object instead of bytes in the record
 LOOKS = 5  # sleeps between two looks at the node's life and at signals
+
+
+class Part(NamedTuple):
+    """What a process has to know of its session."""
+
+    config: Config
+    resources: Resources
+    job: int  #: slot of the driver
+    nonce: int  #: names the session
+    spill: int = -1  #: descriptor of the file to spill into, -1: none
 
 
 class Statistics(NamedTuple):
@@ -75,15 +87,17 @@ class LocalBackend:
 
     is_worker = False
 
-    def __init__(self, region: _core.Region, config: Config, job: int, nonce: int, spill: int = -1) -> None:
-        self.region, self.config, self.job, self.nonce = region, config, job, nonce
-        self.store = Store(region, config, Room(region, config, Spill(region, spill), others=self.is_worker))
+    def __init__(self, region: _core.Region, part: Part) -> None:
+        self.region, self.config, self.job, self.nonce = region, part.config, part.job, part.nonce
+        self.resources, config = part.resources, part.config
+        self.store = Store(region, config, Room(region, config, Spill(region, part.spill), others=self.is_worker))
         self.store.copy_by(region.cpus)
         self.settings = Settings(self.store)
         self.sites = Sites(self.store, config.call_sites)
         self.address: dict[str, Any] = {}
         self.node_pidfd = -1
-        self._queues: dict[int, int] = {}
+        self._queues: dict[tuple[Any, ...], int] = {}
+        self._kinds = self.resources.numbered()
         self._exporting: dict[bytes, tuple[Any, tuple[int, int]]] = {}  # function id -> its Export and token
         self._export_lock = threading.RLock()
         self._spin = int(config.spin * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
@@ -113,13 +127,12 @@ class LocalBackend:
 
     def _record(self, function: Any, options: Options) -> tuple[int, int, int, int]:
         """(queue, returns, max_retries, flags); raises ValueError for a demand that can never be met."""
-        total = self.region.cpus
-        if options.cpu_units > total:
-            raise ValueError(f"{function._name} needs num_cpus={options.num_cpus}, but this session has "
-                             f"{total / CPU_UNIT:g} in all; give init() a larger num_cpus")
-        queue = self._queues.get(options.cpu_units)
+        key = (options.num_cpus, options.num_gpus, options.resources, options.extra)
+        queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[options.cpu_units] = _core.shape(self.region, self.job, options.cpu_units)
+            demand = self.resources.demand(function._name, options, self._kinds)
+            extra = self.store.keep(options.extra) if options.extra != Extra() else 0
+            queue = self._queues[key] = _core.shape(self.region, self.job, *demand, extra)
         flags = (0 if options.inline else _core.NO_INLINE) | (_core.WRITABLE_ARGS if options.writable_args else 0)
         return queue, options.num_return_vals, options.max_retries, flags
 
@@ -248,7 +261,31 @@ class LocalBackend:
             if deadline >= 0 and time.monotonic_ns() >= deadline:
                 return False
             spin = 0
+            self.look_around()
         return True
+
+    def look_around(self) -> None:
+        """While waiting: raises what ends the call."""
+
+    def cancel(self, x: _core.ObjectID, force: bool, recursive: bool) -> bool:
+        if type(x) is not _core.ObjectID:
+            raise TypeError(f"cancel takes an ObjectID, not {type(x).__name__}")
+        task, serial = _core.task_of(self.region, x)
+        if not task:
+            return False
+        children = _core.descendants(self.region, task, serial) if recursive else []
+        found = _core.cancel(self.region, task, serial, force)
+        for child, its_serial in children:
+            _core.cancel(self.region, child, its_serial, force)
+        return found != 0
+
+    # --- what the task at hand has ---
+
+    def gpu_ids(self) -> list[int | str]:
+        return gpu_numbers([self.resources.gpu_ids[number] for number in _core.held_gpus(self.region)])
+
+    def attempt(self) -> int:
+        return _core.current_attempt()
 
     # --- functions ---
 

@@ -4,7 +4,7 @@
 
 It is never on the path of a task, imports neither numpy, redis, psutil nor user code, and ends with the driver, by the
 end of its socket or its pidfd.  The policy is scheduler.py's.  Workers die with the node (core: die_with_parent), their
-children with them, since each worker leads a process group.  Neighbours: launch.py starts it, worker.py is what it forks.
+children with them, since each worker leads a process group.  Neighbours: launch.py starts it, pool.py holds the workers.
 """
 
 from __future__ import annotations
@@ -12,23 +12,21 @@ from __future__ import annotations
 import gc
 import math
 import os
-import resource
 import select
-import signal
 import socket
 import time
 from collections.abc import Iterator
-from typing import NoReturn
 
-from ray_lite import _core, serialization, worker
+from ray_lite import _core, serialization
 from ray_lite.control_process import Control
 from ray_lite.deaths import Coroner
 from ray_lite.exceptions import ObjectStoreFullError
-from ray_lite.failures import SystemFailure
+from ray_lite.failures import Failure, SystemFailure
 from ray_lite.files import pid_namespace
 from ray_lite.forkserver import READY, SHUTDOWN, make_directory, receive_setting, remove_directory, started_at
+from ray_lite.pool import Pool
 from ray_lite.reporter import Reporter
-from ray_lite.scheduler import Died, Fail, Finish, Look, Requeue, Running, Scheduler
+from ray_lite.scheduler import Died, Fail, Finish, Requeue, Running
 from ray_lite.store import Store
 
 
@@ -54,16 +52,12 @@ class Node:
         self.store = Store(self.region, self.config)  # for names and failures, which are never spilled
         self.control = Control(self.region, self.setting, self.bell)
         self.reporter = Reporter(self.region, self.control.sender)
-        self.scheduler = Scheduler(self.config.max_workers)
         self.coroner = Coroner(self.config.oom_window)
-        self.workers: dict[int, tuple[int, int]] = {}  # pidfd -> (pid, slot)
+        self.pool = Pool(self.region, self.setting, self.control, self.reporter, self.private)
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
-        self.told_limit = False  # that the machine gives no more processes is said once
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
         self.give_at = math.inf  # when the node gives memory back
-        self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self.files[1], self.files[1]))  # it needs three for each worker
-        self.poll = select.epoll()
+        self.poll = self.pool.poll
         for fd in (link.fileno(), self.driver, self.bell):
             self.poll.register(fd, select.EPOLLIN)
 
@@ -114,7 +108,7 @@ class Node:
 
     def reap_orphans(self) -> None:
         """What workers had started and left is this process's to reap: it is their subreaper."""
-        known = {self.control.pid, *(pid for pid, _ in self.workers.values())}
+        known = {self.control.pid, *self.pool.pids()}
         try:
             while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid not in known:
                 os.waitpid(found.si_pid, 0)
@@ -125,7 +119,7 @@ class Node:
         """Deals with an event of the session's own; its descriptor may have been closed since it was seen."""
         if fd == self.bell:
             self.answer()
-        elif fd in self.workers:
+        elif fd in self.pool.workers:
             self.examine(fd)
         elif fd == self.control.pidfd:
             self.leave_control()
@@ -138,8 +132,10 @@ class Node:
         waits += [self.config.node_look] if time.monotonic() < self.tidy_until else []
         waits += [max(0.0, latest - time.monotonic()) for _, _, latest in self.dead.values()]
         waits += [max(0.0, self.give_at - time.monotonic())] if self.give_at < math.inf else []
-        due = self.control.due_in() if self.workers else None
-        return min([*waits, due] if due is not None else waits, default=None)
+        due = self.control.due_in() if len(self.pool) else None
+        waits += [due] if due is not None else []
+        waits += [self.pool.patience()] if self.pool.patience() < math.inf else []
+        return min(waits, default=None)
 
     def listen(self) -> None:
         """The control process tells the last words of a dead worker."""
@@ -162,75 +158,29 @@ class Node:
         _core.answer_bell(self.region)
 
     def look(self, at_least: int = 0) -> None:
-        """Starts workers when the scheduler says so."""
-        ready, idle, starting, free, fits = _core.can_start(self.region)
-        orders = self.scheduler.look(Look(ready, idle, starting, free, fits, len(self.workers)))
-        count = max(at_least, sum(order.number for order in orders))
-        for _ in range(count):
-            self.start()
-        if self.workers and self.control.due_in() == 0:
+        """More workers, or fewer, and the control process; cancelled tasks end."""
+        self.pool.look(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
+        while task := _core.take_ending(self.region):
+            name = self.name(_core.task_facts(self.region, task)["function"])
+            self.obey(Fail(task, name, f"task {name} was cancelled before it began", {}, "TaskCancelledError"))
+        if len(self.pool) and self.control.due_in() == 0:
             try:
                 self.control.start(self.private())
             except OSError:
                 return
             for fd in (self.control.pidfd, self.control.hears()):
                 self.poll.register(fd, select.EPOLLIN)
-
-    def start(self) -> None:
-        """Forks a worker into a slot of its own, if there is one: the dead keep theirs until they are buried."""
-        try:
-            slot = _core.open_worker(self.region)
-        except ObjectStoreFullError:
-            return
-        try:
-            pid = self.control.fork()
-        except OSError as error:
-            _core.begin_sweep(self.region, slot)
-            _core.end_sweep(self.region, slot)
-            if not self.workers:
-                raise
-            if not self.told_limit:
-                self.reporter.note(f"no worker beyond {len(self.workers)} can be started: {error}")
-            self.told_limit = True
-            return
-        if pid == 0:
-            self.become_worker(slot)
-        pidfd = os.pidfd_open(pid)
-        self.workers[pidfd] = (pid, slot)
-        self.poll.register(pidfd, select.EPOLLIN)
+            self.pool.look(at_least - len(self.pool))  # it came first, or the machine might have no process left for it
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""
-        return [self.poll.fileno(), self.link.fileno(), self.driver, *self.workers]
-
-    def become_worker(self, slot: int) -> NoReturn:
-        """In the child: nothing of the node's stays, and it ends without the node's exit handlers."""
-        error: BaseException | None = None
-        try:
-            os.setpgid(0, 0)
-            _core.die_with_parent(self.setting["node"])
-            for fd in self.private():
-                os.close(fd)
-            resource.setrlimit(resource.RLIMIT_NOFILE, self.files)
-            hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-            resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
-            _core.become(self.region, slot, os.getpid(), started_at(os.getpid()))
-            worker.main(self.region, self.setting, self.reporter)
-        except BaseException as problem:  # a worker's last words, whatever ended it
-            error = problem
-            if _core.node_died(self.region):  # seen before the signal of it: the group ends now, without a word
-                os.killpg(0, signal.SIGKILL)
-        worker.end_child(error)
+        return [self.poll.fileno(), self.link.fileno(), self.driver, *self.pool.workers]
 
     def examine(self, pidfd: int) -> None:
         """A worker is gone: its group goes with it. What it wrote last is on its way and part of the story."""
-        pid, slot = self.workers.pop(pidfd)
-        self.poll.unregister(pidfd)
-        try:
-            os.killpg(pid, signal.SIGKILL)  # before the leader is reaped: until then nobody else can have this id
-        except ProcessLookupError:
-            pass
-        died = self.coroner.examine(pid)
+        one = self.pool.lose(pidfd)
+        pid, slot = one.pid, one.slot
+        died = self.coroner.examine(pid)._replace(forced=one.forced)
         _core.answer_bell(self.region)  # it may have died between claiming the doorbell and ringing it
         os.close(pidfd)
         self.tidy_until = time.monotonic() + self.config.tidy
@@ -252,7 +202,7 @@ class Node:
         slot, died, _ = self.dead.pop(pid)
         died = died._replace(last_words=last_words)
         for task in self.adopted(slot):
-            self.obey(self.scheduler.died(died, task))
+            self.obey(self.pool.scheduler.died(died, task))
         _core.end_sweep(self.region, slot)
 
     def adopted(self, slot: int) -> Iterator[Running]:
@@ -264,7 +214,8 @@ class Node:
                 return
             facts = _core.task_facts(self.region, task)
             name, site = self.name(facts["function"]), self.store.site(facts["site"])
-            yield Running(task, name, site, facts["attempts"], facts["max_retries"], innermost, complete)
+            yield Running(task, name, site, facts["attempts"], facts["max_retries"], innermost, complete,
+                          facts["cancelled"])
             innermost = False
 
     def name(self, function: int) -> str:
@@ -280,7 +231,9 @@ class Node:
             _core.requeue_task(self.region, order.task, order.counted, order.front)
             return
         if isinstance(order, Fail):
-            failure = self.reporter.report(order.name, SystemFailure("WorkerCrashedError", order.text, order.facts))
+            failure: Failure | SystemFailure = SystemFailure(order.kind, order.text, order.facts)
+            if order.kind == "WorkerCrashedError":  # a cancellation is no news to him who wished it
+                failure = self.reporter.report(order.name, failure)
             for index in _core.task_returns(self.region, order.task):
                 if index:
                     self.store.fail(index, failure)
@@ -290,34 +243,14 @@ class Node:
         """Ends all workers: politely for `grace` seconds, then for certain."""
         _core.close_session(self.region)
         deadline = time.monotonic() + grace
-        while self.workers and (left := deadline - time.monotonic()) > 0:
+        while len(self.pool) and (left := deadline - time.monotonic()) > 0:
             for fd, event in self.poll.poll(min(left, self.config.node_look)):
-                if fd in self.workers:
-                    self.forget(fd)
+                if fd in self.pool.workers:
+                    self.pool.forget(fd)
                 elif fd != self.bell and event:
                     deadline = 0  # the driver is gone: no reason to be polite
-        for pid, _ in self.workers.values():
-            for kill in (os.kill, os.killpg):
-                try:
-                    kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue  # it went by itself, or had no group yet
-        for pidfd in list(self.workers):
-            self.forget(pidfd)
+        self.pool.end()
         self.control.end()
-
-    def forget(self, pidfd: int) -> None:
-        """Reaps a worker at the end of the session, and what it left in its group."""
-        pid, _ = self.workers.pop(pidfd)
-        self.poll.unregister(pidfd)
-        select.select([pidfd], [], [])
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        os.waitpid(pid, 0)
-        os.close(pidfd)
-        self.control.forget(pid)
 
 
 def main(fd: int) -> None:

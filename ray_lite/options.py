@@ -9,15 +9,21 @@ from ray_lite.config import CPU_UNIT
 
 RETURNS_MOST = 1_000_000
 RETRIES_MOST = 65_534
-AMOUNT_MOST = 10**12
+CALLS_MOST = 1_000_000_000
+AMOUNT_MOST = 10**11  # in ten-thousandths and times the processes of a session it still fits 63 bits
+GPUS_MOST = 256  # of a session: the core's RL_GPUS
 TIME_MOST = 1e9  # of whatever unit: for ever, and it still fits where it is counted in nanoseconds
 
 _LATER = {
-    "num_gpus": (0, "GPUs"),
-    "resources": (None, "custom resources"),
-    "max_calls": (0, "max_calls"),
     "checkpoint_interval": (0, "actors and their checkpoints"),
 }
+
+
+class Extra(NamedTuple):
+    """Options that only the worker needs, and most tasks haven't."""
+
+    max_calls: int = 0
+    retry_exceptions: tuple[type[BaseException], ...] = ()
 
 
 class Options(NamedTuple):
@@ -25,14 +31,18 @@ class Options(NamedTuple):
 
     num_return_vals: int = 1
     num_cpus: float = 1
+    num_gpus: float = 0
+    resources: tuple[tuple[str, float], ...] = ()
+    max_calls: int = 0
     max_retries: int = 3
+    retry_exceptions: tuple[type[BaseException], ...] = ()
     inline: bool = True
     writable_args: bool = False
 
     @property
-    def cpu_units(self) -> int:
-        """CPUs in ten-thousandths."""
-        return round(self.num_cpus * CPU_UNIT)
+    def extra(self) -> Extra:
+        """What travels beside the record."""
+        return Extra(self.max_calls, self.retry_exceptions)
 
     def updated(self, given: dict[str, Any]) -> Options:
         """These options, changed by the given ones.
@@ -76,6 +86,41 @@ def amount(name: str, value: Any) -> float:
     return value if isinstance(value, int) else number
 
 
+def gpus(name: str, value: Any) -> float:
+    """A checked number of GPUs: whole ones, or a part of one."""
+    number = amount(name, value)
+    if number > 1 and number != int(number):
+        raise ValueError(f"{name} must be a whole number, or below 1 for a part of one, got {value!r}")
+    if 0 < number < 1 / CPU_UNIT:
+        raise ValueError(f"{name} must be 0 or at least {1 / CPU_UNIT:g}, got {value!r}")
+    return number
+
+
+def kinds(name: str, value: Any) -> dict[str, float]:
+    """Checked custom resources: a dict of names and amounts."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be a dict of names and amounts, got {value!r}")
+    for kind in value:
+        if not isinstance(kind, str):
+            raise TypeError(f"{name} must have strings for names, got {kind!r}")
+        if kind in ("CPU", "GPU"):
+            raise ValueError(f"{name} must not name {kind}: use num_{kind.lower()}s")
+    return {kind: amount(f"{name}[{kind!r}]", one) for kind, one in value.items()}
+
+
+def exception_classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
+    """Checked exceptions to retry on: True for all, or a class, or a list of classes."""
+    if isinstance(value, bool):
+        return (Exception,) if value else ()
+    classes = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for one in classes:
+        if not isinstance(one, type) or not issubclass(one, BaseException):
+            raise TypeError(f"{name} must be True, False, or exception classes, got {one!r}")
+    return classes
+
+
 def duration(name: str, value: Any) -> float:
     """A checked time, not negative; as good as for ever when it is very long, or infinite."""
     number = _number(name, value)
@@ -102,7 +147,11 @@ def _flag(name: str, value: Any) -> bool:
 _CHECKS = {
     "num_return_vals": lambda name, value: whole(name, value, 0, RETURNS_MOST),
     "num_cpus": amount,
+    "num_gpus": gpus,
+    "resources": lambda name, value: tuple(sorted(kinds(name, value).items())),
+    "max_calls": lambda name, value: whole(name, value, 0, CALLS_MOST),
     "max_retries": lambda name, value: whole(name, value, 0, RETRIES_MOST),
+    "retry_exceptions": exception_classes,
     "inline": _flag,
     "writable_args": _flag,
 }

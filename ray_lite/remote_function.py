@@ -78,8 +78,13 @@ class RemoteFunction:
 
     def _submit(self, args: Any = (), kwargs: Any = None, num_return_vals: Any = None, num_cpus: Any = None,
                 num_gpus: Any = None, resources: Any = None) -> Any:
-        """A call with other resources, as in Ray of 2018."""
+        """A call with other resources, as in Ray of 2018: if one of them is given, the others are what an undecorated
+        function has (1 CPU)."""
         given = {"num_return_vals": num_return_vals, "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources}
+        if any(given[name] is not None for name in ("num_cpus", "num_gpus", "resources")):
+            plain = Options()
+            given = {**given, "num_cpus": plain.num_cpus if num_cpus is None else num_cpus,
+                     "num_gpus": num_gpus or 0, "resources": resources or {}}
         return self.options(**{name: value for name, value in given.items() if value is not None}).remote(
             *(args or ()), **(kwargs or {}))
 

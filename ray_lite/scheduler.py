@@ -2,11 +2,13 @@
 
 A death's meaning: the innermost task of the dead worker is to blame.  Killed from outside (SIGKILL, SIGTERM: the OOM
 killer, an operator) it runs again, up to max_retries; a process that ended itself (exit, abort, segfault) is reported at
-once.  The outer tasks of its stack are innocent: they run again, uncounted, and don't help again.
+once.  The outer tasks of its stack are innocent: they run again, uncounted, and don't help again.  A cancelled task never runs
+again; if its worker was killed for it, all others of that process are innocent.
 """
 
 from __future__ import annotations
 
+import math
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -23,6 +25,18 @@ class Look(NamedTuple):
     cpus_free: int
     fits: bool
     workers: int
+    resting: int = 0  #: workers that are idle, also those that can't run what is ready
+
+
+class Blocked(NamedTuple):
+    """How the workers wait: how many do, who of them (a slot) began last, how many tasks all have finished, and the time."""
+
+    workers: int
+    blocked: int
+    last: int
+    finished: int
+    fits: bool
+    now: float
 
 
 class Died(NamedTuple):
@@ -34,6 +48,7 @@ class Died(NamedTuple):
     peak: int = 0  #: most bytes of memory it had
     out_of_memory: bool = False  #: the kernel killed it for want of memory
     last_words: str = ""  #: the end of its stderr
+    forced: bool = False  #: the node killed it, for `cancel(force=True)`
 
 
 class Running(NamedTuple):
@@ -46,6 +61,17 @@ class Running(NamedTuple):
     max_retries: int
     innermost: bool
     complete: bool
+    cancelled: bool = False
+
+
+class Retire(NamedTuple):
+    """The worker that is idle the longest ends."""
+
+
+class Condemn(NamedTuple):
+    """The worker in this slot waits for what can't come: its call ends with DeadlockError."""
+
+    slot: int
 
 
 class StartWorkers(NamedTuple):
@@ -75,6 +101,7 @@ class Fail(NamedTuple):
     name: str
     text: str
     facts: dict[str, Any]
+    kind: str = "WorkerCrashedError"
 
 
 class Scheduler:
@@ -82,24 +109,49 @@ class Scheduler:
 
     Args:
         max_workers: most workers at once, blocked ones included.
+        warm: so many stay, however long they are idle.
+        patience: seconds without progress after which blocked workers are taken for deadlocked.
     """
 
-    def __init__(self, max_workers: int) -> None:
-        self.max_workers = max_workers
+    def __init__(self, max_workers: int, warm: int = 1, patience: float = 1.0) -> None:
+        self.max_workers, self.warm, self.patience = max_workers, warm, patience
+        self._condemned = -math.inf  # when
+        self._stuck: tuple[float, int] | None = None  # since when, and how many tasks had finished
 
-    def look(self, event: Look) -> list[StartWorkers]:
-        """More workers, when tasks fit that nobody idle or starting will take."""
+    def look(self, event: Look) -> list[StartWorkers | Retire]:
+        """More workers, when tasks fit that nobody idle or starting will take; room for them, when others rest."""
         if not event.fits:
             return []
+        if event.workers >= self.max_workers and event.resting and not event.starting:
+            return [Retire()]
         wanted = event.ready - event.idle - event.starting
         wanted = min(wanted, max(1, event.cpus_free // 10_000) - event.starting, self.max_workers - event.workers)
         return [StartWorkers(wanted)] if wanted > 0 else []
+
+    def rest(self, workers: int) -> bool:
+        """Whether a worker that has been idle for long may end."""
+        return workers > self.warm
+
+    def stuck(self, event: Blocked) -> list[Condemn]:
+        """Every worker waits for tasks, and there can't be another to run them: the one that began to wait last gives up."""
+        everybody = event.workers > 0 and event.blocked >= event.workers >= self.max_workers and event.fits
+        if not everybody or self._stuck is None or self._stuck[1] != event.finished:
+            self._stuck = (event.now, event.finished) if everybody else None
+            return []
+        again = event.now - self._condemned < 2 * self.patience  # the tasks that the last one waited for go on to wait
+        if event.now - self._stuck[0] < (self.patience / 10 if again else self.patience):
+            return []
+        self._stuck = None
+        self._condemned = event.now
+        return [Condemn(event.last)]
 
     def died(self, event: Died, task: Running) -> Finish | Requeue | Fail:
         """What becomes of one task of a dead worker."""
         if task.complete:
             return Finish(task.task)
-        if not task.innermost:
+        if task.cancelled:
+            return Fail(task.task, task.name, f"task {task.name} was cancelled while it ran", {}, "TaskCancelledError")
+        if not task.innermost or event.forced:
             return Requeue(task.task, counted=False, front=True)
         if event.signal in OUTSIDE and (task.max_retries == UNLIMITED or task.attempts <= task.max_retries):
             return Requeue(task.task, counted=True, front=False)

@@ -77,6 +77,17 @@ class SerialBackend:
     def function(self, token: Any) -> Callable[..., Any]:
         raise TypeError("there are no exported functions in PYTHON_MODE")
 
+    def cancel(self, x: Any, force: bool, recursive: bool) -> bool:
+        """A call has ended when it returns."""
+        return False
+
+    def gpu_ids(self) -> list[int | str]:
+        """Nothing is counted, so nothing is held."""
+        return []
+
+    def attempt(self) -> int:
+        return 0
+
     def check(self) -> None:
         """Nothing can be inconsistent."""
 

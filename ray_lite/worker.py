@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextvars
 import faulthandler
-import math
 import os
 import signal
 import sys
@@ -18,10 +17,14 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ray_lite import _core, session
-from ray_lite.config import CPU_UNIT, Config
-from ray_lite.failures import ArgumentFailed, pack
-from ray_lite.local import PACKED, LocalBackend
+from ray_lite.config import Config
+from ray_lite.exceptions import DeadlockError, TaskCancelledError
+from ray_lite.failures import ArgumentFailed, Failure, SystemFailure, pack
+from ray_lite.local import PACKED, LocalBackend, Part
+from ray_lite.options import Extra
+from ray_lite.outfit import Outfit
 from ray_lite.reporter import Reporter
+from ray_lite.scheduler import UNLIMITED
 from ray_lite.serialization import dumps, loads
 from ray_lite.surroundings import Surroundings, reseed
 
@@ -29,10 +32,7 @@ HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks a
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
 PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "TBB_NUM_THREADS",
-)
+CANCEL_SIGNAL = signal.SIGRTMAX - 2  # the node's, to a worker whose innermost task is cancelled
 
 
 class WorkerBackend(LocalBackend):
@@ -41,7 +41,10 @@ class WorkerBackend(LocalBackend):
     is_worker = True
 
     def __init__(self, region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> None:
-        super().__init__(region, setting["config"], setting["job"], setting["nonce"], setting["spill"])
+        part = Part(setting["config"], setting["resources"], setting["job"], setting["nonce"], setting["spill"])
+        super().__init__(region, part)
+        self.outfit = Outfit(region, part.resources, setting["seat"] if setting["pin"] else None)
+        self.limit = setting["limit"]
         self.worker = _core.Worker(region, Policy(self, reporter))
         self.depth = 0
         self.main_thread = threading.get_ident()
@@ -57,6 +60,24 @@ class WorkerBackend(LocalBackend):
             return super().wait_until(ids, allowed, timeout, False)
         finally:
             _core.unblock(self.region)
+
+    def look_around(self) -> None:
+        """The node may have found that what this process waits for can't come."""
+        if threading.get_ident() == self.main_thread and _core.take_verdict(self.region):
+            there = len(self.worker_pids())
+            why = f"there can't be more than {self.limit.value:,} ({self.limit.source})"
+            if there < self.limit.value:
+                why = "the machine gives no more processes"
+            raise DeadlockError(f"all {there:,} workers wait for tasks, and none is left to run these: {why}")
+
+    def raise_cancelled(self) -> None:
+        """In a task that was cancelled."""
+        raise TaskCancelledError("this task was cancelled")
+
+    def heed_signal(self, number: int, frame: Any) -> None:
+        """CANCEL_SIGNAL. While no user's function runs, the mark will be seen soon, or it came too late."""
+        if self.worker.calling and _core.is_cancelled(self.region):
+            self.raise_cancelled()
 
     def _help_all(self, ids: list[_core.ObjectID]) -> bool:
         """Runs in place what the ids wait for, while there is anything of that kind; whether all are ready then."""
@@ -80,11 +101,14 @@ class WorkerBackend(LocalBackend):
         sys.setrecursionlimit(limit + HELP_FRAMES)
         self.depth += 1
         try:
-            return contextvars.Context().run(self.worker.help, x)
+            helped = contextvars.Context().run(self.worker.help, x)
         finally:
             self.depth -= 1
             sys.setrecursionlimit(limit)
             around.restore()
+        if helped and _core.is_cancelled(self.region):  # it came while this task was not the innermost
+            self.raise_cancelled()
+        return helped
 
 
 class Policy:
@@ -93,7 +117,9 @@ class Policy:
     def __init__(self, backend: WorkerBackend, reporter: Reporter) -> None:
         self.backend, self.store, self.reporter = backend, backend.store, reporter
         self.names: dict[int, str] = {}
-        self.user_threads = {name for name in THREAD_VARIABLES if name in os.environ}
+        self.extras: dict[int, Extra] = {0: Extra()}
+        self.extra = Extra()
+        self.calls: dict[int, int] = {}
 
     def function(self, index: int) -> Callable[..., Any]:
         """The callable behind a task's function object, which may still be on its way."""
@@ -138,12 +164,13 @@ class Policy:
             raise ValueError(f"the task has num_return_vals={count} and must return a tuple or list of so many, not {got}")
         return values
 
-    def fail(self, task: int, error: BaseException) -> None:
-        """The task's returns get the error; never fails itself."""
-        name = self.name(_core.task_facts(self.backend.region, task)["function"])
-        failure = pack(error, name)
-        if not isinstance(error, ArgumentFailed):  # what an argument failed of was reported there
-            failure = self.reporter.report(name, failure)
+    def fail(self, task: int, error: BaseException) -> bool:
+        """The task's returns get the error, or (True) it is to run again; never fails itself."""
+        facts = _core.task_facts(self.backend.region, task)
+        if self._again(facts, error):
+            return True
+        name = self.name(facts["function"])
+        failure = self._failure(name, facts, error)
         for index in _core.task_returns(self.backend.region, task):
             if index:
                 self.store.fail(index, failure)
@@ -151,6 +178,33 @@ class Policy:
             import traceback
 
             traceback.clear_frames(error.__traceback__)  # they hold the arguments' views
+        return False
+
+    def _again(self, facts: dict[str, Any], error: BaseException) -> bool:
+        """Whether the user wants another attempt after this error, and there is one left."""
+        if facts["cancelled"] or isinstance(error, ArgumentFailed) or not isinstance(error, self.extra.retry_exceptions):
+            return False
+        return bool(facts["attempts"] <= facts["max_retries"] or facts["max_retries"] == UNLIMITED)
+
+    def _failure(self, name: str, facts: dict[str, Any], error: BaseException) -> Failure | SystemFailure:
+        """What to store for an error; reported, unless it is known already or was wished for."""
+        if facts["cancelled"] and isinstance(error, TaskCancelledError):
+            return SystemFailure("TaskCancelledError", f"task {name} was cancelled while it ran")
+        failure = pack(error, name)
+        if isinstance(error, ArgumentFailed):  # what an argument failed of was reported there
+            return failure
+        if isinstance(failure, Failure) and self.extra.retry_exceptions:
+            failure = failure._replace(attempts=facts["attempts"])
+        return self.reporter.report(name, failure)
+
+    def raise_cancelled(self) -> None:
+        """A cancelled task is about to call its function."""
+        self.backend.raise_cancelled()
+
+    def is_enough(self, function: int) -> bool:
+        """Whether the worker has run the function as often as its max_calls says."""
+        self.calls[function] = self.calls.get(function, 0) + 1
+        return 0 < self.extra.max_calls <= self.calls[function]
 
     def leave_child(self, error: BaseException | None) -> NoReturn:
         """A child that the task forked came to the end of the task: it ends here, the task is its parent's."""
@@ -160,13 +214,17 @@ class Policy:
         """The next task was called with another sys.path or directory."""
         self.backend.settings.apply(index)
 
-    def shape(self, cpus: int) -> None:
-        """The next task has another number of CPUs: copies follow, and BLAS and its kin, unless the user set them."""
+    def shape(self, queue: int) -> bool:
+        """The next task has other resources, or options; False: this worker can't run it."""
+        cpus, options = _core.shape_facts(self.backend.region, queue)
+        if not self.backend.outfit.change(cpus, may_decline=self.backend.depth == 0):
+            return False
         self.store.copy_by(cpus)
-        threads = str(max(1, math.ceil(cpus / CPU_UNIT)))
-        for variable in THREAD_VARIABLES:
-            if variable not in self.user_threads:
-                os.environ[variable] = threads
+        if options not in self.extras:
+            self.extras[options], _ = self.store.load(_core.function_handle(self.backend.region, options))
+        self.extra = self.extras[options]
+        self.backend.worker.counts = self.backend.worker.counts or self.extra.max_calls > 0
+        return True
 
 
 def end_child(error: BaseException | None) -> NoReturn:
@@ -225,9 +283,10 @@ def main(region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> N
     _core.watch_directory()
     backend.sites.begin()
     session.install(backend)
+    signal.signal(CANCEL_SIGNAL, backend.heed_signal)
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
-    while not _core.is_closing(region):
+    while not _core.is_closing(region) and not backend.worker.retired:
         before = backend.worker.ran
         backend.worker.run(hot, int(park * 1e9))
         park = FIRST_PARK if backend.worker.ran > before else min(park * 2, config.idle_park)

@@ -69,3 +69,15 @@ def test_the_real_tree():
     assert cgroups.cpus() is None or cgroups.cpus() > 0
     assert cgroups.memory() is None or cgroups.memory() > 0
     assert list(cgroups.own("no-such-pid", "memory")) == []
+
+
+def test_processes(tree):
+    tree([f"0::/{JOB}"], {
+        f"{JOB}/pids.max": "max", f"{JOB}/pids.current": "3", "slurm/pids.max": "500", "slurm/pids.current": "120",
+    })
+    assert cgroups.processes() == 380
+
+
+def test_processes_without_a_limit(tree):
+    tree(["0::/"], {"pids.current": "9"})
+    assert cgroups.processes() is None

@@ -8,9 +8,11 @@ import pytest
 
 from ray_lite import machine
 from ray_lite.config import Config
+from ray_lite.demands import Resources
 from ray_lite.files import SMALL_PAGE, Place, arena_place, make_files, plan
 
 HUGE = 2 << 20
+TWO = Resources(cpus=2)
 PAGES = 48  # 96 MiB
 COUNT = f"{machine.HUGE_PAGES}/hugepages-{HUGE // 1024}kB/nr_hugepages"
 
@@ -33,13 +35,13 @@ def test_places_in_directories(tmp_path):
 
 def test_the_plan_has_whole_steps():
     config = Config(commit_step=1 << 16, objects=1000)
-    assert plan(config, Place(None, SMALL_PAGE), 10**6, 2).arena_bytes == 15 << 16
-    assert plan(config, Place(None, HUGE), 10**7, 2)[1:7:5] == (4 * HUGE, HUGE)
-    assert plan(config, Place(None, HUGE), 1, 2).arena_bytes == HUGE
+    assert plan(config, Place(None, SMALL_PAGE), 10**6, TWO).arena_bytes == 15 << 16
+    assert plan(config, Place(None, HUGE), 10**7, TWO)[1:7:5] == (4 * HUGE, HUGE)
+    assert plan(config, Place(None, HUGE), 1, TWO).arena_bytes == HUGE
 
 
 def test_files_have_no_name_and_the_right_length(tmp_path):
-    sizes = plan(Config(objects=1000), Place(None, SMALL_PAGE), 10**7, 2)
+    sizes = plan(Config(objects=1000), Place(None, SMALL_PAGE), 10**7, TWO)
     for directory in (None, str(tmp_path)):
         files = make_files(sizes, directory)
         assert [os.fstat(fd).st_size for fd in files[:2]] == [sizes.control_bytes, sizes.arena_bytes]

@@ -34,6 +34,8 @@ RAW_STORES: dict[str, str] = {
     "lay_table": "a new region, before it has a second user",
     "lay_out": "the same",
     "_format": "the same",
+    "kinds_begin": "the same",
+    "kind_begin": "the same",
     "fill_split": "a stamp in a handle, a Python object of this process",
     "submit_record": "the id and the arguments of a record that nobody else can reach yet",
 }
@@ -53,6 +55,7 @@ COVERED_BY: dict[str, str] = {
     "launch": "conformance/test_shutdown.py",
     "local": "conformance/test_get.py",
     "node": "conformance/test_node_death.py",
+    "pool": "conformance/test_pool.py",
     "options": "conformance/test_options.py",
     "remote_function": "conformance/test_remote.py",
     "serial": "conformance/test_python_mode.py",

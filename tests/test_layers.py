@@ -19,11 +19,11 @@ PACKAGE = Path(__file__).parents[1] / "ray_lite"
 LAYERS = [
     ["exceptions", "config", "abc", "session"],  # facts
     ["_core"],  # mechanism
-    ["serialization", "culprit", "failures", "options", "reports", "scheduler"],  # pure logic
+    ["serialization", "culprit", "failures", "options", "demands", "reports", "scheduler"],  # pure logic
     ["cgroups", "files", "store", "room", "spill", "settings", "sites", "surroundings", "forkserver", "machine",
-     "output", "reporter", "usage", "deaths", "termination", "watchdog"],  # resources
+     "output", "outfit", "reporter", "usage", "deaths", "termination", "watchdog"],  # resources
     ["local", "serial"],  # backends
-    ["worker", "control_process", "node", "launch"],  # processes
+    ["worker", "control_process", "pool", "node", "launch"],  # processes
     ["remote_function", "api", "state", "__init__"],  # face
 ]
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
@@ -31,8 +31,9 @@ LAYER = {module: number for number, modules in enumerate(LAYERS) for module in m
 PURE = LAYERS[2]
 IMPURE = {"mmap", "multiprocessing", "os", "select", "signal", "socket", "subprocess", "threading", "time"}
 
-THIRD_PARTY = {"cloudpickle": {"serialization", "culprit"}, "numpy": {"serialization"}, "psutil": {"machine"}}
-LAZY = {"numpy", "psutil"}  # imported when first needed: `import ray_lite` is quick, the node stays small
+THIRD_PARTY = {"cloudpickle": {"serialization", "culprit"}, "numpy": {"serialization"}, "psutil": {"machine"},
+               "threadpoolctl": {"outfit"}}
+LAZY = {"numpy", "psutil", "threadpoolctl"}  # imported when first needed: `import ray_lite` is quick, the node stays small
 
 
 def test_the_table_lists_exactly_the_modules_that_exist():

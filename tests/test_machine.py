@@ -5,6 +5,7 @@ import os
 import pytest
 
 from ray_lite import cgroups, machine
+from ray_lite.config import Config
 
 
 def test_cpus_follow_the_affinity_mask():
@@ -91,3 +92,72 @@ def test_file_systems():
     assert machine.file_system("/proc/self") == "proc"
     assert machine.file_system("/dev/shm") == "tmpfs"
     assert machine.file_system("/") != "proc"  # in a chroot it can't be told
+
+
+# ---------------------------------------------------------------- GPUs and processes
+
+
+@pytest.fixture
+def no_gpus(nowhere, tmp_path):
+    for name in (*machine.GPU_VARIABLES, *machine.SLURM_GPUS):
+        nowhere.delenv(name, raising=False)
+    nowhere.setattr(machine, "GPUS", str(tmp_path / "gpus"))
+    return nowhere
+
+
+def test_gpus_of_the_driver(no_gpus, tmp_path):
+    assert machine.gpus() == ((), "CUDA_VISIBLE_DEVICES", "the machine")
+    for name in ("0000:07:00.0", "0000:0f:00.0"):
+        (tmp_path / "gpus" / name).mkdir(parents=True)
+    assert machine.gpus() == (("0", "1"), "CUDA_VISIBLE_DEVICES", "the NVIDIA driver")
+    assert machine.gpus(5) == (tuple("01234"), "CUDA_VISIBLE_DEVICES", "num_gpus")
+
+
+@pytest.mark.parametrize("text, count", [("0,1", 2), ("2-5", 4), ("0,2-3,7", 4), ("gpu:1,3", 2), ("gpu:a100:0-1", 2), ("", 0)])
+def test_gpus_of_slurm(no_gpus, text, count):
+    """Slurm's numbers are the machine's; inside the job's constraint they begin at 0."""
+    no_gpus.setenv("SLURM_JOB_GPUS", text)
+    assert machine.gpus().ids == tuple(map(str, range(count)))
+    no_gpus.setenv("SLURM_STEP_GPUS", "3")
+    assert machine.gpus().ids == ("0",)
+
+
+@pytest.mark.parametrize("variable", machine.GPU_VARIABLES)
+def test_gpus_of_a_variable(no_gpus, variable):
+    no_gpus.setenv("SLURM_JOB_GPUS", "0-7")
+    no_gpus.setenv(variable, "GPU-a,MIG-b")
+    assert machine.gpus() == (("GPU-a", "MIG-b"), variable, variable)
+    assert machine.gpus(1).ids == ("GPU-a",)
+    with pytest.raises(ValueError, match=f"num_gpus=3, but {variable}='GPU-a,MIG-b' shows 2"):
+        machine.gpus(3)
+
+
+def test_workers_are_bounded_by_what_the_machine_allows(no_gpus):
+    config = Config()
+    no_gpus.setattr(machine, "_processes_left", lambda enough: [])
+    no_gpus.setattr(machine.resource, "getrlimit", lambda which: (1 << 20, 1 << 20))
+    assert machine.workers(config) == (1_000, "RAY_LITE_MAX_WORKERS")
+    assert machine.workers(config, 7) == (7, "max_workers")
+    assert machine.workers(config._replace(slots=50)) == (50 - machine.OTHER_SLOTS, "RAY_LITE_SLOTS=50")
+    no_gpus.setattr(machine, "_processes_left", lambda enough: [machine.Limit(300, "the cgroup's pids.max")])
+    assert machine.workers(config) == (300 - machine.OTHERS, "the cgroup's pids.max")
+    no_gpus.setattr(machine, "_processes_left", lambda enough: [machine.Limit(-5, "the cgroup's pids.max")])
+    assert machine.workers(config).value == 1, "init says why no process can be started"
+    no_gpus.setattr(machine, "_processes_left", lambda enough: [])
+    no_gpus.setattr(machine.resource, "getrlimit", lambda which: (64, 256))
+    assert machine.workers(config) == ((256 - machine.OTHERS) // machine.FILES_EACH, "RLIMIT_NOFILE=256 (ulimit -Hn)")
+
+
+def test_limits_of_processes(no_gpus):
+    no_gpus.setattr(cgroups, "processes", lambda: 123)
+    no_gpus.setattr(machine.resource, "getrlimit", lambda which: (300, 300))
+    no_gpus.setattr(machine.os, "geteuid", lambda: 1000)
+    no_gpus.setattr(machine, "_threads_of", lambda user: 40)
+    assert machine._processes_left(1000) == [(123, "the cgroup's pids.max"), (260, "RLIMIT_NPROC=300 (ulimit -u)")]
+    assert "pids.max leaves 123" in machine.why_no_process()
+    no_gpus.setattr(machine.os, "geteuid", lambda: 0)
+    assert machine._processes_left(1000) == [(123, "the cgroup's pids.max")], "root has no such limit"
+
+
+def test_threads_are_counted():
+    assert 0 < machine._threads_of(os.getuid()) <= machine._threads_here() + 50

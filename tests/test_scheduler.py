@@ -2,7 +2,20 @@
 
 import pytest
 
-from ray_lite.scheduler import UNLIMITED, Died, Fail, Finish, Look, Requeue, Running, Scheduler, StartWorkers
+from ray_lite.scheduler import (
+    UNLIMITED,
+    Blocked,
+    Condemn,
+    Died,
+    Fail,
+    Finish,
+    Look,
+    Requeue,
+    Retire,
+    Running,
+    Scheduler,
+    StartWorkers,
+)
 
 KILLED = Died(pid=7, signal="SIGKILL", number=9)
 TERMINATED = Died(pid=7, signal="SIGTERM", number=15)
@@ -84,3 +97,59 @@ def test_the_story_names_pid_cause_and_task():
     assert ", called" not in Scheduler(9).died(KILLED, task(attempts=4)._replace(site="")).text
     story = Scheduler(9).died(EXITED, task()).text
     assert "exit code 3" in story and "attempt" not in story
+
+
+# ---------------------------------------------------------------- retiring, deadlocks, cancelling
+
+
+def test_at_the_bound_who_can_run_nothing_makes_room():
+    assert look(workers=10, resting=3) == [Retire()]
+    assert look(workers=10, resting=3, starting=1) == []
+    assert look(workers=10) == []
+    assert look(workers=9, resting=3) == [StartWorkers(1)]
+
+
+def test_workers_beyond_the_warm_ones_may_rest():
+    scheduler = Scheduler(100, warm=4)
+    assert [scheduler.rest(number) for number in (3, 4, 5)] == [False, False, True]
+
+
+STUCK = Blocked(workers=9, blocked=9, last=5, finished=70, fits=True, now=100.0)
+
+
+def stuck(scheduler, **facts):
+    return scheduler.stuck(STUCK._replace(**facts))
+
+
+def test_the_last_to_block_is_condemned_when_nothing_ends_any_more():
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler) == [] == stuck(scheduler, now=100.9)
+    assert stuck(scheduler, now=101.0) == [Condemn(5)]
+
+
+def test_the_next_one_soon_after():
+    """What it waited for runs into the same wall: no second of patience for each."""
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler) == [] and stuck(scheduler, now=101.0) == [Condemn(5)]
+    assert stuck(scheduler, now=101.1, finished=71) == []
+    assert stuck(scheduler, now=101.21, finished=71, last=3) == [Condemn(3)]
+
+
+@pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 8}, {"fits": False}, {"workers": 8}])
+def test_progress_or_room_is_no_deadlock(change):
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler) == [] == stuck(scheduler, now=100.9, **change)
+    assert stuck(scheduler, now=101.0) == [] == stuck(scheduler, now=101.5)
+
+
+@pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
+@pytest.mark.parametrize("innermost", [True, False])
+def test_a_cancelled_task_never_runs_again(death, innermost):
+    order = Scheduler(9).died(death, task(innermost=innermost)._replace(cancelled=True))
+    assert isinstance(order, Fail) and order.kind == "TaskCancelledError"
+    assert Scheduler(9).died(death, task(complete=True)._replace(cancelled=True)) == Finish(5)
+
+
+def test_who_dies_with_a_cancelled_one_is_innocent():
+    forced = KILLED._replace(forced=True)
+    assert Scheduler(9).died(forced, task(attempts=99)) == Requeue(5, counted=False, front=True)

@@ -29,8 +29,10 @@ cdef class Worker:
 
     Args:
         policy: has function(index) -> callable, load(ObjectID, writable) -> value, arguments(task, bytes, writable) ->
-            (args, kwargs), store_result(task, value), fail(task, exception), setting(object index), shape(CPUs), and
-            leave_child(exception or None), which ends a child that the task forked and that returned here.
+            (args, kwargs), store_result(task, value), fail(task, exception) -> whether to run it again, setting(object
+            index), shape(queue) -> False if it can't be, raise_cancelled(), is_enough(function index) -> whether this process
+            is to end now (asked if `counts`), and leave_child(exception or None), which ends a child that the task forked
+            and that returned here.
     """
 
     def __init__(self, Region region, policy):
@@ -38,7 +40,10 @@ cdef class Worker:
         self.functions = {}
 
     def run(self, int64_t spin, int64_t park) -> int:
-        """Works until idle for `park` ns, hot for `spin` ns after a task; how many it ran so far. Then the caller decides."""
+        """Works until idle for `park` ns, hot for `spin` ns after a task; how many it ran so far. Then the caller decides.
+
+        `retired` afterwards: this process is to end.
+        """
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
         cdef uint32_t done = 0
@@ -46,11 +51,13 @@ cdef class Worker:
         cdef int rc
         check_region(R)
         while not rl_load(&R.h.closing):
+            if self.leaves(&done):
+                break
             check(task_next(R, done, &t))
-            done = t
+            done = 0
             if t:
                 rl_failpoint(R, b"take.run")
-                self.execute(t)
+                done = t if self.execute(t) else 0
                 rl_failpoint(R, b"run.seal")
                 self.ran += 1
                 hot = True
@@ -62,6 +69,16 @@ cdef class Worker:
                 break
             PyErr_CheckSignals()
         return self.ran
+
+    cdef bint leaves(self, uint32_t* t) except -1:
+        """Whether this process is to end; then its last task is finished."""
+        if self.counts and t[0]:
+            self.retired |= self.policy.is_enough(task_at(self.region.R, t[0]).function)
+        if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire(), which stores before the bell
+            self.retired = True
+        if self.retired and t[0]:
+            check(task_finish(self.region.R, t[0]))
+        return self.retired
 
     def leave(self):
         """Stands idle no more."""
@@ -80,12 +97,17 @@ cdef class Worker:
             return False
         check(rc)
         rl_failpoint(self.region.R, b"help.run")
+        calling = self.calling
+        self.calling = 0
+        ended = False
         try:
-            self.execute(t)
+            ended = self.execute(t)
         finally:
             rl_failpoint(self.region.R, b"help.finish")
             self.seat(&outer, index)
-            check(task_finish(self.region.R, t))
+            if ended:
+                check(task_finish(self.region.R, t))
+            self.calling = calling
         return True
 
     cdef void seat(self, rl_place* outer, uint64_t index):
@@ -108,46 +130,63 @@ cdef class Worker:
         rl_thread.index = 0
         rl_thread.ordinal = 0
 
-    cdef int execute(self, uint32_t t) except -1:
-        """Runs a task; afterwards its returns hold values or errors, unsealed."""
+    cdef bint execute(self, uint32_t t) except -1:
+        """Runs a task. True: its returns hold values or errors, unsealed. False: it is in its queue again."""
         cdef rl_task* k = task_at(self.region.R, t)
         self.begin(t)
         try:
             if k.flags >> 8 != self.setting or k.queue != self.queue or rl_strayed or path_moved():
-                self.surround(k)
+                if not self.surround(k):
+                    return self.again(t, False, True)
             f = self.functions.get(k.function)
             if f is None:
                 f = self.functions[k.function] = self.policy.function(k.function)
             if k.flags & RL_PLAIN_ARGS:
-                args = self.plain_args(t)
-                result = f(*args)
+                args, kwargs = self.plain_args(t), None
             else:
                 args, kwargs = self.policy.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
-                result = f(*args, **kwargs)
+            result = self.call(t, f, args, kwargs)
             if self.region.R.fork_generation != rl_generation:
                 self.policy.leave_child(None)
             args = kwargs = None
-            if k.nreturns == 0:
-                return 0
-            if k.nreturns > 1 or not self.plain_result(k.returns, result):
+            if k.nreturns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):
                 self.policy.store_result(t, result)
         except BaseException as e:
+            self.calling = 0
             if self.region.R.fork_generation != rl_generation:
                 self.policy.leave_child(e)
-            self.policy.fail(t, e)
-        return 0
+            if self.policy.fail(t, e):
+                return self.again(t, True, False)
+        return True
 
-    cdef int surround(self, rl_task* k) except -1:
-        """The task was called elsewhere, or has other CPUs, than the one before it, or that one went elsewhere."""
+    cdef object call(self, uint32_t t, object f, object args, object kwargs):
+        """Calls the user's function; a cancellation is raised only in here."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        self.calling = t
+        if rl_load(&k.flags) & RL_CANCELLED:  # or the mark comes later, and a signal after it
+            self.policy.raise_cancelled()
+        result = f(*args) if kwargs is None else f(*args, **kwargs)
+        self.calling = 0
+        return result
+
+    cdef bint again(self, uint32_t t, bint counted, bint front) except -1:
+        check(task_again(self.region.R, t, counted, front))
+        return False
+
+    cdef bint surround(self, rl_task* k) except -1:
+        """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
+        its resources are such that this process can't run it."""
         global rl_strayed
         if k.queue != self.queue:
-            self.policy.shape(queue_at(self.region.R, k.queue).cpus)
-            self.queue = k.queue
+            if self.policy.shape(k.queue) is False:
+                self.queue = 0
+                return False
+            self.queue = k.queue if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
         if k.flags >> 8 != self.setting or rl_strayed or path_moved():
             self.policy.setting(k.flags >> 8)
             self.setting = k.flags >> 8
             rl_strayed = 0
-        return 0
+        return True
 
     cdef tuple plain_args(self, uint32_t t):
         cdef rl_region* R = self.region.R
@@ -230,13 +269,18 @@ def task_facts(Region region, uint32_t t) -> dict:
     check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
     return {"function": k.function, "site": k.site, "attempts": k.attempts & 0xffff, "max_retries": k.attempts >> 16,
-            "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial}
+            "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial, "cancelled": (k.flags & RL_CANCELLED) != 0}
 
 
 def function_handle(Region region, uint32_t i) -> ObjectID:
     """The object with a function's pickle, held by this process; it is pinned for the job."""
     check_region(region.R)
     return hold_id(region.R, i, object_at(region.R, i).generation)
+
+
+def current_attempt() -> int:
+    """Which attempt of its task runs here, from 1; 0 in a driver."""
+    return place.attempt if place.record else 0
 
 
 def current_task() -> tuple:

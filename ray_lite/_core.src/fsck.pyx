@@ -193,6 +193,8 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_table(R, &R.h.extents, f) or fsck_table(R, &R.h.queues, f) or fsck_table(R, &R.h.slots, f):
         return 1
+    if fsck_table(R, &R.h.kinds, f) or fsck_table(R, &R.h.demands, f):
+        return 1
     for i in range(1, R.h.objects.used):
         if fsck_object(R, i, f):
             return 1
@@ -200,7 +202,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_kept(R, f):
         return 1
-    return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f)
+    return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f) or fsck_kinds(R, f)
 
 
 cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
@@ -209,7 +211,7 @@ cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
 
 cdef uint64_t digest(rl_region* R) noexcept nogil:
     """What the region says, without how: equal before and after a section that was rolled back."""
-    cdef uint64_t d = mix(<uint64_t>R.h.cpus_free, R.h.used_bytes)
+    cdef uint64_t d = mix(R.h.nhung, R.h.used_bytes)
     cdef uint64_t e, id
     cdef uint32_t i
     cdef rl_object* o
@@ -232,7 +234,10 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:
-            d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(<uint64_t>s.cpus_held, s.idle * 8 + s.blocked)))
+            d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(s.shape, s.idle * 8 + s.blocked)))
+            d += mix(mix(i, s.keyed), mix(s.gpus[0], s.gpus[1]))
+    for i in range(1, R.h.kinds.used):
+        d += mix(mix(i, <uint64_t>kind_at(R, i).free), mix(kind_at(R, i).head, kind_at(R, i).tail))
     d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
     d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.punches))
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

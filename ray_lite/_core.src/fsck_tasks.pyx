@@ -1,4 +1,4 @@
-"""fsck of tasks, queues and slots: every record is in exactly one place, and the counts add up."""
+"""fsck of tasks, queues, resources and slots: every record is in exactly one place, and the counts add up."""
 
 
 cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
@@ -21,7 +21,7 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
         i = ref_at(R, i).next
     if linked != k.ndeps:
         return wrong(f, b"task: ndeps", t, linked, k.ndeps)
-    if k.ndeps and k.state != RL_WAITING and k.state != RL_BUILDING:
+    if k.ndeps and k.state != RL_WAITING and k.state != RL_BUILDING and k.state != RL_ENDING:
         return wrong(f, b"task: runs with unready arguments", t, 0, k.ndeps)
     if k.state == RL_WAITING and k.ndeps == 0:
         return wrong(f, b"task: waits for nothing", t, 1, 0)
@@ -30,14 +30,14 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
 
 cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
     """Records against the lists of the slots; READY ones against the queues in fsck_queues."""
-    cdef uint32_t counts[5]
+    cdef uint32_t counts[6]
     cdef uint32_t running = 0
     cdef uint32_t building = 0
     cdef uint32_t t, s
     memset(counts, 0, sizeof(counts))
     for t in range(1, R.h.tasks.used):
-        if task_at(R, t).state > RL_RUNNING:
-            return wrong(f, b"task: state", t, RL_RUNNING, task_at(R, t).state)
+        if task_at(R, t).state > RL_ENDING:
+            return wrong(f, b"task: state", t, RL_ENDING, task_at(R, t).state)
         counts[task_at(R, t).state] += 1
         if task_at(R, t).state != RL_FREE and fsck_task(R, t, f):
             return 1
@@ -56,6 +56,15 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
             if building > counts[RL_BUILDING] or task_at(R, t).state != RL_BUILDING or task_at(R, t).owner != s:
                 return wrong(f, b"slot: building list", s, counts[RL_BUILDING], t)
             t = task_at(R, t).next
+    t = R.h.ending
+    s = 0
+    while t:
+        s += 1
+        if s > counts[RL_ENDING] or task_at(R, t).state != RL_ENDING:
+            return wrong(f, b"task: ending list", t, counts[RL_ENDING], s)
+        t = task_at(R, t).next
+    if s != counts[RL_ENDING]:
+        return wrong(f, b"task: ends outside the list", 0, counts[RL_ENDING], s)
     if running != counts[RL_RUNNING] or building != counts[RL_BUILDING]:
         return wrong(f, b"task: running or building outside the lists", running, counts[RL_RUNNING], building)
     return wrong(f, b"queues: nready", 0, counts[RL_READY], R.h.nready) if counts[RL_READY] != R.h.nready else 0
@@ -81,29 +90,107 @@ cdef int fsck_queue(rl_region* R, uint32_t q, uint32_t* total, rl_finding* f) no
 cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t total = 0
     cdef uint32_t listed = 0
+    cdef uint32_t hung = 0
     cdef uint32_t n = 0
     cdef uint32_t q
     for q in range(1, R.h.queues.used):
         if queue_at(R, q).state:
-            listed += queue_at(R, q).listed
+            listed += queue_at(R, q).listed == RL_IN_RING
+            hung += queue_at(R, q).listed == RL_HUNG
+            if queue_at(R, q).listed > RL_HUNG:
+                return wrong(f, b"queue: listed", q, RL_HUNG, queue_at(R, q).listed)
             if fsck_queue(R, q, &total, f):
                 return 1
     if total != R.h.nready:
         return wrong(f, b"queues: total", 0, R.h.nready, total)
+    if hung != R.h.nhung:
+        return wrong(f, b"queues: hanging", 0, hung, R.h.nhung)
+    if R.h.reserved and queue_at(R, R.h.reserved).length == 0:
+        return wrong(f, b"queues: reserved for an empty one", R.h.reserved, 1, 0)
     q = R.h.ready
     while q:
         n += 1
-        if n > listed or not queue_at(R, q).listed or queue_at(R, queue_at(R, q).next).prev != q:
+        if n > listed or queue_at(R, q).listed != RL_IN_RING or queue_at(R, queue_at(R, q).next).prev != q:
             return wrong(f, b"queues: ring", q, listed, n)
         q = queue_at(R, q).next
         if q == R.h.ready:
             break
-    return wrong(f, b"queues: ring length", 0, listed, n) if n != listed else 0
+    return wrong(f, b"queues: ring length", 0, listed, n) if n != listed else fsck_hanging(R, hung, f)
+
+
+cdef int fsck_hanging(rl_region* R, uint32_t hung, rl_finding* f) noexcept nogil:
+    """Each hangs on the list of a kind that it demands, the least demanding first."""
+    cdef uint32_t n = 0
+    cdef uint32_t k, q, prev
+    cdef int64_t least
+    for k in range(1, R.h.kinds.used):
+        q = kind_at(R, k).head
+        prev = 0
+        least = 1
+        while q:
+            n += 1
+            if n > hung or queue_at(R, q).listed != RL_HUNG or queue_at(R, q).hung != k or queue_at(R, q).prev != prev:
+                return wrong(f, b"queues: hanging list", k, hung, q)
+            if demanded(R, q, k) < least:
+                return wrong(f, b"queues: hanging order", q, <uint64_t>least, <uint64_t>demanded(R, q, k))
+            least = demanded(R, q, k)
+            prev = q
+            q = queue_at(R, q).next
+        if kind_at(R, k).tail != prev:
+            return wrong(f, b"queues: hanging tail", k, prev, kind_at(R, k).tail)
+    return wrong(f, b"queues: hang nowhere", 0, hung, n) if n != hung else 0
+
+
+cdef int fsck_kinds(rl_region* R, rl_finding* f) noexcept nogil:
+    """What is free and what is held, of each kind, is what there is; whales are listed."""
+    cdef uint32_t whales = 0
+    cdef uint32_t n = 0
+    cdef uint32_t k, s
+    cdef int64_t found
+    for k in range(1, R.h.kinds.used):
+        found = kind_at(R, k).free
+        for s in range(1, R.h.slots.used):
+            if rl_slot_at(R, s).state == RL_FREE or rl_slot_at(R, s).shape == 0 or k == RL_GPU:
+                continue
+            if k >= RL_CUSTOM and is_whale(R, rl_slot_at(R, s).shape) or k == RL_CPU and rl_slot_at(R, s).blocked:
+                continue
+            found += demanded(R, rl_slot_at(R, s).shape, k)
+        if found != kind_at(R, k).total and k != RL_GPU:
+            return wrong(f, b"resources: CPUs or others", k, <uint64_t>kind_at(R, k).total, <uint64_t>found)
+    for s in range(1, R.h.slots.used):
+        if rl_slot_at(R, s).state and rl_slot_at(R, s).shape:
+            whales += is_whale(R, rl_slot_at(R, s).shape)
+    s = R.h.whales
+    while s:
+        n += 1
+        if n > whales or rl_slot_at(R, s).shape == 0 or not is_whale(R, rl_slot_at(R, s).shape):
+            return wrong(f, b"resources: whales", s, whales, n)
+        s = rl_slot_at(R, s).whale
+    return wrong(f, b"resources: whales unlisted", 0, whales, n) if n != whales else fsck_gpus(R, f)
+
+
+cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
+    """Each GPU is free, or held by one, or shared by some that hold what it lacks."""
+    cdef uint32_t free = 0
+    cdef uint32_t g, s
+    cdef uint64_t bit
+    cdef int64_t left
+    for g in range(<uint32_t>(kind_at(R, RL_GPU).total // RL_UNIT)):
+        bit = <uint64_t>1 << (g % 64)
+        left = R.h.gpu_room[g] if R.h.gpu_shared[g // 64] & bit else RL_UNIT if R.h.gpu_free[g // 64] & bit else 0
+        free += (R.h.gpu_free[g // 64] & bit) != 0
+        for s in range(1, R.h.slots.used):
+            if rl_slot_at(R, s).state and rl_slot_at(R, s).shape and rl_slot_at(R, s).gpus[g // 64] & bit:
+                left += min(queue_at(R, rl_slot_at(R, s).shape).gpus, <int64_t>RL_UNIT)
+        if left != RL_UNIT or R.h.gpu_free[g // 64] & R.h.gpu_shared[g // 64] & bit:
+            return wrong(f, b"resources: GPU", g, RL_UNIT, <uint64_t>left)
+    if free * RL_UNIT != kind_at(R, RL_GPU).free:
+        return wrong(f, b"resources: free GPUs", 0, free, <uint64_t>kind_at(R, RL_GPU).free // RL_UNIT)
+    return 0
 
 
 cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
-    """The idle list, the starting count, and CPUs: free + held by those not blocked = all."""
-    cdef int64_t cpus = R.h.cpus_free
+    """The idle list, and who starts or comes."""
     cdef uint32_t idle = 0
     cdef uint32_t starting = 0
     cdef uint32_t coming = 0
@@ -117,9 +204,6 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
             idle += s.idle == RL_IDLE
             starting += s.idle == RL_STARTING
             coming += s.idle == RL_RUNG
-            cpus += 0 if s.blocked else s.cpus_held
-    if cpus != R.h.cpus:
-        return wrong(f, b"resources: CPUs", 0, <uint64_t>R.h.cpus, <uint64_t>cpus)
     if starting != R.h.nstarting or coming != R.h.ncoming:
         return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
     i = R.h.idle
@@ -129,4 +213,6 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
             return wrong(f, b"slots: idle list", i, idle, n)
         prev = i
         i = rl_slot_at(R, i).next
+    if prev != R.h.idle_last:
+        return wrong(f, b"slots: end of the idle list", prev, prev, R.h.idle_last)
     return wrong(f, b"slots: idle", 0, idle, n) if n != idle or n != R.h.nidle else 0

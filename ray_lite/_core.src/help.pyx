@@ -2,7 +2,8 @@
 
 Only descendants of its own running task: the awaited task, the first READY one under the arguments of a waiting one, or,
 when another process runs the awaited task already, one that it waits for there.  A task that was interrupted while it
-helped doesn't help again.  Neighbours: tasks.pyx (records), worker.py (when to help, and around it).
+helped doesn't help again, and one that holds GPUs never does.  Neighbours: tasks.pyx (records), worker.py (when to help,
+and around it).
 """
 cdef enum:
     HELP_DEPTH = 64
@@ -61,7 +62,7 @@ cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
     If another process runs the task already, then one that it waits for there: else this worker would sleep, its CPU would
     go to a new worker, and a recursion would grow the pool.
     """
-    cdef int64_t held = rl_slot_at(R, R.slot).cpus_held
+    cdef uint32_t held = rl_slot_at(R, R.slot).shape
     cdef uint32_t n, t, r
     cdef rl_task* k
     t = rl_slot_at(R, R.slot).running
@@ -75,10 +76,10 @@ cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
         if k.flags & RL_NO_INLINE or not mine(R, k.parent, k.parent_serial):
             return 0
         if k.state == RL_READY:
-            return t if queue_at(R, k.queue).cpus <= held else 0
+            return t if within(R, k.queue, held) else 0
         if k.state == RL_RUNNING and k.owner != R.slot:
             t = awaited_by(R, t)
-            return t if t and queue_at(R, task_at(R, t).queue).cpus <= held else 0
+            return t if t and within(R, task_at(R, t).queue, held) else 0
         if k.state != RL_WAITING:
             return 0
         r = k.refs
@@ -92,15 +93,17 @@ cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
 
 cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
     """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
+    cdef uint32_t q
     out[0] = 0
     if rl_lock(R):
         return EIO
     if object_at(R, i).state == RL_PENDING:
         out[0] = helpable(R, i)
     if out[0]:
+        q = task_at(R, out[0]).queue
         queue_remove(R, out[0])
         run_begin(R, out[0])
         rl_commit(R)
-        return DONE
+        return look_owed(R, q)
     rl_abort(R)
     return STALE

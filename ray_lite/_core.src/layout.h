@@ -4,7 +4,7 @@
  * else, so that a wild write into an array cannot break the bookkeeping.  Both are nameless files shared by descriptor.
  * A third one that nobody maps, if there is a spill directory, holds the bytes of spilled objects.
  *
- *   CONTROL  | header + lock + log | slots | queues | buckets | objects | tasks | refs | extents | holder rows |
+ *   CONTROL  | header + lock + log | slots | kinds | demands | queues | buckets | objects | tasks | refs | extents | holder rows |
  *   ARENA    | page 0 | page 1 | ... committed by fallocate from the front                                       |
  *
  * Tables are stable arrays named by 32-bit index; index 0 is "none" everywhere, so zeroed memory is a valid empty
@@ -19,7 +19,7 @@
  *   init   once, before the region has a second user.
  * Lock-free readers: only `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry), and then
  * the sealed fields behind it; the atomic words; and by rl_load, as hints that the lock confirms: a table's `used` and
- * `limit`, `garbage`, `nready`, a slot's own `idle` (rl_put32: never torn), and of a sealed object the bit RL_JOB_PINNED of
+ * `limit`, `garbage`, `nready`, `nhung`, `cancels`, `listed` of a queue, a slot's own `idle` (rl_put32: never torn), and of a sealed object the bit RL_JOB_PINNED of
  * its `flags`, which stays.  Anything else is read under the lock.
  *
  * A death leaves: the log (rolled back by the next locker), staged publications (redone by the next locker), and what
@@ -33,7 +33,7 @@
 #include <stdint.h>
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
-#define RL_VERSION 4u
+#define RL_VERSION 5u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -46,18 +46,26 @@
 #define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (arena.pyx) */
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
 #define RL_SECOND 8     /* second-level lists: eighths of a power of two */
+#define RL_SHAPES 1024  /* chains of the index of queues */
+#define RL_GPUS 256     /* GPUs of a session */
+#define RL_GPU_WORDS 4  /* RL_GPUS bits */
+#define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
 
 enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };
-enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4 };
+enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4, RL_ENDING = 5 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
 enum rl_slot_kind { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
 enum rl_idle { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
+enum rl_listed { RL_UNLISTED = 0, RL_IN_RING = 1, RL_HUNG = 2 };
+enum rl_kinds { RL_CPU = 1, RL_GPU = 2, RL_CUSTOM = 3 };
 enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4,
                        RL_EXTENT_HOLE = 5 };
 enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
-enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8 };
+enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
+                     RL_CANCEL_FORCED = 32 };
+enum rl_verdict { RL_DEADLOCK = 1 };
 enum rl_kind { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_ERROR = 0x100 };
 enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };
 
@@ -134,7 +142,7 @@ typedef struct {
 } rl_use;
 
 /* task record - two cache lines. In exactly one place: free list, slot.building, nowhere (WAITING: reached through the
- * edges of its arguments), a queue (READY), slot.running. Owner dies: BUILDING is unwound, RUNNING is requeued or failed. */
+ * edges of its arguments), a queue (READY), slot.running, the header's `ending` (cancelled, and not yet the node's). Owner dies: BUILDING is unwound, RUNNING is requeued or failed. */
 typedef struct {
     uint32_t state;      /*   0 writer: lock */
     uint32_t next;       /*   4 writer: lock; free list, queue, building list, or the outer task on the same stack */
@@ -196,22 +204,45 @@ typedef struct {
     uint64_t cells[4];  /* 32 writer: lock; bitmap of a slab's cells in use */
 } rl_extent;
 
-/* ready queue of one (job, shape) */
+/* kind of resource: CPU, GPU (of which only the whole free ones count here), and the custom ones from RL_CUSTOM on */
+typedef struct {
+    uint32_t state; /*  0 writer: init; 1 */
+    uint32_t next;  /*  4 writer: nobody */
+    int64_t total;  /*  8 writer: init; in units of 1/RL_UNIT */
+    int64_t free;   /* 16 writer: lock; of the CPU it may be below zero after a blocked task woke. What whales hold counts as free */
+    uint32_t head;  /* 24 writer: lock; queues that hang here, because there is too little of it: the least demanding first */
+    uint32_t tail;  /* 28 writer: lock */
+} rl_kind;
+
+/* demand - how much of a custom kind the tasks of a shape need; a shape's demands stand in a row, by kind */
+typedef struct {
+    uint32_t state; /*  0 writer: fresh; 1 */
+    uint32_t kind;  /*  4 writer: fresh */
+    int64_t amount; /*  8 writer: fresh */
+} rl_demand;
+
+/* ready queue of one (job, shape, options). Not empty, it is in the ring, or it hangs on the list of a kind that it lacks */
 typedef struct {
     uint32_t state;  /*  0 writer: lock; 1 in use */
-    uint32_t next;   /*  4 writer: lock; ring of queues that are not empty */
+    uint32_t next;   /*  4 writer: lock; ring, or a kind's list */
     uint32_t prev;   /*  8 writer: lock */
-    uint32_t job;    /* 12 writer: lock; slot of the driver */
-    int64_t cpus;    /* 16 writer: lock; ten-thousandths of a CPU */
-    uint32_t head;   /* 24 writer: lock */
-    uint32_t tail;   /* 28 writer: lock */
-    uint32_t length; /* 32 writer: lock */
-    uint32_t listed; /* 36 writer: lock; 1 while in the ring */
-    int64_t passed;  /* 40 writer: lock; since when smaller tasks overtake it, 0: they don't */
-    uint64_t spare[2]; /* 48 writer: nobody */
+    uint32_t job;    /* 12 writer: fresh; slot of the driver */
+    int64_t cpus;    /* 16 writer: fresh; in units of 1/RL_UNIT */
+    int64_t gpus;    /* 24 writer: fresh; below RL_UNIT a part of one, else whole ones */
+    uint32_t first;  /* 32 writer: fresh; its demands */
+    uint32_t count;  /* 36 writer: fresh */
+    uint32_t head;   /* 40 writer: lock */
+    uint32_t tail;   /* 44 writer: lock */
+    uint32_t length; /* 48 writer: lock */
+    uint32_t listed; /* 52 writer: lock; rl_listed */
+    uint32_t hung;   /* 56 writer: lock; the kind that it lacks, while it hangs */
+    uint32_t options; /* 60 writer: fresh; object with the options of its tasks, pinned for the job, or none */
+    int64_t passed;  /* 64 writer: lock; since when it hangs without one of its tasks being taken, 0: it doesn't */
+    uint32_t chain;  /* 72 writer: lock; next queue of the same hash */
+    uint32_t spare[13]; /* 76 writer: nobody */
 } rl_queue;
 
-/* process slot - the first cache line under the lock, the second atomic */
+/* process slot - the first cache line under the lock, the second atomic, the third under the lock */
 typedef struct {
     uint32_t state;     /*   0 writer: lock */
     uint32_t next;      /*   4 writer: lock; free list, or idle list (most recently idle first) */
@@ -221,7 +252,8 @@ typedef struct {
     uint32_t epoch;     /*  20 writer: lock; grows when the slot is freed */
     uint32_t running;   /*  24 writer: lock; innermost task, chained by next */
     uint32_t building;  /*  28 writer: lock; records under construction */
-    int64_t cpus_held;  /*  32 writer: lock; what its tasks took and not gave back */
+    uint32_t shape;     /*  32 writer: lock; queue of the outermost task, whose demand it holds; 0: it holds nothing */
+    uint32_t whale;     /*  36 writer: lock; next slot that holds more demands than one section could count */
     uint32_t idle;      /*  40 writer: lock; rl_idle */
     uint32_t blocked;   /*  44 writer: lock; depth of blocking calls that gave the CPUs back */
     uint64_t started;   /*  48 writer: lock; start time from /proc/pid/stat, against pid reuse */
@@ -232,7 +264,14 @@ typedef struct {
     uint32_t wake_at;   /*  76 writer: atomic; value of arrived that the least demanding waiting thread needs */
     uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
     uint32_t hungry;    /*  84 writer: atomic; since when it waits for room in a full store (as rl_use.stamp), or 0 */
-    uint32_t spare[10]; /*  88 writer: nobody */
+    uint32_t leaving;   /*  88 writer: atomic; the node asks this idle worker, off the list already, to end */
+    uint32_t verdict;   /*  92 writer: atomic; the node says that what this worker waits for can't come: rl_verdict */
+    uint32_t spare[8];  /*  96 writer: nobody */
+    uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks, for good once it is keyed */
+    uint32_t keyed;     /* 160 writer: lock; 1 when it has run a task in a session with GPUs: it serves only tasks with these */
+    uint32_t threads;   /* 164 writer: lock; its thread pools are made for tasks of so many CPUs, and can't be changed; 0: they can */
+    int64_t since;      /* 168 writer: lock; when it became idle, or blocked */
+    uint64_t spare2[2]; /* 176 writer: nobody */
 } rl_slot;
 
 typedef struct {
@@ -265,11 +304,22 @@ typedef struct {
     rl_table extents;       /* writer: see rl_table */
     rl_table queues;        /* writer: see rl_table */
     rl_table slots;         /* writer: see rl_table */
-    int64_t aging;          /* writer: init; ns after which an overtaken shape reserves what is freed */
-    int64_t cpus;           /* writer: init; ten-thousandths */
-    int64_t cpus_free;      /* writer: lock; may be below zero after a blocked task woke */
-    uint32_t ready;         /* writer: lock; ring of queues that are not empty, next to be served */
+    rl_table kinds;         /* writer: see rl_table; none is ever given back */
+    rl_table demands;       /* writer: see rl_table; none is ever given back */
+    int64_t aging;          /* writer: init; ns after which a hanging shape reserves what is freed */
+    uint32_t shapes[RL_SHAPES]; /* writer: lock; index of the queues: first of each chain */
+    uint32_t whales;        /* writer: lock; first slot that holds more demands than one section could count */
+    uint32_t nhung;         /* writer: lock; queues that hang */
+    uint32_t reserved;      /* writer: lock; the hanging queue for whose next task resources are kept, or none */
+    uint32_t ending;        /* writer: lock; cancelled tasks that were queued, for the node to end, chained by next */
+    uint32_t cancels;       /* writer: lock; grows when a running task is cancelled */
+    uint32_t keyed;         /* writer: lock; 1 once some workers can't serve all shapes */
+    uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: nobody has a part of this GPU */
+    uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of it */
+    int64_t gpu_room[RL_GPUS];         /* writer: lock; what is left of a shared one */
+    uint32_t ready;         /* writer: lock; ring of queues that are not empty and may fit, next to be served */
     uint32_t idle;          /* writer: lock; head of the idle list */
+    uint32_t idle_last;     /* writer: lock; its tail: who is idle the longest */
     uint32_t nidle;         /* writer: lock */
     uint32_t nstarting;     /* writer: lock; workers forked and not yet here */
     uint32_t ncoming;       /* writer: lock; workers rung and not yet here */
@@ -302,14 +352,17 @@ RL_AT(rl_task, data, 96);
 RL_AT(rl_extent, cells, 32);
 RL_AT(rl_space, heads, 136);
 RL_AT(rl_slot, bell, 64);
+RL_AT(rl_slot, gpus, 128);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");
 _Static_assert(sizeof(rl_use) <= RL_OBJECT_INLINE, "rl_use");
 _Static_assert(sizeof(rl_task) == 128, "rl_task");
 _Static_assert(sizeof(rl_ref) == 32, "rl_ref");
 _Static_assert(sizeof(rl_extent) == 64, "rl_extent");
-_Static_assert(sizeof(rl_queue) == 64, "rl_queue");
-_Static_assert(sizeof(rl_slot) == 128, "rl_slot");
+_Static_assert(sizeof(rl_kind) == 32, "rl_kind");
+_Static_assert(sizeof(rl_demand) == 16, "rl_demand");
+_Static_assert(sizeof(rl_queue) == 128, "rl_queue");
+_Static_assert(sizeof(rl_slot) == 192, "rl_slot");
 _Static_assert(offsetof(rl_object, next) == 4 && offsetof(rl_task, next) == 4 && offsetof(rl_ref, next) == 4 &&
                offsetof(rl_extent, next) == 4 && offsetof(rl_queue, next) == 4 && offsetof(rl_slot, next) == 4,
                "tables link free entries through their second word");

@@ -47,19 +47,6 @@ def unblock(Region region):
     check(block_end(region.R))
 
 
-def can_start(Region region) -> tuple:
-    """What decides whether a worker more would have work: (ready, idle, starting, free CPUs, a task fits them)."""
-    cdef rl_region* R = region.R
-    cdef bint fits
-    check_region(R)
-    if rl_lock(R):
-        check(EIO)
-    fits = something_fits(R, R.h.ncoming + R.h.nstarting)
-    out = R.h.nready, R.h.nidle, R.h.nstarting + R.h.ncoming, R.h.cpus_free, fits
-    rl_commit(R)
-    return out
-
-
 def answer_bell(Region region):
     """The node heard its doorbell: whoever rings from now on writes to the eventfd again."""
     check_region(region.R)

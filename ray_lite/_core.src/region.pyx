@@ -5,6 +5,8 @@ Neighbours: store.py makes the files; layout.h says what is in them.  Must not m
 """
 cdef enum:
     ABI = 0x524c0000
+    QUEUES_MOST = 65535     # a task's word for its queue has 16 bits
+    DEMANDS_MOST = 1 << 20  # custom kinds that all shapes together demand
 
 
 cdef uint64_t up(uint64_t n, uint64_t to) noexcept nogil:
@@ -18,11 +20,13 @@ cdef uint64_t lay_table(rl_table* t, uint64_t at, uint32_t stride, uint32_t capa
     return up(at + <uint64_t>stride * capacity, RL_PAGE)
 
 
-cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets) noexcept nogil:
-    """Fills the offsets of a header; the bytes that the control file needs."""
+cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds) noexcept nogil:
+    """Fills the offsets of a header; the bytes that the control file needs. `kinds`: custom ones."""
     cdef uint64_t at = up(sizeof(rl_header), RL_PAGE)
     at = lay_table(&h.slots, at, sizeof(rl_slot), slots)
-    at = lay_table(&h.queues, at, sizeof(rl_queue), 4096)
+    at = lay_table(&h.kinds, at, sizeof(rl_kind), RL_CUSTOM + kinds)
+    at = lay_table(&h.demands, at, sizeof(rl_demand), DEMANDS_MOST if kinds else 2)
+    at = lay_table(&h.queues, at, sizeof(rl_queue), QUEUES_MOST)
     h.bucket_offset = at
     h.buckets = buckets
     at = up(at + <uint64_t>buckets * 4, RL_PAGE)
@@ -36,11 +40,12 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     return at + h.row_bytes * slots
 
 
-def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets) -> int:
-    """Size of the control file for so many objects (and tasks), process slots and id buckets (a power of two)."""
+def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds=0) -> int:
+    """Size of the control file for so many objects (and tasks), process slots, id buckets (a power of two) and custom kinds
+    of resources."""
     cdef rl_header h
     memset(&h, 0, sizeof(h))
-    return lay_out(&h, objects, slots, buckets)
+    return lay_out(&h, objects, slots, buckets, kinds)
 
 
 cdef uint32_t abi() noexcept nogil:
@@ -109,7 +114,8 @@ cdef class Region:
             sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
                 file), reserve_bytes (of the arena, for failures), spill_least (bytes of the smallest object that may be
                 spilled, 0: none), turn (ns in which who waits for room goes before others), loose_bytes (of a free run
-                that is worth giving back, 0: none is), cpus (ten-thousandths), aging (ns), nonce, pid_namespace.
+                that is worth giving back, 0: none is), cpus (ten-thousandths), gpus (their number), kinds (list of how
+                much there is of each custom kind, in ten-thousandths), aging (ns), nonce, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -130,7 +136,7 @@ cdef class Region:
         cdef int control_fd = self.R.control_fd
         cdef int rc
         check(commit_pages(control_fd, 0, sizeof(rl_header)))
-        lay_out(h, sizes.objects, sizes.slots, sizes.buckets)
+        lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.kinds))
         check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
         h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
@@ -140,9 +146,8 @@ cdef class Region:
         h.spill_least, h.turn = sizes.spill_least, sizes.turn >> 20
         h.loose_least = <uint32_t>(<uint64_t>sizes.loose_bytes // RL_PAGE)
         h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
-        h.aging, h.cpus = sizes.aging, sizes.cpus
-        h.cpus_free = sizes.cpus
-        for t in range(6):
+        h.aging = sizes.aging
+        for t in range(TABLES):
             (<rl_table*>&h.objects)[t].used = 1
         rc = rl_mutex_make(&h.node_life)
         if rc == 0:
@@ -154,8 +159,13 @@ cdef class Region:
         if rc:
             raise os_error(rc, "this kernel does not tell the next locker that a lock's owner died (robust futexes; "
                                "gVisor and some emulators lack them), so ray_lite cannot run here")
-        for t in range(6):
+        for t in range(TABLES):
             check(table_grow(self.R, &(<rl_table*>&h.objects)[t]))
+        while h.kinds.limit < h.kinds.capacity:
+            check(table_grow(self.R, &h.kinds))
+        kinds_begin(self.R, sizes.cpus, sizes.gpus)
+        for t in range(len(sizes.kinds)):
+            kind_begin(self.R, RL_CUSTOM + t, sizes.kinds[t])
         h.magic = RL_MAGIC
         return 0
 
@@ -225,7 +235,7 @@ cdef class Region:
     def cpus(self) -> int:
         """CPUs of the session in ten-thousandths."""
         check_region(self.R)
-        return self.R.h.cpus
+        return kind_at(self.R, RL_CPU).total
 
     @property
     def inherited(self) -> bool:
@@ -266,7 +276,7 @@ cdef class Region:
         cdef rl_header* h
         check_region(self.R)
         h = self.R.h
-        tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(6))
+        tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(TABLES))
         return {
             "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
             "bytes_used": h.used_bytes, "bytes_spilled": h.spilled_bytes,
@@ -275,6 +285,7 @@ cdef class Region:
             "region_bytes": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
-            "cpus": h.cpus / 10000.0, "cpus_free": h.cpus_free / 10000.0,  # C would cut fractions off
+            "cpus": kind_at(self.R, RL_CPU).total / 10000.0,  # C would cut fractions off
+            "cpus_free": kind_at(self.R, RL_CPU).free / 10000.0, "hanging": h.nhung, "reserved": h.reserved != 0,
             "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,
         }

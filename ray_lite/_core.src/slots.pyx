@@ -5,12 +5,14 @@ first off it and rings its bell, so no wake-up is lost and no worker polls.  The
 the process's pidfd said that every thread of it is gone; each step is one short section and may be repeated.
 Neighbours: tasks.pyx, objects.pyx.  Must not decide what a death means.
 """
+cdef enum:
+    IDLE_LOG = 7  # what joining or leaving the idle list writes at most, and being rung
 
 
 cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, uint32_t* out) noexcept nogil:
     """A slot for a process. A worker's is opened by the node before the fork, as STARTING."""
     cdef rl_slot* s
-    cdef uint32_t i
+    cdef uint32_t i, word
     cdef int rc
     while True:
         if rl_lock(R):
@@ -24,8 +26,12 @@ cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, 
             rl_fresh64(&s.started, started)
             rl_fresh32(&s.running, 0)
             rl_fresh32(&s.building, 0)
-            rl_fresh64(<uint64_t*>&s.cpus_held, 0)
+            rl_fresh32(&s.shape, 0)
             rl_fresh32(&s.blocked, 0)
+            rl_fresh32(&s.keyed, 0)
+            rl_fresh32(&s.threads, 0)
+            for word in range(RL_GPU_WORDS):
+                rl_fresh64(&s.gpus[word], 0)
             rl_fresh64(&s.finished, 0)
             rl_fresh32(&s.idle, RL_STARTING if kind == RL_WORKER else RL_BUSY)
             if kind == RL_WORKER:
@@ -33,6 +39,8 @@ cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, 
             rl_store(&s.parked, 0)
             rl_store(&s.waiting, 0)
             rl_store(&s.hungry, 0)
+            rl_store(&s.leaving, 0)
+            rl_store(&s.verdict, 0)
             out[0] = i
             rl_commit(R)
             return DONE
@@ -66,6 +74,9 @@ cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
     rl_set32(R, &s.prev, 0)
     if R.h.idle:
         rl_set32(R, &rl_slot_at(R, R.h.idle).prev, slot)
+    else:
+        rl_set32(R, &R.h.idle_last, slot)
+    rl_set64(R, <uint64_t*>&s.since, <uint64_t>rl_now())
     rl_set32(R, &R.h.idle, slot)
     rl_set32(R, &R.h.nidle, R.h.nidle + 1)
     rl_set32(R, &s.idle, RL_IDLE)
@@ -76,6 +87,8 @@ cdef void idle_remove(rl_region* R, uint32_t slot) noexcept nogil:
     cdef rl_slot* s = rl_slot_at(R, slot)
     if s.next:
         rl_set32(R, &rl_slot_at(R, s.next).prev, s.prev)
+    else:
+        rl_set32(R, &R.h.idle_last, s.prev)
     if s.prev:
         rl_set32(R, &rl_slot_at(R, s.prev).next, s.next)
     else:
@@ -87,19 +100,25 @@ cdef void idle_remove(rl_region* R, uint32_t slot) noexcept nogil:
 cdef uint32_t rouse(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run; how many are left
     for another section, because this one's log or stage is full."""
-    cdef uint32_t slot
+    cdef uint32_t slot = 0
+    cdef int rc = DONE
     while wanted and R.h.idle:
-        if not something_fits(R, R.h.ncoming):
-            return 0
-        if rl_staged_full(R) or rl_log_used(R) >= RL_LOG_BUDGET - 6:
+        if wanting(R, R.h.ncoming, True, &slot) == 0:
+            if R.h.ncoming or slot != RL_MANY:  # whoever comes looks himself
+                break
+            if front(R, &rc) == 0:
+                return wanted if rc == MORE else 0
+            continue
+        if rl_staged_full(R) or rl_log_used(R) >= RL_LOG_BUDGET - IDLE_LOG:
             return wanted
-        slot = R.h.idle
         idle_remove(R, slot)
         rl_set32(R, &rl_slot_at(R, slot).idle, RL_RUNG)
         rl_set32(R, &R.h.ncoming, R.h.ncoming + 1)
         rl_stage_up(R, RL_PUBLISH_BELL, slot, 0)
         wanted -= 1
-    if wanted and R.h.nstarting == 0 and something_fits(R, R.h.ncoming):
+    if rl_slot_at(R, R.slot).kind == RL_NODE or wanted == 0 or R.h.nstarting:
+        return 0  # the node looks before it sleeps; who starts looks himself
+    if wanting(R, R.h.ncoming, False, &slot) and slot == 0:
         rl_owe_node()
     return 0
 
@@ -121,33 +140,49 @@ cdef void arrive(rl_region* R, rl_slot* s) noexcept nogil:
         rl_set32(R, &R.h.ncoming, R.h.ncoming - 1)
 
 
+cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* out) noexcept nogil:
+    """Lock held. With nothing of its own to finish, a worker looks for those who wait for what it gave back, then takes the
+    next task, or stands idle. MORE: the log is full."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef int rc = DONE
+    cdef uint32_t q
+    if given[0] and not look_for(R, given[0]):
+        return MORE
+    given[0] = 0
+    q = turn_of(R, R.slot, &rc)
+    if rc == MORE or rl_log_used(R) + (take_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
+        return MORE
+    if q:
+        out[0] = take(R, R.slot, q, owed)
+        if me.idle == RL_IDLE:
+            idle_remove(R, R.slot)
+    elif me.idle == RL_BUSY:
+        idle_add(R, R.slot)
+    return DONE
+
+
 cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogil:
     """Finishes a task (0: none) and takes the next in the same section, else stands idle. DONE with out 0: idle."""
     cdef uint32_t fresh
     cdef uint32_t left = 0
+    cdef uint32_t given = 0
+    cdef uint32_t owed = 0
     cdef int rc = MORE
+    out[0] = 0
     while rc == MORE:
         fresh = 0
         if rl_lock(R):
             return EIO
         arrive(R, rl_slot_at(R, R.slot))
-        rc = finish_section(R, finished, &fresh) if finished else DONE
-        out[0] = 0
-        if rc == DONE and rl_log_used(R) <= RL_LOG_BUDGET - 16:
-            out[0] = take_fitting(R)
-            if out[0] == 0 and rl_slot_at(R, R.slot).idle == RL_BUSY:
-                idle_add(R, R.slot)
-            elif out[0] and rl_slot_at(R, R.slot).idle == RL_IDLE:
-                idle_remove(R, R.slot)
-            left += rouse(R, R.h.nready if out[0] else 0)
-        elif rc == DONE:
+        rc = finish_section(R, finished, &fresh, &given) if finished else DONE
+        if rc == DONE:
             finished = 0
-            rc = MORE
-        else:
-            left += rouse(R, fresh)
+            rc = next_section(R, &given, &owed, out)
+            fresh = R.h.nready if rc == DONE and (out[0] or R.h.keyed) else 0
+        left += rouse(R, fresh)
         rl_commit(R)
         rl_failpoint(R, b"next.chunk")
-    return rouse_rest(R, left) or garbage_drain(R)
+    return rouse_rest(R, left) or look_owed(R, owed) or garbage_drain(R)
 
 
 cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
@@ -179,14 +214,15 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
 
 
 cdef int idle_leave(rl_region* R) noexcept nogil:
-    """The worker stands idle no more (it retires, or looks for itself)."""
+    """The worker stands idle no more: it retires. If it was rung, another is."""
     if rl_lock(R):
         return EIO
     arrive(R, rl_slot_at(R, R.slot))
     if rl_slot_at(R, R.slot).idle == RL_IDLE:
         idle_remove(R, R.slot)
     rl_commit(R)
-    return DONE
+    rl_failpoint(R, b"leave.rouse")
+    return rouse_rest(R, rl_load(&R.h.nready))
 
 
 cdef int block_begin(rl_region* R) noexcept nogil:
@@ -194,9 +230,12 @@ cdef int block_begin(rl_region* R) noexcept nogil:
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     if rl_lock(R):
         return EIO
-    if me.blocked == 0:
-        rl_set64(R, <uint64_t*>&R.h.cpus_free, <uint64_t>(R.h.cpus_free + me.cpus_held))
     rl_set32(R, &me.blocked, me.blocked + 1)
+    if me.blocked == 1:
+        rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
+        if me.shape:
+            kind_move(R, RL_CPU, queue_at(R, me.shape).cpus)
+            look_at(R, RL_CPU)
     rouse(R, R.h.nready)
     rl_commit(R)
     rl_failpoint(R, b"block.sleep")
@@ -210,14 +249,14 @@ cdef int block_end(rl_region* R) noexcept nogil:
     if rl_lock(R):
         return EIO
     rl_set32(R, &me.blocked, me.blocked - 1)
-    if me.blocked == 0:
-        rl_set64(R, <uint64_t*>&R.h.cpus_free, <uint64_t>(R.h.cpus_free - me.cpus_held))
+    if me.blocked == 0 and me.shape:
+        kind_move(R, RL_CPU, -queue_at(R, me.shape).cpus)
     rl_commit(R)
     return DONE
 
 
 cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
-    """The process is gone: off the idle list, its CPUs given back."""
+    """The process is gone: off the idle list, what it held given back. Afterwards all who wait for resources are looked at."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     if rl_lock(R):
         return EIO
@@ -227,13 +266,12 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
     elif s.idle == RL_STARTING:
         rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
         rl_set32(R, &s.idle, RL_BUSY)
-    cpus_move(R, s, -s.cpus_held)
+    resources_give(R, slot)
     rl_set32(R, &s.blocked, 0)
     rl_set32(R, &s.state, RL_SWEEPING)
-    rouse(R, R.h.nready)
     rl_commit(R)
     rl_failpoint(R, b"sweeping.adopt")
-    return DONE
+    return look_everywhere(R)
 
 
 cdef bint finish_begun(rl_region* R, rl_task* k) noexcept nogil:

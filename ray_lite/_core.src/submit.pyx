@@ -209,9 +209,32 @@ def submit(Region region, record, const uint8_t[::1] args, list refs):
         free(found)
 
 
-def shape(Region region, uint32_t job, int64_t cpus) -> int:
-    """The queue of tasks of a driver that need `cpus` ten-thousandths of a CPU."""
+def shape(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
+    """The queue of a driver's tasks that have the same demands and options.
+
+    Args:
+        cpus, gpus: in ten-thousandths; GPUs: a part of one, or whole ones.
+        demands: (kind, amount) of custom kinds, which are numbered from 0 as in Region.create.
+        options: object with more options, or 0.
+    """
+    cdef rl_shape s
     cdef uint32_t q = 0
+    cdef Py_ssize_t d
+    cdef list pairs = sorted(demands)
+    cdef uint32_t* kinds
+    cdef int64_t* amounts
     check_region(region.R)
-    check(shape_queue(region.R, job, cpus, &q))
+    kinds = <uint32_t*>malloc((len(pairs) + 1) * 16)
+    if kinds == NULL:
+        raise MemoryError(f"no memory for {len(pairs):,} demands")
+    amounts = <int64_t*>(kinds + (len(pairs) + 1) * 2)
+    try:
+        for d in range(len(pairs)):
+            kinds[d], amounts[d] = pairs[d]
+            kinds[d] += RL_CUSTOM
+        s.job, s.options, s.cpus, s.gpus = job, options, cpus, gpus
+        s.n, s.kinds, s.amounts = <uint32_t>len(pairs), kinds, amounts
+        check(shape_queue(region.R, &s, &q))
+    finally:
+        free(kinds)
     return q

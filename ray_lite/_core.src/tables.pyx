@@ -4,6 +4,7 @@ Neighbours: every structure keeps its entries here; region.pyx lays the tables o
 only that its first word is a state (0 free) and its second a link.
 """
 cdef enum:
+    TABLES = 8       # objects, tasks, refs, extents, queues, slots, kinds, demands: as they stand in the header
     # results of a locked step: done, more sections needed, or what is missing (grow() supplies it, then the step is retried)
     DONE = 0
     MORE = 1
@@ -16,6 +17,7 @@ cdef enum:
     GROW_ROW = -7
     GROW_ARENA = -8
     GROW_SPILL = -9
+    GROW_DEMANDS = -10
     STALE = -20      # the handle's object or task is gone
     FULL_ARENA = -21
     FULL_TABLE = -22
@@ -86,6 +88,8 @@ cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
         return &R.h.extents
     if missing == GROW_QUEUES:
         return &R.h.queues
+    if missing == GROW_DEMANDS:
+        return &R.h.demands
     return &R.h.slots
 
 
@@ -142,6 +146,6 @@ cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
         return space_grow(R, &R.h.arena, size)
     if missing == GROW_SPILL:
         return space_grow(R, &R.h.spill, size)
-    if missing >= GROW_SLOTS and missing < 0:
+    if GROW_SLOTS <= missing < 0 or missing == GROW_DEMANDS:
         return table_grow(R, table_of(R, missing))
     return missing

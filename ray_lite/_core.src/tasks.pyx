@@ -2,11 +2,12 @@
 
 BUILDING (slot.building) -> WAITING (edges) | READY (queue) -> RUNNING (slot.running, innermost first) -> freed; a dead
 worker's RUNNING goes back to READY.  Every function here keeps one rule: a long operation is cut where the log budget
-ends, and the record says by itself how far it came.  Neighbours: resources.pyx (queues), readyset.pyx (edges),
-objects.pyx (returns), slots.pyx (who is idle).  Must not decide retries: scheduler.py does.
+ends, and the record says by itself how far it came.  Neighbours: queues.pyx, turns.pyx (which is next), readyset.pyx
+(edges), objects.pyx (returns), slots.pyx (who is idle).  Must not decide retries: scheduler.py does.
 """
 cdef enum:
     STEP_LOG = 46   # the most that one small step of finish writes
+    FINISH_LOG = 44  # and its last
 
 
 cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
@@ -241,25 +242,16 @@ cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
     rl_set32(R, &me.running, t)
 
 
-cdef uint32_t take_fitting(rl_region* R) noexcept nogil:
-    """Lock held. A READY task with its CPUs, now RUNNING here, or 0."""
-    cdef uint32_t t = queue_fitting(R)
-    if t:
-        queue_remove(R, t)
-        run_begin(R, t)
-        cpus_move(R, rl_slot_at(R, R.slot), queue_at(R, task_at(R, t).queue).cpus)
-    return t
-
-
-cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh) noexcept nogil:
+cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* given) noexcept nogil:
     """Lock held. Publishes the returns, counts down who waits for them, then gives up what the record holds.
 
-    The chain of returns stays whole until all are sealed, so that after a death "all sealed" says: finish, don't run again.
+    `given`: the shape whose resources were given back, if it came so far. The chain of returns stays whole until all are
+    sealed, so that after a death "all sealed" says: finish, don't run again.
     """
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t i = k.returns
     cdef rl_object* o
-    cdef rl_slot* me
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
     while i:
         o = object_at(R, i)
         if rl_log_used(R) > RL_LOG_BUDGET - 24 or rl_staged_full(R):
@@ -281,12 +273,16 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh) noexcept nogi
         rl_set32(R, &k.returns, object_at(R, i).next)
         rl_set32(R, &object_at(R, i).task, 0)
         object_settle(R, i)
-    if not drop_refs(R, k) or rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+    if not drop_refs(R, k):
         return MORE
-    me = rl_slot_at(R, R.slot)
+    if k.next == 0 and me.shape:
+        if rl_log_used(R) + give_log(R, R.slot) > RL_LOG_BUDGET:
+            return MORE
+        given[0] = me.shape
+        resources_give(R, R.slot)
+    if rl_log_used(R) > RL_LOG_BUDGET - FINISH_LOG:
+        return MORE
     rl_set32(R, &me.running, k.next)
-    if k.next == 0:
-        cpus_move(R, me, -min(me.cpus_held, queue_at(R, k.queue).cpus))
     rl_set64(R, &me.finished, me.finished + 1)
     task_free(R, t)
     return DONE
@@ -296,16 +292,17 @@ cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
     """Seals the returns of this slot's innermost task (their payloads are in place) and frees the record."""
     cdef uint32_t fresh
     cdef uint32_t left = 0
+    cdef uint32_t given = 0
     cdef int rc = MORE
     while rc == MORE:
         fresh = 0
         if rl_lock(R):
             return EIO
-        rc = finish_section(R, t, &fresh)
+        rc = finish_section(R, t, &fresh, &given)
         left += rouse(R, fresh)
         rl_commit(R)
         rl_failpoint(R, b"finish.chunk")
-    return rouse_rest(R, left) or garbage_drain(R)
+    return rouse_rest(R, left) or look_owed(R, given) or garbage_drain(R)
 
 
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
@@ -321,3 +318,27 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
     rouse(R, 1)
     rl_commit(R)
     return DONE
+
+
+cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
+    """This slot's innermost task goes back to its queue, to run again; what is filled of its returns is dropped before."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t given = 0
+    cdef uint32_t i = k.returns
+    while i:
+        if object_at(R, i).state == RL_PENDING and return_reset(R, i):
+            return EIO
+        i = object_at(R, i).next
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &me.running, k.next)
+    if k.next == 0 and me.shape:
+        given = me.shape
+        resources_give(R, R.slot)
+    if not counted:
+        rl_set32(R, &k.attempts, k.attempts - 1)
+    queue_insert(R, t, front)
+    rl_commit(R)
+    rl_failpoint(R, b"again.look")
+    return look_owed(R, given) or rouse_rest(R, 1)

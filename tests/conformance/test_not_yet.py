@@ -9,15 +9,11 @@ import ray_lite as ray
 
 INIT = [
     dict(redis_address="127.0.0.1:6379"),
-    dict(num_gpus=2),
-    dict(resources={"licence": 2}),
     dict(num_redis_shards=2),
     dict(redis_max_clients=100),
     dict(use_raylet=True),
     dict(redis_password="secret"),
-    dict(pin=True),
 ]
-OPTIONS = [dict(num_gpus=1), dict(resources={"licence": 1}), dict(max_calls=1), dict(num_gpus=0.5)]
 
 
 @pytest.mark.parametrize("arguments", INIT, ids=lambda a: next(iter(a)))
@@ -41,24 +37,6 @@ def test_neutral_values_of_the_same_arguments_are_fine(fresh):
         redis_password=None,
     )
     assert ray.get(ray.put(1)) == 1
-
-
-def test_options_of_functions(ray_session):
-    for options in OPTIONS:
-        (name,) = options
-        with pytest.raises(NotImplementedError, match=name):
-            ray.remote(**options)(lambda: 1)
-        with pytest.raises(NotImplementedError, match=name):
-            ray.remote(lambda: 1).options(**options).remote()
-
-
-def test_submit_arguments(ray_session):
-    f = ray.remote(lambda: 1)
-    with pytest.raises(NotImplementedError, match="num_gpus"):
-        f._submit([], num_gpus=1)
-    with pytest.raises(NotImplementedError, match="resources"):
-        f._submit([], resources={"licence": 1})
-    assert ray.get(f._submit([], num_gpus=0, resources={})) == 1
 
 
 def test_actors(ray_session):

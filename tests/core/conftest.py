@@ -39,6 +39,8 @@ SIZES = SimpleNamespace(
     loose_bytes=0,
     arena=1 << 24,
     cpus=20000,
+    gpus=0,
+    kinds=(),
     aging=1_000_000_000,
     nonce=1,
     pid_namespace=0,
@@ -51,7 +53,7 @@ class Place(SimpleNamespace):
     @classmethod
     def make(cls, **changes):
         sizes = SimpleNamespace(**{**vars(SIZES), **changes})
-        sizes.control_bytes = _core.control_bytes(sizes.objects, sizes.slots, sizes.buckets)
+        sizes.control_bytes = _core.control_bytes(sizes.objects, sizes.slots, sizes.buckets, len(sizes.kinds))
         sizes.arena_bytes = sizes.arena
         control, arena = os.memfd_create("ray_lite-control"), os.memfd_create("ray_lite-arena")
         os.ftruncate(control, sizes.control_bytes)

@@ -266,7 +266,7 @@ class Director(RuleBasedStateMachine):
         }
         assert {key: found[key] for key in expected} == expected
         assert found["longest_section"] <= 64
-        _, resting, coming, _, fits = _core.can_start(self.stage.region)
+        _, resting, coming, _, fits, _ = _core.can_start(self.stage.region)
         idle = sum(hand.idle for hand in model.hands.values())
         assert resting + coming == idle, f"{resting} rest and {coming} are rung, not {idle}"
         assert not (fits and resting), "a task fits, and a worker that nobody rang rests"

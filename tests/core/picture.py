@@ -120,7 +120,10 @@ class Reading:
 
     def stack(self, s):
         running = tuple(self.name(self.tasks, t) for t in reversed(self.chain(self.tasks, self.slots["running"][s])))
-        return running, int(self.slots["cpus_held"][s]), bool(self.slots["blocked"][s])
+        return running, self.cpus_of(self.slots["shape"][s]), bool(self.slots["blocked"][s])
+
+    def cpus_of(self, queue):
+        return int(self.queues["cpus"][queue]) if queue else 0
 
     def picture(self):
         tasks = np.flatnonzero(self.tasks["state"]).tolist()

@@ -243,6 +243,8 @@ def small(cpus):
         turn=10**9,
         loose_bytes=0,
         cpus=cpus,
+        gpus=0,
+        kinds=(),
         aging=1 << 60,
         nonce=1,
         pid_namespace=0,

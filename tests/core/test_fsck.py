@@ -71,7 +71,7 @@ def test_damage_of_a_ref_is_found(scene):
         scene.entry_must_notice("ref", refs[case[0]], case)
 
 
-TABLES = ["objects", "tasks", "refs", "extents", "queues", "slots"]
+TABLES = ["objects", "tasks", "refs", "extents", "queues", "slots", "kinds"]
 
 
 def test_damage_of_a_table_is_found(scene):

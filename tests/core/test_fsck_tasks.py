@@ -46,7 +46,7 @@ def test_damage_of_a_queue_is_found(scene):
 BUSY = [
     ("busy", "running", lambda old: 0, "running"),
     ("busy", "building", lambda old: 1, "building"),
-    ("busy", "cpus_held", lambda old: old + 1, "CPUs"),
+    ("busy", "shape", lambda old: 0, "CPUs"),
     ("busy", "blocked", lambda old: 1, "CPUs"),
     ("busy", "idle", lambda old: 1, "idle"),
     ("busy", "idle", lambda old: 3, "starting"),
@@ -65,7 +65,12 @@ def test_damage_of_a_slot_is_found(scene):
         scene.entry_must_notice("slot", scene.idle, case)
 
 
+def test_damage_of_a_kind_of_resource_is_found(scene):
+    for field in ("free", "head", "tail"):
+        scene.entry_must_notice("kind", 1, (1, field, lambda old: old + 1, "CPUs|hanging"))
+
+
 def test_damage_of_the_counts_is_found(scene):
-    scene.header_must_notice("ready", lambda old: 0, "ring")
-    for field in ("cpus_free", "nready", "nidle", "idle", "nstarting", "ncoming"):
+    scene.header_must_notice("ready", lambda old: old + 1, "ring")
+    for field in ("nready", "nidle", "idle", "idle_last", "nstarting", "ncoming", "nhung"):
         scene.header_must_notice(field, lambda old: old + 1, ".")

@@ -13,13 +13,13 @@ CPU = 10_000
 
 
 def test_what_the_node_looks_at(make_region, tasks, worker, wait_until):
-    """(ready, idle, starting, free CPUs, whether a worker more would find a task)"""
+    """(ready, idle, starting, free CPUs, whether a worker more would find a task, resting)"""
     region = make_region()
     calls = tasks(region, {"echo": lambda x: x})
-    assert _core.can_start(region) == (0, 0, 0, 2 * CPU, False)
+    assert _core.can_start(region) == (0, 0, 0, 2 * CPU, False, 0)
     assert not _core.node_look(region)
     ids = [calls.call("echo")(k) for k in range(3)]
-    assert _core.can_start(region) == (3, 0, 0, 2 * CPU, True)
+    assert _core.can_start(region) == (3, 0, 0, 2 * CPU, True, 0)
     assert _core.node_look(region)
     slot = _core.open_worker(region)
     assert _core.can_start(region)[2] == 1
@@ -27,7 +27,7 @@ def test_what_the_node_looks_at(make_region, tasks, worker, wait_until):
     _core.end_sweep(region, slot)
     worker(region, calls.worker)
     assert [calls.get(x) for x in ids] == [0, 1, 2]
-    wait_until(lambda: _core.can_start(region) == (0, 1, 0, 2 * CPU, False), what="an idle worker")
+    wait_until(lambda: _core.can_start(region) == (0, 1, 0, 2 * CPU, False, 1), what="an idle worker")
     _core.close_session(region)
 
 
@@ -35,7 +35,7 @@ def test_a_task_that_does_not_fit_starts_nobody(make_region, tasks):
     region = make_region(cpus=CPU)
     calls = tasks(region, {"echo": lambda x: x})
     x = calls.call("echo", cpus=2 * CPU)(1)
-    assert _core.can_start(region) == (1, 0, 0, CPU, False)
+    assert _core.can_start(region) == (1, 0, 0, CPU, False, 0)
     assert not make_region.files_of(region).rung()
     del x
 
@@ -68,11 +68,11 @@ def test_a_worker_that_has_not_asked_for_a_task_yet_needs_no_other(make_region, 
     child = forked(lambda: (_core.become(region, slot, os.getpid(), 5), signal.pause()))
     wait_until(lambda: (child.pid, _core.WORKER) in region.processes(), what="a worker")
     x = calls.call("echo")(1)
-    assert not bell() and _core.can_start(region) == (1, 0, 1, 2 * CPU, False)
+    assert not bell() and _core.can_start(region) == (1, 0, 1, 2 * CPU, False, 0)
     region.check()
     child.kill()
     _core.begin_sweep(region, slot)
-    assert bell() and _core.can_start(region) == (1, 0, 0, 2 * CPU, True)
+    assert bell() and _core.can_start(region) == (1, 0, 0, 2 * CPU, True, 0)
     _core.end_sweep(region, slot)
     del x
 

@@ -1,5 +1,7 @@
 """CPUs and queues: never more CPUs are taken than there are, nothing is passed over for ever, shapes keep their order."""
 
+import os
+import random
 import struct
 import time
 
@@ -172,4 +174,102 @@ def test_a_blocked_task_lends_its_cpus(make_region, tasks, worker):
     for _ in range(2):
         worker(region, work)
     assert [calls.get(calls.call("outer")(k)) for k in range(20)] == list(range(1, 21))
+    _core.close_session(region)
+
+
+# ---------------------------------------------------------------- GPUs
+
+
+class Gpus:
+    """Calls that need GPUs, and which ones each got."""
+
+    def __init__(self, region, calls):
+        self.region, self.calls = region, calls
+
+    def call(self, gpus, k=0, cpus=0):
+        call = _core.RemoteCall(None)
+        queue = _core.shape(self.region, self.region.slot, cpus, gpus)
+        call.arm(self.region, next(iter(self.calls.by_index)), queue, (1, 3, 0, 0, 9))
+        return call(k)
+
+
+@pytest.fixture
+def gpus(make_region, tasks, worker):
+    """`gpus(number, workers)`: tasks that answer with the GPUs they hold, as a sum of powers of two."""
+    gates = []
+
+    def make(number, workers, hold=False):
+        region = make_region(cpus=4 * CPU, gpus=number)
+        box = {}
+        gates.append(gate := os.eventfd(0))
+
+        def held(k):
+            found = sum(1 << g for g in _core.held_gpus(box["region"]))
+            if hold:
+                os.read(gate, 8)
+                os.eventfd_write(gate, 1)
+            return found
+
+        calls = tasks(region, {"held": held})
+
+        def work(region):
+            box["region"] = region
+            calls.worker(region)
+
+        for _ in range(workers):
+            worker(region, work)
+        return region, Gpus(region, calls), gate
+
+    yield make
+    for gate in gates:
+        os.close(gate)
+
+
+def test_each_task_has_gpus_of_its_own(gpus, wait_until):
+    region, calls, gate = gpus(4, 4, hold=True)
+    ids = [calls.call(CPU) for _ in range(2)] + [calls.call(2 * CPU)]
+    wait_until(lambda: _core.resources(region)[1][1] == 0, what="all are taken")
+    region.check()
+    more = calls.call(CPU)
+    assert not calls.calls.wait([more], 0, 30)
+    os.eventfd_write(gate, 1)
+    found = [calls.calls.get(x) for x in ids]
+    assert sum(found) == 15 and sorted(bin(one).count("1") for one in found) == [1, 1, 2]
+    assert bin(calls.calls.get(more)).count("1") == 1
+    _core.close_session(region)
+
+
+def test_parts_share_one_gpu(gpus, wait_until):
+    region, calls, gate = gpus(2, 4, hold=True)
+    ids = [calls.call(CPU // 4) for _ in range(4)]
+    wait_until(lambda: region.statistics()["ready"] == 0, what="all run")
+    region.check()
+    assert _core.resources(region)[1] == (2 * CPU, CPU)
+    os.eventfd_write(gate, 1)
+    assert {calls.calls.get(x) for x in ids} == {1}
+    wait_until(lambda: _core.resources(region)[1] == (2 * CPU, 2 * CPU), what="all is given back")
+    _core.close_session(region)
+
+
+def test_a_worker_keeps_its_gpus_and_serves_only_tasks_with_as_many(gpus):
+    """One worker: what it ran first decides."""
+    region, calls, _ = gpus(2, 1)
+    assert calls.calls.get(calls.call(CPU)) == 1
+    other = [calls.call(0, cpus=CPU), calls.call(2 * CPU)]
+    assert not calls.calls.wait(other, 1, 30)
+    assert calls.calls.get(calls.call(CPU)) == 1 == calls.calls.get(calls.call(CPU // 2))
+    assert _core.can_start(region)[4] and _core.can_start(region)[5] == 1
+    _core.close_session(region)
+    del other
+
+
+def test_random_gpu_tasks_run_all(gpus, wait_until):
+    """Enough workers for every set: each task gets so many, and nothing leaks."""
+    region, calls, _ = gpus(3, 9)
+    rng = random.Random(5)
+    wanted = [rng.choice((0, CPU // 4, CPU // 2, CPU, 3 * CPU)) for _ in range(300)]
+    ids = [calls.call(amount) for amount in wanted]
+    for x, amount in zip(ids, wanted, strict=True):
+        assert bin(calls.calls.get(x)).count("1") == (max(1, amount // CPU) if amount else 0)
+    wait_until(lambda: _core.resources(region)[1] == (3 * CPU, 3 * CPU), what="all is given back")
     _core.close_session(region)

@@ -61,24 +61,25 @@ cdef void make_region(rl_region* R) noexcept nogil:
     cdef rl_header* h
     cdef uint32_t t
     memset(&sizes, 0, sizeof(sizes))
-    R.h_control_bytes, R.h_arena_bytes = lay_out(&sizes, OBJECTS, SLOTS, BUCKETS), ARENA
+    R.h_control_bytes, R.h_arena_bytes = lay_out(&sizes, OBJECTS, SLOTS, BUCKETS, 1), ARENA
     R.control_fd, R.arena_fd = memfd_create(b"control", 0), memfd_create(b"arena", 0)
     R.bell_fd = eventfd(0, EFD_NONBLOCK)
     R.meta, R.arena = map_file(R.control_fd, R.h_control_bytes), map_file(R.arena_fd, ARENA)
     h = R.h = <rl_header*>R.meta
-    lay_out(h, OBJECTS, SLOTS, BUCKETS)
+    lay_out(h, OBJECTS, SLOTS, BUCKETS, 1)
     h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
-    h.arena.pages, h.aging, h.cpus = ARENA // RL_PAGE, AGING, CPUS
+    h.arena.pages, h.aging = ARENA // RL_PAGE, AGING
     h.spill.pages, h.spill_least, h.loose_least = 1 << 20, SPILL_LEAST, LOOSE_LEAST
     world.file = memfd_create(b"spill", 0)
-    h.cpus_free = CPUS
-    for t in range(6):
+    for t in range(TABLES):
         (<rl_table*>&h.objects)[t].used = 1
     if rl_mutex_make(&h.lock.mutex):
         broken(b"mutex", 0, 0, 1)
-    for t in range(6):
+    for t in range(TABLES):
         if table_grow(R, &(<rl_table*>&h.objects)[t]):
             broken(b"grow a table", t, 0, 1)
+    kinds_begin(R, CPUS, 0)
+    kind_begin(R, RL_CUSTOM, CPUS)
     forbid_gaps(R)
 
 
@@ -88,7 +89,7 @@ cdef void forbid_gaps(rl_region* R) noexcept nogil:
     cdef uint64_t row = h.objects.capacity // 8 + 8
     cdef uint64_t end
     cdef uint32_t t
-    for t in range(6):
+    for t in range(TABLES):
         end = (<rl_table*>&h.objects)[t].offset + <uint64_t>(<rl_table*>&h.objects)[t].capacity * \
             (<rl_table*>&h.objects)[t].stride
         rl_forbid(R.meta + end, up(end, RL_PAGE) - end)
@@ -117,6 +118,17 @@ cdef void start(pthread_t* t, void* (*life)(void*) noexcept nogil, rl_process* p
         broken(b"pthread_create", 0, 0, 1)
 
 
+cdef void make_shape(uint32_t k) noexcept nogil:
+    """None, a quarter, half and all of the CPUs; the last but one wants half of the custom kind too."""
+    cdef rl_shape shape
+    cdef uint32_t kind = RL_CUSTOM
+    cdef int64_t amount = CPUS // 2
+    shape.job, shape.options, shape.gpus, shape.kinds, shape.amounts = drivers[0].R.slot, 0, 0, &kind, &amount
+    shape.cpus, shape.n = k * CPUS // 4 if k < 3 else CPUS, k == 2
+    if shape_queue(&node.R, &shape, &world.queues[k]):
+        broken(b"shape", k, 0, 1)
+
+
 cdef void begin(uint64_t seed) noexcept nogil:
     cdef uint32_t k
     global FOLD_A, FOLD_B, FOLD_C
@@ -128,8 +140,7 @@ cdef void begin(uint64_t seed) noexcept nogil:
     for k in range(WORKERS):
         be_born(&workers[k], RL_WORKER, seed + 11 + k)
     for k in range(4):
-        if shape_queue(&node.R, drivers[0].R.slot, k * CPUS // 4 if k < 3 else CPUS, &world.queues[k]):
-            broken(b"shape", k, 0, 1)
+        make_shape(k)
     start(&node.thread, supervise, &node)
     for k in range(WORKERS):
         start(&workers[k].thread, work, &workers[k])
@@ -194,8 +205,8 @@ cdef void nothing_is_left() noexcept nogil:
         broken(b"objects, tasks or refs are left", h.objects.live, h.tasks.live, h.refs.live)
     if h.spilled_bytes:
         broken(b"spilled bytes are left", 0, 0, h.spilled_bytes)
-    if h.used_bytes or h.slots.live != 1 or h.cpus_free != CPUS:
-        broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>h.cpus_free)
+    if h.used_bytes or h.slots.live != 1 or kind_at(&node.R, RL_CPU).free != CPUS:
+        broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>kind_at(&node.R, RL_CPU).free)
 
 
 cdef uint64_t total(rl_deed what) noexcept nogil:

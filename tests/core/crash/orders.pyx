@@ -93,7 +93,15 @@ cdef int order_unblock(rl_order* o) noexcept nogil:
 
 
 cdef int order_shape(rl_order* o) noexcept nogil:
-    return shape_queue(o.who, o.a, <int64_t>o.size, &o.out)
+    cdef rl_shape shape
+    cdef uint32_t kinds[64]
+    cdef int64_t amounts[64]
+    cdef uint32_t d
+    for d in range(o.n):
+        kinds[d], amounts[d] = RL_CUSTOM + o.targets[d], RL_UNIT
+    shape.job, shape.options, shape.cpus, shape.gpus = o.a, 0, <int64_t>o.size, o.b
+    shape.n, shape.kinds, shape.amounts = o.n, kinds, amounts
+    return shape_queue(o.who, &shape, &o.out)
 
 
 cdef int order_open(rl_order* o) noexcept nogil:

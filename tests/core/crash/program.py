@@ -15,6 +15,8 @@ JOB_PINNED = 2
 DONE, STALE, FULL_ARENA, FULL_TABLE = 0, -20, -21, -22
 SIZES = (1, 40, 41, 64, 200, 300, 1000, 3000, 6000, 20000, 32768, 33000, 70000, 200000)  # cells and runs
 SHAPES = (0, 5000, 10000, 20000)
+KINDS = 14  # custom ones; a shape with all of them is a whale
+DEMANDING = ((0, 10000, 0), (5000, 2500, 0), (0, 0, 2), (5000, 0, KINDS))  # CPUs, GPUs, custom kinds
 UNIT = 4096
 
 
@@ -22,7 +24,8 @@ def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
     sizes |= dict(spill_least=4096, turn=10**9, loose_bytes=5 * UNIT, cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
-    control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"])
+    sizes |= dict(gpus=1, kinds=[10000] * KINDS)
+    control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"], KINDS)
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
     for file, length in zip(files, lengths, strict=True):
@@ -51,6 +54,11 @@ class Program:
             self.do("become", who, a=self.stepper.slot(who))
         driver = self.stepper.slot(DRIVER)
         self.queues = [self.do("shape", DRIVER, a=driver, size=cpus)[1] for cpus in SHAPES]
+        self.queues += [self.shape(*demands) for demands in DEMANDING]
+
+    def shape(self, cpus, gpus, kinds):
+        """A queue of tasks that need all there is of the first custom kinds."""
+        return self.do("shape", DRIVER, a=self.stepper.slot(DRIVER), b=gpus, size=cpus, targets=range(kinds))[1]
 
     def close(self):
         self.stepper.close()

@@ -6,6 +6,7 @@ judges every state.
 cdef enum:
     ACTORS = 8
     QUEUES = 63        # so many are ever made here
+    DEMANDS = 64
 
 
 cdef char* private_copy(uint64_t n) except NULL:
@@ -81,6 +82,8 @@ cdef class Stepper:
         rl_span_add(log, sizeof(rl_header) - log, False)
         rl_span_add(R.h.slots.offset, R.h.slots.capacity * sizeof(rl_slot), True)
         rl_span_add(R.h.queues.offset, (QUEUES + 1) * sizeof(rl_queue), True)
+        rl_span_add(R.h.kinds.offset, R.h.kinds.capacity * sizeof(rl_kind), True)
+        rl_span_add(R.h.demands.offset, DEMANDS * sizeof(rl_demand), True)
         rl_span_add(R.h.bucket_offset, R.h.buckets * 4, True)
         for k in range(4):  # objects, tasks, refs, extents
             t = (<rl_table*>&R.h.objects) + k

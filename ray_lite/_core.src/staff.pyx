@@ -1,0 +1,146 @@
+"""The pool of workers as the node sees it, and what a worker is told about itself.  Thin skins over slots.pyx and turns.pyx.
+
+Must not decide how many workers there are: scheduler.py does.
+"""
+
+
+def refresh(Region region):
+    """The node's regular look: ages shapes that hang for too long, and makes a lost wake-up good."""
+    check_region(region.R)
+    check(age(region.R))
+    check(rouse_rest(region.R, rl_load(&region.R.h.nready)))
+
+
+def can_start(Region region) -> tuple:
+    """What decides whether a worker more would have work: (ready, idle, starting, free CPUs, a task fits, resting).
+
+    Where some workers can't serve all shapes, idle ones only rest, and what fits is what none of them can serve.
+    """
+    cdef rl_region* R = region.R
+    cdef uint32_t slot = 0
+    cdef bint fits
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    fits = wanting(R, R.h.ncoming + R.h.nstarting, False, &slot) and (slot == 0 or not R.h.keyed)
+    out = (R.h.nready, R.h.nidle if not R.h.keyed else 0, R.h.nstarting + R.h.ncoming, kind_at(R, RL_CPU).free, fits,
+           R.h.nidle)
+    rl_commit(R)
+    return out
+
+
+cdef int retire(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
+    """The worker that is idle the longest, if it is since before `before`, is asked to end; its slot, or 0."""
+    cdef uint32_t s
+    if rl_lock(R):
+        return EIO
+    s = R.h.idle_last
+    out[0] = 0
+    if s and rl_slot_at(R, s).since <= before:
+        idle_remove(R, s)
+        rl_store(&rl_slot_at(R, s).leaving, 1)  # before the bell: the worker looks when it hears it
+        rl_stage_up(R, RL_PUBLISH_BELL, s, 0)
+        out[0] = s
+    rl_commit(R)
+    return DONE
+
+
+def retire_idle(Region region, int64_t idle_for) -> int:
+    """Asks the worker that is idle the longest to end, if it is for `idle_for` ns; its slot, or 0 when there is none."""
+    cdef uint32_t out = 0
+    check_region(region.R)
+    check(retire(region.R, rl_now() - idle_for, &out))
+    return out
+
+
+def longest_idle(Region region) -> int:
+    """For how many ns the worker is idle that is it the longest; -1: none is."""
+    cdef rl_region* R = region.R
+    cdef int64_t since
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    since = rl_slot_at(R, R.h.idle_last).since if R.h.idle_last else 0
+    rl_commit(R)
+    return rl_now() - since if since else -1
+
+
+def blocked_workers(Region region) -> tuple:
+    """(workers that are blocked, the slot of the one that blocked last, tasks finished by all)."""
+    cdef rl_region* R = region.R
+    cdef uint32_t found = 0
+    cdef uint32_t last = 0
+    cdef uint64_t finished = 0
+    cdef uint32_t s
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    for s in range(1, R.h.slots.used):
+        finished += rl_slot_at(R, s).finished
+        if rl_slot_at(R, s).state == RL_ALIVE and rl_slot_at(R, s).kind == RL_WORKER and rl_slot_at(R, s).blocked:
+            found += 1
+            if last == 0 or rl_slot_at(R, s).since > rl_slot_at(R, last).since:
+                last = s
+    rl_commit(R)
+    return found, last, finished
+
+
+def condemn(Region region, uint32_t slot):
+    """What the worker in a slot waits for can't come: its call ends with an error."""
+    check_region(region.R)
+    rl_store(&rl_slot_at(region.R, slot).verdict, RL_DEADLOCK)
+    rl_add(&rl_slot_at(region.R, slot).arrived, 1)
+    rl_futex_wake(&rl_slot_at(region.R, slot).arrived)
+
+
+def take_verdict(Region region) -> bool:
+    """Whether this worker was condemned since it last asked."""
+    cdef rl_slot* me = rl_slot_at(region.R, region.R.slot)
+    return rl_load(&me.verdict) != 0 and rl_swap(&me.verdict, 0) != 0
+
+
+def is_leaving(Region region) -> bool:
+    """Whether this worker was asked to end."""
+    return rl_load(&rl_slot_at(region.R, region.R.slot).leaving) != 0
+
+
+def held_gpus(Region region) -> list:
+    """Numbers of the GPUs that the tasks of this process hold."""
+    cdef rl_slot* me
+    cdef uint32_t g
+    check_region(region.R)
+    me = rl_slot_at(region.R, region.R.slot)
+    if me.shape == 0 or queue_at(region.R, me.shape).gpus == 0:
+        return []
+    return [g for g in range(RL_GPUS) if me.gpus[g // 64] >> (g % 64) & 1]
+
+
+def shape_facts(Region region, uint32_t q) -> tuple:
+    """(CPUs in ten-thousandths, object with the options or 0) of the tasks of a queue."""
+    check_region(region.R)
+    return queue_at(region.R, q).cpus, queue_at(region.R, q).options
+
+
+def fix_threads(Region region, uint32_t threads):
+    """This worker's thread pools have their size for good: from now on it serves only tasks with so many CPUs."""
+    cdef rl_region* R = region.R
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    rl_set32(R, &rl_slot_at(R, R.slot).threads, threads)
+    rl_set32(R, &R.h.keyed, 1)
+    rl_commit(R)
+
+
+def resources(Region region) -> list:
+    """(all, free) of each kind in ten-thousandths: CPU, GPU, then the custom ones. Of GPUs, only whole ones are free."""
+    cdef rl_region* R = region.R
+    cdef list out = []
+    cdef uint32_t k
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    for k in range(1, R.h.kinds.used):
+        out.append((kind_at(R, k).total, free_of(R, k)))
+    rl_commit(R)
+    return out

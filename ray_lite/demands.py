@@ -1,0 +1,76 @@
+"""What a session has to give (CPUs, GPUs with their ids, custom kinds) and what a call demands of it.  Pure logic.
+
+Neighbours: launch.py says what there is, options.py what is wanted, the core counts.  Must not look at the machine.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ray_lite.config import CPU_UNIT
+from ray_lite.options import Options
+
+
+class Demand(NamedTuple):
+    """What each task of a shape takes, in ten-thousandths; custom kinds by their number."""
+
+    cpus: int
+    gpus: int
+    kinds: tuple[tuple[int, int], ...]
+
+
+class Resources(NamedTuple):
+    """What there is in a session.
+
+    Args:
+        cpus: how many; fractions allowed.
+        gpu_ids: as the variable names them.
+        gpu_variable: the environment variable that shows GPUs to a program.
+        custom: amounts by name; their order numbers the kinds.
+    """
+
+    cpus: float = 0
+    gpu_ids: tuple[str, ...] = ()
+    gpu_variable: str = "CUDA_VISIBLE_DEVICES"
+    custom: dict[str, float] = {}
+
+    @property
+    def units(self) -> list[int]:
+        """Amounts of the custom kinds in ten-thousandths."""
+        return [round(amount * CPU_UNIT) for amount in self.custom.values()]
+
+    def demand(self, name: str, options: Options, numbers: dict[str, int]) -> Demand:
+        """What a call of the function `name` demands.
+
+        Args:
+            numbers: the kinds' numbers by name (`numbered`).
+
+        Raises:
+            ValueError: it can never be met here; the message says what there is.
+        """
+        wanted = {"num_cpus": (options.num_cpus, self.cpus), "num_gpus": (options.num_gpus, len(self.gpu_ids))}
+        for what, (amount, there) in wanted.items():
+            if amount > there:
+                raise ValueError(f"{name} needs {what}={amount:g}, but this session has {there:g} in all; "
+                                 f"give init() a larger {what}")
+        for kind, amount in options.resources:
+            if amount > self.custom.get(kind, 0):
+                raise ValueError(f"{name} needs {amount:g} of resource {kind!r}, but this session has "
+                                 f"{self._there(kind)}; give it to init() in resources=")
+        kinds = sorted((numbers[kind], round(amount * CPU_UNIT)) for kind, amount in options.resources if amount)
+        return Demand(round(options.num_cpus * CPU_UNIT), round(options.num_gpus * CPU_UNIT), tuple(kinds))
+
+    def _there(self, kind: str) -> str:
+        if kind in self.custom:
+            return f"{self.custom[kind]:g} in all"
+        few = ", ".join(map(repr, list(self.custom)[:8])) + (", ..." if len(self.custom) > 8 else "")
+        return f"only {few}" if self.custom else "no custom resources"
+
+    def numbered(self) -> dict[str, int]:
+        """The kinds' numbers by name."""
+        return {name: number for number, name in enumerate(self.custom)}
+
+
+def gpu_numbers(ids: list[str]) -> list[int | str]:
+    """GPU ids as `get_gpu_ids` gives them: whole numbers as ints, UUIDs and MIG names as they are."""
+    return [int(name) if name.isdecimal() else name for name in ids]

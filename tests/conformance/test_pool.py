@@ -1,0 +1,196 @@
+"""pool.py: workers on demand, retired when long idle; what bounds them, and what a user reads then; pinning, threads."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+import ray_lite as ray
+
+
+def workers():
+    return ray.session.current().worker_pids()
+
+
+def test_workers_beyond_the_cpus_end_when_long_idle(fresh, monkeypatch, gate, wait_until):
+    monkeypatch.setenv("RAY_LITE_RETIRE_AFTER", "0.2")
+    fresh.init(num_cpus=2)
+    wait, arrive = gate.wait, gate.arrive
+    held = ray.remote(num_cpus=0)(lambda: (arrive("in"), wait()))
+    ids = [held.remote() for _ in range(9)]
+    wait_until(lambda: len(gate.arrived("in")) == 9, 20)
+    gate.open()
+    ray.get(ids)
+    wait_until(lambda: len(workers()) == 2, 20, "two workers stay warm")
+    assert ray.get([ray.remote(lambda k: k).remote(k) for k in range(100)]) == list(range(100))
+    assert len(workers()) == 2
+
+
+def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
+    output = output_of("""
+        import ray_lite as ray
+        ray.init(num_cpus=2, max_workers=4, driver_mode=ray.SILENT_MODE)
+        nest = ray.remote(inline=False)(lambda me, n: n and ray.get(me.remote(me, n - 1)))
+        print(ray.get(nest.remote(nest, 3)))
+        try:
+            ray.get(nest.remote(nest, 20))
+        except ray.exceptions.DeadlockError as error:
+            print("can't be more than 4 (max_workers)" in str(error))
+        while ray.session.current().statistics().tasks:  # the inner ones go on, and fail in their turn
+            pass
+        print(ray.get(nest.remote(nest, 3)), len(ray.session.current().worker_pids()))
+    """)
+    assert output == "0\nTrue\n0 4\n"
+
+
+def test_blocked_workers_whose_tasks_end_are_no_deadlock(fresh, monkeypatch):
+    """All workers wait, and tasks end all the time in between."""
+    monkeypatch.setenv("RAY_LITE_DEADLOCK", "0.2")
+    fresh.init(num_cpus=1, max_workers=3)
+    slow = ray.remote(lambda: time.sleep(0.05))
+
+    @ray.remote(inline=False)
+    def parent():
+        for _ in range(10):
+            ray.get(slow.options(inline=False).remote())
+        return 1
+
+    assert ray.get([parent.remote() for _ in range(2)], timeout=50) == [1, 1]
+
+
+CAPABILITIES = "+dac_read_search,+dac_override"  # a user who may read whatever this Python is made of
+USER = ["prlimit", "--nproc=40", "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups",
+        f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]
+
+
+@pytest.mark.skipif(subprocess.run([*USER, "true"], capture_output=True).returncode != 0,
+                    reason="this user can't become one with few processes")
+@pytest.mark.parametrize("fork_fails", [False, True])
+def test_a_limit_of_processes_clamps_the_pool_and_is_named(run_script, fork_fails):
+    """RLIMIT_NPROC, known before, or met only when a fork fails: work goes on, and what limits it is said."""
+    done = run_script(f"""
+        import ray_lite as ray
+        from ray_lite import machine
+        if {fork_fails}:
+            machine._processes_left = lambda enough: []
+        ray.init(num_cpus=256)
+        held = ray.remote(lambda k: (__import__("time").sleep(0.01), k)[1])
+        assert ray.get([held.remote(k) for k in range(300)], timeout=40) == list(range(300))
+        print(2 < len(ray.session.current().worker_pids()) <= 40)
+        nest = ray.remote(inline=False)(lambda me, n: n and ray.get(me.remote(me, n - 1)))
+        try:
+            ray.get(nest.remote(nest, 100), timeout=30)
+        except ray.exceptions.DeadlockError as error:
+            print(error)
+    """, command=USER)
+    assert done.stdout.startswith("True\n"), done.stdout + done.stderr
+    assert "none is left to run these" in done.stdout
+    if fork_fails:
+        assert "the machine gives no more processes" in done.stdout
+    else:
+        assert "RLIMIT_NPROC=40 (ulimit -u)" in done.stdout and "RLIMIT_NPROC=40 (ulimit -u)" in done.stderr
+
+
+def test_few_descriptors_clamp_the_pool(output_of):
+    assert output_of("""
+        import resource
+        import ray_lite as ray
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        ray.init(num_cpus=64, driver_mode=ray.SILENT_MODE)
+        f = ray.remote(lambda k: (__import__("time").sleep(0.002), k)[1])
+        assert ray.get([f.remote(k) for k in range(300)]) == list(range(300))
+        print(len(ray.session.current().worker_pids()) <= (64 - 16) // 4)
+    """) == "True\n"
+
+
+# ---------------------------------------------------------------- threads and cores
+
+PINNED = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
+
+
+@PINNED
+def test_pinned_workers_have_cores_of_their_own(fresh, gate, wait_until):
+    fresh.init(num_cpus=2, pin=True)
+    wait, arrive = gate.wait, gate.arrive
+    held = ray.remote(lambda: (arrive("in"), wait(), sorted(os.sched_getaffinity(0)))[2])
+    ids = [held.remote() for _ in range(2)]
+    wait_until(lambda: len(gate.arrived("in")) == 2)
+    gate.open()
+    one, other = ray.get(ids)
+    assert len(one) == len(other) == 1 and one != other
+    both = ray.remote(num_cpus=2)(lambda: sorted(os.sched_getaffinity(0)))
+    assert len(ray.get(both.remote())) == 2 and len(ray.get(held.remote())) == 1
+
+
+@PINNED
+def test_without_pin_workers_are_not_pinned(fresh):
+    fresh.init(num_cpus=2)
+    assert ray.get(ray.remote(lambda: os.sched_getaffinity(0)).remote()) == os.sched_getaffinity(0)
+
+
+THREADS = """
+    import os
+    import ray_lite as ray
+    ray.init(num_cpus=4)
+
+    def pools():
+        import numpy as np
+        from threadpoolctl import threadpool_info
+        np.ones((50, 50)) @ np.ones((50, 50))
+        return os.getpid(), {pool["num_threads"] for pool in threadpool_info()}, os.environ["OMP_NUM_THREADS"]
+
+    f = ray.remote(pools)
+    found = [ray.get(f.options(num_cpus=n).remote()) for n in (4, 1, 2, 4)]
+    print(len({pid for pid, _, _ in found}), [threads for _, threads, _ in found], [text for _, _, text in found])
+"""
+
+
+def test_loaded_thread_pools_follow_the_tasks_cpus(output_of):
+    pytest.importorskip("threadpoolctl")
+    cores = os.cpu_count()
+    clean = {name: None for name in os.environ if name.endswith("_NUM_THREADS")}
+    output = output_of(THREADS, env=clean)
+    if cores >= 4:
+        assert output == "1 [{4}, {1}, {2}, {4}] ['4', '1', '2', '4']\n"
+    assert output.startswith("1 ") and output.endswith("['4', '1', '2', '4']\n")
+
+
+def test_without_threadpoolctl_a_worker_with_loaded_pools_keeps_to_one_size(output_of):
+    clean = {name: None for name in os.environ if name.endswith("_NUM_THREADS")}
+    assert output_of("""
+        import os
+        import sys
+        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)) + "/none")
+        import ray_lite as ray
+        ray.init(num_cpus=4)
+
+        def hide():
+            import importlib.abc
+
+            class Hidden(importlib.abc.MetaPathFinder):
+                def find_spec(self, name, path=None, target=None):
+                    if name == "threadpoolctl":
+                        raise ModuleNotFoundError(name)
+
+            sys.meta_path.insert(0, Hidden())
+            import numpy
+            return os.getpid()
+
+        f = ray.remote(hide)
+        one = ray.get(f.remote())
+        other = ray.get(f.options(num_cpus=2).remote())
+        print(one != other, ray.get(f.remote()) == one, ray.get(f.options(num_cpus=2).remote()) == other)
+    """, env=clean) == "True True True\n"
+
+
+def test_what_the_user_set_is_left_alone(output_of):
+    assert output_of("""
+        import os
+        import ray_lite as ray
+        ray.init(num_cpus=4)
+        f = ray.remote(lambda: os.environ["OMP_NUM_THREADS"])
+        print([ray.get(f.options(num_cpus=n).remote()) for n in (1, 2, 4)])
+    """, env={"OMP_NUM_THREADS": "3"}) == "['3', '3', '3']\n"
+
+

@@ -1,0 +1,117 @@
+"""retry_exceptions, attempt numbers, max_calls."""
+
+import os
+import threading
+
+import pytest
+
+import ray_lite as ray
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+class Flaky(Exception):
+    pass
+
+
+class Worse(Flaky):
+    pass
+
+
+def fails_until(attempt, error):
+    n = ray.get_attempt_number()
+    if n < attempt:
+        raise error(f"attempt {n}")
+    return n
+
+
+@pytest.mark.parametrize("chosen", [Flaky, [KeyError, Flaky], True])
+def test_a_chosen_exception_is_retried(chosen):
+    f = ray.remote(max_retries=3, retry_exceptions=chosen)(fails_until)
+    assert ray.get(f.remote(1, Flaky)) == 1
+    assert ray.get(f.remote(4, Flaky)) == 4
+    assert ray.get([f.remote(k % 4 + 1, Worse) for k in range(40)]) == [k % 4 + 1 for k in range(40)]
+
+
+def test_when_the_attempts_are_used_up_the_last_error_is_raised():
+    f = ray.remote(max_retries=2, retry_exceptions=Flaky)(fails_until)
+    with pytest.raises(Flaky) as error:
+        ray.get(f.remote(9, Flaky))
+    assert error.value.args == ("attempt 3",) and error.value.attempts == 3
+    assert "failed 3 times" in str(error.value)
+
+
+@pytest.mark.parametrize("chosen", [False, [], KeyError])
+def test_other_exceptions_are_results(chosen):
+    f = ray.remote(retry_exceptions=chosen)(fails_until)
+    with pytest.raises(Flaky, match="attempt 1"):
+        ray.get(f.remote(9, Flaky))
+
+
+def test_a_failed_argument_is_no_failure_of_the_task():
+    seen = []
+    bad = ray.remote(fails_until).remote(9, Flaky)
+    f = ray.remote(retry_exceptions=True)(lambda x: seen.append(x))
+    with pytest.raises(Flaky, match="attempt 1"):
+        ray.get(f.remote(bad))
+
+
+def test_nothing_is_left_of_a_failed_attempt():
+    """Several returns, of which the second can't be pickled at first."""
+
+    def several():
+        return b"x" * 100_000, (lambda: 1) if ray.get_attempt_number() > 1 else threading.Lock()
+
+    f = ray.remote(num_return_vals=2, retry_exceptions=True, max_retries=2)(several)
+    one, other = f.remote()
+    assert ray.get(one) == b"x" * 100_000 and ray.get(other)() == 1
+
+
+def test_retries_of_a_child_that_runs_in_place():
+    child = ray.remote(retry_exceptions=Flaky, max_retries=5)(fails_until)
+    parent = ray.remote(lambda n: ray.get(child.remote(n, Flaky)))
+    assert ray.get([parent.remote(k % 5 + 1) for k in range(20)]) == [k % 5 + 1 for k in range(20)]
+
+
+def test_attempts_after_a_kill_are_counted_too():
+    def killed():
+        if ray.get_attempt_number() < 3:
+            os.kill(os.getpid(), 9)
+        return ray.get_attempt_number()
+
+    assert ray.get(ray.remote(max_retries=5)(killed).remote()) == 3
+    assert ray.get_attempt_number() == 0
+
+
+# ---------------------------------------------------------------- max_calls
+
+
+def test_a_worker_ends_after_so_many_calls():
+    f = ray.remote(max_calls=3)(lambda: os.getpid())
+    pids = ray.get([f.remote() for _ in range(30)])
+    assert max(pids.count(pid) for pid in pids) <= 3 and len(set(pids)) >= 10
+
+
+def test_max_calls_counts_each_function_by_itself():
+    f = ray.remote(max_calls=1)(lambda: os.getpid())
+    other = ray.remote(lambda: os.getpid())
+    assert len({ray.get(f.remote()) for _ in range(5)}) == 5
+    assert len({ray.get(other.remote()) for _ in range(20)}) <= 2
+
+
+def test_results_of_the_last_call_are_there(statistics, wait_until):
+    f = ray.remote(max_calls=1, num_return_vals=2)(lambda k: (k, bytes(200_000)))
+    for k in range(10):
+        number, data = ray.get(f.remote(k))
+        assert number == k and data == bytes(200_000)
+    wait_until(lambda: statistics().workers <= 1, what="the workers have ended")
+
+
+def test_children_in_place_count_and_the_worker_ends_when_its_stack_is_empty():
+    child = ray.remote(max_calls=2)(lambda: os.getpid())
+
+    def parent():
+        return os.getpid(), [ray.get(child.remote()) for _ in range(6)]
+
+    pid, pids = ray.get(ray.remote(parent).remote())
+    assert len(pids) == 6 and (pid in pids or len(set(pids)) >= 3)

@@ -1,0 +1,325 @@
+"""Resources: never more in use than there is, never idle while something fits, nothing starves, nothing impossible waits.
+
+What runs at once is counted on a board in shared memory; nothing here depends on how long something takes.
+"""
+
+import os
+import random
+import sys
+import threading
+import time
+
+import pytest
+from board import Board
+
+import ray_lite as ray
+
+UNIT = 10_000
+FULL = "RAY_LITE_FULL" in os.environ
+
+
+@pytest.fixture
+def counters(tmp_path):
+    one = Board(str(tmp_path / "board"))
+    yield one
+    one.close()
+
+
+SHAPES = [  # CPUs, GPUs, custom resources
+    (1, 0, {}), (2, 0, {}), (0.5, 0, {}), (0, 0, {"disk": 1}), (1, 1, {}), (0, 0.5, {}), (0, 2, {}), (0.25, 0, {"disk": 2}),
+    (1, 0, {"tape": 0.5, "disk": 0.5}), (0, 0, {"tape": 1}),
+]
+PLACES = {"cpu": 0, "gpu": 1, "disk": 2, "tape": 3}
+THERE = {"cpu": 2, "gpu": 2, "disk": 2, "tape": 1}
+
+
+def amounts(shape):
+    cpus, gpus, custom = shape
+    return {PLACES[name]: round(amount * UNIT) for name, amount in {"cpu": cpus, "gpu": gpus, **custom}.items()}
+
+
+def options(shape):
+    return {"num_cpus": shape[0], "num_gpus": shape[1], "resources": shape[2]}
+
+
+@pytest.mark.watchdog(120)
+def test_never_more_in_use_than_there_is(fresh, counters):
+    fresh.init(num_cpus=2, num_gpus=2, resources={"disk": 2, "tape": 1}, max_workers=24)
+
+    @ray.remote
+    def use(changes, k):
+        counters.add(changes)
+        counters.add({place: -amount for place, amount in changes.items()})
+        return k
+
+    rng = random.Random(3)
+    calls = [(use.options(**options(shape)), amounts(shape)) for shape in SHAPES]
+    ids = []
+    for k in range(1500):
+        call, changes = rng.choice(calls)
+        ids.append(call.remote(changes, k))
+    assert ray.get(ids, timeout=100) == list(range(1500))
+    for name, place in PLACES.items():
+        assert 0 < counters.most(place) <= THERE[name] * UNIT, name
+        assert counters.read(place) == 0
+
+
+def fits(shape, running):
+    """Whether a task of a shape could run beside others, GPUs apart from which no part is left."""
+    used = [0] * len(PLACES)
+    for one in running:
+        for place, amount in amounts(one).items():
+            used[place] += amount
+    return all(used[place] + amount <= list(THERE.values())[place] * UNIT for place, amount in amounts(shape).items() if amount)
+
+
+@pytest.mark.watchdog(120)
+@pytest.mark.parametrize("seed", range(2))
+def test_never_idle_while_something_fits(fresh, wait_until, tmp_path, seed):
+    """Tasks run until the test ends them, one at a time: after each end, whatever fits then starts."""
+    fresh.init(num_cpus=2, num_gpus=2, resources={"disk": 2, "tape": 1}, max_workers=40)
+    place = str(tmp_path)
+
+    @ray.remote
+    def hold(number):
+        open(f"{place}/began-{number}", "w").close()
+        while not os.path.exists(f"{place}/end-{number}"):
+            time.sleep(0.001)
+
+    rng = random.Random(seed)
+    shapes = [shape for shape in SHAPES if shape[1] != 0.5]  # of parts of GPUs, which fit depends on where the others are
+    queued = {k: rng.choice(shapes) for k in range(40)}
+    ids = {k: hold.options(**options(shape)).remote(k) for k, shape in queued.items()}
+    running = {}
+
+    def settled():
+        for name in os.listdir(place):
+            kind, _, number = name.partition("-")
+            if kind == "began" and int(number) in queued:
+                running[int(number)] = queued.pop(int(number))
+        return not any(fits(shape, running.values()) for shape in queued.values())
+
+    while queued or running:
+        wait_until(settled, 20, "nothing that fits is left waiting")
+        over = rng.choice(sorted(running))
+        open(f"{place}/end-{over}", "w").close()
+        ray.get(ids.pop(over), timeout=20)
+        del running[over]
+
+
+def test_what_does_not_fit_does_not_block_what_does(fresh, gate, wait_until):
+    fresh.init(num_cpus=2, resources={"disk": 1})
+    wait, arrive = gate.wait, gate.arrive
+
+    @ray.remote(resources={"disk": 1})
+    def held():
+        arrive("in")
+        wait()
+
+    held.remote()
+    wait_until(lambda: gate.arrived("in"))
+    behind = [held.remote() for _ in range(20)]
+    free = ray.remote(lambda x: x)
+    assert ray.get([free.remote(k) for k in range(50)], timeout=20) == list(range(50))
+    assert len(gate.arrived("in")) == 1
+    gate.open()
+    ray.get(behind, timeout=20)
+
+
+def test_a_large_task_does_not_starve_behind_small_ones(fresh):
+    """Small ones are submitted as long as the large one has not run."""
+    fresh.init(num_cpus=2)
+    small = ray.remote(lambda: time.sleep(0.002))
+    pending = [small.remote() for _ in range(20)]
+    large = ray.remote(num_cpus=2)(lambda: "ran").remote()
+    end = time.monotonic() + 30
+    while not ray.wait([large], timeout=0)[0] and time.monotonic() < end:
+        done, pending = ray.wait(pending, num_returns=1)
+        pending.append(small.remote())
+    assert ray.get(large, timeout=0) == "ran"
+    ray.get(pending)
+
+
+def test_a_blocked_task_gives_back_its_cpus_and_nothing_else(fresh, gate, wait_until):
+    fresh.init(num_cpus=1, num_gpus=1, resources={"disk": 1})
+    wait, arrive = gate.wait, gate.arrive
+
+    @ray.remote(num_cpus=0)
+    def held():
+        arrive("held")
+        wait()
+
+    @ray.remote(num_gpus=1, resources={"disk": 1}, inline=False)
+    def parent():
+        return ray.get(held.remote())
+
+    x = parent.remote()
+    wait_until(lambda: gate.arrived("held"))
+    assert ray.get(ray.remote(lambda: "a CPU").remote(), timeout=20) == "a CPU"
+    disk, gpu = ray.remote(resources={"disk": 1})(lambda: 1).remote(), ray.remote(num_gpus=1)(lambda: 1).remote()
+    assert ray.wait([disk, gpu], timeout=100)[0] == []
+    gate.open()
+    assert ray.get([x, disk, gpu], timeout=20) == [None, 1, 1]
+
+
+def test_a_child_that_needs_what_its_parent_holds_runs_in_its_place(fresh):
+    fresh.init(num_cpus=1, resources={"disk": 1})
+    child = ray.remote(num_cpus=0, resources={"disk": 1})(lambda: os.getpid())
+    parent = ray.remote(resources={"disk": 1})(lambda: (os.getpid(), ray.get(child.remote())))
+    one, other = ray.get(parent.remote(), timeout=20)
+    assert one == other
+
+
+# ---------------------------------------------------------------- demands
+
+
+@pytest.mark.parametrize("demand, message", [
+    ({"num_cpus": 3}, "num_cpus=3, but this session has 2"),
+    ({"num_gpus": 2}, "num_gpus=2, but this session has 1"),
+    ({"resources": {"disk": 1.5}}, "1.5 of resource 'disk', but this session has 1 in all"),
+    ({"resources": {"tape": 1}}, "only 'disk'"),
+])
+def test_impossible_demands_are_refused_at_the_call(fresh, demand, message):
+    fresh.init(num_cpus=2, num_gpus=1, resources={"disk": 1})
+    for call in (ray.remote(**demand)(lambda: 1), ray.remote(lambda: 1).options(**demand)):
+        with pytest.raises(ValueError, match=message):
+            call.remote()
+    with pytest.raises(ValueError, match=message):
+        ray.remote(lambda: 1)._submit([], **demand)
+    assert fresh.session.current().statistics().tasks == 0
+
+
+@pytest.mark.parametrize("options, error", [
+    ({"num_gpus": 1.5}, ValueError), ({"num_gpus": -1}, ValueError), ({"num_gpus": "1"}, TypeError),
+    ({"num_gpus": 0.00001}, ValueError), ({"resources": {"CPU": 1}}, ValueError), ({"resources": {"GPU": 1}}, ValueError),
+    ({"resources": {"x": -1}}, ValueError), ({"resources": {"x": "1"}}, TypeError), ({"resources": [1]}, TypeError),
+    ({"resources": {1: 1}}, TypeError), ({"max_calls": -1}, ValueError), ({"max_calls": 1.5}, TypeError),
+    ({"retry_exceptions": [3]}, TypeError), ({"retry_exceptions": int}, TypeError),
+])
+def test_wrong_options_are_refused_where_they_are_written(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        ray.remote(**options)(lambda: 1)
+
+
+@pytest.mark.parametrize("arguments, error", [
+    ({"resources": {"CPU": 1}}, ValueError), ({"resources": {"x": -1}}, ValueError), ({"resources": "x"}, TypeError),
+    ({"resources": {"x": None}}, TypeError), ({"num_gpus": 1.5}, TypeError), ({"num_gpus": 257}, ValueError),
+    ({"resources": {"x": 1}, "num_custom_resource": 2}, ValueError), ({"pin": 1}, TypeError),
+])
+def test_wrong_arguments_of_init(fresh, arguments, error):
+    with pytest.raises(error, match=next(reversed(arguments)) if len(arguments) > 1 else next(iter(arguments))):
+        fresh.init(num_cpus=1, **arguments)
+    assert not fresh.is_initialized()
+
+
+def test_ten_thousand_custom_resources_in_a_session_and_in_one_call(fresh):
+    names = {f"kind {k}": 1 + k % 3 for k in range(10_000)}
+    given = dict(names)
+    fresh.init(num_cpus=2, resources=given, num_custom_resource=len(given))
+    assert given == names, "it is the caller's"
+    one = ray.remote(resources={"kind 9999": 1})(lambda x: x)
+    every = ray.remote(resources=names)(lambda x: -x)
+    ids = [(every if k % 10 == 0 else one).remote(k) for k in range(200)]
+    assert ray.get(ids, timeout=50) == [-k if k % 10 == 0 else k for k in range(200)]
+
+
+def test_a_session_without_cpus(fresh):
+    fresh.init(num_cpus=0, resources={"x": 1})
+    with pytest.raises(ValueError, match="has 0 in all"):
+        ray.remote(lambda: 1).remote()
+    assert ray.get(ray.remote(num_cpus=0)(lambda: 1).remote(), timeout=20) == 1
+    assert ray.get(ray.remote(num_cpus=0, resources={"x": 0.5})(lambda: 2).remote(), timeout=20) == 2
+
+
+def test_what_submit_is_not_told_is_as_undecorated(fresh):
+    """As in 2018: one resource given replaces them all; `options` changes only what it names."""
+    fresh.init(num_cpus=2, num_gpus=1)
+    f = ray.remote(num_cpus=2, num_gpus=1)(lambda: (ray.get_gpu_ids(), os.environ["OMP_NUM_THREADS"]))
+    assert ray.get(f._submit([], num_cpus=1)) == ([], "1")
+    assert ray.get(f._submit([], num_gpus=1)) == ([0], "1")
+    assert ray.get(f.options(num_cpus=1).remote()) == ([0], "1")
+    assert ray.get(f._submit([])) == ([0], "2") == ray.get(f.remote())
+
+
+# ---------------------------------------------------------------- nesting and numbers
+
+
+def test_five_hundred_parents_that_block_on_ten_children_each(fresh, wait_until):
+    """On 4 CPUs, with at most 2 x 4 + 4 processes in all: this one, the node, its control process and the server's place."""
+    fresh.init(num_cpus=4)
+    child = ray.remote(lambda x: (x, os.getpid()))
+
+    @ray.remote
+    def parent(n):
+        found = ray.get([child.remote(10 * n + k) for k in range(10)])
+        return sum(value for value, _ in found), {pid for _, pid in found} | {os.getpid()}
+
+    found = ray.get([parent.remote(n) for n in range(500)], timeout=50)
+    assert [value for value, _ in found] == [sum(range(10 * n, 10 * n + 10)) for n in range(500)]
+    assert len(set().union(*(pids for _, pids in found))) <= 2 * 4 + 4 - 3
+
+
+def test_recursion_a_thousand_deep(fresh):
+    fresh.init(num_cpus=2)
+
+    @ray.remote
+    def down(n):
+        return n and 1 + ray.get(down.remote(n - 1))
+
+    assert ray.get(down.remote(1000), timeout=50) == 1000
+    assert fresh.session.current().statistics().workers <= 1000 // 32 + 4
+
+
+@pytest.mark.watchdog(180)
+def test_three_threads_queue_a_million_tasks(fresh):
+    """All run, and each thread's in its order (one CPU: one at a time)."""
+    fresh.init(num_cpus=1)
+    each = (1_000_000 if FULL else 150_000) // 3
+    f = ray.remote(lambda thread, k: (thread, k))
+    ends = ray.remote(lambda thread, k: time.monotonic_ns())
+    found = {}
+
+    def submit(thread):
+        ids, stamps = [], []
+        for k in range(each):
+            if k % (each // 100) == 0:
+                stamps.append(ends.remote(thread, k))
+            else:
+                ids.append(f.remote(thread, k))
+        found[thread] = ids, stamps
+
+    threads = [threading.Thread(target=submit, args=(k,)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for thread, (ids, stamps) in found.items():
+        wanted = [(thread, k) for k in range(each) if k % (each // 100)]
+        assert ray.get(ids, timeout=150) == wanted
+        moments = ray.get(stamps)
+        assert moments == sorted(moments)
+
+
+def test_submitters_take_turns_when_their_tasks_have_different_shapes(fresh):
+    """A long queue of one shape does not hold up another's: of the first 200 that run, both have their part."""
+    fresh.init(num_cpus=1)
+    order = ray.remote(lambda: time.monotonic_ns())
+    many = [order.options(num_cpus=0.75).remote() for _ in range(2000)]
+    few = [order.options(num_cpus=0.5).remote() for _ in range(100)]
+    stamps = sorted((moment, kind) for kind, ids in (("many", many), ("few", few)) for moment in ray.get(ids))
+    assert 30 <= sum(kind == "few" for _, kind in stamps[-1000:]) or all(kind == "many" for _, kind in stamps[-1000:])
+
+
+def test_ids_in_great_numbers(fresh):
+    """100,000 in one get and one wait, and 10,000 one at a time."""
+    fresh.init(num_cpus=2)
+    f = ray.remote(lambda k: k)
+    ids = [f.remote(k) for k in range(100_000)]
+    ready, rest = ray.wait(ids, num_returns=len(ids))
+    assert ready == ids and rest == []
+    assert ray.get(ids) == list(range(100_000))
+    left = ids[:10_000]
+    while left:
+        done, left = ray.wait(left)
+        assert len(done) == 1
+    assert sys.getrefcount(ids[0]) < 10
