@@ -1,0 +1,94 @@
+"""docs/: the Python blocks run, the job script runs under Slurm's variables, and what the page names exists."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ray_lite import machine
+from ray_lite.config import Config
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "hpc.md").read_text()
+
+
+def blocks(language):
+    return [text for its, text in re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.S | re.M) if its == language]
+
+
+@pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.splitlines()[0][:30])
+def test_python_blocks_run(run_script, source):
+    done = run_script(source)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"(ray_lite: .*\n)?", done.stderr)
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A directory with the job script, the analysis, and a .venv whose python is this one."""
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    python = tmp_path / ".venv/bin/python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    (tmp_path / "analysis.py").write_text(blocks("python")[0])
+    script = next(block for block in blocks("sh") if block.startswith("#!/bin/bash"))
+    (tmp_path / "job.sh").write_text(script)
+    return tmp_path
+
+
+def slurm(**variables):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "CUDA_"))}
+    return {**clean, "PYTHONPATH": str(ROOT), **variables}
+
+
+def test_the_job_script_under_slurms_variables(job):
+    variables = slurm(SLURM_CPUS_PER_TASK="1", SLURM_MEM_PER_NODE="1000", SLURM_JOB_GPUS="2-3")
+    done = subprocess.run(["bash", "job.sh"], cwd=job, env=variables, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0 and re.fullmatch(r"-?0\.\d+ \+- 0\.\d+\n", done.stdout), done.stderr
+    assert "1 CPUs (SLURM_CPUS_PER_TASK), 2 GPUs (SLURM_JOB_GPUS), at most" in done.stderr
+    assert f"{int(1000 * 2**20 * 0.3) >> 21 << 21:,} bytes" in done.stderr
+
+
+def test_the_example_of_what_verbose_prints(job):
+    """The line on the page has the form of the real one."""
+    line = next(block for block in blocks("") if block.startswith("ray_lite: "))
+    form = re.sub(r"\d[\d,]*", "N", line.split(", ...")[0]).replace("(SLURM_CPUS_PER_TASK)", "(S)")
+    done = subprocess.run(["bash", "job.sh"], cwd=job, env=slurm(SLURM_CPUS_PER_TASK="1", CUDA_VISIBLE_DEVICES="0"),
+                          capture_output=True, text=True, timeout=50)
+    assert re.sub(r"\d[\d,]*", "N", done.stderr).replace("(SLURM_CPUS_PER_TASK)", "(S)").startswith(form)
+
+
+def test_what_the_page_names_exists():
+    fields = {f"RAY_LITE_{name.upper()}" for name in Config._fields}
+    assert set(re.findall(r"RAY_LITE_\w+", PAGE)) <= fields
+    assert {*machine.SLURM_CPUS, *machine.SLURM_GPUS, *machine.GPU_VARIABLES} <= set(re.findall(r"[A-Z]+_[A-Z_]+", PAGE))
+    assert all((ROOT / path).exists() for path in re.findall(r"`((?:tests|docs|bench)/[\w./]+)`", PAGE))
+
+
+def test_page_tables_are_what_the_page_says(fresh, statistics):
+    """8 bytes for each 4 KiB page that a worker has touched."""
+    import numpy as np
+
+    size = 256 << 20
+    fresh.init(num_cpus=1, object_store_memory=size + (64 << 20))
+
+    def tables():
+        with open("/proc/self/status") as file:
+            return int(re.search(r"VmPTE:\s+(\d+) kB", file.read())[1]) * 1024
+
+    @fresh.remote
+    def touch(array):
+        before = tables()
+        int(array[::4096].sum())
+        return tables() - before
+
+    x = fresh.put(np.ones(size, np.uint8))
+    grown = fresh.get(touch.remote(x))
+    pages = size // 4096
+    with open("/sys/kernel/mm/transparent_hugepage/shmem_enabled") as file:
+        if "[never]" in file.read():
+            assert pages * 8 * 0.9 <= grown <= pages * 8 * 1.2
