@@ -67,6 +67,9 @@ class Backend(Protocol):
     def gpu_ids(self) -> list[int | str]:
         """The GPUs that the task at hand holds."""
 
+    def amounts(self) -> dict[str, tuple[float, float]]:
+        """Of each resource of the session: (how much there is, how much is free)."""
+
     def attempt(self) -> int:
         """Which attempt of the task at hand this is, from 1; 0 outside of tasks."""
 

@@ -66,9 +66,19 @@ class Resources(NamedTuple):
         few = ", ".join(map(repr, list(self.custom)[:8])) + (", ..." if len(self.custom) > 8 else "")
         return f"only {few}" if self.custom else "no custom resources"
 
+    def named(self, amounts: list[tuple[int, int]]) -> dict[str, tuple[float, float]]:
+        """(all, free) by name of what the core counts, CPU and GPU first, in ten-thousandths; whole numbers as ints."""
+        names = ["CPU", "GPU", *self.custom]
+        plain = [tuple(_plain(one) for one in pair) for pair in amounts]
+        return {name: (pair[0], pair[1]) for name, pair in zip(names, plain, strict=True) if name != "GPU" or pair[0]}
+
     def numbered(self) -> dict[str, int]:
         """The kinds' numbers by name."""
         return {name: number for number, name in enumerate(self.custom)}
+
+
+def _plain(units: int) -> float:
+    return units // CPU_UNIT if units % CPU_UNIT == 0 else units / CPU_UNIT
 
 
 def gpu_numbers(ids: list[str]) -> list[int | str]:

@@ -284,6 +284,9 @@ class LocalBackend:
     def gpu_ids(self) -> list[int | str]:
         return gpu_numbers([self.resources.gpu_ids[number] for number in _core.held_gpus(self.region)])
 
+    def amounts(self) -> dict[str, tuple[float, float]]:
+        return self.resources.named(_core.resources(self.region))
+
     def attempt(self) -> int:
         return _core.current_attempt()
 

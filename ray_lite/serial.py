@@ -85,6 +85,9 @@ class SerialBackend:
         """Nothing is counted, so nothing is held."""
         return []
 
+    def amounts(self) -> dict[str, tuple[float, float]]:
+        return {}
+
     def attempt(self) -> int:
         return 0
 

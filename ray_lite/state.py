@@ -8,8 +8,7 @@ from ray_lite import session
 from ray_lite._core import ObjectID
 
 _LATER = (
-    "task_table", "function_table", "client_table", "workers", "actors", "cluster_resources", "available_resources",
-    "task_profiles", "dump_catapult_trace",
+    "task_table", "function_table", "client_table", "workers", "actors", "task_profiles", "dump_catapult_trace",
 )
 
 
@@ -33,6 +32,14 @@ class GlobalState:
         if object_id is None:
             return table
         return table[ObjectID.from_hex(object_id) if isinstance(object_id, str) else object_id]
+
+    def cluster_resources(self) -> dict[str, float]:
+        """What the session has, by name: CPU, GPU if there are any, and custom resources."""
+        return {name: there for name, (there, _) in session.current().amounts().items()}
+
+    def available_resources(self) -> dict[str, float]:
+        """What nobody holds of it now. CPUs may be below zero for a moment, when tasks that waited go on."""
+        return {name: free for name, (_, free) in session.current().amounts().items()}
 
     def __getattr__(self, name: str) -> Any:
         if name in _LATER:

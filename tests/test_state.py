@@ -71,3 +71,21 @@ def test_other_tables_are_named(fresh):
         fresh.global_state.object_table()
     fresh.init(driver_mode=fresh.PYTHON_MODE)
     assert fresh.global_state.object_table() == {}
+
+
+def test_resources_by_name(fresh, gate, wait_until):
+    """What there is, and what is free: numbers as they were given, nothing that was not."""
+    fresh.init(num_cpus=4, num_gpus=2, resources={"disk": 1.5})
+    state, wait, arrive = fresh.global_state, gate.wait, gate.arrive
+    assert state.cluster_resources() == state.available_resources() == {"CPU": 4, "GPU": 2, "disk": 1.5}
+    held = fresh.remote(num_cpus=0.5, num_gpus=0.25, resources={"disk": 1})(lambda: (arrive("in"), wait()))
+    x = held.remote()
+    wait_until(lambda: gate.arrived("in"))
+    assert state.available_resources() == {"CPU": 3.5, "GPU": 1.75, "disk": 0.5}
+    assert state.cluster_resources() == {"CPU": 4, "GPU": 2, "disk": 1.5}
+    gate.open()
+    fresh.get(x)
+    wait_until(lambda: state.available_resources() == state.cluster_resources())
+    fresh.shutdown()
+    fresh.init(num_cpus=1)
+    assert state.cluster_resources() == {"CPU": 1}

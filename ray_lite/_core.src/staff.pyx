@@ -133,14 +133,21 @@ def fix_threads(Region region, uint32_t threads):
 
 
 def resources(Region region) -> list:
-    """(all, free) of each kind in ten-thousandths: CPU, GPU, then the custom ones. Of GPUs, only whole ones are free."""
+    """(all, free) of each kind in ten-thousandths: CPU, GPU (the parts that are left of shared ones too), custom ones.
+
+    Each number was true at some moment: the lock is held for one kind at a time.
+    """
     cdef rl_region* R = region.R
     cdef list out = []
-    cdef uint32_t k
+    cdef int64_t free
+    cdef uint32_t k, g
     check_region(R)
-    if rl_lock(R):
-        check(EIO)
     for k in range(1, R.h.kinds.used):
-        out.append((kind_at(R, k).total, free_of(R, k)))
-    rl_commit(R)
+        if rl_lock(R):
+            check(EIO)
+        free = free_of(R, k)
+        for g in range(RL_GPUS if k == RL_GPU else 0):
+            free += R.h.gpu_room[g] if R.h.gpu_shared[g // 64] >> (g % 64) & 1 else 0
+        rl_commit(R)
+        out.append((kind_at(R, k).total, free))
     return out
