@@ -106,7 +106,7 @@ cdef extern from "layout.h" nogil:
         uint32_t ready, idle, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
-        uint32_t punches, loose_least, loose
+        uint32_t punches, loose_least, loose, grown
         uint32_t partial[18]
         pthread_mutex_t node_life
         rl_mutex lock

@@ -57,6 +57,7 @@ include "_core.src/execute.pyx"
 include "_core.src/processes.pyx"
 include "_core.src/staff.pyx"
 include "_core.src/giving.pyx"
+include "_core.src/ahead.pyx"
 include "_core.src/serials.pyx"
 
 DRIVER, NODE, WORKER = RL_DRIVER, RL_NODE, RL_WORKER

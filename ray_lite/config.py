@@ -38,6 +38,7 @@ class Config(NamedTuple):
     full_turn: float = 1.0  #: who waits for room goes before others for so long, then it is their turn
     spill_least: int = 32_768  #: objects from this size on can be spilled; smaller ones stay in memory
     spill_batch: int = 16_777_216  #: at least so much is spilled at once
+    ahead: int = 16_777_216  #: the node keeps so much memory of the store ready beyond what is used, at most a 16th of it
     loose: int = 67_108_864  #: free memory of the store in one piece of so many bytes goes back to the kernel
     loose_after: float = 5.0  #: and this long after it came to be: what is used again meanwhile is not touched anew
     private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written

@@ -56,6 +56,7 @@ class Node:
         self.pool = Pool(self.region, self.setting, self.control, self.reporter, self.private)
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
+        self.growing = False  # the node commits memory ahead, a step at a time
         self.give_at = math.inf  # when the node gives memory back
         self.poll = self.pool.poll
         for fd in (link.fileno(), self.driver, self.bell):
@@ -85,6 +86,8 @@ class Node:
             self.reap_orphans()
             self.look()
             self.give_back()
+            if _core.has_grown(self.region):
+                self.growing = _core.ahead(self.region, self.config.ahead)
 
     def asked_to_end(self) -> bool:
         """Whether the driver says so; else it is gone. If it never read what was sent to it, its socket is reset."""
@@ -128,6 +131,8 @@ class Node:
 
     def patience(self) -> float | None:
         """How long there is nothing to do if nothing happens."""
+        if self.growing:
+            return 0
         waits = [self.config.node_look] if _core.node_look(self.region) else []
         waits += [self.config.node_look] if time.monotonic() < self.tidy_until else []
         waits += [max(0.0, latest - time.monotonic()) for _, _, latest in self.dead.values()]

@@ -97,6 +97,9 @@ cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) n
     rl_set32(R, &S.last, x)
     rl_set32(R, &S.committed, first + pages)
     run_give(R, S, x)
+    if S == &R.h.arena and not R.h.grown and rl_slot_at(R, R.slot).kind != RL_NODE:
+        rl_set32(R, &R.h.grown, 1)
+        rl_owe_node()
     return DONE
 
 

@@ -336,7 +336,7 @@ typedef struct {
     uint32_t punches;       /* writer: lock; grows whenever pages go back: the number of a hole, in its `clas` */
     uint32_t loose_least;   /* writer: init; a free run of so many pages is worth giving back, 0: none is */
     uint32_t loose;         /* writer: lock; such a run came to be since the node looked */
-    uint32_t spare1;        /* writer: nobody */
+    uint32_t grown;         /* writer: lock; a process that is not the node let the arena grow since the node looked */
     uint32_t partial[RL_CLASSES];           /* writer: lock; slabs with room by class */
     char pad1[64];          /* writer: nobody */
     pthread_mutex_t node_life; /* writer: glibc and the kernel; the node holds it as long as it lives */
