@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.culprit import explain
-from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError
+from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError, TaskCancelledError
 
 PROTOCOL = 5
 NO_FILE = "<dynamic-code>"  # cloudpickle writes this for the file of all code; tracebacks shall name the real one
@@ -227,8 +227,8 @@ def dumps(value: Any, name: str = "value") -> Parts:
     collected = _Collected()
     try:
         pickler()(file, collected).dump(value)
-    except (ForkedError, ObjectLostError, RaySystemError):
-        raise  # what an id in it says; nothing else is wrong with the value
+    except (ForkedError, ObjectLostError, RaySystemError, TaskCancelledError):
+        raise  # what an id in it says, or somebody wants this task to end; nothing else is wrong with the value
     except Exception as error:
         raise explain(value, name, error) from error
     return Parts(file.getvalue(), collected.buffers, collected.lengths, collected.contained)

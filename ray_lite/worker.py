@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 from ray_lite import _core, session
@@ -32,6 +33,8 @@ HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks a
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
 PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
+IMPORTER = "<frozen importlib._bootstrap>"
+IMPORT_LOOK = 0.02  # seconds between two looks whether the import is over in which a task was cancelled
 CANCEL_SIGNAL = signal.SIGRTMAX - 2  # the node's, to a worker whose innermost task is cancelled
 
 
@@ -74,10 +77,16 @@ class WorkerBackend(LocalBackend):
         """In a task that was cancelled."""
         raise TaskCancelledError("this task was cancelled")
 
-    def heed_signal(self, number: int, frame: Any) -> None:
-        """CANCEL_SIGNAL. While no user's function runs, the mark will be seen soon, or it came too late."""
-        if self.worker.calling and _core.is_cancelled(self.region):
+    def heed_signal(self, number: int, frame: FrameType | None) -> None:
+        """CANCEL_SIGNAL. While no user's function runs, the mark will be seen soon, or it came too late. A module that is being
+        imported comes first: half of one would be there for later tasks."""
+        if not self.worker.calling or not _core.is_cancelled(self.region):
+            return
+        if not _imports(frame):
             self.raise_cancelled()
+        again = threading.Timer(IMPORT_LOOK, signal.pthread_kill, (self.main_thread, CANCEL_SIGNAL))
+        again.daemon = True
+        again.start()
 
     def _help_all(self, ids: list[_core.ObjectID]) -> bool:
         """Runs in place what the ids wait for, while there is anything of that kind; whether all are ready then."""
@@ -109,6 +118,15 @@ class WorkerBackend(LocalBackend):
         if helped and _core.is_cancelled(self.region):  # it came while this task was not the innermost
             self.raise_cancelled()
         return helped
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Policy:

@@ -11,20 +11,36 @@ def refresh(Region region):
     check(rouse_rest(region.R, rl_load(&region.R.h.nready)))
 
 
+cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
+    """Lock held. Tasks that fit after `others` like them, and for which no idle worker is right."""
+    cdef uint32_t q = R.h.ready
+    cdef uint32_t found = 0
+    cdef uint32_t _
+    for _ in range(<uint32_t>LOOKED_AT):
+        if q and fits_beside(R, q, others) and idle_suiting(R, q, False) == 0:
+            found += queue_at(R, q).length
+        q = queue_at(R, q).next if q else 0
+        if q == R.h.ready:
+            break
+    return found
+
+
 def can_start(Region region) -> tuple:
     """What decides whether a worker more would have work: (ready, idle, starting, free CPUs, a task fits, resting).
 
-    Where some workers can't serve all shapes, idle ones only rest, and what fits is what none of them can serve.
+    Where some workers can't serve all shapes, `ready` are the tasks for which no idle one is right, and idle ones only rest.
     """
     cdef rl_region* R = region.R
     cdef uint32_t slot = 0
+    cdef uint32_t coming, ready
     cdef bint fits
     check_region(R)
     if rl_lock(R):
         check(EIO)
-    fits = wanting(R, R.h.ncoming + R.h.nstarting, False, &slot) and (slot == 0 or not R.h.keyed)
-    out = (R.h.nready, R.h.nidle if not R.h.keyed else 0, R.h.nstarting + R.h.ncoming, kind_at(R, RL_CPU).free, fits,
-           R.h.nidle)
+    coming = R.h.ncoming + R.h.nstarting
+    ready = unserved(R, coming) if R.h.keyed else R.h.nready
+    fits = ready > coming if R.h.keyed else wanting(R, coming, False, &slot) != 0
+    out = ready, 0 if R.h.keyed else R.h.nidle, coming, kind_at(R, RL_CPU).free, fits, R.h.nidle
     rl_commit(R)
     return out
 

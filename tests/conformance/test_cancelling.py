@@ -135,6 +135,53 @@ def test_a_task_may_clean_up_and_its_result_stands_if_it_catches(gate, wait_unti
     assert gate.arrived("cleaned") and ray.get(ids[1], timeout=10) == "caught"
 
 
+def test_an_import_comes_first(gate, wait_until, tmp_path):
+    """Half a module would be there for later tasks; the cancellation takes effect right after it."""
+    arrive, wait, place = gate.arrive, gate.wait, str(tmp_path)
+    (tmp_path / "slow_to_import.py").write_text("import builtins\nbuiltins.slow_import()\nwhole = True\n")
+
+    @ray.remote
+    def imports():
+        import builtins
+        import sys
+
+        builtins.slow_import = lambda: (arrive("importing"), wait())
+        sys.path.insert(0, place)
+        import slow_to_import
+
+        time.sleep(1000)
+        return slow_to_import.whole
+
+    x = imports.remote()
+    wait_until(lambda: gate.arrived("importing"))
+    assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
+    gate.open()
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
+    whole = ray.remote(lambda: getattr(__import__("sys").modules.get("slow_to_import"), "whole", "not loaded here"))
+    assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
+
+
+def test_a_cancellation_while_a_value_is_pickled_is_no_pickling_error(gate, wait_until):
+    arrive = gate.arrive
+
+    class Slow:
+        def __reduce__(self):
+            arrive("pickling")
+            time.sleep(1000)
+            return Slow, ()
+
+    @ray.remote
+    def puts():
+        ray.put(Slow())
+
+    x = puts.remote()
+    wait_until(lambda: gate.arrived("pickling"))
+    assert ray.cancel(x)
+    with pytest.raises(Cancelled, match="cancelled while it ran"):
+        ray.get(x, timeout=10)
+
+
 def test_a_task_blocked_in_get(gate, wait_until):
     arrive, wait = gate.arrive, gate.wait
     child = ray.remote(inline=False)(lambda: (arrive("child"), wait()))

@@ -161,6 +161,14 @@ def raising(label):
     raise ValueError(label)
 
 
+def flaky(label, good):
+    """Fails until so many attempts have begun."""
+    note(label)
+    if ray.get_attempt_number() < good:
+        raise ValueError(label)
+    return values.mix(label)
+
+
 def inspecting(label):
     """The invariants, looked at by a worker."""
     note(label)
@@ -186,4 +194,5 @@ def held(label, gate):
     return values.mix(label)
 
 
-EVERY = (make, scribble, several, box, tree, churn, hoarding, printing, forking, spawning, raising, inspecting, hog, held)
+EVERY = (make, scribble, several, box, tree, churn, hoarding, printing, forking, spawning, raising, flaky,
+         inspecting, hog, held)

@@ -109,6 +109,10 @@ class Driver:
         value = values.build(*recipe, salt)
         self.ids[label] = ray.put([value, *(self.ids[one] for one in inside)] if inside else value)
 
+    def cancel(self, labels, force, recursive):
+        """How many of the tasks behind these had not ended."""
+        return sum(ray.cancel(self.ids[label], force=force, recursive=recursive) for label in labels)
+
     def hide(self, recipe):
         """Stores a value that the runner won't know of."""
         self.hidden.append(ray.put(values.build(*recipe, 0)))
@@ -184,7 +188,7 @@ class Driver:
     def call(self, order):
         """Submits one task: order is (function, labels of its returns, plain arguments, labels of ids, options)."""
         name, labels, plain, of, options = order
-        key = name, *sorted(options.items())
+        key = name, repr(options)
         handle = self.handles.get(key)
         if handle is None:
             handle = self.handles[key] = self.functions[name].options(**options)

@@ -154,7 +154,7 @@ class Lane:
             different = [key for key in self.costs if key[1] == recipe and self.costs[key] != self.costs[key[0], more, key[2]]]
             if different and recipe not in values.RECIPES:
                 raise Failed(f"{different} lie at the edge of a size class: choose other boxes")
-        for function in ("tree", "churn", "hoarding", "printing", "forking", "spawning", "inspecting", "held"):
+        for function in ("tree", "churn", "hoarding", "printing", "forking", "spawning", "flaky", "inspecting", "held"):
             self.costs[function, (), 0] = 1, 0
         self.setting.sabotage = wrong
         endings.Ending(play, "polite").perform()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import values
 
 SURE = 1000  # retries of tasks that no number of kills shall make fail
+CANCELLED = ("TaskCancelledError", "RayTaskError(TaskCancelledError)")  # the second, where a task got a cancelled one's result
 NESTED = ("tree", "churn")  # an outer task of a dead worker runs again, uncounted
 
 
@@ -29,11 +30,12 @@ class Task:
     of: tuple = ()  #: labels of arguments
     retries: int = SURE
     shape: tuple = ()  #: depth and fan of a tree, children of a forking
+    cancelled: bool = False
     attempts: list = field(default_factory=list)  #: (pid, when) of those that began, as far as they got
 
     @property
     def sure(self):
-        return self.retries == SURE and self.function not in ("raising", "hog")
+        return self.retries == SURE and self.function not in ("raising", "hog") and not self.cancelled
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Model:
         self.inks = {}  # by the names of views that the driver wrote to: the salt of that
         self.mortal = set()  # pids that were killed or stopped by the runner
         self.base = {"objects": 0, "bytes": 0}
+        self.forced = False  # a cancellation may have killed any worker
 
     # --- what happens ---
 
@@ -77,6 +80,13 @@ class Model:
         for number, label in enumerate(labels):
             self.things[label] = Thing(label, (task.function, task.recipe, 0), task=task, number=number)
             self.held.add(label)
+
+    def cancel(self, labels, force):
+        """These tasks may fail of that from now on."""
+        self.forced |= force
+        for label in labels:
+            if self.things[label].task:
+                self.things[label].task.cancelled = True
 
     def view(self, name, label, ink=None):
         self.views[name] = label
@@ -186,6 +196,8 @@ class Model:
         for task in self.ancestors(label):
             if kind == "WorkerCrashedError" and may_have_died(task, text, facts, self.mortal):
                 return task.label, facts["pid"]
+            if kind in CANCELLED and task.cancelled:
+                return task.label, 0
             if task.function == "raising" and facts["is_value_error"] and task.label in text:
                 return task.label, 0
         raise Failed(f"{self.say(label)} failed, and nothing that was done to it explains that: {kind}: {text} {facts}")
@@ -204,7 +216,7 @@ class Model:
         """Tasks run again because their worker was killed, at most max_retries times."""
         for task in self.tasks.values():
             late = [pid for pid, _ in task.attempts[:-1] if pid not in self.mortal]
-            if late:
+            if late and task.function != "flaky" and not self.forced:
                 raise Failed(f"task {task.label} ({task.function}) ran again, though nobody killed its worker {late}")
             if task.function not in NESTED and len(task.attempts) > task.retries + 1:
                 raise Failed(f"task {task.label} ({task.function}) ran {len(task.attempts)} times, max_retries={task.retries}")

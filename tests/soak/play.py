@@ -24,6 +24,7 @@ TOLD_S = 1.0  # after the death of the node, calls have raised by then
 STORE_BYTES = 268_435_456
 SPILLING = 0.4  # of the sessions have a small store and a spill directory,
 SMALL_STORE_BYTES = 25_165_824
+FORCING = 0.2  # of the sessions cancel by force, too: then it can't be told who killed a worker
 HUGE = 0.4  # and of these so many are on huge pages
 EMPTIED = 0.2  # so often, all that a session holds is dropped when it is quiet
 STEP_S = 0.0005
@@ -49,6 +50,7 @@ class Play:
         self.killed_at, self.begun_since = {}, []
         self.recoveries, self.spilled, self.were_spilled = 0, 0, {"values": 0, "arguments": 0}
         self.spills = self.rng.random() < SPILLING or lane.setting.sabotage in sabotage.SPILL
+        self.forces = self.rng.random() < FORCING
         self.killer, self.script = Killer(self), Script(self)
 
     # --- speaking with the driver ---
@@ -104,7 +106,8 @@ class Play:
         environment["RAY_LITE_OBJECTS"] = self.rng.choice(("32768", "4194304"))
         environment["RAY_LITE_COMMIT_STEP"] = self.rng.choice(("65536", "2097152"))  # the first grows all the time
         options = {
-            "num_cpus": self.rng.choice((1, 2, 2, 3)), "object_store_memory": STORE_BYTES, "shutdown_grace": 0.5,
+            "num_cpus": self.rng.choice((1, 2, 2, 3)), "num_gpus": 1, "resources": {"disk": 2, "tape": 1},
+            "object_store_memory": STORE_BYTES, "shutdown_grace": 0.5,
             "driver_mode": SILENT_MODE if self.silent else SCRIPT_MODE, "num_workers": self.rng.choice((None, None, 2)),
             "redirect_worker_output": self.rng.random() < 0.3,
         }

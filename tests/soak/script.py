@@ -16,9 +16,14 @@ MOST_HUGE = 2
 ARRAYS = (("array",), ("strided",))
 PAUSES = (0, 0, 0, 0.001, 0.004, 0.015, -0.001, -0.004)  # of tasks, in seconds; below zero: busy
 RETRIES = (0, 1, 3, SURE, SURE)
+DEMANDS = (
+    {"num_cpus": 0.5}, {"num_cpus": 0, "resources": {"disk": 1}}, {"resources": {"disk": 0.5, "tape": 1}}, {"max_calls": 3},
+    {"num_gpus": 1}, {"num_cpus": 0, "num_gpus": 0.5},
+)
 VERBS = {
     "put": 6, "put_box": 3, "make": 8, "chain": 3, "several": 3, "box": 3, "tree": 4, "churn_there": 3, "print_lines": 2,
-    "fail": 1, "inspect": 1, "from_threads": 2, "gather": 3, "wait": 3, "get_late": 2, "interruptible": 4, "view": 2, "drop": 3,
+    "fail": 1, "flaky": 2, "cancel": 3, "inspect": 1, "from_threads": 2, "gather": 3, "wait": 3, "get_late": 2,
+    "interruptible": 4, "view": 2, "drop": 3,
     "churn_here": 2, "write": 2, "scribble": 3, "hoard": 3,
 }
 
@@ -101,6 +106,10 @@ class Script:
             options["writable_args"] = True
         if function == "tree" and self.rng.random() < 0.3:
             options["inline"] = False
+        if function == "flaky":
+            options["retry_exceptions"] = ValueError
+        if "me" not in plain and self.rng.random() < 0.25:  # what a child would wait for while its parent holds it
+            options |= self.rng.choice(DEMANDS)
         return function, labels, (label, *plain), task.of, options
 
     def call(self, *words, **facts):
@@ -145,6 +154,19 @@ class Script:
     def fail(self):
         if self.play.silent:  # else the trace-back is shown, and taken for one of ours
             self.call("raising", (), retries=self.rng.choice(RETRIES))
+
+    def flaky(self):
+        self.call("flaky", (self.rng.randint(1, 4),))
+
+    def cancel(self):
+        """Some of what is there, whether it is queued, runs or has ended; at times by force."""
+        labels = self.some(3)
+        force = self.play.forces and self.rng.random() < 0.5
+        self.model.cancel(labels, force)
+        self.play.tell("cancel", labels, force, self.rng.random() < 0.3, then=self._count_cancelled)
+
+    def _count_cancelled(self, number):
+        self.play.record.counts["tasks cancelled"] += number
 
     def inspect(self):
         self.call("inspecting", ())
