@@ -33,8 +33,8 @@ def oldest(Region region, uint64_t wanted) -> list:
 
 
 def ending(Region region) -> int:
-    """Bytes of objects that go when tasks end: only arguments of tasks pin them, and only workers that run a task, other than
-    this one, hold them. Racy."""
+    """Bytes of objects that go when other tasks end than those of this process: only arguments of such pin them, and only
+    workers that run one hold them. Racy."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t r, i
@@ -42,7 +42,7 @@ def ending(Region region) -> int:
     cdef uint64_t total = 0
     check_region(R)
     for r in range(1, rl_load(&R.h.refs.used)):
-        if ref_at(R, r).state == RL_REF_ARGUMENT:
+        if ref_at(R, r).state == RL_REF_ARGUMENT and not runs_here(R, ref_at(R, r).owner):
             i = ref_at(R, r).object
             o = object_at(R, i)
             if o.state == RL_SEALED and o.size > RL_OBJECT_INLINE and o.flags & RL_JOB_PINNED == 0 and not is_away(R, o):
@@ -51,6 +51,11 @@ def ending(Region region) -> int:
         if count == object_at(R, i).pins and not stays(R, i):
             total += object_at(R, i).size
     return total
+
+
+cdef bint runs_here(rl_region* R, uint32_t t) noexcept:
+    """Whether a task is on this process's stack."""
+    return task_at(R, t).state == RL_RUNNING and task_at(R, t).owner == R.slot
 
 
 cdef bint stays(rl_region* R, uint32_t i) noexcept:

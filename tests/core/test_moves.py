@@ -64,6 +64,23 @@ def test_arguments_that_nobody_holds_are_ending(region, tasks):
     del pending, other
 
 
+def test_arguments_of_the_task_that_asks_are_not_ending(region, tasks, worker):
+    """They go when it ends, and it waits for room before that."""
+    box = {}
+    calls = tasks(region, {"ask": lambda data: _core.ending(box["region"]), "len": len})
+
+    def work(region):
+        box["region"] = region
+        calls.worker(region)
+
+    x = stored(region)
+    asked = calls.call("ask")(x)
+    del x
+    worker(region, work)
+    assert calls.get(asked) == 0
+    _core.close_session(region)
+
+
 def test_what_this_process_looks_at_is_not_borrowed(region):
     x = stored(region)
     view = _core.payload(region, x)[1]
