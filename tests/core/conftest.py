@@ -253,6 +253,9 @@ class Policy:
             if i:
                 _core.fill_object(self.region, i, _core.ERROR, (repr(error).encode(), [], [], []))
 
+    def raise_cancelled(self):
+        raise RuntimeError("cancelled before its function was called")
+
     def setting(self, bits):
         """Where the caller was: nothing to these functions."""
 
