@@ -49,6 +49,17 @@ class Case:
         return f"{self.module}.{self.function}"
 
 
+def crowd(size: int) -> tuple[Figure, ...]:
+    """Of a session with many more workers than cores."""
+    return (
+        Figure(f"crowd{size}_start", f"{size} CPUs: first submission to all workers in tasks", "s", aim=size / 100),
+        Figure(f"crowd{size}_busy", f"{size} CPUs: one no-op task, the other workers in tasks", "us", aim=15),
+        Figure(f"crowd{size}_idle", f"{size} CPUs: one no-op task, all workers idle", "us", aim=15),
+        Figure(f"crowd{size}_async", f"{size} CPUs: no-op tasks: submit all, get all", "tasks/s", True, aim=100_000),
+        Figure(f"crowd{size}_memory", f"{size} CPUs: private memory of a worker", "MB", aim=10),
+    )
+
+
 FIGURES = (
     Figure("async", "no-op tasks: submit all, get all", "tasks/s", True, aim=400_000, limit=250_000),
     Figure("map", "no-op tasks through map, chunks of 1", "tasks/s", True),
@@ -60,6 +71,13 @@ FIGURES = (
     Figure("drain", "10,000 results, one a wait()", "s", aim=0.25, limit=0.35),
     Figure("backlog", "submit 1,000,000 tasks to a busy session", "s", aim=3),
     Figure("backlog_bytes", "memory of a queued task", "bytes", aim=400),
+    Figure("mixed", "no-op tasks of four shapes in turn", "tasks/s", True, aim=100_000),
+    Figure("nested", "100 tasks that each get 100 of their own", "tasks/s", True, aim=200_000),
+    Figure("get_ids", "100,000 sealed ids in one get, beyond decoding", "s", aim=0.2),
+    Figure("get_ids_late", "... under way, the caller's processor time", "s", aim=0.2),
+    Figure("wait_ids", "100,000 sealed ids in one wait", "s", aim=0.2),
+    *crowd(64),
+    *crowd(256),
     Figure("put_small", "small put", "puts/s", True, aim=400_000),
     Figure("get_small", "small get", "gets/s", True, aim=800_000),
     Figure("put_large", "128 MiB put, of the best plain copy's speed", "x", True, aim=0.95),
@@ -104,6 +122,11 @@ CASES = (
     Case(OURS, "bench_tasks", "recursion", ("fib", "fib_workers")),
     Case(OURS, "bench_tasks", "drain", ("drain",)),
     Case(OURS, "bench_tasks", "backlog", ("backlog", "backlog_bytes")),
+    Case(OURS, "bench_scheduling", "mixed", ("mixed",)),
+    Case(OURS, "bench_scheduling", "nested", ("nested",)),
+    Case(OURS, "bench_scheduling", "many_ids", ("get_ids", "get_ids_late", "wait_ids")),
+    Case(OURS, "bench_scheduling", "crowd_of_64", tuple(figure.key for figure in crowd(64))),
+    Case(OURS, "bench_scheduling", "crowd_of_256", tuple(figure.key for figure in crowd(256))),
     Case(OURS, "bench_store", "small", ("put_small", "get_small")),
     Case(OURS, "bench_large", "large", ("put_large", "put_large_first", "put_large_first_two", "get_large")),
     Case(OURS, "bench_large", "larger", ("put_1g", "put_1g_first", "put_1g_first_two", "get_1g")),

@@ -17,6 +17,18 @@ def echo(value: int) -> int:
     return value
 
 
+def hold(arrivals: str, door: str) -> int:
+    """A task that is seen, then keeps its worker until the door opens; which process that was.
+
+    Here, since its module is imported by every worker whose memory is measured.
+    """
+    with open(arrivals, "wb", buffering=0) as file:
+        file.write(b"!")
+    with open(door, "rb", buffering=0) as file:
+        file.read(1)
+    return os.getpid()
+
+
 def latencies(call: Callable[[int], int], count: int) -> dict[str, float]:
     """Time `call(i)`, which must return i, one after the other."""
     for i in range(count // 10):

@@ -1,4 +1,4 @@
-"""What a task run in place must not change for the task around it: cwd, environment, umask, random states."""
+"""What tasks run in place must not change for the task around them: cwd, environment, umask, random states."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import Any
 
 
 class Surroundings:
-    """A snapshot, taken before a task is helped and put back after it."""
+    """A snapshot, taken before a task is run in place and put back after it."""
 
     def __init__(self) -> None:
         self.directory = _directory()
         self.environ = _environ().copy()
         self.umask = os.umask(0)
         os.umask(self.umask)
-        self.random = random.getstate()
-        self.numpy = _numpy_state()
 
     def restore(self) -> None:
         """Puts back what changed."""
@@ -27,7 +25,31 @@ class Surroundings:
             os.environb.clear()
             os.environb.update(self.environ)
         os.umask(self.umask)
-        random.setstate(self.random)
+
+
+class Dice:
+    """The global random generators during one wait: those who run in place share fresh ones, so that they draw neither each
+    other's numbers nor those that the waiting task draws afterwards, and that one gets its own back."""
+
+    def __init__(self) -> None:
+        self.random: Any = None
+        self.numpy: Any = None
+
+    def lend(self) -> None:
+        """The first time: from now on others draw. Nobody's first draw costs as much as taking the state, so this is lazy."""
+        if self.random is not None:
+            return
+        self.random = random.getstate()
+        fresh = int.from_bytes(os.urandom(8), "little")
+        random.seed(fresh)
+        self.numpy = _numpy_state()
+        if self.numpy is not None:
+            sys.modules["numpy.random"].seed(fresh & 0xFFFFFFFF)
+
+    def take_back(self) -> None:
+        """The waiting task goes on."""
+        if self.random is not None:
+            random.setstate(self.random)
         if self.numpy is not None:
             sys.modules["numpy.random"].set_state(self.numpy)
 

@@ -27,7 +27,7 @@ from ray_lite.outfit import Outfit
 from ray_lite.reporter import Reporter
 from ray_lite.scheduler import UNLIMITED
 from ray_lite.serialization import dumps, loads
-from ray_lite.surroundings import Surroundings, reseed
+from ray_lite.surroundings import Dice, Surroundings, reseed
 
 HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks and the pool grows
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
@@ -93,28 +93,38 @@ class WorkerBackend(LocalBackend):
         late = _core.lacking(self.region, ids)
         if len(late) > 1:
             _core.announce(self.region, late)
-        for x in late:
-            patience = PATIENCE
-            while patience and self.depth < HELP_DEPTH and _core.lacking(self.region, [x]):
-                if self._help(x):
-                    patience = PATIENCE
-                else:
-                    patience -= 1
-                    _core.wait_for_ids(self.region, [x], 0, (-1, self._spin, 1), 2)
+        dice = Dice()
+        try:
+            for x in late:
+                patience = PATIENCE
+                while patience and self.depth < HELP_DEPTH and _core.lacking(self.region, [x]):
+                    if self._help(x, dice):
+                        patience = PATIENCE
+                    else:
+                        patience -= 1
+                        _core.wait_for_ids(self.region, [x], 0, (-1, self._spin, 1), 2)
+        finally:
+            dice.take_back()
         return not _core.lacking(self.region, ids)
 
-    def _help(self, x: _core.ObjectID) -> bool:
+    def _help(self, x: _core.ObjectID, dice: Dice) -> bool:
         """Runs in place a task that `x` waits for, in fresh surroundings; whether there was one."""
-        around = Surroundings()
+        around: list[Surroundings] = []
+
+        def enter() -> None:
+            dice.lend()
+            around.append(Surroundings())
+
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(limit + HELP_FRAMES)
         self.depth += 1
         try:
-            helped = contextvars.Context().run(self.worker.help, x)
+            helped = contextvars.Context().run(self.worker.help, x, enter)
         finally:
             self.depth -= 1
             sys.setrecursionlimit(limit)
-            around.restore()
+            for one in around:
+                one.restore()
         if helped and _core.is_cancelled(self.region):  # it came while this task was not the innermost
             self.raise_cancelled()
         return helped

@@ -85,8 +85,11 @@ cdef class Worker:
         check_region(self.region.R)
         check(idle_leave(self.region.R))
 
-    def help(self, ObjectID x):
-        """Runs in place a task that the object waits for; whether there was one. Its record is finished here too."""
+    def help(self, ObjectID x, enter=None):
+        """Runs in place a task that the object waits for; whether there was one. Its record is finished here too.
+
+        `enter()` is called when there is one, before it runs.
+        """
         cdef rl_place outer = place
         cdef uint64_t index = rl_thread.index
         cdef uint32_t t = 0
@@ -101,6 +104,8 @@ cdef class Worker:
         self.calling = 0
         ended = False
         try:
+            if enter is not None:
+                enter()
             ended = self.execute(t)
         finally:
             rl_failpoint(self.region.R, b"help.finish")

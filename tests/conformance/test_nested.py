@@ -304,3 +304,17 @@ def test_threads_of_a_task_may_call(gate):
 
     # One parent on two CPUs: threads give no CPU back, so their children need a free one.
     assert ray.get(parent.remote(), timeout=30) == [0, 10, 20, 30]
+
+
+def test_tasks_in_place_draw_numbers_of_their_own():
+    """Neither one another's nor their parent's: in a simulation these would be the same samples again."""
+    draw = ray.remote(lambda: (random.random(), float(np.random.random())))
+
+    @ray.remote
+    def parent():
+        before = random.random()
+        children = ray.get([draw.remote() for _ in range(50)])
+        return [before, random.random(), float(np.random.random()), *(number for pair in children for number in pair)]
+
+    drawn = [number for numbers in ray.get([parent.remote() for _ in range(4)]) for number in numbers]
+    assert len(set(drawn)) == len(drawn)

@@ -1,0 +1,157 @@
+"""Scheduling: shapes that alternate, tasks that submit tasks, sessions of many more workers than cores, 100,000 ids."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter, thread_time
+
+import probes
+from bench_tasks import warm_session
+from probes import CPUS, MB, private_bytes
+
+import ray_lite as ray
+from ray_lite import _core, session
+
+echo = ray.remote(probes.echo)
+hold = ray.remote(probes.hold)
+SHAPES = (
+    echo,
+    ray.remote(num_cpus=2)(probes.echo),
+    ray.remote(num_cpus=0, num_gpus=1)(probes.echo),
+    ray.remote(num_cpus=0, resources={"x": 1})(probes.echo),
+)
+
+
+def mixed(quick: bool) -> dict[str, float]:
+    """Each shape in turn."""
+    count = 4_000 if quick else 40_000
+    ray.init(num_cpus=CPUS, num_gpus=1, resources={"x": 2})
+    try:
+        ray.get([SHAPES[i % len(SHAPES)].remote(i) for i in range(1_000)])
+        started = perf_counter()
+        values = ray.get([SHAPES[i % len(SHAPES)].remote(i) for i in range(count)])
+        seconds = perf_counter() - started
+        assert values == list(range(count))
+    finally:
+        ray.shutdown()
+    return {"mixed": count / seconds}
+
+
+@ray.remote
+def spread(first: int, count: int) -> int:
+    return sum(ray.get([echo.remote(i) for i in range(first, first + count)]))
+
+
+def nested(quick: bool) -> dict[str, float]:
+    parents, children = 100, 20 if quick else 100
+    with warm_session():
+        ray.get([spread.remote(0, 10) for _ in range(10)])
+        started = perf_counter()
+        total = sum(ray.get([spread.remote(i * children, children) for i in range(parents)]))
+        seconds = perf_counter() - started
+        assert total == sum(range(parents * children))
+    return {"nested": parents * (children + 1) / seconds}
+
+
+class Gate:
+    """Tasks that wait at it keep their workers; whoever opens it knows how many are there."""
+
+    def __init__(self, directory: str, name: str) -> None:
+        self.arrivals, self.door = (os.path.join(directory, f"{name}-{end}") for end in ("arrivals", "door"))
+        os.mkfifo(self.arrivals)
+        os.mkfifo(self.door)
+        self._fds = [os.open(path, os.O_RDWR) for path in (self.arrivals, self.door)]  # both ends: opening waits for nobody
+
+    def await_arrivals(self, count: int) -> None:
+        while count:
+            count -= len(os.read(self._fds[0], count))
+
+    def open(self, count: int) -> None:
+        """Lets so many tasks go."""
+        os.write(self._fds[1], b"!" * count)
+
+    def close(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+
+
+@contextmanager
+def gates() -> Iterator[tuple[Gate, Gate]]:
+    with tempfile.TemporaryDirectory() as directory:
+        both = Gate(directory, "one"), Gate(directory, "others")
+        try:
+            yield both
+        finally:
+            for gate in both:
+                gate.close()
+
+
+def crowd(size: int, quick: bool) -> dict[str, float]:
+    """A session of `size` CPUs: all at once, one task beside the others, one task among idle ones, all tasks of a batch."""
+    count = 20_000 if quick else 100_000
+    key = f"crowd{size}"
+    ray.init(num_cpus=size)
+    try:
+        with gates() as (one, others):
+            started = perf_counter()
+            held = [hold.remote(gate.arrivals, gate.door) for gate in (one, *[others] * (size - 1))]
+            one.await_arrivals(1)
+            others.await_arrivals(size - 1)
+            begun = perf_counter() - started
+            one.open(1)
+            busy = probes.latencies(lambda i: ray.get(echo.remote(i)), count // 50)
+            others.open(size - 1)
+            workers = set(ray.get(held))
+            assert len(workers) == size
+        idle = probes.latencies(lambda i: ray.get(echo.remote(i)), count // 50)
+        started = perf_counter()
+        assert ray.get([echo.remote(i) for i in range(count)]) == list(range(count))
+        seconds = perf_counter() - started
+        memory = private_bytes(workers) / size / MB
+    finally:
+        ray.shutdown()
+    return {
+        f"{key}_start": begun,
+        f"{key}_busy": busy["sync_p50"],
+        f"{key}_idle": idle["sync_p50"],
+        f"{key}_async": count / seconds,
+        f"{key}_memory": memory,
+    }
+
+
+def crowd_of_64(quick: bool) -> dict[str, float]:
+    return crowd(64, quick)
+
+
+def crowd_of_256(quick: bool) -> dict[str, float]:
+    return crowd(256, quick)
+
+
+def many_ids(quick: bool) -> dict[str, float]:
+    """Handling of the ids alone: of sealed ones, and (processor time) of ones whose tasks are under way."""
+    count = 10_000 if quick else 100_000
+    with warm_session():
+        ids = [echo.remote(i) for i in range(count)]
+        started = thread_time()
+        assert ray.get(ids) == list(range(count))
+        late = thread_time() - started
+        started = perf_counter()
+        ray.get(ids)
+        ready = perf_counter() - started
+        decoding = decode(ids)
+        started = perf_counter()
+        found, rest = ray.wait(ids, num_returns=count)
+        waited = perf_counter() - started
+        assert found == ids and not rest
+    return {"get_ids": ready - decoding, "get_ids_late": late - decoding, "wait_ids": waited}
+
+
+def decode(ids: list[ray.ObjectID]) -> float:
+    """Seconds that it takes to make the values of sealed, plain objects, and a list of them."""
+    region = session.current().region
+    started = perf_counter()
+    _core.get_many(region, ids, ray.get)
+    return perf_counter() - started
