@@ -23,7 +23,7 @@ cdef int cancel_section(rl_region* R, uint32_t t, bint force, uint32_t* owed) no
     if k.state == RL_READY:
         queue_remove(R, t)
         ending_add(R, t)
-        owed[0] = k.queue
+        owed[0] = 0 if queue_at(R, k.queue).listed else k.queue
     elif k.state == RL_WAITING:
         ending_add(R, t)
     elif k.state == RL_RUNNING:

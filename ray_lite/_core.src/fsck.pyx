@@ -230,7 +230,7 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         if k.state != RL_FREE:
             memcpy(&id, k.id, 8)
             e = mix(mix(i, k.state), mix(k.owner, k.ndeps))
-            d += mix(mix(e, id), mix(mix(k.returns, k.refs), mix(k.attempts, k.next)))
+            d += mix(mix(e, id), mix(mix(k.returns, k.refs), mix(k.attempts, mix(k.next, k.flags))))
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:
@@ -239,5 +239,6 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
     for i in range(1, R.h.kinds.used):
         d += mix(mix(i, <uint64_t>kind_at(R, i).free), mix(kind_at(R, i).head, kind_at(R, i).tail))
     d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
+    d += mix(mix(R.h.reserved, R.h.ending), mix(R.h.cancels, R.h.whales))
     d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.punches))
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

@@ -113,10 +113,11 @@ cdef bint look_for(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef int look_owed(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock not held. The look owed for a shape (0: none) of which something was given back, or that left the ring."""
+    """Lock not held. The look owed for a shape (0: none) of which something was given back, or that left the ring. Also when
+    nothing hangs: in the ring there may be what did not fit before, and nobody came to see it."""
     cdef uint32_t left = 0
     cdef bint done = q == 0
-    while not done and rl_load(&R.h.nhung):
+    while not done and rl_load(&R.h.nready):
         if rl_lock(R):
             return EIO
         done = look_for(R, q)
