@@ -34,7 +34,8 @@ HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the us
 PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 IMPORTER = "<frozen importlib._bootstrap>"
-IMPORT_LOOK = 0.02  # seconds between two looks whether the import is over in which a task was cancelled
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+CANCEL_AGAIN = 0.005  # seconds after which a cancellation is tried again that came at a delicate moment
 CANCEL_SIGNAL = signal.SIGRTMAX - 2  # the node's, to a worker whose innermost task is cancelled
 
 
@@ -50,7 +51,28 @@ class WorkerBackend(LocalBackend):
         self.limit = setting["limit"]
         self.worker = _core.Worker(region, Policy(self, reporter))
         self.depth = 0
+        self.pending = False  # a cancellation that could not be raised at once
         self.main_thread = threading.get_ident()
+
+    def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.pending:
+            self.look_around()
+        return super().submit(function, args, kwargs)
+
+    def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
+        if self.pending:
+            self.look_around()
+        return super().get(object_ids, timeout, writable)
+
+    def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
+        if self.pending:
+            self.look_around()
+        return super().put(value, timeout)
+
+    def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        if self.pending:
+            self.look_around()
+        return super().wait(object_ids, num_returns, timeout)
 
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, help: bool) -> bool:
         """Helps where that is possible, then waits with the CPUs given back."""
@@ -65,8 +87,12 @@ class WorkerBackend(LocalBackend):
             _core.unblock(self.region)
 
     def look_around(self) -> None:
-        """The node may have found that what this process waits for can't come."""
-        if threading.get_ident() == self.main_thread and _core.take_verdict(self.region):
+        """The task may have been cancelled, or the node may have found that what this process waits for can't come."""
+        if threading.get_ident() != self.main_thread:
+            return
+        if self.pending:
+            self.raise_cancelled()
+        if _core.take_verdict(self.region):
             there = len(self.worker_pids())
             why = f"there can't be more than {self.limit.value:,} ({self.limit.source})"
             if there < self.limit.value:
@@ -75,16 +101,19 @@ class WorkerBackend(LocalBackend):
 
     def raise_cancelled(self) -> None:
         """In a task that was cancelled."""
+        self.pending = False
         raise TaskCancelledError("this task was cancelled")
 
     def heed_signal(self, number: int, frame: FrameType | None) -> None:
-        """CANCEL_SIGNAL. While no user's function runs, the mark will be seen soon, or it came too late. A module that is being
-        imported comes first: half of one would be there for later tasks."""
+        """CANCEL_SIGNAL. While no user's function runs, the mark will be seen soon, or it came too late. In the midst of our
+        own code, or of an import, an exception would leave things half done: then it is raised where a call of ours begins or
+        waits, or soon after."""
         if not self.worker.calling or not _core.is_cancelled(self.region):
             return
-        if not _imports(frame):
+        self.pending = _is_delicate(frame)
+        if not self.pending:
             self.raise_cancelled()
-        again = threading.Timer(IMPORT_LOOK, signal.pthread_kill, (self.main_thread, CANCEL_SIGNAL))
+        again = threading.Timer(CANCEL_AGAIN, signal.pthread_kill, (self.main_thread, CANCEL_SIGNAL))
         again.daemon = True
         again.start()
 
@@ -130,12 +159,16 @@ class WorkerBackend(LocalBackend):
         return helped
 
 
-def _imports(frame: FrameType | None) -> bool:
-    """Whether a module is being imported."""
+def _is_delicate(frame: FrameType | None) -> bool:
+    """Whether the frame belongs to a call of ours that the innermost user's function made, or to an import."""
+    top = True
     while frame is not None:
-        if frame.f_code.co_filename == IMPORTER:
+        code = frame.f_code
+        if code.co_filename == IMPORTER:
             return True
-        frame = frame.f_back
+        if code.co_filename.startswith(PACKAGE):
+            return top or code not in BEGINNINGS
+        top, frame = False, frame.f_back
     return False
 
 
@@ -319,3 +352,6 @@ def main(region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> N
         backend.worker.run(hot, int(park * 1e9))
         park = FIRST_PARK if backend.worker.ran > before else min(park * 2, config.idle_park)
     backend.worker.leave()
+
+
+BEGINNINGS = {main.__code__, WorkerBackend._help.__code__}  # the frames of ours from which users' functions are called

@@ -1,8 +1,10 @@
 """cancel: queued, waiting, running, nested, finished tasks; politely, by force, with what they submitted."""
 
+import contextlib
 import os
 import random
 import signal
+import sys
 import time
 
 import pytest
@@ -162,24 +164,42 @@ def test_an_import_comes_first(gate, wait_until, tmp_path):
     assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
 
 
-def test_a_cancellation_while_a_value_is_pickled_is_no_pickling_error(gate, wait_until):
-    arrive = gate.arrive
-
-    class Slow:
-        def __reduce__(self):
-            arrive("pickling")
-            time.sleep(1000)
-            return Slow, ()
+@pytest.mark.parametrize("what", ["get", "put", "submit", "poll", "wait"])
+def test_calls_of_ours_are_not_left_half_done(what, statistics, wait_until):
+    """Tasks that do nothing else are cancelled at random moments: nothing is lost of CPUs, objects, tasks, limits."""
+    child = ray.remote(num_cpus=0)(lambda *x: len(x))
+    never = ray.remote(num_cpus=0)(lambda: time.sleep(1000)).remote()
 
     @ray.remote
-    def puts():
-        ray.put(Slow())
+    def busy(box):
+        while True:
+            if what == "get":
+                ray.get(child.remote())
+            elif what == "put":
+                ray.put([b"x" * 20_000])
+            elif what == "submit":
+                child.remote(bytes(3000), [1])
+            elif what == "poll":
+                with contextlib.suppress(ray.exceptions.GetTimeoutError):
+                    ray.get(box[0], timeout=0)
+            else:
+                ray.wait([child.remote()], timeout=1)
 
-    x = puts.remote()
-    wait_until(lambda: gate.arrived("pickling"))
-    assert ray.cancel(x)
-    with pytest.raises(Cancelled, match="cancelled while it ran"):
-        ray.get(x, timeout=10)
+    state = ray.remote(lambda: (sys.getrecursionlimit(), os.getcwd(), os.environ["OMP_NUM_THREADS"]))
+    expected = ray.get(state.remote())
+    rng = random.Random(what)
+    for _ in range(60):
+        x = busy.remote([never])
+        time.sleep(0.004 + rng.random() * 0.004)
+        ray.cancel(x)
+        with pytest.raises(Cancelled):
+            ray.get(x, timeout=10)
+    ray.cancel(never)
+    del x
+    wait_until(lambda: statistics().tasks == 0 and statistics().cpus_free == statistics().cpus)
+    assert ray.get([state.remote() for _ in range(20)]) == [expected] * 20
+    del never
+    wait_until(lambda: statistics().objects == 0)
 
 
 def test_a_task_blocked_in_get(gate, wait_until):
