@@ -126,6 +126,8 @@ def _request(given: dict[str, Any]) -> Request:
     directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
     workers, cpus = given["num_workers"], given["num_cpus"]
     config = Config.from_environment()
+    if workers is not None and given["max_workers"] is not None and workers > given["max_workers"]:
+        raise ValueError(f"num_workers={workers} are more than max_workers={given['max_workers']}")
     return Request(
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
         num_gpus=None if given["num_gpus"] is None else whole("num_gpus", given["num_gpus"], 0, GPUS_MOST),

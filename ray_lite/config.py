@@ -64,6 +64,8 @@ class Config(NamedTuple):
     oom_window: float = 1.0  #: a SIGKILL so soon after the out-of-memory killer was seen at work is taken for its work
     watch: float = 1.0  #: time between two looks for a process stopped inside the lock
     retire_after: float = 10.0  #: a worker that is idle for so long ends, if there are more than the session's CPUs
+    brief: float = 0.01  #: tasks that take less than this start no workers beyond the session's CPUs, however little they need
+    fork_again: float = 2.0  #: when the machine gave no process more, it is asked again after so long
     deadlock: float = 1.0  #: all workers wait for tasks, and nothing ends, for so long: then one of them gets DeadlockError
     max_workers: int = 1_000  #: workers at once, blocked ones included
 

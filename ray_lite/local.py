@@ -273,10 +273,11 @@ class LocalBackend:
         task, serial = _core.task_of(self.region, x)
         if not task:
             return False
-        children = _core.descendants(self.region, task, serial) if recursive else []
-        found = _core.cancel(self.region, task, serial, force)
-        for child, its_serial in children:
-            _core.cancel(self.region, child, its_serial, force)
+        before = _core.descendants(self.region, task, serial) if recursive else []
+        found = _core.cancel(self.region, task, serial, force, recursive)
+        after = _core.descendants(self.region, task, serial) if recursive else []  # what it submits from now on ends at once
+        for child, its_serial in {*before, *after}:
+            _core.cancel(self.region, child, its_serial, force, True)
         return found != 0
 
     # --- what the task at hand has ---

@@ -164,10 +164,10 @@ class Node:
 
     def look(self, at_least: int = 0) -> None:
         """More workers, or fewer, and the control process; cancelled tasks end."""
-        self.pool.look(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
         while task := _core.take_ending(self.region):
             name = self.name(_core.task_facts(self.region, task)["function"])
             self.obey(Fail(task, name, f"task {name} was cancelled before it began", {}, "TaskCancelledError"))
+        self.pool.look(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
         if len(self.pool) and self.control.due_in() == 0:
             try:
                 self.control.start(self.private())

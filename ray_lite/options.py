@@ -83,6 +83,8 @@ def amount(name: str, value: Any) -> float:
     number = _number(name, value)
     if not 0 <= number <= AMOUNT_MOST:
         raise ValueError(f"{name} must be in 0..{AMOUNT_MOST:,}, got {value!r}")
+    if 0 < number < 1 / CPU_UNIT:
+        raise ValueError(f"{name} must be 0 or at least {1 / CPU_UNIT:g}, got {value!r}")
     return value if isinstance(value, int) else number
 
 
@@ -91,8 +93,6 @@ def gpus(name: str, value: Any) -> float:
     number = amount(name, value)
     if number > 1 and number != int(number):
         raise ValueError(f"{name} must be a whole number, or below 1 for a part of one, got {value!r}")
-    if 0 < number < 1 / CPU_UNIT:
-        raise ValueError(f"{name} must be 0 or at least {1 / CPU_UNIT:g}, got {value!r}")
     return number
 
 

@@ -44,8 +44,10 @@ class Pool:
         self.region, self.setting, self.config = region, setting, setting["config"]
         self.control, self.reporter, self.private = control, reporter, private
         self.warm = max(1, math.ceil(setting["resources"].cpus), setting["num_workers"])
-        self.scheduler = Scheduler(setting["limit"].value, self.warm, self.config.deadlock)
+        self.scheduler = Scheduler(setting["limit"].value, self.warm, self.config.deadlock, self.config.brief)
         self.workers: dict[int, Worker] = {}
+        self.had_some = False  # a worker could be started
+        self.bound_until = 0.0  # the machine gave no more, and is not asked again before
         self.told_limit = False  # that the machine gives no more processes is said once
         self.cancels = 0  # of running tasks, that were dealt with
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -63,13 +65,19 @@ class Pool:
         """Starts workers, or makes room for them, when the scheduler says so."""
         _core.refresh(self.region)
         ready, idle, starting, free, fits, resting = _core.can_start(self.region)
-        orders = self.scheduler.look(Look(ready, idle, starting, free, fits, len(self), resting))
+        waits, last, finished, blocked = _core.blocked_workers(self.region)
+        now = time.monotonic()
+        if self.bound_until <= now:
+            self.scheduler.max_workers = self.setting["limit"].value
+        orders = self.scheduler.look(Look(ready, idle, starting, free, fits, len(self), resting,
+                                          len(self) - resting - starting - blocked, finished, now))
+        at_least = min(at_least, self.scheduler.max_workers - len(self))
         for _ in range(min(most, max(at_least, sum(order.number for order in orders if not isinstance(order, Retire))))):
             self.start()
         if any(isinstance(order, Retire) for order in orders) and not self._leaving():
             self._retire(0)
         if fits and len(self) >= self.scheduler.max_workers:
-            self._look_at_blocked(fits)
+            self._at_the_limit(Blocked(len(self), waits, last, finished, fits, now))
         while self.scheduler.rest(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
         if _core.cancels(self.region) != self.cancels:
@@ -93,9 +101,9 @@ class Pool:
         idle = _core.longest_idle(self.region)
         return float(max(0.01, self.config.retire_after - max(0, idle) / 1e9))
 
-    def _look_at_blocked(self, fits: bool) -> None:
-        blocked, last, finished = _core.blocked_workers(self.region)
-        for order in self.scheduler.stuck(Blocked(len(self), blocked, last, finished, fits, time.monotonic())):
+    def _at_the_limit(self, event: Blocked) -> None:
+        """There is work, and there can't be more workers: that is said, and who waits in vain is told."""
+        for order in self.scheduler.stuck(event):
             _core.condemn(self.region, order.slot)
         limit = self.setting["limit"]
         if not self.told_limit and limit.source not in ("max_workers", "RAY_LITE_MAX_WORKERS"):
@@ -133,15 +141,15 @@ class Pool:
             self._become(slot, seat)
         pidfd = os.pidfd_open(pid)
         self.workers[pidfd] = Worker(pid, slot, seat)
+        self.had_some = True
         self.poll.register(pidfd, select.EPOLLIN)
 
     def _no_more(self, error: OSError) -> None:
-        """The machine gives no more processes: that is the limit from now on."""
-        if not self.workers:
+        """The machine gives no more processes: that is the limit for a while."""
+        if not self.had_some:
             raise error
-        limit = self.setting["limit"]._replace(value=len(self), source=f"{error}, when another was to be started")
-        self.setting["limit"] = limit  # workers that come later know it
         self.scheduler.max_workers = len(self)
+        self.bound_until = time.monotonic() + self.config.fork_again
         if not self.told_limit:
             self.reporter.note(f"no worker beyond {len(self)} can be started: {error}")
         self.told_limit = True

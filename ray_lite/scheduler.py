@@ -26,6 +26,9 @@ class Look(NamedTuple):
     fits: bool
     workers: int
     resting: int = 0  #: workers that are idle, also those that can't run what is ready
+    running: int = 0  #: workers that run a task and are not blocked
+    finished: int = 0  #: tasks that all workers have finished
+    now: float = 0.0
 
 
 class Blocked(NamedTuple):
@@ -111,10 +114,13 @@ class Scheduler:
         max_workers: most workers at once, blocked ones included.
         warm: so many stay, however long they are idle.
         patience: seconds without progress after which blocked workers are taken for deadlocked.
+        brief: tasks that take less than so many seconds are not worth more workers than `warm`.
     """
 
-    def __init__(self, max_workers: int, warm: int = 1, patience: float = 1.0) -> None:
-        self.max_workers, self.warm, self.patience = max_workers, warm, patience
+    def __init__(self, max_workers: int, warm: int = 1, patience: float = 1.0, brief: float = 0.01) -> None:
+        self.max_workers, self.warm, self.patience, self.brief = max_workers, warm, patience, brief
+        self._pace = 0.0, 0  # when it was last taken, and how many tasks had finished
+        self._brisk = False
         self._condemned = -math.inf  # when
         self._stuck: tuple[float, int] | None = None  # since when, and how many tasks had finished
 
@@ -124,9 +130,20 @@ class Scheduler:
             return []
         if event.workers >= self.max_workers and event.resting and not event.starting:
             return [Retire()]
+        if event.running >= self.warm and self._is_brisk(event):
+            return []
         wanted = event.ready - event.idle - event.starting
         wanted = min(wanted, max(1, event.cpus_free // 10_000) - event.starting, self.max_workers - event.workers)
         return [StartWorkers(wanted)] if wanted > 0 else []
+
+    def _is_brisk(self, event: Look) -> bool:
+        """Whether tasks end so fast that those who run some will soon get to what is ready: tasks that need little or no CPU
+        would else have a process each, however short they are."""
+        since, finished = self._pace
+        if event.now - since >= self.brief:
+            self._brisk = event.finished - finished >= event.running * (event.now - since) / self.brief
+            self._pace = event.now, event.finished
+        return self._brisk
 
     def rest(self, workers: int) -> bool:
         """Whether a worker that has been idle for long may end."""

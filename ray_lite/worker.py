@@ -80,7 +80,7 @@ class WorkerBackend(LocalBackend):
             return super().wait_until(ids, allowed, timeout, False)
         if help and self._help_all(ids):
             return True
-        _core.block(self.region)
+        _core.block(self.region, timeout is None)
         try:
             return super().wait_until(ids, allowed, timeout, False)
         finally:
@@ -102,6 +102,7 @@ class WorkerBackend(LocalBackend):
     def raise_cancelled(self) -> None:
         """In a task that was cancelled."""
         self.pending = False
+        _core.told(self.region)
         raise TaskCancelledError("this task was cancelled")
 
     def heed_signal(self, number: int, frame: FrameType | None) -> None:

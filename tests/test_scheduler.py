@@ -109,6 +109,18 @@ def test_at_the_bound_who_can_run_nothing_makes_room():
     assert look(workers=9, resting=3) == [StartWorkers(1)]
 
 
+def test_brief_tasks_start_nobody_beyond_the_warm_ones():
+    scheduler = Scheduler(100, warm=2, brief=0.01)
+
+    def started(now, finished, running=2):
+        return scheduler.look(ONE._replace(ready=50, running=running, finished=finished, now=now))
+
+    started(10.0, 0)  # the pace is taken
+    assert started(10.02, 100) == [] == started(10.021, 100), "fifty a worker in 20 ms"
+    assert started(10.04, 100) == [StartWorkers(2)], "nothing has ended since: they are long"
+    assert started(10.06, 500, running=1) == [StartWorkers(2)], "fewer run than may"
+
+
 def test_workers_beyond_the_warm_ones_may_rest():
     scheduler = Scheduler(100, warm=4)
     assert [scheduler.rest(number) for number in (3, 4, 5)] == [False, False, True]

@@ -17,7 +17,7 @@ cdef void ending_add(rl_region* R, uint32_t t) noexcept nogil:
     rl_set32(R, &R.h.ending, t)
 
 
-cdef int cancel_section(rl_region* R, uint32_t t, bint force, uint32_t* owed) noexcept nogil:
+cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) noexcept nogil:
     """Lock held. What became of a live record."""
     cdef rl_task* k = task_at(R, t)
     if k.state == RL_READY:
@@ -27,7 +27,7 @@ cdef int cancel_section(rl_region* R, uint32_t t, bint force, uint32_t* owed) no
     elif k.state == RL_WAITING:
         ending_add(R, t)
     elif k.state == RL_RUNNING:
-        rl_set32(R, &k.flags, k.flags | RL_CANCELLED | (RL_CANCEL_FORCED if force else 0))
+        rl_set32(R, &k.flags, (k.flags | RL_CANCELLED | how) & ~<uint32_t>RL_CANCEL_TOLD)
         rl_set32(R, &R.h.cancels, R.h.cancels + 1)
     else:
         return NOT_THERE
@@ -35,14 +35,14 @@ cdef int cancel_section(rl_region* R, uint32_t t, bint force, uint32_t* owed) no
     return IS_RUNNING if k.state == RL_RUNNING else WAS_QUEUED
 
 
-cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, bint force, int* found) noexcept nogil:
-    """Cancels the task of a record, if it is still that one."""
+cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, int* found) noexcept nogil:
+    """Cancels the task of a record, if it is still that one. `how`: RL_CANCEL_FORCED, RL_CANCEL_ALL or both."""
     cdef uint32_t owed = 0
     found[0] = NOT_THERE
     if rl_lock(R):
         return EIO
     if t and task_at(R, t).serial == serial:
-        found[0] = cancel_section(R, t, force, &owed)
+        found[0] = cancel_section(R, t, how, &owed)
     rl_commit(R)
     rl_failpoint(R, b"cancel.ring")
     return look_owed(R, owed)
@@ -131,11 +131,12 @@ def descendants(Region region, uint32_t t, uint32_t serial) -> list:
     return found
 
 
-def cancel(Region region, uint32_t t, uint32_t serial, bint force) -> int:
-    """Cancels a task. 0: it has ended, 1: it was queued, 2: it runs, and is told."""
+def cancel(Region region, uint32_t t, uint32_t serial, bint force, bint recursive=False) -> int:
+    """Cancels a task. 0: it has ended, 1: it was queued, 2: it runs, and is told; if `recursive`, what it submits from now on
+    ends at once."""
     cdef int found = 0
     check_region(region.R)
-    check(task_cancel(region.R, t, serial, force, &found))
+    check(task_cancel(region.R, t, serial, (RL_CANCEL_FORCED if force else 0) | (RL_CANCEL_ALL if recursive else 0), &found))
     return found
 
 
@@ -153,7 +154,7 @@ def cancels(Region region) -> int:
 
 
 def marks(Region region) -> list:
-    """(slot, innermost task marked, one marked to be forced) of the workers that run cancelled tasks."""
+    """(slot, innermost task marked and not told, one marked to be forced) of the workers that run cancelled tasks."""
     cdef rl_region* R = region.R
     cdef list out = []
     cdef uint32_t s, t, forced
@@ -163,7 +164,7 @@ def marks(Region region) -> list:
         if rl_lock(R):
             check(EIO)
         t = rl_slot_at(R, s).running if rl_slot_at(R, s).state == RL_ALIVE and s != R.slot else 0
-        found = (task_at(R, t).flags & RL_CANCELLED) != 0 if t else 0
+        found = task_at(R, t).flags & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED if t else 0
         while t:
             forced |= task_at(R, t).flags & RL_CANCEL_FORCED
             t = task_at(R, t).next
@@ -173,7 +174,24 @@ def marks(Region region) -> list:
     return out
 
 
+cdef bint is_untold(rl_task* k) noexcept:
+    return rl_load(&k.flags) & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED
+
+
 def is_cancelled(Region region) -> bool:
-    """Whether the innermost task of this process is marked."""
+    """Whether the innermost task of this process is marked, and was not told."""
     cdef uint32_t t = rl_slot_at(region.R, region.R.slot).running
-    return t != 0 and (rl_load(&task_at(region.R, t).flags) & RL_CANCELLED) != 0
+    return t != 0 and is_untold(task_at(region.R, t))
+
+
+def told(Region region):
+    """The innermost task of this process is about to be told that it is cancelled: once, unless it is cancelled again."""
+    cdef rl_region* R = region.R
+    cdef uint32_t t
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    t = rl_slot_at(R, R.slot).running
+    if t:
+        rl_set32(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_TOLD)
+    rl_commit(R)

@@ -28,6 +28,9 @@ cdef int check(int rc) except -1:
     if rc == FULL_TABLE:
         raise ObjectStoreFullError("a table of the shared region is full, or no memory is left for it; "
                                    "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")
+    if rc == FULL_SHAPES:
+        raise ValueError(f"this session has seen {QUEUES_MOST - 1:,} different sets of num_cpus, num_gpus, resources and "
+                         "options of its tasks, which is the most there can be; use fewer different ones")
     raise RaySystemError(f"unexpected result {rc} from the core")
 
 

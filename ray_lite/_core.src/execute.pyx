@@ -72,8 +72,6 @@ cdef class Worker:
 
     cdef bint leaves(self, uint32_t* t) except -1:
         """Whether this process is to end; then its last task is finished."""
-        if self.counts and t[0]:
-            self.retired |= self.policy.is_enough(task_at(self.region.R, t[0]).function)
         if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire(), which stores before the bell
             self.retired = True
         if self.retired and t[0]:
@@ -112,6 +110,9 @@ cdef class Worker:
             self.seat(&outer, index)
             if ended:
                 check(task_finish(self.region.R, t))
+            if self.queue != task_at(self.region.R, outer.record).queue:  # threads and options are the outer task's again
+                self.queue = task_at(self.region.R, outer.record).queue
+                self.policy.shape(self.queue)
             self.calling = calling
         return True
 
@@ -162,13 +163,15 @@ cdef class Worker:
                 self.policy.leave_child(e)
             if self.policy.fail(t, e):
                 return self.again(t, True, False)
+        if self.counts:
+            self.retired |= self.policy.is_enough(k.function)
         return True
 
     cdef object call(self, uint32_t t, object f, object args, object kwargs):
         """Calls the user's function; a cancellation is raised only in here."""
         cdef rl_task* k = task_at(self.region.R, t)
         self.calling = t
-        if rl_load(&k.flags) & RL_CANCELLED:  # or the mark comes later, and a signal after it
+        if is_untold(k):  # or the mark comes later, and a signal after it
             self.policy.raise_cancelled()
         result = f(*args) if kwargs is None else f(*args, **kwargs)
         self.calling = 0

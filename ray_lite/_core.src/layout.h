@@ -64,8 +64,8 @@ enum rl_ref_kind { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
-                     RL_CANCEL_FORCED = 32 };
-enum rl_verdict { RL_DEADLOCK = 1 };
+                     RL_CANCEL_FORCED = 32, RL_CANCEL_TOLD = 64, RL_CANCEL_ALL = 128 };
+enum rl_verdict { RL_DEADLOCK = 1, RL_WAITS = 2 };
 enum rl_kind { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_ERROR = 0x100 };
 enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };
 
@@ -265,7 +265,7 @@ typedef struct {
     uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
     uint32_t hungry;    /*  84 writer: atomic; since when it waits for room in a full store (as rl_use.stamp), or 0 */
     uint32_t leaving;   /*  88 writer: atomic; the node asks this idle worker, off the list already, to end */
-    uint32_t verdict;   /*  92 writer: atomic; the node says that what this worker waits for can't come: rl_verdict */
+    uint32_t verdict;   /*  92 writer: atomic; RL_WAITS while it is blocked without a timeout; the node makes that RL_DEADLOCK when it can't end */
     uint32_t spare[8];  /*  96 writer: nobody */
     uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks, for good once it is keyed */
     uint32_t keyed;     /* 160 writer: lock; 1 when it has run a task in a session with GPUs: it serves only tasks with these */

@@ -35,10 +35,10 @@ def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     rl_failpoint(R, b"adopt.loop")
 
 
-def block(Region region):
-    """The task sleeps: its CPUs are free for others until `unblock`."""
+def block(Region region, bint for_ever=False):
+    """The task sleeps: its CPUs are free for others until `unblock`. `for_ever`: nothing but an end of others wakes it."""
     check_region(region.R)
-    check(block_begin(region.R))
+    check(block_begin(region.R, for_ever))
 
 
 def unblock(Region region):

@@ -78,9 +78,14 @@ cdef int gpu_sharing(rl_region* R, int64_t amount) noexcept nogil:
 
 
 cdef bint enough(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept nogil:
-    """Lock held. Whether there is enough of a kind for so many tasks of a shape, and for whom it is reserved besides."""
+    """Lock held. Whether there is enough of a kind for so many tasks of a shape, and for whom it is reserved besides.
+
+    Only the kind that the reserved shape lacks is kept for it: the others may be what those need that hold this one.
+    """
     cdef int64_t need = demanded(R, q, k) * times
-    cdef int64_t kept = demanded(R, R.h.reserved, k) if R.h.reserved and R.h.reserved != q else 0
+    cdef int64_t kept = 0
+    if R.h.reserved and R.h.reserved != q and queue_at(R, R.h.reserved).hung == k:
+        kept = demanded(R, R.h.reserved, k)
     if need == 0:
         return True
     if k == RL_GPU and need < RL_UNIT:

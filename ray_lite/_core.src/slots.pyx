@@ -101,13 +101,17 @@ cdef uint32_t rouse(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run; how many are left
     for another section, because this one's log or stage is full."""
     cdef uint32_t slot = 0
+    cdef uint32_t hung
     cdef int rc = DONE
     while wanted and R.h.idle:
         if wanting(R, R.h.ncoming, True, &slot) == 0:
+            hung = R.h.nhung
             if R.h.ncoming or slot != RL_MANY:  # whoever comes looks himself
                 break
             if front(R, &rc) == 0:
                 return wanted if rc == MORE else 0
+            if R.h.nhung == hung:  # what the first ones need nobody here can do; the node starts somebody who can
+                break
             continue
         if rl_staged_full(R) or rl_log_used(R) >= RL_LOG_BUDGET - IDLE_LOG:
             return wanted
@@ -225,7 +229,7 @@ cdef int idle_leave(rl_region* R) noexcept nogil:
     return rouse_rest(R, rl_load(&R.h.nready))
 
 
-cdef int block_begin(rl_region* R) noexcept nogil:
+cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     """This worker is about to sleep inside a task: its CPUs are free meanwhile."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     if rl_lock(R):
@@ -236,6 +240,7 @@ cdef int block_begin(rl_region* R) noexcept nogil:
         if me.shape:
             kind_move(R, RL_CPU, queue_at(R, me.shape).cpus)
             look_at(R, RL_CPU)
+    rl_store(&me.verdict, RL_WAITS if for_ever else 0)
     rouse(R, R.h.nready)
     rl_commit(R)
     rl_failpoint(R, b"block.sleep")
@@ -246,6 +251,7 @@ cdef int block_end(rl_region* R) noexcept nogil:
     """It woke: the CPUs are its own again at once, even if the free ones fall below zero."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     rl_failpoint(R, b"wake.unblock")
+    rl_store(&me.verdict, 0)  # it was about this wait
     if rl_lock(R):
         return EIO
     rl_set32(R, &me.blocked, me.blocked - 1)

@@ -82,37 +82,42 @@ def longest_idle(Region region) -> int:
 
 
 def blocked_workers(Region region) -> tuple:
-    """(workers that are blocked, the slot of the one that blocked last, tasks finished by all)."""
+    """(workers that are blocked without a timeout, the slot of the one that is it last, tasks finished by all, workers that are
+    blocked at all)."""
     cdef rl_region* R = region.R
+    cdef rl_slot* s
     cdef uint32_t found = 0
     cdef uint32_t last = 0
+    cdef uint32_t every = 0
     cdef uint64_t finished = 0
-    cdef uint32_t s
+    cdef uint32_t i
     check_region(R)
     if rl_lock(R):
         check(EIO)
-    for s in range(1, R.h.slots.used):
-        finished += rl_slot_at(R, s).finished
-        if rl_slot_at(R, s).state == RL_ALIVE and rl_slot_at(R, s).kind == RL_WORKER and rl_slot_at(R, s).blocked:
-            found += 1
-            if last == 0 or rl_slot_at(R, s).since > rl_slot_at(R, last).since:
-                last = s
+    for i in range(1, R.h.slots.used):
+        s = rl_slot_at(R, i)
+        finished += s.finished
+        if s.state == RL_ALIVE and s.kind == RL_WORKER and s.blocked:
+            every += 1
+            if rl_load(&s.verdict):
+                found += 1
+                last = i if last == 0 or s.since > rl_slot_at(R, last).since else last
     rl_commit(R)
-    return found, last, finished
+    return found, last, finished, every
 
 
 def condemn(Region region, uint32_t slot):
     """What the worker in a slot waits for can't come: its call ends with an error."""
     check_region(region.R)
-    rl_store(&rl_slot_at(region.R, slot).verdict, RL_DEADLOCK)
+    if not rl_cas(&rl_slot_at(region.R, slot).verdict, RL_WAITS, RL_DEADLOCK):
+        return  # it waits no more
     rl_add(&rl_slot_at(region.R, slot).arrived, 1)
     rl_futex_wake(&rl_slot_at(region.R, slot).arrived)
 
 
 def take_verdict(Region region) -> bool:
-    """Whether this worker was condemned since it last asked."""
-    cdef rl_slot* me = rl_slot_at(region.R, region.R.slot)
-    return rl_load(&me.verdict) != 0 and rl_swap(&me.verdict, 0) != 0
+    """Whether this worker was condemned in its present wait, and has not asked since."""
+    return rl_cas(&rl_slot_at(region.R, region.R.slot).verdict, RL_DEADLOCK, RL_WAITS)
 
 
 def is_leaving(Region region) -> bool:

@@ -24,6 +24,7 @@ cdef enum:
     FULL_FILE = -23
     FULL_SPILL = -24
     AWAY = -25       # the object's bytes are spilled
+    FULL_SHAPES = -27
     OTHERS_TURN = -26  # there may be room, but others have waited longer for it
 
 
@@ -146,6 +147,8 @@ cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
         return space_grow(R, &R.h.arena, size)
     if missing == GROW_SPILL:
         return space_grow(R, &R.h.spill, size)
+    if (missing == GROW_QUEUES or missing == GROW_DEMANDS) and table_of(R, missing).limit == table_of(R, missing).capacity:
+        return FULL_SHAPES
     if GROW_SLOTS <= missing < 0 or missing == GROW_DEMANDS:
         return table_grow(R, table_of(R, missing))
     return missing

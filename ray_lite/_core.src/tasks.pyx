@@ -83,6 +83,10 @@ cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
     """Lock held. The record is complete."""
     cdef rl_task* k = task_at(R, s.task)
     building_remove(R, s.task)
+    if s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_ALL:
+        ending_add(R, s.task)
+        rl_owe_node()
+        return
     if k.ndeps:
         rl_set32(R, &k.state, RL_WAITING)
         rl_set32(R, &k.owner, 0)

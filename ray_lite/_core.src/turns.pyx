@@ -153,6 +153,11 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
         k = missing(R, q)
         if k == 0:
             return q
+        if rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG - 1:
+            rc[0] = MORE
+            return 0
+        if q == R.h.reserved and queue_at(R, q).hung != k:
+            rl_set32(R, &queue_at(R, q).hung, k)  # before the look: what was kept of the other kind is anybody's
         if not look_for(R, q) or rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG:
             rc[0] = MORE
             return 0

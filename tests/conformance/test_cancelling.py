@@ -137,6 +137,54 @@ def test_a_task_may_clean_up_and_its_result_stands_if_it_catches(gate, wait_unti
     assert gate.arrived("cleaned") and ray.get(ids[1], timeout=10) == "caught"
 
 
+def test_who_has_caught_it_is_not_told_again_when_others_are(gate, wait_until, sleeping):
+    arrive = gate.arrive
+
+    @ray.remote
+    def catches():
+        try:
+            arrive("in")
+            time.sleep(1000)
+        except Cancelled:
+            arrive("caught")
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                pass
+            return "cleaned up"
+
+    x = catches.remote()
+    wait_until(lambda: gate.arrived("in"))
+    ray.cancel(x)
+    wait_until(lambda: gate.arrived("caught"))
+    for _ in range(3):
+        ray.cancel(sleeping())
+    assert ray.get(x, timeout=10) == "cleaned up"
+
+
+def test_recursive_lets_no_child_escape(gate, wait_until, statistics):
+    """The parent submits all the time."""
+    arrive = gate.arrive
+
+    @ray.remote(num_cpus=0)
+    def child():
+        time.sleep(1000)
+
+    @ray.remote
+    def parent():
+        arrive("in")
+        while True:
+            child.remote()
+            time.sleep(0.0005)
+
+    for number in range(1, 4):
+        x = parent.remote()
+        wait_until(lambda number=number: len(gate.arrived("in")) == number)
+        assert ray.cancel(x, recursive=True)
+        with pytest.raises(Cancelled):
+            ray.get(x, timeout=10)
+        wait_until(lambda: statistics().tasks == 0, what="none of its children is left")
+
+
 def test_an_import_comes_first(gate, wait_until, tmp_path):
     """Half a module would be there for later tasks; the cancellation takes effect right after it."""
     arrive, wait, place = gate.arrive, gate.wait, str(tmp_path)

@@ -59,6 +59,45 @@ def test_blocked_workers_whose_tasks_end_are_no_deadlock(fresh, monkeypatch):
     assert ray.get([parent.remote() for _ in range(2)], timeout=50) == [1, 1]
 
 
+def test_calls_with_a_timeout_end_by_themselves(output_of):
+    assert output_of("""
+        import time
+        import ray_lite as ray
+        ray.init(num_cpus=2, max_workers=2)
+        never = ray.remote(num_cpus=0)(lambda: 1)
+
+        @ray.remote(num_cpus=0)
+        def waits(seconds):
+            x = never.remote()
+            try:
+                ray.get(x, timeout=seconds)
+            except ray.exceptions.GetTimeoutError:
+                return "timeout"
+
+        print("timeout" in ray.get([waits.remote(1.6), waits.remote(1.7)]))  # which then leaves a worker to the other
+    """) == "True\n"
+
+
+def test_short_tasks_that_need_no_cpu_are_no_reason_for_a_storm(fresh):
+    fresh.init(num_cpus=2)
+    brief = ray.remote(num_cpus=0)(lambda: time.sleep(0.001))
+    ids = [brief.remote() for _ in range(10_000)]
+    most = 0
+    while len(ray.wait(ids, num_returns=len(ids), timeout=5)[0]) < len(ids):
+        most = max(most, len(workers()))
+    assert most <= 30
+
+
+def test_long_tasks_that_need_no_cpu_run_all_at_once(fresh, gate, wait_until):
+    fresh.init(num_cpus=1)
+    wait, arrive = gate.wait, gate.arrive
+    held = ray.remote(num_cpus=0)(lambda: (arrive("in"), wait()))
+    ids = [held.remote() for _ in range(60)]
+    wait_until(lambda: len(gate.arrived("in")) == 60, 30)
+    gate.open()
+    ray.get(ids)
+
+
 CAPABILITIES = "+dac_read_search,+dac_override"  # a user who may read whatever this Python is made of
 USER = ["prlimit", "--nproc=40", "setpriv", f"--reuid={100_000 + os.getpid()}", "--regid=100000", "--clear-groups",
         f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]

@@ -115,3 +115,31 @@ def test_children_in_place_count_and_the_worker_ends_when_its_stack_is_empty():
 
     pid, pids = ray.get(ray.remote(parent).remote())
     assert len(pids) == 6 and (pid in pids or len(set(pids)) >= 3)
+
+
+# ---------------------------------------------------------------- in place
+
+
+def test_options_of_a_task_in_place_are_its_own():
+    """Those of the waiting one hold again after it: what is retried, and how many CPUs there are."""
+    plain = ray.remote(lambda: os.environ["OMP_NUM_THREADS"])
+    eager = plain.options(retry_exceptions=True)
+
+    def parent(child, then):
+        threads = ray.get(child.remote())
+        if ray.get_attempt_number() < 3:
+            raise Flaky(threads)
+        return threads, os.environ["OMP_NUM_THREADS"], then
+
+    retried = ray.remote(retry_exceptions=Flaky, num_cpus=2)(parent)
+    assert ray.get(retried.remote(plain, 1)) == ("1", "2", 1)
+    with pytest.raises(Flaky) as error:
+        ray.get(ray.remote(parent).remote(eager, 1))
+    assert error.value.attempts == 1
+    assert ray.get(plain.remote()) == "1"
+
+
+def test_max_calls_of_parents_that_help():
+    child = ray.remote(lambda: 1)
+    parent = ray.remote(max_calls=1)(lambda: (ray.get(child.remote()), os.getpid())[1])
+    assert len({ray.get(parent.remote()) for _ in range(5)}) == 5

@@ -140,6 +140,23 @@ def test_a_large_task_does_not_starve_behind_small_ones(fresh):
     ray.get(pending)
 
 
+def test_what_waits_for_a_gpu_leaves_the_cpus_to_its_holders_children(fresh, monkeypatch):
+    """Aged or not: the parent holds the GPU until its child has had a CPU."""
+    monkeypatch.setenv("RAY_LITE_AGING", "0.05")
+    fresh.init(num_cpus=2, num_gpus=1)
+    child = ray.remote(inline=False)(lambda: 1)
+
+    @ray.remote(num_gpus=1)
+    def parent():
+        time.sleep(0.5)
+        return ray.get(child.remote())
+
+    x = parent.remote()
+    big = ray.remote(num_cpus=2, num_gpus=1)(lambda: 2).remote()
+    assert ray.get(ray.remote(lambda: 3).remote(), timeout=20) == 3
+    assert ray.get([x, big], timeout=20) == [1, 2]
+
+
 def test_a_blocked_task_gives_back_its_cpus_and_nothing_else(fresh, gate, wait_until):
     fresh.init(num_cpus=1, num_gpus=1, resources={"disk": 1})
     wait, arrive = gate.wait, gate.arrive
@@ -191,7 +208,8 @@ def test_impossible_demands_are_refused_at_the_call(fresh, demand, message):
 
 @pytest.mark.parametrize("options, error", [
     ({"num_gpus": 1.5}, ValueError), ({"num_gpus": -1}, ValueError), ({"num_gpus": "1"}, TypeError),
-    ({"num_gpus": 0.00001}, ValueError), ({"resources": {"CPU": 1}}, ValueError), ({"resources": {"GPU": 1}}, ValueError),
+    ({"num_gpus": 0.00001}, ValueError), ({"num_cpus": 0.00004}, ValueError), ({"resources": {"x": 1e-5}}, ValueError),
+     ({"resources": {"CPU": 1}}, ValueError), ({"resources": {"GPU": 1}}, ValueError),
     ({"resources": {"x": -1}}, ValueError), ({"resources": {"x": "1"}}, TypeError), ({"resources": [1]}, TypeError),
     ({"resources": {1: 1}}, TypeError), ({"max_calls": -1}, ValueError), ({"max_calls": 1.5}, TypeError),
     ({"retry_exceptions": [3]}, TypeError), ({"retry_exceptions": int}, TypeError),
@@ -205,6 +223,7 @@ def test_wrong_options_are_refused_where_they_are_written(options, error):
     ({"resources": {"CPU": 1}}, ValueError), ({"resources": {"x": -1}}, ValueError), ({"resources": "x"}, TypeError),
     ({"resources": {"x": None}}, TypeError), ({"num_gpus": 1.5}, TypeError), ({"num_gpus": 257}, ValueError),
     ({"resources": {"x": 1}, "num_custom_resource": 2}, ValueError), ({"pin": 1}, TypeError),
+    ({"max_workers": 2, "num_workers": 6}, ValueError),
 ])
 def test_wrong_arguments_of_init(fresh, arguments, error):
     with pytest.raises(error, match=next(reversed(arguments)) if len(arguments) > 1 else next(iter(arguments))):

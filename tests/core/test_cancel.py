@@ -82,6 +82,62 @@ def test_a_running_task_is_marked(make_region, tasks, worker, wait_until):
     assert _core.cancels(region) == before + 2 and end_cancelled(region) == 0
 
 
+def test_a_marked_task_is_told_once(make_region, tasks, worker, wait_until):
+    region = make_region()
+    box = {}
+
+    def tells(k):
+        while not _core.is_cancelled(box["region"]):
+            pass
+        _core.told(box["region"])
+        asked = _core.is_cancelled(box["region"])
+        os.read(gate, 8)
+        return asked, _core.is_cancelled(box["region"])
+
+    gate = os.eventfd(0)
+    calls = tasks(region, {"tells": tells})
+
+    def work(region):
+        box["region"] = region
+        calls.worker(region)
+
+    worker(region, work)
+    x = calls.call("tells")(1)
+    wait_until(lambda: region.statistics()["cpus_free"] < 2, what="the task runs")
+    cancel(region, x)
+    wait_until(lambda: _core.marks(region) == [], what="it was told")
+    assert cancel(region, x) == RUNS and len(_core.marks(region)) == 1, "somebody asks again"
+    os.eventfd_write(gate, 1)
+    assert calls.get(x) == (False, True)
+    os.close(gate)
+    _core.close_session(region)
+
+
+def test_what_a_cancelled_task_submits_ends_too(make_region, tasks, worker, wait_until):
+    region = make_region()
+    box = {}
+
+    def parent(k):
+        while not _core.is_cancelled(box["region"]):
+            pass
+        box["child"] = calls.call("echo")(1)
+        return k
+
+    calls = tasks(region, {"parent": parent, "echo": lambda x: x})
+
+    def work(region):
+        box["region"] = region
+        calls.worker(region)
+
+    worker(region, work)
+    x = calls.call("parent")(3)
+    wait_until(lambda: region.statistics()["cpus_free"] < 2, what="the task runs")
+    assert _core.cancel(region, *_core.task_of(region, x), False, True) == RUNS
+    assert calls.get(x) == 3
+    assert end_cancelled(region) == 1 and region.statistics()["tasks"] == 0
+    _core.close_session(region)
+
+
 def test_what_was_put_has_no_task(region):
     assert _core.task_of(region, _core.put_plain(region, 1)) == (0, 0)
     assert _core.cancel(region, 0, 0, False) == GONE

@@ -51,3 +51,10 @@ def test_a_queue_is_first_in_first_out(make_region, tasks, worker):
     worker(region, calls.worker)
     assert [calls.get(x) for x in ids] == list(range(1, 201))
     _core.close_session(region)
+
+
+def test_when_there_are_too_many_shapes_the_error_says_of_what(region):
+    with pytest.raises(ValueError, match="65,534 different sets of num_cpus, num_gpus, resources and options"):
+        for k in range(1 << 16):
+            _core.shape(region, 1, k)
+    assert _core.shape(region, 1, 5) == _core.shape(region, 1, 5), "those that are known go on"

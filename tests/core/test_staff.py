@@ -79,7 +79,7 @@ def test_blocked_workers_are_counted_and_the_last_is_known(make_region, tasks, w
     box = {}
 
     def sleeper(k):
-        _core.block(box["region"])
+        _core.block(box["region"], True)
         os.read(gate, 8)
         os.eventfd_write(gate, 1)
         _core.unblock(box["region"])
@@ -104,10 +104,22 @@ def test_blocked_workers_are_counted_and_the_last_is_known(make_region, tasks, w
     _core.close_session(region)
 
 
-def test_a_verdict_is_read_once(region):
+def test_a_verdict_is_read_once_and_is_about_one_wait(region):
     assert not _core.take_verdict(region)
     _core.condemn(region, region.slot)
+    assert not _core.take_verdict(region), "it did not wait"
+    _core.block(region, True)
+    _core.condemn(region, region.slot)
     assert _core.take_verdict(region) and not _core.take_verdict(region)
+    _core.condemn(region, region.slot)
+    _core.unblock(region)
+    _core.block(region, True)
+    assert not _core.take_verdict(region), "that was about the wait before"
+    _core.unblock(region)
+    _core.block(region, False)
+    _core.condemn(region, region.slot)
+    assert not _core.take_verdict(region), "it ends by itself"
+    _core.unblock(region)
     assert not _core.is_leaving(region)
 
 

@@ -1,5 +1,6 @@
 """turns.pyx: nothing that fits waits behind what doesn't, whatever it lacks; nothing is overtaken for ever."""
 
+import os
 import random
 
 import pytest
@@ -112,4 +113,48 @@ def test_random_shapes_all_run_and_nobody_idles_while_something_fits(make_region
     assert [calls.get(x) for x in ids] == list(range(1500))
     assert all(total == free for total, free in _core.resources(region)[2:])
     assert region.statistics()["hanging"] == 0 and region.statistics()["longest_section"] <= 64
+    _core.close_session(region)
+
+
+def test_many_shapes_that_no_idle_worker_can_serve(make_region, tasks, worker, wait_until):
+    """More than are looked at: whoever submits them, or rings for others, goes on."""
+    region = make_region(objects=4096, cpus=CPU, gpus=1)
+    calls = tasks(region, {"echo": lambda x: x})
+    worker(region, calls.worker)
+    assert calls.get(calls.call("echo")(1)) == 1, "from now on it serves tasks without GPUs"
+    wait_until(lambda: region.statistics()["idle"] == 1, what="it is idle")
+    ids = [Call(region, calls, 100 + k, CPU)(k) for k in range(200)]
+    _core.refresh(region)
+    x = calls.call("echo", cpus=0)(2)
+    assert _core.can_start(region)[4]
+    worker(region, calls.worker)
+    assert calls.get(x) == 2
+    assert [calls.get(x) for x in ids] == list(range(200))
+    _core.close_session(region)
+
+
+def test_what_a_reserved_shape_does_not_lack_is_anybodys(make_region, tasks, worker, wait_until):
+    """It waits for the first kind; others may take of the second meanwhile, even all of it."""
+    region = make_region(cpus=2 * CPU, kinds=[CPU], aging=1)
+    gate = os.eventfd(0)
+
+    def holds(k):
+        os.read(gate, 8)
+        return k
+
+    calls = tasks(region, {"echo": lambda x: x, "holds": holds})
+    x = Call(region, calls, 0, 0, [(0, CPU)])
+    for _ in range(2):
+        worker(region, calls.worker)
+    index = next(i for i, name in calls.by_index.items() if name == "holds")
+    first = _core.RemoteCall(None)
+    first.arm(region, index, x.queue, (1, 3, 0, 0, 9))
+    held = first(7)
+    wait_until(lambda: _core.resources(region)[2][1] == 0, what="the kind is held")
+    aged = Call(region, calls, 2 * CPU, 0, [(0, CPU)])(8)
+    wait_until(lambda: _core.refresh(region) or region.statistics()["reserved"], what="reserved")
+    assert calls.get(calls.call("echo", cpus=2 * CPU)(9)) == 9
+    os.eventfd_write(gate, 1)
+    assert calls.get(held) == 7 and calls.get(aged) == 8
+    os.close(gate)
     _core.close_session(region)

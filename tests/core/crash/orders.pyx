@@ -85,7 +85,7 @@ cdef int order_leave(rl_order* o) noexcept nogil:
 
 
 cdef int order_block(rl_order* o) noexcept nogil:
-    return block_begin(o.who)
+    return block_begin(o.who, False)
 
 
 cdef int order_unblock(rl_order* o) noexcept nogil:
