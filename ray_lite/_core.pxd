@@ -150,6 +150,7 @@ cdef extern from "sync.h" nogil:
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
+    uint64_t rl_load64(const uint64_t* p)
     uint32_t rl_add(uint32_t* p, uint32_t v)
     uint32_t rl_swap(uint32_t* p, uint32_t v)
     void rl_store(uint32_t* p, uint32_t v)

@@ -20,6 +20,7 @@ static inline void rl_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __
 /* for words that are stored under the lock and may be looked at without it (rl_load): one plain mov, never torn */
 static inline void rl_put32(uint32_t *p, uint32_t v) { __atomic_store_n((volatile uint32_t *)p, v, __ATOMIC_RELAXED); }
 static inline void rl_put64(uint64_t *p, uint64_t v) { __atomic_store_n((volatile uint64_t *)p, v, __ATOMIC_RELAXED); }
+static inline uint64_t rl_load64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 static inline int rl_cas(uint32_t *p, uint32_t old, uint32_t v) {
     return __atomic_compare_exchange_n(p, &old, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }

@@ -4,7 +4,8 @@
  * else, so that a wild write into an array cannot break the bookkeeping.  Both are nameless files shared by descriptor.
  * A third one that nobody maps, if there is a spill directory, holds the bytes of spilled objects.
  *
- *   CONTROL  | header + lock + log | slots | kinds | demands | queues | buckets | objects | tasks | refs | extents | holder rows |
+ *   CONTROL  | header + lock + log | slots | kinds | demands | queues | buckets | objects | tasks | refs | extents |
+ *            | holder rows |
  *   ARENA    | page 0 | page 1 | ... committed by fallocate from the front                                       |
  *
  * Tables are stable arrays named by 32-bit index; index 0 is "none" everywhere, so zeroed memory is a valid empty
@@ -19,8 +20,9 @@
  *   init   once, before the region has a second user.
  * Lock-free readers: only `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry), and then
  * the sealed fields behind it; the atomic words; and by rl_load, as hints that the lock confirms: a table's `used` and
- * `limit`, `garbage`, `nready`, `nhung`, `cancels`, `listed` of a queue, a slot's own `idle` (rl_put32: never torn), and of a sealed object the bit RL_JOB_PINNED of
- * its `flags`, which stays.  Anything else is read under the lock.
+ * `limit`, `garbage`, `nready`, `nhung`, `cancels`, `listed` and `passed` of a queue, a slot's own `idle`
+ * (rl_put32, rl_put64: never torn), and of a sealed object the bit RL_JOB_PINNED of its `flags`, which stays.  Anything else is
+ * read under the lock.
  *
  * A death leaves: the log (rolled back by the next locker), staged publications (redone by the next locker), and what
  * the slot owned: running and building lists, CREATING objects, holder bits, a place in the idle list.  The node's
@@ -142,7 +144,8 @@ typedef struct {
 } rl_use;
 
 /* task record - two cache lines. In exactly one place: free list, slot.building, nowhere (WAITING: reached through the
- * edges of its arguments), a queue (READY), slot.running, the header's `ending` (cancelled, and not yet the node's). Owner dies: BUILDING is unwound, RUNNING is requeued or failed. */
+ * edges of its arguments), a queue (READY), slot.running, the header's `ending` (cancelled, and not yet the node's). Owner dies:
+ * BUILDING is unwound, RUNNING is requeued or failed. */
 typedef struct {
     uint32_t state;      /*   0 writer: lock */
     uint32_t next;       /*   4 writer: lock; free list, queue, building list, or the outer task on the same stack */
@@ -209,7 +212,7 @@ typedef struct {
     uint32_t state; /*  0 writer: init; 1 */
     uint32_t next;  /*  4 writer: nobody */
     int64_t total;  /*  8 writer: init; in units of 1/RL_UNIT */
-    int64_t free;   /* 16 writer: lock; of the CPU it may be below zero after a blocked task woke. What whales hold counts as free */
+    int64_t free;   /* 16 writer: lock; CPUs may be below zero after a blocked task woke. What whales hold counts as free */
     uint32_t head;  /* 24 writer: lock; queues that hang here, because there is too little of it: the least demanding first */
     uint32_t tail;  /* 28 writer: lock */
 } rl_kind;
@@ -265,11 +268,11 @@ typedef struct {
     uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
     uint32_t hungry;    /*  84 writer: atomic; since when it waits for room in a full store (as rl_use.stamp), or 0 */
     uint32_t leaving;   /*  88 writer: atomic; the node asks this idle worker, off the list already, to end */
-    uint32_t verdict;   /*  92 writer: atomic; RL_WAITS while it is blocked without a timeout; the node makes that RL_DEADLOCK when it can't end */
+    uint32_t verdict;   /*  92 writer: atomic; RL_WAITS: it is blocked without a timeout; RL_DEADLOCK: and that can't end */
     uint32_t spare[8];  /*  96 writer: nobody */
     uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks, for good once it is keyed */
     uint32_t keyed;     /* 160 writer: lock; 1 when it has run a task in a session with GPUs: it serves only tasks with these */
-    uint32_t threads;   /* 164 writer: lock; its thread pools are made for tasks of so many CPUs, and can't be changed; 0: they can */
+    uint32_t threads;   /* 164 writer: lock; its thread pools are made for so many CPUs, and can't be changed; 0: they can */
     int64_t since;      /* 168 writer: lock; when it became idle, or blocked */
     uint64_t spare2[2]; /* 176 writer: nobody */
 } rl_slot;

@@ -196,7 +196,7 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     cdef uint32_t bell = rl_load(&me.bell)
     cdef int64_t until
     cdef int rc
-    if rl_load(&me.idle) != RL_IDLE:
+    if rl_load(&me.idle) != RL_IDLE or rl_load(&me.leaving):  # asked to end after its last look at that: the bell was before
         return DONE
     until = rl_now() + spin
     while spin > 0 and rl_load(&me.bell) == bell:

@@ -249,11 +249,11 @@ cdef uint32_t oldest_hanging(rl_region* R, int64_t since) noexcept nogil:
     """Lock not needed: a hint. The queue that hangs the longest, if it does since before `since`."""
     cdef uint32_t best = 0
     cdef uint32_t q
-    cdef rl_queue* e
+    cdef int64_t passed
     for q in range(1, rl_load(&R.h.queues.used)):
-        e = queue_at(R, q)
-        if rl_load(&e.listed) == RL_HUNG and e.passed and e.passed < since:
-            since = e.passed
+        passed = <int64_t>rl_load64(<uint64_t*>&queue_at(R, q).passed)
+        if rl_load(&queue_at(R, q).listed) == RL_HUNG and passed and passed < since:
+            since = passed
             best = q
     return best
 

@@ -1,10 +1,8 @@
 """cancel: queued, waiting, running, nested, finished tasks; politely, by force, with what they submitted."""
 
-import contextlib
 import os
 import random
 import signal
-import sys
 import time
 
 import pytest
@@ -75,6 +73,27 @@ def test_a_task_that_waits_for_arguments(busy, gate):
     with pytest.raises(Cancelled):
         ray.get(behind, timeout=10)
     assert ray.get(arguments) == [0] * 50
+
+
+@pytest.mark.parametrize("number", [3, 10, 30, 1000])
+def test_who_waits_for_what_the_node_cancels_gets_a_worker_at_once(number, monkeypatch):
+    """The only worker waits, and tasks become ready when the node has ended others, not before: it starts one more."""
+    ray.shutdown()
+    monkeypatch.setenv("RAY_LITE_NODE_LOOK", "100")
+    ray.init(num_cpus=1)
+    queued = ray.remote(lambda: None)
+    behind = ray.remote(inline=False)(lambda *x: None)
+
+    @ray.remote
+    def cancelling(number):
+        ids = [queued.remote() for _ in range(number)]
+        last = behind.remote(*ids)
+        for x in ids:
+            ray.cancel(x)
+        ray.get(last, timeout=10)
+
+    with pytest.raises(Cancelled):
+        ray.get(cancelling.remote(number), timeout=20)
 
 
 def test_all_returns_of_a_task_are_cancelled(busy):
@@ -183,71 +202,6 @@ def test_recursive_lets_no_child_escape(gate, wait_until, statistics):
         with pytest.raises(Cancelled):
             ray.get(x, timeout=10)
         wait_until(lambda: statistics().tasks == 0, what="none of its children is left")
-
-
-def test_an_import_comes_first(gate, wait_until, tmp_path):
-    """Half a module would be there for later tasks; the cancellation takes effect right after it."""
-    arrive, wait, place = gate.arrive, gate.wait, str(tmp_path)
-    (tmp_path / "slow_to_import.py").write_text("import builtins\nbuiltins.slow_import()\nwhole = True\n")
-
-    @ray.remote
-    def imports():
-        import builtins
-        import sys
-
-        builtins.slow_import = lambda: (arrive("importing"), wait())
-        sys.path.insert(0, place)
-        import slow_to_import
-
-        time.sleep(1000)
-        return slow_to_import.whole
-
-    x = imports.remote()
-    wait_until(lambda: gate.arrived("importing"))
-    assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
-    gate.open()
-    with pytest.raises(Cancelled):
-        ray.get(x, timeout=10)
-    whole = ray.remote(lambda: getattr(__import__("sys").modules.get("slow_to_import"), "whole", "not loaded here"))
-    assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
-
-
-@pytest.mark.parametrize("what", ["get", "put", "submit", "poll", "wait"])
-def test_calls_of_ours_are_not_left_half_done(what, statistics, wait_until):
-    """Tasks that do nothing else are cancelled at random moments: nothing is lost of CPUs, objects, tasks, limits."""
-    child = ray.remote(num_cpus=0)(lambda *x: len(x))
-    never = ray.remote(num_cpus=0)(lambda: time.sleep(1000)).remote()
-
-    @ray.remote
-    def busy(box):
-        while True:
-            if what == "get":
-                ray.get(child.remote())
-            elif what == "put":
-                ray.put([b"x" * 20_000])
-            elif what == "submit":
-                child.remote(bytes(3000), [1])
-            elif what == "poll":
-                with contextlib.suppress(ray.exceptions.GetTimeoutError):
-                    ray.get(box[0], timeout=0)
-            else:
-                ray.wait([child.remote()], timeout=1)
-
-    state = ray.remote(lambda: (sys.getrecursionlimit(), os.getcwd(), os.environ["OMP_NUM_THREADS"]))
-    expected = ray.get(state.remote())
-    rng = random.Random(what)
-    for _ in range(60):
-        x = busy.remote([never])
-        time.sleep(0.004 + rng.random() * 0.004)
-        ray.cancel(x)
-        with pytest.raises(Cancelled):
-            ray.get(x, timeout=10)
-    ray.cancel(never)
-    del x
-    wait_until(lambda: statistics().tasks == 0 and statistics().cpus_free == statistics().cpus)
-    assert ray.get([state.remote() for _ in range(20)]) == [expected] * 20
-    del never
-    wait_until(lambda: statistics().objects == 0)
 
 
 def test_a_task_blocked_in_get(gate, wait_until):

@@ -207,6 +207,8 @@ cdef void nothing_is_left() noexcept nogil:
         broken(b"spilled bytes are left", 0, 0, h.spilled_bytes)
     if h.used_bytes or h.slots.live != 1 or kind_at(&node.R, RL_CPU).free != CPUS:
         broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>kind_at(&node.R, RL_CPU).free)
+    if kind_at(&node.R, RL_CUSTOM).free != CPUS or h.nhung or h.reserved or h.ending:
+        broken(b"of the custom kind, or what hangs", <uint64_t>kind_at(&node.R, RL_CUSTOM).free, h.nhung, h.reserved)
 
 
 cdef uint64_t total(rl_deed what) noexcept nogil:

@@ -2,7 +2,7 @@
 cdef enum:
     DRIVERS = 2
     WORKERS = 3
-    PAUSE = 200          # microseconds
+    RESTED = 20000       # nanoseconds after which an idle worker may be asked to end
 
 cdef rl_process node
 cdef rl_process drivers[2]
@@ -87,7 +87,7 @@ cdef void execute(rl_process* p, uint32_t t) noexcept nogil:
     p.record, p.serial = t, task_at(&p.R, t).serial
     p.depth += 1
     learn_arguments(p, t)
-    while not p.dying and not rl_load(&world.stop) and roll(p, 3):
+    while not p.dying and not rl_load(&world.stop) and not rl_load(&task_at(&p.R, t).flags) & RL_CANCELLED and roll(p, 3):
         act(p)
         p.dying = p.dying or roll(p, 400) == 0
     i = task_at(&p.R, t).returns
@@ -117,14 +117,26 @@ cdef void die(rl_process* p) noexcept nogil:
 cdef uint32_t finish_half(rl_process* p, uint32_t t) noexcept nogil:
     """Dies between the sections of a finish, if it takes more than one; the task, or 0 when it is finished."""
     cdef uint32_t fresh = 0
+    cdef uint32_t given = 0
     cdef int rc
     if rl_lock(&p.R):
         broken(b"poisoned", 0, 0, p.R.h.poison)
-    rc = finish_section(&p.R, t, &fresh)
+    rc = finish_section(&p.R, t, &fresh, &given)
     rouse(&p.R, fresh)
     rl_commit(&p.R)
     p.dying = rc == MORE
+    if not p.dying and look_owed(&p.R, given):
+        broken(b"look", given, DONE, EIO)
     return t if p.dying else 0
+
+
+cdef void retired(rl_process* p, uint32_t done) noexcept nogil:
+    """It was asked to end, and does, after its last task."""
+    count(p, RETIRED)
+    if done:
+        did(p, FINISH, task_finish(&p.R, done))
+    did(p, LEAVE, idle_leave(&p.R))
+    p.dying = True
 
 
 cdef void* work(void* it) noexcept nogil:
@@ -133,11 +145,17 @@ cdef void* work(void* it) noexcept nogil:
     cdef uint32_t done = 0
     cdef int rc
     while not rl_load(&p.R.h.closing):
+        if rl_load(&rl_slot_at(&p.R, p.R.slot).leaving):
+            retired(p, done)
+            die(p)
+            done = 0
         did(p, TAKE, task_next(&p.R, done, &t))
         done = t
         if t:
             execute(p, t)
-            if not p.dying and roll(p, 50) == 0:
+            if not p.dying and again(p, t):
+                done = 0
+            elif not p.dying and roll(p, 50) == 0:
                 done = finish_half(p, t)
         elif roll(p, 8) == 0:
             did(p, LEAVE, idle_leave(&p.R))
@@ -195,6 +213,21 @@ cdef void look_after(rl_process* w) noexcept nogil:
         rl_store(&w.gone, 2)
 
 
+cdef void look_at_pool() noexcept nogil:
+    """The node's look at the pool: what hangs for long, who has been idle for long."""
+    cdef uint32_t slot = 0
+    did(&node, REFRESH, age(&node.R) or rouse_rest(&node.R, rl_load(&node.R.h.nready)))
+    if roll(&node, 2) == 0 and retire(&node.R, rl_now() - RESTED, &slot) == DONE and slot:
+        count(&node, RETIRE)
+
+
+cdef void end_cancelled() noexcept nogil:
+    cdef uint32_t t = 0
+    while not ending_take(&node.R, &t) and t:
+        count(&node, ENDED)
+        give_up(t)
+
+
 cdef void* supervise(void* it) noexcept nogil:
     """Answers the bell, buries, drains garbage, and checks every invariant while all others go on."""
     cdef uint64_t rung
@@ -206,6 +239,9 @@ cdef void* supervise(void* it) noexcept nogil:
             rl_store(&node.R.h.rung, 0)
         for k in range(WORKERS):
             look_after(&workers[k])
+        if round & 3 == 0:
+            look_at_pool()
+        end_cancelled()
         if garbage_drain(&node.R):
             broken(b"drain", 0, 0, 1)
         if round & 7 == 0:

@@ -5,6 +5,7 @@ cdef enum:
     WAITED = 12
     MILLISECOND = 1000000
     SPIN = 20000
+    PAUSE = 200          # microseconds
 
 
 # --- objects ---
@@ -124,6 +125,30 @@ cdef void call(rl_process* p) noexcept nogil:
     free(args)
 
 
+cdef void cancel_some(rl_process* p) noexcept nogil:
+    """A task whose return is held; by the time of the call it may have ended, and its record be another's."""
+    cdef uint32_t i = any_pending(p)
+    cdef uint32_t t, serial
+    cdef int found = NOT_THERE
+    if i == 0:
+        return
+    if rl_lock(&p.R):
+        broken(b"poisoned", 0, 0, p.R.h.poison)
+    t = object_at(&p.R, i).task
+    serial = task_at(&p.R, t).serial
+    rl_commit(&p.R)
+    if roll(p, 4) == 0:
+        usleep(PAUSE)
+    if task_cancel(&p.R, t, serial, roll(p, 2) * RL_CANCEL_FORCED | roll(p, 2) * RL_CANCEL_ALL, &found):
+        broken(b"cancel", t, DONE, EIO)
+    count(p, CANCEL if found == WAS_QUEUED else MARK if found == IS_RUNNING else NOTHING)
+
+
+cdef bint again(rl_process* p, uint32_t t) noexcept nogil:
+    """Some tasks are not finished, but run once more."""
+    return roll(p, 16) == 0 and did(p, AGAIN, task_again(&p.R, t, roll(p, 2), roll(p, 2))) == DONE
+
+
 cdef void await_some(rl_process* p) noexcept nogil:
     """`wait`: for some or all of what it holds, not long; a worker helps first and gives its CPUs back meanwhile."""
     cdef uint32_t lack[WAITED]
@@ -141,7 +166,7 @@ cdef void await_some(rl_process* p) noexcept nogil:
     if p.dying:
         return
     if p.depth:
-        did(p, BLOCK, block_begin(&p.R))
+        did(p, BLOCK, block_begin(&p.R, roll(p, 2)))
     w.lack, w.n, w.allowed, w.marked = lack, n, roll(p, n), False
     w.deadline, w.spin, w.park = rl_now() + roll(p, 4) * MILLISECOND // 4, SPIN * roll(p, 2), MILLISECOND
     finish_wait(p, wait_for(&p.R, &w, 10))
@@ -188,7 +213,7 @@ cdef void help(rl_process* p, uint32_t i) noexcept nogil:
     p.floor = p.nheld  # what the caller holds, it holds
     execute(p, t)
     p.floor = floor
-    if not p.dying:
+    if not p.dying and not again(p, t):
         did(p, FINISH, task_finish(&p.R, t))
 
 
@@ -197,7 +222,7 @@ cdef void help(rl_process* p, uint32_t i) noexcept nogil:
 
 cdef void act(rl_process* p) noexcept nogil:
     """Any operation that a program can ask for, in a driver or inside a task."""
-    cdef uint32_t what = roll(p, 18)
+    cdef uint32_t what = roll(p, 19)
     if roll(p, 32) == 0 and p.most < HELD - 2 * HELD_SPARE:
         p.most += 1
     if p.nheld > p.most or what < 1:
@@ -219,5 +244,7 @@ cdef void act(rl_process* p) noexcept nogil:
         lend(p)
     elif what < 15:
         move_some(p)
+    elif what < 16:
+        cancel_some(p)
     else:
         await_some(p)

@@ -27,7 +27,8 @@ cdef enum:
 cdef enum rl_deed:
     # what is counted: the run means something only if each of these happened
     PUT, CREATE, ROOM, CONTAIN, SEAL, ABANDON, HOLD, GONE, RELEASE, EXPOSE, FIND, MISSED, SUBMIT, TAKE, READ, HELP, FINISH, \
-        WAIT, SATISFIED, LATE, LEND, BLOCK, IDLE, RUNG, LEAVE, FULL, DEATH, REQUEUE, COMPLETE, FAILED, BELL, CHECK, AWAY_OBJECT, MOVED, BACK, KEPT_HERE, GIVEN, DEEDS
+        WAIT, SATISFIED, LATE, LEND, BLOCK, IDLE, RUNG, LEAVE, FULL, DEATH, REQUEUE, COMPLETE, FAILED, BELL, CHECK, \
+        AWAY_OBJECT, MOVED, BACK, KEPT_HERE, GIVEN, CANCEL, MARK, NOTHING, ENDED, AGAIN, REFRESH, RETIRE, RETIRED, DEEDS
 
 cdef struct rl_process:
     rl_region R
@@ -76,12 +77,13 @@ cdef uint32_t roll(rl_process* p, uint32_t n) noexcept nogil:
 
 
 cdef const char* name_of(rl_deed what) noexcept nogil:
-    cdef const char* names[37]
+    cdef const char* names[45]
     names[:] = [
         b"put", b"create", b"room", b"contain", b"seal", b"abandon", b"hold", b"gone", b"release", b"expose", b"find",
         b"missed", b"submit", b"take", b"read", b"help", b"finish", b"wait", b"satisfied", b"late", b"lend", b"block",
         b"idle", b"rung", b"leave", b"full", b"death", b"requeue", b"complete", b"failed", b"bell", b"check",
-        b"away", b"moved", b"back", b"stays", b"given",
+        b"away", b"moved", b"back", b"stays", b"given", b"cancel", b"mark", b"nothing", b"ended", b"again",
+        b"refresh", b"retire", b"retired",
     ]
     return names[<int>what]
 

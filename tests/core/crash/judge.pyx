@@ -137,7 +137,7 @@ cdef int bury() noexcept nogil:
             return object_to(b"sweep: finish or requeue", t, 0, 1)
     if sweep(N, court.who):
         return object_to(b"sweep: end", court.who, 0, 1)
-    return invariants(b"swept") or nothing_left(court.who) or survivors_keep(court.who)
+    return invariants(b"swept") or nothing_left(court.who) or survivors_keep(court.who) or nothing_owed(&court.work)
 
 
 cdef int nothing_left(uint32_t slot) noexcept nogil:
@@ -158,6 +158,32 @@ cdef int nothing_left(uint32_t slot) noexcept nogil:
         if task_at(R, i).state != RL_FREE and task_at(R, i).owner == slot:
             return object_to(b"swept: a task", i, 0, 1)
     return 0
+
+
+cdef bint demanded_in_ring(rl_region* R, uint32_t k) noexcept nogil:
+    cdef uint32_t q = R.h.ready
+    while q:
+        if demanded(R, q, k):
+            return True
+        q = queue_at(R, q).next if queue_at(R, q).next != R.h.ready else 0
+    return False
+
+
+cdef int nothing_owed(rl_region* R) noexcept nogil:
+    """Nobody is in the middle of anything: so nothing hangs that would fit, unless it is somebody's turn who looks for it
+    afterwards; and nobody idles beside a task that he could run."""
+    cdef uint32_t slot = 0
+    cdef uint32_t k, q
+    for k in range(RL_CPU, R.h.kinds.used):
+        q = kind_at(R, k).head
+        if q and enough(R, q, k, 1) and not demanded_in_ring(R, k):
+            return object_to(b"owed: a look at what hangs", k, 0, q)
+        q = R.h.reserved
+        if q and queue_at(R, q).listed == RL_HUNG and queue_at(R, q).hung == k and enough(R, q, k, 1):
+            if not demanded_in_ring(R, k):
+                return object_to(b"owed: a look at what is reserved for", k, 0, q)
+    q = wanting(R, R.h.ncoming, True, &slot) if R.h.idle else 0
+    return object_to(b"owed: a bell", q, 0, slot) if q else 0
 
 
 cdef bint same_bytes(rl_region* C, rl_object* was, rl_object* now) noexcept nogil:

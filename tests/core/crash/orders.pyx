@@ -156,13 +156,38 @@ cdef int order_given(rl_order* o) noexcept nogil:
     return loose_given(o.who, &o.who.h.spill if o.b & 1 else &o.who.h.arena, o.a, o.b >> 1)
 
 
-ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
-              "open become sweeping adopt requeue sweep drain abandon use unuse away exchange loose given").split()
+cdef int order_cancel(rl_order* o) noexcept nogil:
+    cdef int found = 0
+    cdef int rc = task_cancel(o.who, o.a, o.b, RL_CANCEL_FORCED if o.size else 0, &found)
+    o.out = <uint32_t>found
+    return rc
 
-cdef operation OPERATIONS[31]
+
+cdef int order_ending(rl_order* o) noexcept nogil:
+    return ending_take(o.who, &o.out)
+
+
+cdef int order_again(rl_order* o) noexcept nogil:
+    return task_again(o.who, o.a, o.b & 1, o.b & 2)
+
+
+cdef int order_retire(rl_order* o) noexcept nogil:
+    return retire(o.who, <int64_t>o.size, &o.out)
+
+
+cdef int order_age(rl_order* o) noexcept nogil:
+    return age(o.who)
+
+
+ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
+              "open become sweeping adopt requeue sweep drain abandon use unuse away exchange loose given cancel ending "
+              "again retire age").split()
+
+cdef operation OPERATIONS[36]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_help, order_leave, order_block, order_unblock, order_shape, order_open,
     order_become, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
     order_abandon, order_use, order_unuse, order_away, order_exchange, order_loose, order_given,
+    order_cancel, order_ending, order_again, order_retire, order_age,
 ]

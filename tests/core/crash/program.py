@@ -15,6 +15,7 @@ JOB_PINNED = 2
 DONE, STALE, FULL_ARENA, FULL_TABLE = 0, -20, -21, -22
 SIZES = (1, 40, 41, 64, 200, 300, 1000, 3000, 6000, 20000, 32768, 33000, 70000, 200000)  # cells and runs
 SHAPES = (0, 5000, 10000, 20000)
+NOW = 1 << 62  # nanoseconds: who is idle since before that is so long enough
 KINDS = 14  # custom ones; a shape with all of them is a whale
 DEMANDING = ((0, 10000, 0), (5000, 2500, 0), (0, 0, 2), (5000, 0, KINDS))  # CPUs, GPUs, custom kinds
 UNIT = 4096
@@ -23,7 +24,7 @@ UNIT = 4096
 def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
-    sizes |= dict(spill_least=4096, turn=10**9, loose_bytes=5 * UNIT, cpus=20000, aging=10**9, nonce=1, pid_namespace=0)
+    sizes |= dict(spill_least=4096, turn=10**9, loose_bytes=5 * UNIT, cpus=20000, aging=1, nonce=1, pid_namespace=0)
     sizes |= dict(gpus=1, kinds=[10000] * KINDS)
     control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"], KINDS)
     lengths = [control, 1 << 21]
@@ -39,7 +40,7 @@ class Program:
     """Random operations of the actors of one stepper."""
 
     def __init__(self, module, seed, every=0):
-        self.random = random.Random(seed)
+        self.module, self.random = module, random.Random(seed)
         self.region, self.files = small_region(module)
         self.stepper = module.Stepper(self.region, every)
         self.ids = iter(range(1, 1 << 30))
@@ -82,8 +83,8 @@ class Program:
             self.step()
 
     def step(self):
-        if self.random.random() < 0.08:
-            return self.give_back()
+        if self.random.random() < 0.15:
+            return getattr(self, self.random.choice(("give_back", "give_back", "cancelled", "cancelled", "retire", "age")))()
         who = self.random.choice((DRIVER, ONE, ONE, TWO, TWO))
         if who in WORKERS and self.random.random() < 0.5:
             return self.work(who)
@@ -97,7 +98,7 @@ class Program:
         mine = self.stepper.holds(who)
         if objects < 24 or tasks < 4 or (mine and self.random.random() < 0.3):
             return self.release(who, mine)
-        names = "put create create build build build move move look share expose find announce submit submit".split()
+        names = "put create create build build build move move look share expose find announce submit submit cancel".split()
         return getattr(self, self.random.choice(names))(who, mine)
 
     def release(self, who, mine):
@@ -163,6 +164,23 @@ class Program:
         if rc == DONE:
             self.do("given", NODE, a=i, b=spilled + 2 * (self.random.random() < 0.8))
 
+    def cancelled(self):
+        """The node ends a cancelled task, as one that failed."""
+        _, t, _ = self.do("ending", NODE)
+        if t:
+            for i in self.stepper.returns(t):
+                if self.random.random() < 0.5:
+                    self.do("room", NODE, a=i, size=self.random.choice(SIZES[:6]))
+            self.do("finish", NODE, a=t)
+        return t
+
+    def retire(self):
+        """The node asks a worker to end, if one is idle for long enough."""
+        self.do("retire", NODE, size=NOW if self.random.random() < 0.9 else 0)
+
+    def age(self):
+        self.do("age", NODE)
+
     def look(self, who, mine):
         """Somebody looks at bytes, or ends a look."""
         movable = [entry for entry in self.stepper.movable(who) if entry[-1] or not entry[2]]
@@ -194,6 +212,14 @@ class Program:
         if pending:
             self.stepper.announce(who, self.random.choice(pending), self.random.random() < 0.5)
 
+    def cancel(self, who, mine):
+        """Any task, or one that has ended and whose record may be another's."""
+        tasks = self.stepper.tasks()
+        if tasks:
+            t, serial = self.random.choice(tasks)
+            late = self.random.random() < 0.1
+            self.do("cancel", who, a=t, b=serial + late, size=self.random.randrange(2))
+
     def submit(self, who, mine):
         done = [i for i, state, *_ in mine if state != CREATING]
         count = min(len(done), self.random.choice((0, 0, 1, 2, 8)))
@@ -220,6 +246,8 @@ class Program:
         if blocked:
             return self.hold(who)
         if not running:
+            if self.stepper.leaving(who) and self.random.random() < 0.8:  # else it looked before it was asked
+                return self.retired(who)
             if idle and self.random.random() < 0.2:
                 return self.do("leave", who)
             return self.do("next", who)
@@ -236,7 +264,15 @@ class Program:
             if self.random.random() < 0.6:
                 return self.do("room", who, a=i, size=self.random.choice(SIZES))
             return self.contain(who, i, self.stepper.holds(who))
-        return self.do("next" if len(running) == 1 else "finish", who, a=running[0])
+        if self.random.random() < 0.1:
+            return self.do("again", who, a=running[0], b=self.random.randrange(4))
+        last = len(running) == 1 and not self.stepper.leaving(who)
+        return self.do("next" if last else "finish", who, a=running[0])
+
+    def retired(self, who):
+        """It was asked to end, and does."""
+        self.do("leave", who)
+        self.die(who)
 
     def nest(self, who, running):
         """A child that others wait for, run in place: the way of `get` inside a task."""
@@ -246,7 +282,9 @@ class Program:
         for _ in range(self.random.randrange(4)):
             self.spawn(self.random.choice((who, DRIVER)), running, child)
         rc, helped, _ = self.do("help", who, a=child[0])
-        if rc == DONE:
+        if rc == DONE and self.random.random() < 0.2:
+            self.do("again", who, a=helped, b=self.random.randrange(4))
+        elif rc == DONE:
             self.do("finish", who, a=helped)
 
     def spawn(self, who, running, targets):
@@ -260,7 +298,11 @@ class Program:
 
     def die(self, who):
         """The process is gone between two operations; the node sweeps it and forks another."""
-        slot = self.stepper.slot(who)
+        self.bury(self.stepper.slot(who))
+        _, slot, _ = self.do("open", NODE)
+        self.do("become", who, a=slot)
+
+    def bury(self, slot):
         self.do("sweeping", NODE, a=slot)
         while True:
             _, t, complete = self.do("adopt", NODE, a=slot)
@@ -271,5 +313,29 @@ class Program:
             else:
                 self.do("requeue", NODE, a=t, b=self.random.randrange(4))
         self.do("sweep", NODE, a=slot)
-        _, slot, _ = self.do("open", NODE)
-        self.do("become", who, a=slot)
+
+    # --- the end ---
+
+    def end(self):
+        """Everybody dies, and what is left runs, in as many fresh workers as its GPUs take; then all is free again."""
+        for who in WORKERS:
+            self.die(who)
+        self.bury(self.stepper.slot(DRIVER))
+        self.all_is_free()
+        t = 0
+        for _ in range(1000):
+            while self.cancelled():
+                pass
+            _, t, _ = self.do("next", ONE, a=t)
+            if t == 0 and self.stepper.tasks() == []:
+                break
+            if t == 0:
+                self.die(ONE)
+        facts = self.region.statistics()
+        assert [facts[name] for name in ("tasks", "ready", "hanging", "reserved")] == [0, 0, 0, False]
+        self.all_is_free()
+
+    def all_is_free(self):
+        for number, (total, free) in enumerate(self.module.resources(self.region)):
+            assert free == total, f"of kind {number}, {free} of {total} is free"
+

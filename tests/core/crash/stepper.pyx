@@ -139,6 +139,8 @@ cdef class Stepper:
         if what == "become":
             memset(self.actor[who].uses, 0, self.region.R.h.objects.capacity * 4)
         rc = stepped(OPERATIONS[ORDERS.index(what)], o)
+        if not court.guilty:
+            nothing_owed(self.region.R)
         self.recoveries()
         rl_trap_remove()
         self.count(rl_step.instructions, rl_step.states)
@@ -259,6 +261,15 @@ cdef class Stepper:
     def idle(self, int who) -> int:
         """How the actor stands: busy, idle, blocked, starting or rung."""
         return rl_slot_at(self.region.R, self.actor[who].slot).idle
+
+    def leaving(self, int who) -> bool:
+        """Whether the actor was asked to end."""
+        return rl_load(&rl_slot_at(self.region.R, self.actor[who].slot).leaving) != 0
+
+    def tasks(self) -> list:
+        """(record, serial) of the live tasks."""
+        cdef rl_region* R = self.region.R
+        return [(t, task_at(R, t).serial) for t in range(1, R.h.tasks.used) if task_at(R, t).state != RL_FREE]
 
     def left(self) -> tuple:
         """How many objects, tasks and refs could still be made."""

@@ -15,7 +15,7 @@ A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish help leave block unblock shape open
     become sweeping adopt requeue sweep abandon
-    use unuse away exchange loose given""".split()
+    use unuse away exchange loose given cancel ending again retire age""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 
@@ -27,6 +27,7 @@ def test_no_crash_state_of_random_operations_is_broken(program):
     for seed in range(max(1, OPERATIONS // A_PROGRAM)):
         one = program(seed, every=100)
         one.run(A_PROGRAM)
+        one.end()
         one.region.check()
         totals.update(one.stepper.totals)
         counts.update(one.counts)
@@ -163,3 +164,159 @@ def test_an_unfinished_object_of_the_job_ends_with_its_creator(one):
         for what in end:
             one.do(what, ONE, a=i)
     assert one.stepper.left()[0] == 64
+
+
+# --- cancelled, run again, aged, retired ---
+
+QUEUED, RUNS = 1, 2
+CUSTOM, WHALE = 6, 7  # places of their shapes in Program.queues
+FRONT, COUNTED = 2, 1
+
+
+def call(one, queue, **settings):
+    """A task of a shape, submitted by the driver; its record."""
+    return one.do("submit", DRIVER, id=one.new_id(), queue=one.queues[queue], **settings)[1]
+
+
+def cancel(one, t, force=False):
+    return one.do("cancel", DRIVER, a=t, b=dict(one.stepper.tasks())[t], size=force)[1]
+
+
+@pytest.mark.watchdog(300)
+def test_tasks_are_cancelled_wherever_they_are(one):
+    """In the ring, hanging, waiting, running, and as the last one of a shape for which all is reserved."""
+    whales = [call(one, WHALE, nreturns=2) for _ in range(3)]
+    assert one.do("next", ONE)[1] == whales[0]
+    one.do("next", TWO)
+    assert one.stepper.work(TWO)[0] and one.region.statistics()["hanging"] == 1
+    one.do("age", NODE)
+    assert one.region.statistics()["reserved"]
+    custom = call(one, CUSTOM, nreturns=1)
+    waits = call(one, 2, targets=one.stepper.returns(whales[2]))
+    for t in (whales[2], waits, custom, whales[1]):
+        assert cancel(one, t) == QUEUED
+    assert not one.region.statistics()["reserved"]
+    assert [cancel(one, whales[0], force) for force in (False, True)] == [RUNS, RUNS]
+    one.do("next", ONE, a=whales[0])
+    one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_what_could_not_run_because_of_a_reservation_runs_when_that_is_cancelled(one):
+    """Nothing hangs any more then, and so nobody looks: but whoever is idle is rung."""
+    first = call(one, 2)
+    assert one.do("next", ONE)[1] == first
+    large = call(one, 3)
+    one.do("next", TWO)
+    one.do("age", NODE)
+    small = call(one, 2)
+    assert one.region.statistics()["reserved"] and one.stepper.work(TWO)[0], "it is not the small one's turn"
+    assert cancel(one, large) == QUEUED
+    assert one.stepper.idle(TWO) == RUNG
+    assert one.do("next", TWO)[1] == small
+    one.do("next", ONE, a=first)
+    one.do("next", TWO, a=small)
+    one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_a_cancelled_task_lets_go_of_many_arguments(one):
+    """Of those that are ready, those that come after the cancellation, and those that never come."""
+    makes = [call(one, 0, nreturns=14) for _ in range(2)]
+    arguments = [i for t in makes for i in one.stepper.returns(t)]
+    waits = call(one, 3, targets=arguments, nreturns=12, size=CELL)
+    behind = call(one, CUSTOM, targets=one.stepper.returns(waits))
+    one.do("next", ONE)
+    assert cancel(one, waits) == QUEUED
+    one.do("next", ONE, a=makes[0])
+    assert one.cancelled() == waits and one.cancelled() == 0
+    one.do("next", ONE, a=makes[1])
+    assert one.do("next", TWO)[1] == behind or one.stepper.work(ONE)[2] == [behind]
+    one.end()
+
+
+@pytest.mark.parametrize("queue", [3, 4, 5, CUSTOM, WHALE])
+@pytest.mark.parametrize("how", [0, COUNTED, FRONT, FRONT | COUNTED])
+@pytest.mark.watchdog(300)
+def test_a_task_runs_again_after_others_that_hung(one, queue, how):
+    """Its half-filled returns are dropped; what it held is for whoever hangs, unless it goes before them."""
+    t = call(one, queue, nreturns=3)
+    others = [call(one, queue), call(one, 3), call(one, WHALE)]
+    contents = filled(one, DRIVER, CELL, 3)
+    for i in contents:
+        one.do("seal", DRIVER, a=i)
+    assert one.do("next", ONE)[1] == t
+    one.do("next", TWO)
+    for i in one.stepper.returns(t):
+        one.do("room", ONE, a=i, size=CELL)
+        one.do("contain", ONE, a=i, targets=contents * 3)
+    for i in contents:
+        one.do("release", DRIVER, a=i)
+    one.do("again", ONE, a=t, b=how)
+    assert one.stepper.work(ONE)[2] == []
+    seen = []
+    while t not in seen and len(seen) < 4:
+        seen.append(one.do("next", ONE, a=seen[-1] if seen else 0)[1])
+    alike = [other for other, its in zip(others, (queue, 3, WHALE), strict=True) if its == queue]
+    assert seen[-1] == t and not (how & FRONT and set(alike) & set(seen))
+    one.do("next", ONE, a=seen[-1])
+    one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_a_task_that_is_run_in_place_runs_again(one):
+    """Only the outer one's resources are held, and stay so."""
+    outer = call(one, 3)
+    one.do("next", ONE)
+    inner = one.do("submit", ONE, id=one.new_id(), nreturns=1, queue=one.queues[2], parent=outer)[1]
+    [x] = one.stepper.returns(inner)
+    for how in (0, COUNTED, FRONT):
+        assert one.do("help", ONE, a=x)[1] == inner
+        one.do("again", ONE, a=inner, b=how)
+        assert one.stepper.work(ONE)[2] == [outer]
+    one.do("help", ONE, a=x)
+    one.do("finish", ONE, a=inner)
+    one.do("next", ONE, a=outer)
+    one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_the_longest_idle_worker_retires(one):
+    """A task comes before it has left: another runs it. It may have looked just before it was asked, and stand idle again."""
+    for who in (ONE, TWO):
+        one.do("next", who)
+    assert one.do("retire", NODE, size=0)[1] == 0
+    assert one.do("retire", NODE, size=1 << 62)[1] == one.stepper.slot(ONE)
+    t = call(one, 3)
+    assert one.stepper.leaving(ONE) and one.stepper.idle(TWO) == RUNG
+    assert one.do("next", ONE)[1] == t
+    one.do("again", ONE, a=t, b=FRONT)
+    one.do("leave", ONE)
+    one.die(ONE)
+    assert one.do("next", TWO)[1] == t
+    one.do("next", TWO, a=t)
+    assert one.do("retire", NODE, size=1 << 62)[1] == one.stepper.slot(TWO)
+    one.do("next", TWO)
+    assert one.do("retire", NODE, size=1 << 62)[1] == one.stepper.slot(TWO), "it is asked once more"
+    one.retired(TWO)
+    one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_what_hangs_for_long_is_not_overtaken(one):
+    """Small tasks would always leave too little for a large one."""
+    smalls = [call(one, 2) for _ in range(2)]
+    for who in (ONE, TWO):
+        one.do("next", who)
+    large = call(one, 3)
+    one.do("next", ONE, a=smalls[0])
+    one.do("age", NODE)
+    assert one.region.statistics()["reserved"]
+    more, beside = call(one, 2), call(one, CUSTOM)
+    assert one.do("next", ONE)[1] == beside, "it needs nothing of what is reserved"
+    assert one.do("next", ONE, a=beside)[1] == 0
+    assert one.do("next", TWO, a=smalls[1])[1] == large
+    assert one.do("next", ONE)[1] == 0
+    assert one.do("next", TWO, a=large)[1] == more
+    one.do("next", TWO, a=more)
+    one.end()

@@ -1,0 +1,79 @@
+"""cancel in the midst of something: an import comes first, and no call of ours is left half done."""
+
+import contextlib
+import os
+import random
+import sys
+import time
+
+import pytest
+
+import ray_lite as ray
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+Cancelled = ray.exceptions.TaskCancelledError
+
+
+def test_an_import_comes_first(gate, wait_until, tmp_path):
+    """Half a module would be there for later tasks; the cancellation takes effect right after it."""
+    arrive, wait, place = gate.arrive, gate.wait, str(tmp_path)
+    (tmp_path / "slow_to_import.py").write_text("import builtins\nbuiltins.slow_import()\nwhole = True\n")
+
+    @ray.remote
+    def imports():
+        import builtins
+        import sys
+
+        builtins.slow_import = lambda: (arrive("importing"), wait())
+        sys.path.insert(0, place)
+        import slow_to_import
+
+        time.sleep(1000)
+        return slow_to_import.whole
+
+    x = imports.remote()
+    wait_until(lambda: gate.arrived("importing"))
+    assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
+    gate.open()
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
+    whole = ray.remote(lambda: getattr(__import__("sys").modules.get("slow_to_import"), "whole", "not loaded here"))
+    assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
+
+
+@pytest.mark.parametrize("what", ["get", "put", "submit", "poll", "wait"])
+def test_calls_of_ours_are_not_left_half_done(what, statistics, wait_until):
+    """Tasks that do nothing else are cancelled at random moments: nothing is lost of CPUs, objects, tasks, limits."""
+    child = ray.remote(num_cpus=0)(lambda *x: len(x))
+    never = ray.remote(num_cpus=0)(lambda: time.sleep(1000)).remote()
+
+    @ray.remote
+    def busy(box):
+        while True:
+            if what == "get":
+                ray.get(child.remote())
+            elif what == "put":
+                ray.put([b"x" * 20_000])
+            elif what == "submit":
+                child.remote(bytes(3000), [1])
+            elif what == "poll":
+                with contextlib.suppress(ray.exceptions.GetTimeoutError):
+                    ray.get(box[0], timeout=0)
+            else:
+                ray.wait([child.remote()], timeout=1)
+
+    state = ray.remote(lambda: (sys.getrecursionlimit(), os.getcwd(), os.environ["OMP_NUM_THREADS"]))
+    expected = ray.get(state.remote())
+    rng = random.Random(what)
+    for _ in range(60):
+        x = busy.remote([never])
+        time.sleep(0.004 + rng.random() * 0.004)
+        ray.cancel(x)
+        with pytest.raises(Cancelled):
+            ray.get(x, timeout=10)
+    ray.cancel(never)
+    del x
+    wait_until(lambda: statistics().tasks == 0 and statistics().cpus_free == statistics().cpus)
+    assert ray.get([state.remote() for _ in range(20)]) == [expected] * 20
+    del never
+    wait_until(lambda: statistics().objects == 0)
