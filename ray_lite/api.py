@@ -43,7 +43,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         object_id_seed: whole number; the same seed and program give the same ids in every run.
         num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
         driver_mode: SCRIPT_MODE (a failure that no `get` has raised after half a second is shown on stderr), SILENT_MODE
-            (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids).
+            (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids; resources and retries mean nothing).
         num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
         num_gpus: GPUs that tasks may use at once. Default: those that CUDA_VISIBLE_DEVICES (or ROCm's or Intel's variable),
             Slurm or the NVIDIA driver show. Any number may be claimed where no variable names them.
@@ -305,12 +305,14 @@ def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool
     """Cancels the task that returns an object; `get` then raises TaskCancelledError.
 
     A task that has not begun never runs. One that runs gets TaskCancelledError raised in its main thread, as soon as that
-    runs Python code of the task, or sleeps; if it runs in place of another one, as soon as it is the innermost. If it catches
-    that and returns, its result stands. Nothing is retried.
+    runs Python code of the task, or sleeps; if it runs in place of another one, as soon as it is the innermost; in the midst of
+    an import or of a call of ray_lite, as soon as that is over, or waits. If it catches that and returns, its result stands; it
+    is told once a call of `cancel`. Nothing is retried.
 
     Args:
         force: kill the worker that runs it (and what that has started). Other tasks of that process run again.
-        recursive: cancel the tasks that it submitted, too, and theirs: those whose parents have not ended by now.
+        recursive: cancel the tasks that it submitted, too, and theirs, as far as those in between have not ended; what any of
+            them submits from now on ends at once.
 
     Returns:
         Whether the task had not ended. An object that was put, or whose task has ended, stays as it is.
