@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter, thread_time
+from time import perf_counter, sleep, thread_time
 
 import probes
 from bench_tasks import warm_session
@@ -61,21 +61,21 @@ class Gate:
 
     def __init__(self, directory: str, name: str) -> None:
         self.arrivals, self.door = (os.path.join(directory, f"{name}-{end}") for end in ("arrivals", "door"))
-        os.mkfifo(self.arrivals)
-        os.mkfifo(self.door)
-        self._fds = [os.open(path, os.O_RDWR) for path in (self.arrivals, self.door)]  # both ends: opening waits for nobody
+        for path in (self.arrivals, self.door):
+            os.mkfifo(path)
+        self._seen = os.open(self.arrivals, os.O_RDWR)  # both ends of both, so that no task's open() waits
+        self._shut = os.open(self.door, os.O_RDWR)
 
     def await_arrivals(self, count: int) -> None:
         while count:
-            count -= len(os.read(self._fds[0], count))
+            count -= len(os.read(self._seen, count))
 
-    def open(self, count: int) -> None:
-        """Lets so many tasks go."""
-        os.write(self._fds[1], b"!" * count)
+    def open(self) -> None:
+        """All who arrived go on; once."""
+        os.close(self._shut)
 
     def close(self) -> None:
-        for fd in self._fds:
-            os.close(fd)
+        os.close(self._seen)
 
 
 @contextmanager
@@ -87,6 +87,29 @@ def gates() -> Iterator[tuple[Gate, Gate]]:
         finally:
             for gate in both:
                 gate.close()
+
+
+@contextmanager
+def sampler() -> Iterator[list[float]]:
+    """The share of its looks, some thousands a second, at which another process finds the region's lock held."""
+    region, found = session.current().region, []
+    ours, its = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        held = looks = 0
+        until = perf_counter() + 0.3
+        while perf_counter() < until:
+            held += _core.lock_owner(region) != 0
+            looks += 1
+            sleep(0.0001)
+        os.write(its, b"%d %d" % (held, looks))
+        os._exit(0)
+    yield found
+    held, looks = map(int, os.read(ours, 99).split())
+    os.waitpid(pid, 0)
+    os.close(ours)
+    os.close(its)
+    found.append(held / looks)
 
 
 def crowd(size: int, quick: bool) -> dict[str, float]:
@@ -101,15 +124,18 @@ def crowd(size: int, quick: bool) -> dict[str, float]:
             one.await_arrivals(1)
             others.await_arrivals(size - 1)
             begun = perf_counter() - started
-            one.open(1)
+            one.open()
             busy = probes.latencies(lambda i: ray.get(echo.remote(i)), count // 50)
-            others.open(size - 1)
+            others.open()
             workers = set(ray.get(held))
             assert len(workers) == size
         idle = probes.latencies(lambda i: ray.get(echo.remote(i)), count // 50)
         started = perf_counter()
         assert ray.get([echo.remote(i) for i in range(count)]) == list(range(count))
         seconds = perf_counter() - started
+        with sampler() as sampled:
+            for _ in range(3):
+                ray.get([echo.remote(i) for i in range(count)])
         memory = private_bytes(workers) / size / MB
     finally:
         ray.shutdown()
@@ -119,6 +145,7 @@ def crowd(size: int, quick: bool) -> dict[str, float]:
         f"{key}_idle": idle["sync_p50"],
         f"{key}_async": count / seconds,
         f"{key}_memory": memory,
+        f"{key}_lock": sampled[0] * seconds / count * 1e9,
     }
 
 
@@ -138,10 +165,7 @@ def many_ids(quick: bool) -> dict[str, float]:
         started = thread_time()
         assert ray.get(ids) == list(range(count))
         late = thread_time() - started
-        started = perf_counter()
-        ray.get(ids)
-        ready = perf_counter() - started
-        decoding = decode(ids)
+        ready, decoding = (min(seconds(step, ids) for _ in range(5)) for step in (ray.get, decode))
         started = perf_counter()
         found, rest = ray.wait(ids, num_returns=count)
         waited = perf_counter() - started
@@ -149,9 +173,12 @@ def many_ids(quick: bool) -> dict[str, float]:
     return {"get_ids": ready - decoding, "get_ids_late": late - decoding, "wait_ids": waited}
 
 
-def decode(ids: list[ray.ObjectID]) -> float:
-    """Seconds that it takes to make the values of sealed, plain objects, and a list of them."""
-    region = session.current().region
+def seconds(step: Callable[[list[ray.ObjectID]], object], ids: list[ray.ObjectID]) -> float:
     started = perf_counter()
-    _core.get_many(region, ids, ray.get)
+    step(ids)
     return perf_counter() - started
+
+
+def decode(ids: list[ray.ObjectID]) -> list[object]:
+    """The values of sealed, plain objects: what `get` can't do without."""
+    return _core.get_many(session.current().region, ids, ray.get)

@@ -57,6 +57,7 @@ def crowd(size: int) -> tuple[Figure, ...]:
         Figure(f"crowd{size}_idle", f"{size} CPUs: one no-op task, all workers idle", "us", aim=15),
         Figure(f"crowd{size}_async", f"{size} CPUs: no-op tasks: submit all, get all", "tasks/s", True, aim=100_000),
         Figure(f"crowd{size}_memory", f"{size} CPUs: private memory of a worker", "MB", aim=10),
+        Figure(f"crowd{size}_lock", f"{size} CPUs: the lock is held, of each no-op task's time", "ns"),
     )
 
 

@@ -22,10 +22,9 @@ def hold(arrivals: str, door: str) -> int:
 
     Here, since its module is imported by every worker whose memory is measured.
     """
-    with open(arrivals, "wb", buffering=0) as file:
-        file.write(b"!")
-    with open(door, "rb", buffering=0) as file:
-        file.read(1)
+    with open(door, "rb") as wait, open(arrivals, "wb", buffering=0) as bell:  # in this order: it may open at once
+        bell.write(b"!")
+        wait.read()
     return os.getpid()
 
 
