@@ -296,6 +296,7 @@ cdef class Worker:
     cdef readonly bint retired  # whether this process is to end: it was asked to, or the policy said so
     cdef readonly uint32_t calling  # the record whose function runs now, and may be interrupted
     cdef uint32_t setting, queue
+    cdef bint strayed(self, rl_task* k) noexcept
     cdef bint surround(self, rl_task* k) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self, uint32_t* t) except -1

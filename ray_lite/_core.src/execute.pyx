@@ -141,7 +141,7 @@ cdef class Worker:
         cdef rl_task* k = task_at(self.region.R, t)
         self.begin(t)
         try:
-            if k.flags >> 8 != self.setting or k.queue != self.queue or rl_strayed or path_moved():
+            if k.queue != self.queue or self.strayed(k):
                 if not self.surround(k):
                     return self.again(t, False, True)
             f = self.functions.get(k.function)
@@ -181,6 +181,11 @@ cdef class Worker:
         check(task_again(self.region.R, t, counted, front))
         return False
 
+    cdef bint strayed(self, rl_task* k) noexcept:
+        """Whether this process is, or may be, elsewhere than the task was called: also when an earlier task went somewhere and
+        called others from there, which makes that the setting of calls."""
+        return k.flags >> 8 != self.setting or k.flags >> 8 != setting >> 8 or rl_strayed or path_moved()
+
     cdef bint surround(self, rl_task* k) except -1:
         """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
         its resources are such that this process can't run it."""
@@ -190,7 +195,7 @@ cdef class Worker:
                 self.queue = 0
                 return False
             self.queue = k.queue if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
-        if k.flags >> 8 != self.setting or rl_strayed or path_moved():
+        if self.strayed(k):
             self.policy.setting(k.flags >> 8)
             self.setting = k.flags >> 8
             rl_strayed = 0

@@ -103,6 +103,8 @@ cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
         q = task_at(R, out[0]).queue
         queue_remove(R, out[0])
         run_begin(R, out[0])
+        if queue_at(R, q).passed:
+            rl_set64(R, <uint64_t*>&queue_at(R, q).passed, 0)
         if queue_at(R, q).listed:  # as before: nothing was given back, and it still is where it was
             q = 0
         rl_commit(R)

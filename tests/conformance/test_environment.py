@@ -336,15 +336,18 @@ def test_a_task_that_goes_elsewhere_takes_nobody_along(ray_session, tmp_path, st
     def look():
         return os.getcwd(), str(tmp_path) in sys.path
 
-    def parent():
+    def parent(inline):
         wander()
-        return ray.get(ray.remote(look).remote())
+        return ray.get(ray.remote(inline=inline)(look).remote())
 
     here = ray.remote(look)
     for _ in range(3):
         ray.get([ray.remote(wander).remote() for _ in range(4)])
         assert ray.get([here.remote() for _ in range(4)]) == [(os.getcwd(), False)] * 4
-        assert ray.get(ray.remote(parent).remote()) == ((str(tmp_path), False) if stray == "chdir" else (os.getcwd(), True))
+        for inline in (True, False):
+            elsewhere = (str(tmp_path), False) if stray == "chdir" else (os.getcwd(), True)
+            assert ray.get(ray.remote(parent).remote(inline)) == elsewhere
+            assert ray.get([here.remote() for _ in range(4)]) == [(os.getcwd(), False)] * 4
 
 
 def test_a_directory_that_is_gone(ray_session, tmp_path):

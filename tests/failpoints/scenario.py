@@ -69,6 +69,15 @@ def exporting(k):
     return [here.remote(), ray.put([k])]
 
 
+@ray.remote
+def dropping(n):
+    """A container ends in the process that made it, and what it contains with it."""
+    outer = ray.put([ray.put(np.full(10, k)) for k in range(n)])
+    inner = ray.get(outer)
+    del outer
+    return len(inner)
+
+
 def piece(k):
     return np.full(PIECE, k, "u1")
 
@@ -80,14 +89,52 @@ def is_piece(array, k):
 make_piece, look_at_piece = ray.remote(piece), ray.remote(is_piece)
 
 
+def first(name):
+    """Whether nobody has asked so before, in any process."""
+    try:
+        os.close(os.open(os.path.join(FOLDER, name), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
 @ray.remote(num_return_vals=3)
 def killed_once(ids):
     """Its first run ends in the middle, holding what it was given."""
-    try:
-        os.close(os.open(os.path.join(FOLDER, "killed-once"), os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return ray.get(ids)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if first("killed-once"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ray.get(ids)
+
+
+@ray.remote(resources={"widget": 1})
+def killed_with_widget(k):
+    """Others hang meanwhile, until its first run ends."""
+    if first("killed-with-widget"):
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return k
+
+
+@ray.remote(num_cpus=0, resources={"widget": 0.5})
+def with_widget(k):
+    return k
+
+
+@ray.remote(max_retries=20, retry_exceptions=(ValueError,), resources={"widget": 1})
+def flaky(k):
+    if first(f"flaky-{k}"):
+        raise ValueError(k)
+    return k
+
+
+@ray.remote
+def cancelling(n):
+    """What it cancels, others wait for; and it for them."""
+    ids = [elsewhere.remote(k) for k in range(n)]
+    behind = elsewhere.remote(increase.remote(0, *ids))
+    for x in ids[1:]:
+        ray.cancel(x)
+    return [outcome(x) for x in (*ids, behind)]
 
 
 def chains():
@@ -119,6 +166,7 @@ def containers():
     outer = ray.put({"ids": inner})
     del inner
     assert [int(ray.get(x)[0]) for x in ray.get(outer)["ids"]] == list(range(60))
+    assert ray.get([dropping.remote(60) for _ in range(2)]) == [60, 60]
 
 
 def waits():
@@ -160,6 +208,36 @@ def no_room():
         increase.remote(1, b"x" * 90_000, *refs)
     except ray.exceptions.ObjectStoreFullError:
         pass
+
+
+def outcome(x):
+    """The value, or None if the task was cancelled."""
+    try:
+        return ray.get(x)
+    except ray.exceptions.TaskCancelledError:
+        return None
+
+
+def cancels():
+    ids = [elsewhere.remote(k) for k in range(12)]
+    behind = [increase.remote(x) for x in ids]
+    waits = elsewhere.remote(increase.remote(0, *ids))
+    asked = {x for x in (*ids[3:], *behind[:2]) if ray.cancel(x)}
+    for k, x in enumerate(ids):
+        assert outcome(x) == k or x in asked
+    for k, x in enumerate(behind):
+        assert outcome(x) == k + 1 or x in asked or ids[k] in asked
+    assert outcome(waits) in (1, None)
+    for found in ray.get([cancelling.remote(n) for n in (2, 4)]):
+        assert found[0] == 0 and all(value in (k, None) for k, value in enumerate(found[:-1]))
+
+
+def hangs():
+    """Tasks that lack a widget, while its holder dies; tasks that raise and give it away before they run again."""
+    ids = [killed_with_widget.remote(7), *[with_widget.remote(k) for k in range(6)], *[flaky.remote(k) for k in range(4)]]
+    for _ in range(20):  # whoever is done with one of these looks at what hangs
+        assert ray.get(increase.remote(1)) == 2
+    assert ray.get(ids) == [7, *range(6), *range(4)]
 
 
 def threads():
@@ -213,8 +291,9 @@ def nothing_is_left(driver):
 
 def main():
     try:
-        ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5)
-        for step in (chains, nests, sizes, containers, waits, deaths, threads, moves, gives, no_room, chains):
+        ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5, resources={"widget": 1})
+        steps = (chains, nests, sizes, containers, waits, deaths, cancels, hangs, threads, moves, gives, no_room, chains)
+        for step in steps:
             step()
         nothing_is_left(ray.session.current())
         ray.shutdown()
