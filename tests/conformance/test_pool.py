@@ -119,7 +119,7 @@ def test_a_limit_of_processes_clamps_the_pool_and_is_named(run_script, fork_fail
         print(2 < len(ray.session.current().worker_pids()) <= 40)
         nest = ray.remote(inline=False)(lambda me, n: n and ray.get(me.remote(me, n - 1)))
         try:
-            ray.get(nest.remote(nest, 100), timeout=30)
+            ray.get(nest.remote(nest, 50), timeout=30)
         except ray.exceptions.DeadlockError as error:
             print(error)
     """, command=USER)
