@@ -34,6 +34,7 @@ HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the us
 PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 IMPORTER = "<frozen importlib._bootstrap>"
+HOOKS = {"__del__", "_acquireLock", "_releaseLock", "_after_fork"}  # the last three: of logging and threading, around a fork
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 CANCEL_AGAIN = 0.005  # seconds after which a cancellation is tried again that came at a delicate moment
 CANCEL_SIGNAL = signal.SIGRTMAX - 2  # the node's, to a worker whose innermost task is cancelled
@@ -161,11 +162,12 @@ class WorkerBackend(LocalBackend):
 
 
 def _is_delicate(frame: FrameType | None) -> bool:
-    """Whether the frame belongs to a call of ours that the innermost user's function made, or to an import."""
+    """Whether the frame belongs to a call of ours that the innermost user's function made, to an import, or to what the
+    interpreter calls itself, and swallows exceptions of."""
     top = True
     while frame is not None:
         code = frame.f_code
-        if code.co_filename == IMPORTER:
+        if code.co_filename == IMPORTER or code.co_name in HOOKS:
             return True
         if code.co_filename.startswith(PACKAGE):
             return top or code not in BEGINNINGS

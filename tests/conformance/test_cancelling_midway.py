@@ -41,6 +41,31 @@ def test_an_import_comes_first(gate, wait_until, tmp_path):
     assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
 
 
+def test_what_the_interpreter_calls_itself_is_not_interrupted(gate, wait_until):
+    """It would swallow the exception, and the cancellation with it."""
+    arrive, wait = gate.arrive, gate.wait
+
+    @ray.remote
+    def collects():
+        class Slow:
+            def __del__(self):
+                arrive("in")
+                wait()
+                arrive("whole")
+
+        x = Slow()
+        del x
+        time.sleep(1000)
+
+    x = collects.remote()
+    wait_until(lambda: gate.arrived("in"))
+    assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
+    gate.open()
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
+    assert gate.arrived("whole")
+
+
 @pytest.mark.parametrize("what", ["get", "put", "submit", "poll", "wait"])
 def test_calls_of_ours_are_not_left_half_done(what, statistics, wait_until):
     """Tasks that do nothing else are cancelled at random moments: nothing is lost of CPUs, objects, tasks, limits."""
