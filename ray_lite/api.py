@@ -83,13 +83,17 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     request = _request(given)
     with _starting:
         _check_free()
-        if driver_mode == PYTHON_MODE:
-            session.install(SerialBackend(request.node_ip_address))
-        else:
-            session.install(launch(request))
-            atexit.register(shutdown)
-            termination.watch(shutdown)
+        _start(request)
     return dict(session.current().address)
+
+
+def _start(request: Request) -> None:
+    if request.driver_mode == PYTHON_MODE:
+        session.install(SerialBackend(request.node_ip_address))
+        return
+    session.install(launch(request))
+    atexit.register(shutdown)
+    termination.watch(shutdown)
 
 
 def _check_free() -> None:

@@ -60,6 +60,7 @@ class Config(NamedTuple):
     report_patience: float = 0.05  #: a failure's report waits so long for the control process, then it is dropped and counted
     control_restart: float = 1.0  #: least time between two starts of the control process
     tidy: float = 1.0  #: how long the node looks for what a dead worker's children leave
+    cancel_again: float = 0.005  #: a cancellation that came at a delicate moment of the task is tried again after so long
     oom_score: int = 200  #: added to a worker's oom_score_adj, so that the out-of-memory killer spares the node
     oom_window: float = 1.0  #: a SIGKILL so soon after the out-of-memory killer was seen at work is taken for its work
     watch: float = 1.0  #: time between two looks for a process stopped inside the lock

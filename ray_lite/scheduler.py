@@ -98,7 +98,7 @@ class Requeue(NamedTuple):
 
 
 class Fail(NamedTuple):
-    """The returns of the task of this name get WorkerCrashedError with this text and these attributes."""
+    """The returns of the task of this name get an exception of this kind with this text and these attributes."""
 
     task: int
     name: str

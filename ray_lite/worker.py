@@ -36,7 +36,6 @@ FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 IMPORTER = "<frozen importlib._bootstrap>"
 HOOKS = {"__del__", "_acquireLock", "_releaseLock", "_after_fork"}  # the last three: of logging and threading, around a fork
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-CANCEL_AGAIN = 0.005  # seconds after which a cancellation is tried again that came at a delicate moment
 CANCEL_SIGNAL = signal.SIGRTMAX - 2  # the node's, to a worker whose innermost task is cancelled
 
 
@@ -92,7 +91,9 @@ class WorkerBackend(LocalBackend):
         if threading.get_ident() != self.main_thread:
             return
         if self.pending:
-            self.raise_cancelled()
+            self.pending = False
+            if _core.is_cancelled(self.region):  # else it was about a task that has ended, or about one around this
+                self.raise_cancelled()
         if _core.take_verdict(self.region):
             there = len(self.worker_pids())
             why = f"there can't be more than {self.limit.value:,} ({self.limit.source})"
@@ -102,7 +103,6 @@ class WorkerBackend(LocalBackend):
 
     def raise_cancelled(self) -> None:
         """In a task that was cancelled."""
-        self.pending = False
         _core.told(self.region)
         raise TaskCancelledError("this task was cancelled")
 
@@ -112,10 +112,10 @@ class WorkerBackend(LocalBackend):
         waits, or soon after."""
         if not self.worker.calling or not _core.is_cancelled(self.region):
             return
-        self.pending = _is_delicate(frame)
-        if not self.pending:
+        if not _is_delicate(frame):
             self.raise_cancelled()
-        again = threading.Timer(CANCEL_AGAIN, signal.pthread_kill, (self.main_thread, CANCEL_SIGNAL))
+        self.pending = True
+        again = threading.Timer(self.config.cancel_again, signal.pthread_kill, (self.main_thread, CANCEL_SIGNAL))
         again.daemon = True
         again.start()
 

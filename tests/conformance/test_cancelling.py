@@ -257,7 +257,6 @@ def test_cancelling_an_outer_task_takes_effect_when_it_is_innermost(gate, wait_u
     x = outer.remote()
     wait_until(lambda: gate.arrived("inner"))
     assert ray.cancel(x)
-    assert ray.wait([x], timeout=100)[0] == [] or True  # whether it helps or waits, it ends below
     gate.open()
     with pytest.raises(Cancelled):
         ray.get(x, timeout=10)

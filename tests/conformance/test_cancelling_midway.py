@@ -41,6 +41,31 @@ def test_an_import_comes_first(gate, wait_until, tmp_path):
     assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
 
 
+def test_a_cancellation_that_comes_too_late_hits_nobody_else(gate, wait_until, worker_pids):
+    """It comes while a task makes its last call of ours: the next task of that worker makes such calls, too."""
+    arrive, wait = gate.arrive, gate.wait
+
+    class Slow:
+        def __reduce__(self):
+            arrive("last call")
+            wait()
+            return int, ()
+
+    def last():
+        ray.put(Slow())
+
+    x = ray.remote(last).remote()
+    wait_until(lambda: gate.arrived("last call"))
+    assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
+    gate.open()
+    innocent = ray.remote(lambda: (os.getpid(), [ray.get(ray.put([k])) for k in range(5)]))
+    found = ray.get([innocent.remote() for _ in range(50)], timeout=20)
+    assert [values for _, values in found] == [[[k] for k in range(5)]] * 50
+    assert {pid for pid, _ in found} <= set(worker_pids())
+    with contextlib.suppress(Cancelled):
+        assert ray.get(x, timeout=10) is None
+
+
 def test_what_the_interpreter_calls_itself_is_not_interrupted(gate, wait_until):
     """It would swallow the exception, and the cancellation with it."""
     arrive, wait = gate.arrive, gate.wait

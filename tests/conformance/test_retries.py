@@ -114,7 +114,9 @@ def test_children_in_place_count_and_the_worker_ends_when_its_stack_is_empty():
         return os.getpid(), [ray.get(child.remote()) for _ in range(6)]
 
     pid, pids = ray.get(ray.remote(parent).remote())
-    assert len(pids) == 6 and (pid in pids or len(set(pids)) >= 3)
+    assert len(pids) == 6
+    if pids.count(pid) >= 2:
+        assert pid not in ray.get([child.remote() for _ in range(6)])
 
 
 # ---------------------------------------------------------------- in place

@@ -5,7 +5,6 @@ What runs at once is counted on a board in shared memory; nothing here depends o
 
 import os
 import random
-import sys
 import threading
 import time
 
@@ -319,14 +318,20 @@ def test_three_threads_queue_a_million_tasks(fresh):
         assert moments == sorted(moments)
 
 
-def test_submitters_take_turns_when_their_tasks_have_different_shapes(fresh):
-    """A long queue of one shape does not hold up another's: of the first 200 that run, both have their part."""
+def test_submitters_take_turns_when_their_tasks_have_different_shapes(fresh, gate, wait_until):
+    """A long queue of one shape does not hold up another's: they go one by one."""
     fresh.init(num_cpus=1)
+    wait, arrive = gate.wait, gate.arrive
+    held = ray.remote(lambda: (arrive("in"), wait())).remote()
+    wait_until(lambda: gate.arrived("in"))
     order = ray.remote(lambda: time.monotonic_ns())
     many = [order.options(num_cpus=0.75).remote() for _ in range(2000)]
     few = [order.options(num_cpus=0.5).remote() for _ in range(100)]
-    stamps = sorted((moment, kind) for kind, ids in (("many", many), ("few", few)) for moment in ray.get(ids))
-    assert 30 <= sum(kind == "few" for _, kind in stamps[-1000:]) or all(kind == "many" for _, kind in stamps[-1000:])
+    gate.open()
+    ray.get(held)
+    stamps = sorted([(moment, "many") for moment in ray.get(many)] + [(moment, "few") for moment in ray.get(few)])
+    last = max(place for place, (_, kind) in enumerate(stamps) if kind == "few")
+    assert last < 400
 
 
 def test_ids_in_great_numbers(fresh):
@@ -341,4 +346,3 @@ def test_ids_in_great_numbers(fresh):
     while left:
         done, left = ray.wait(left)
         assert len(done) == 1
-    assert sys.getrefcount(ids[0]) < 10
