@@ -131,6 +131,19 @@ def region(make_region):
     return make_region()
 
 
+@pytest.fixture(scope="session")
+def stored():
+    """`stored(region, size)`: the id of a sealed object of so many bytes."""
+
+    def store(region, size):
+        x = _core.create_object(region, _core.next_put_id(), 0, False)
+        _core.fill_object(region, _core.object_index(x), 0, (b"x" * size, [], [], []))
+        _core.seal_object(region, x)
+        return x
+
+    return store
+
+
 # ---------------------------------------------------------------- processes
 
 

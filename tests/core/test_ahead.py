@@ -7,13 +7,6 @@ from ray_lite import _core
 STEP = 65536
 
 
-def stored(region, size):
-    x = _core.create_object(region, _core.next_put_id(), 0, False)
-    _core.fill_object(region, _core.object_index(x), 0, (b"x" * size, [], [], []))
-    _core.seal_object(region, x)
-    return x
-
-
 def committed(region):
     return region.statistics()["bytes_committed"]
 
@@ -30,7 +23,7 @@ def test_nothing_is_committed_before_somebody_needed_something(make_region):
     assert not _core.has_grown(region) and work_ahead(region, 1 << 20) == 0 and committed(region) == 0
 
 
-def test_after_a_growth_the_next_ones_find_memory_ready(make_region):
+def test_after_a_growth_the_next_ones_find_memory_ready(make_region, stored):
     region = make_region()
     x = stored(region, STEP)
     assert make_region.files_of(region).rung() and _core.has_grown(region)
@@ -43,21 +36,21 @@ def test_after_a_growth_the_next_ones_find_memory_ready(make_region):
     del x, held
 
 
-def test_at_most_a_sixteenth_of_the_store(make_region):
+def test_at_most_a_sixteenth_of_the_store(make_region, stored):
     region = make_region(arena=32 * STEP)
     x = stored(region, STEP)
     assert work_ahead(region, 1 << 40) == 2
     del x
 
 
-def test_not_beyond_the_end_nor_into_the_reserve(make_region):
+def test_not_beyond_the_end_nor_into_the_reserve(make_region, stored):
     region = make_region(arena=16 * STEP, reserve_bytes=STEP)
     x = stored(region, 15 * STEP)
     assert work_ahead(region, 8 * STEP) == 0 and committed(region) == 15 * STEP and not _core.has_grown(region)
     del x
 
 
-def test_not_while_memory_was_given_back(make_region):
+def test_not_while_memory_was_given_back(make_region, stored):
     region = make_region(loose_bytes=STEP)
     keep = [stored(region, 10 * STEP), stored(region, STEP)]
     work_ahead(region, STEP)
@@ -69,7 +62,7 @@ def test_not_while_memory_was_given_back(make_region):
     assert work_ahead(region, 4 * STEP) == 0 and committed(region) == before
 
 
-def test_without_memory_it_does_nothing(make_region):
+def test_without_memory_it_does_nothing(make_region, stored):
     """A full file system, or a limit: whoever needs the memory will hear of it."""
     region = make_region()
     x = stored(region, STEP)

@@ -11,18 +11,11 @@ from ray_lite.exceptions import ObjectStoreFullError
 PAGE, STEP = 4096, 65536
 
 
-def stored(region, size):
-    x = _core.create_object(region, _core.next_put_id(), 0, False)
-    _core.fill_object(region, _core.object_index(x), 0, (b"x" * size, [], [], []))
-    _core.seal_object(region, x)
-    return x
-
-
 def committed(region):
     return region.statistics()["bytes_committed"]
 
 
-def test_the_arena_grows_by_steps(make_region):
+def test_the_arena_grows_by_steps(make_region, stored):
     region = make_region()
     x = stored(region, 40_000)
     assert committed(region) == STEP
@@ -31,7 +24,7 @@ def test_the_arena_grows_by_steps(make_region):
     del x, y
 
 
-def test_the_end_is_an_error_and_what_is_there_is_used(make_region):
+def test_the_end_is_an_error_and_what_is_there_is_used(make_region, stored):
     region = make_region(arena=10 * STEP)
     with pytest.raises(ObjectStoreFullError):
         stored(region, 11 * STEP)
@@ -42,7 +35,7 @@ def test_the_end_is_an_error_and_what_is_there_is_used(make_region):
     assert stored(region, 10 * STEP)
 
 
-def test_a_hole_comes_before_the_end_of_the_file(make_region):
+def test_a_hole_comes_before_the_end_of_the_file(make_region, stored):
     region = make_region(loose_bytes=STEP)
     keep = [stored(region, 10 * STEP), stored(region, STEP)]
     del keep[0]
@@ -55,7 +48,7 @@ def test_a_hole_comes_before_the_end_of_the_file(make_region):
     del x
 
 
-def test_two_who_grow_at_once(make_region, forked):
+def test_two_who_grow_at_once(make_region, forked, stored):
     """Processes that fill and drop while holes are made."""
     region = make_region(loose_bytes=STEP, arena=1 << 23, slots=8)
     slots = [_core.open_worker(region) for _ in range(3)]
