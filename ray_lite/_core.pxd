@@ -100,7 +100,7 @@ cdef extern from "layout.h" nogil:
         rl_table objects, tasks, refs, extents, queues, slots, kinds, demands
         int64_t aging
         uint32_t shapes[1024]
-        uint32_t whales, nhung, reserved, ending, cancels, keyed
+        uint32_t whales, nhung, reserved, lenders, ending, cancels, full, keyed
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]

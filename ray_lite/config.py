@@ -47,7 +47,7 @@ class Config(NamedTuple):
     park: float = 0.04  #: longest sleep in `get` and `wait`; every sleep is bounded, since any wake-up may be lost
     idle_park: float = 2.0  #: longest sleep of an idle worker
     node_look: float = 0.1  #: the node looks at the queues this often while they are not empty
-    aging: float = 1.0  #: a task that needs more CPUs than are free is overtaken for so long; then what is freed is kept for it
+    aging: float = 1.0  #: what does not fit is overtaken for so long; then what it has and what it lacks are kept for it
     start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
     report_delay: float = 0.5  #: a failure that no `get` has raised for so long is shown (SCRIPT_MODE)
     log_bytes: int = 16_777_216  #: a log file and its predecessor together keep so much

@@ -78,6 +78,7 @@ class Pool:
             self._retire(0)
         if fits and len(self) >= self.scheduler.max_workers:
             self._at_the_limit(Blocked(len(self), waits, last, finished, fits, now))
+        _core.set_full(self.region, len(self) >= self.scheduler.max_workers)
         while self.scheduler.rest(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
         if _core.cancels(self.region) != self.cancels:

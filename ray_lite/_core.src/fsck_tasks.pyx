@@ -105,8 +105,8 @@ cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
         return wrong(f, b"queues: total", 0, R.h.nready, total)
     if hung != R.h.nhung:
         return wrong(f, b"queues: hanging", 0, hung, R.h.nhung)
-    if R.h.reserved and queue_at(R, R.h.reserved).length == 0:
-        return wrong(f, b"queues: reserved for an empty one", R.h.reserved, 1, 0)
+    if R.h.reserved and fsck_reservation(R, f):
+        return 1
     q = R.h.ready
     while q:
         n += 1
@@ -116,6 +116,17 @@ cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
         if q == R.h.ready:
             break
     return wrong(f, b"queues: ring length", 0, listed, n) if n != listed else fsck_hanging(R, hung, f)
+
+
+cdef int fsck_reservation(rl_region* R, rl_finding* f) noexcept nogil:
+    """It is for a shape with tasks, and says who can give back what that one lacks."""
+    cdef uint32_t lenders = 0
+    cdef uint32_t s
+    if queue_at(R, R.h.reserved).length == 0:
+        return wrong(f, b"reservation: for an empty queue", R.h.reserved, 1, 0)
+    for s in range(1, R.h.slots.used):
+        lenders += is_lender(R, s)
+    return wrong(f, b"reservation: lenders", R.h.reserved, lenders, R.h.lenders) if lenders != R.h.lenders else 0
 
 
 cdef int fsck_hanging(rl_region* R, uint32_t hung, rl_finding* f) noexcept nogil:

@@ -26,7 +26,7 @@
  *
  * A death leaves: the log (rolled back by the next locker), staged publications (redone by the next locker), and what
  * the slot owned: running and building lists, CREATING objects, holder bits, a place in the idle list.  The node's
- * sweep (slots.pyx) returns those.  Must not be edited without raising RL_VERSION.
+ * sweep (sweep.pyx) returns those.  Must not be edited without raising RL_VERSION.
  */
 #ifndef RL_LAYOUT_H
 #define RL_LAYOUT_H
@@ -35,7 +35,7 @@
 #include <stdint.h>
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
-#define RL_VERSION 5u
+#define RL_VERSION 6u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -238,7 +238,7 @@ typedef struct {
     uint32_t tail;   /* 44 writer: lock */
     uint32_t length; /* 48 writer: lock */
     uint32_t listed; /* 52 writer: lock; rl_listed */
-    uint32_t hung;   /* 56 writer: lock; the kind that it lacks, while it hangs */
+    uint32_t hung;   /* 56 writer: lock; the kind that it lacks, while it hangs or has the reservation */
     uint32_t options; /* 60 writer: fresh; object with the options of its tasks, pinned for the job, or none */
     int64_t passed;  /* 64 writer: lock; since when it hangs without one of its tasks being taken, 0: it doesn't */
     uint32_t chain;  /* 72 writer: lock; next queue of the same hash */
@@ -314,8 +314,10 @@ typedef struct {
     uint32_t whales;        /* writer: lock; first slot that holds more demands than one section could count */
     uint32_t nhung;         /* writer: lock; queues that hang */
     uint32_t reserved;      /* writer: lock; the hanging queue for whose next task resources are kept, or none */
+    uint32_t lenders;       /* writer: lock; who works and holds of the kind that the reserved one lacks; nothing without it */
     uint32_t ending;        /* writer: lock; cancelled tasks that were queued, for the node to end, chained by next */
     uint32_t cancels;       /* writer: lock; grows when a running task is cancelled */
+    uint32_t full;          /* writer: atomic; no more workers can be started. Stale: the node is rung in vain, or looks later */
     uint32_t keyed;         /* writer: lock; 1 once some workers can't serve all shapes */
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: nobody has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of it */

@@ -3,7 +3,7 @@
 An object lives while a process holds a bit, a ref pins it, or the task that returns it lives; the section that takes the
 last of these away frees the bytes, or puts the object on the garbage list when its contents must be unpinned first.
 States: FREE -> PENDING (return of a task) | CREATING (put) -> SEALED -> GARBAGE | FREE.
-Neighbours: arena.pyx (blocks), tasks.pyx (returns, arguments), readyset.pyx (edges), slots.pyx (sweep).
+Neighbours: arena.pyx (blocks), tasks.pyx (returns, arguments), readyset.pyx (edges), sweep.pyx.
 """
 cdef enum:
     IN_FILE = 0x100   # asked of object_create, beside rl_object_flags

@@ -1,4 +1,4 @@
-"""What the node and a blocking worker do with slots: open, adopt, block, bury.  Thin skins over slots.pyx."""
+"""What the node and a blocking worker do with slots: open, adopt, block, bury.  Thin skins over slots.pyx and sweep.pyx."""
 
 
 def open_worker(Region region) -> int:

@@ -1,13 +1,13 @@
 """Resources: what a shape demands, whether there is enough, taking it and giving it back. Amounts in ten-thousandths.
 
-Kinds are CPU, GPU (which have numbers: tasks.pyx's takers get certain ones) and custom ones.  A slot holds what the shape
-of its outermost task demands; while it is blocked its CPUs, and only these, count as free, so the free CPUs may fall below
-zero when it wakes.  A shape with more demands than one section can count is a whale: it is listed, and what it holds is
-found by looking.  Neighbours: queues.pyx (shapes), turns.pyx (whose turn it is).  Must not choose tasks.
+Kinds are CPU, GPU (which have numbers: who takes some gets certain ones) and custom ones.  A slot holds what the shape of its
+outermost task demands; while it is blocked its CPUs, and only these, count as free, so the free CPUs may fall below zero when
+it wakes.  A shape with more demands than one section can count is a whale: it is listed, and what it holds is found by
+looking.  Neighbours: queues.pyx (shapes), reservation.pyx (what is kept), turns.pyx (whose turn it is).  Must not choose tasks.
 """
 cdef enum:
     DEMANDS_COUNTED = 12  # custom kinds of a shape that are counted one by one; with more it is a whale
-    TAKE_LOG = 20         # what taking a task writes at most, its resources apart
+    TAKE_LOG = 21         # what taking a task writes at most, its resources apart
     GPU_LOG = 11          # what taking or giving GPUs writes at most
 
 
@@ -44,8 +44,11 @@ cdef uint32_t kinds_of(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef uint32_t kind_of(rl_region* R, uint32_t q, uint32_t n) noexcept nogil:
-    """The n-th kind that a shape may demand: CPU, GPU, its custom ones."""
-    return RL_CPU + n if n < 2 else demand_at(R, queue_at(R, q).first + n - 2).kind
+    """The n-th kind that a shape may demand: GPU, its custom ones, CPU. In this order they are looked for, and kept."""
+    cdef rl_queue* e = queue_at(R, q)
+    if n == 0:
+        return RL_GPU
+    return demand_at(R, e.first + n - 1).kind if n <= e.count else RL_CPU
 
 
 cdef bint is_whale(rl_region* R, uint32_t q) noexcept nogil:
@@ -78,21 +81,17 @@ cdef int gpu_sharing(rl_region* R, int64_t amount) noexcept nogil:
 
 
 cdef bint enough(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept nogil:
-    """Lock held. Whether there is enough of a kind for so many tasks of a shape, and for whom it is reserved besides.
-
-    Only the kind that the reserved shape lacks is kept for it: the others may be what those need that hold this one.
-    """
+    """Lock held. Whether there is enough of a kind for so many tasks of a shape, and for whom it is kept besides."""
     cdef int64_t need = demanded(R, q, k) * times
-    cdef int64_t kept = 0
-    if R.h.reserved and R.h.reserved != q and queue_at(R, R.h.reserved).hung == k:
-        kept = demanded(R, R.h.reserved, k)
+    cdef bint kept
     if need == 0:
         return True
+    kept = R.h.reserved and R.h.reserved != q and is_kept(R, k)
     if k == RL_GPU and need < RL_UNIT:
-        if kept == 0 and gpu_sharing(R, need) >= 0:
+        if (not kept or may_share(R)) and gpu_sharing(R, need) >= 0:
             return True
         need = RL_UNIT
-    return need + kept <= free_of(R, k)
+    return need + (kept_of(R, k) if kept else 0) <= free_of(R, k)
 
 
 cdef uint32_t missing(rl_region* R, uint32_t q) noexcept nogil:
@@ -283,6 +282,7 @@ cdef void resources_take(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil
     if e.gpus:
         gpus_move(R, s, e.gpus, True)
     customs_move(R, slot, q, True)
+    lenders_move(R, q, 1)
 
 
 cdef void resources_give(rl_region* R, uint32_t slot) noexcept nogil:
@@ -293,6 +293,7 @@ cdef void resources_give(rl_region* R, uint32_t slot) noexcept nogil:
         return
     if not s.blocked:
         kind_move(R, RL_CPU, e.cpus)
+        lenders_move(R, s.shape, -1)
     if e.gpus:
         gpus_move(R, s, e.gpus, False)
     customs_move(R, slot, s.shape, False)
@@ -304,4 +305,4 @@ cdef uint32_t give_log(rl_region* R, uint32_t slot) noexcept nogil:
     cdef uint32_t q = rl_slot_at(R, slot).shape
     if q == 0:
         return 0
-    return 3 + (GPU_LOG if queue_at(R, q).gpus else 0) + min(queue_at(R, q).count, <uint32_t>DEMANDS_COUNTED)
+    return 4 + (GPU_LOG if queue_at(R, q).gpus else 0) + min(queue_at(R, q).count, <uint32_t>DEMANDS_COUNTED)

@@ -45,6 +45,12 @@ def can_start(Region region) -> tuple:
     return out
 
 
+def set_full(Region region, bint full):
+    """Whether no more workers can be started: then nobody rings the node for one."""
+    check_region(region.R)
+    rl_store(&region.R.h.full, full)
+
+
 cdef int retire(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
     """The worker that is idle the longest, if it is since before `before`, is asked to end; its slot, or 0."""
     cdef uint32_t s

@@ -2,9 +2,9 @@
 
 A queue that is found not to fit leaves the ring and hangs on the list of the first kind that it lacks, least demand first.
 So whenever the head of a kind's list would fit as far as that kind goes, some queue of the ring demands that kind, too:
-when one leaves the ring, or something is given back, a look at the heads of the kinds concerned is owed.  Who dies owing
-one is made good by the sweep.  What hangs for `aging` ns is noticed by the node: then what becomes free is reserved for
-it, and nobody overtakes it.  Neighbours: queues.pyx, resources.pyx, slots.pyx (who is idle).  Must not start workers.
+when one leaves the ring, or something is given back or kept no more, a look at the heads of the kinds concerned is owed.
+What one who died owed is made good by the sweep.  Neighbours: queues.pyx, resources.pyx, reservation.pyx (for whom something
+is kept), slots.pyx (who is idle).  Must not start workers.
 """
 cdef enum:
     LOOKED_AT = 64     # queues and idle workers, where some workers can't serve all shapes
@@ -112,6 +112,11 @@ cdef bint look_for(rl_region* R, uint32_t q) noexcept nogil:
     return True
 
 
+cdef bint look_after(rl_region* R, uint32_t q) noexcept nogil:
+    """Lock held. As above, when something that a shape demands was given back; the reservation may be lifted by that, too."""
+    return look_for(R, q) and (not lifted(R) or look_for(R, R.h.reserved))
+
+
 cdef int look_owed(rl_region* R, uint32_t q) noexcept nogil:
     """Lock not held. The look owed for a shape (0: none) of which something was given back, or that left the ring. Also when
     nothing hangs: in the ring there may be what did not fit before, and nobody came to see it."""
@@ -120,7 +125,7 @@ cdef int look_owed(rl_region* R, uint32_t q) noexcept nogil:
     while not done and rl_load(&R.h.nready):
         if rl_lock(R):
             return EIO
-        done = look_for(R, q)
+        done = look_after(R, q)
         left += rouse(R, R.h.nready)
         rl_commit(R)
     return rouse_rest(R, left)
@@ -153,11 +158,11 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
         k = missing(R, q)
         if k == 0:
             return q
-        if rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG - 1:
+        if rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG - KEEP_LOG:
             rc[0] = MORE
             return 0
         if q == R.h.reserved and queue_at(R, q).hung != k:
-            rl_set32(R, &queue_at(R, q).hung, k)  # before the look: what was kept of the other kind is anybody's
+            keep(R, q, k)  # before the look: what was kept of another kind may be anybody's
         if not look_for(R, q) or rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG:
             rc[0] = MORE
             return 0
@@ -240,36 +245,3 @@ cdef uint32_t take(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed) noex
     if e.listed == RL_UNLISTED:
         owed[0] = q
     return t
-
-
-# --- aging ---
-
-
-cdef uint32_t oldest_hanging(rl_region* R, int64_t since) noexcept nogil:
-    """Lock not needed: a hint. The queue that hangs the longest, if it does since before `since`."""
-    cdef uint32_t best = 0
-    cdef uint32_t q
-    cdef int64_t passed
-    for q in range(1, rl_load(&R.h.queues.used)):
-        passed = <int64_t>rl_load64(<uint64_t*>&queue_at(R, q).passed)
-        if rl_load(&queue_at(R, q).listed) == RL_HUNG and passed and passed < since:
-            since = passed
-            best = q
-    return best
-
-
-cdef int age(rl_region* R) noexcept nogil:
-    """Lock not held. From now on what becomes free is for the shape that hangs the longest, if that is too long."""
-    cdef uint32_t q
-    if rl_load(&R.h.nhung) == 0 or rl_load(&R.h.reserved):
-        return DONE
-    q = oldest_hanging(R, rl_now() - R.h.aging)
-    if q == 0:
-        return DONE
-    if rl_lock(R):
-        return EIO
-    if R.h.reserved == 0 and queue_at(R, q).listed == RL_HUNG:
-        rl_set32(R, &R.h.reserved, q)
-        look_at(R, queue_at(R, q).hung)
-    rl_commit(R)
-    return rouse_rest(R, 1)

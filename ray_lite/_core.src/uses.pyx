@@ -4,7 +4,7 @@ A process that looks at bytes which may be spilled has a bit of use, as it has o
 private counts (`uses`) tell how often it looks, and the first and the last look set and clear the bit.  Bytes move only while
 nobody looks.  Whoever moves them makes an object of its own with a block at the destination, fills that, and exchanges the two
 blocks in one section; then its object goes, with the block of which nobody knows any more: a death in between is that of an
-unsealed object.  Neighbours: objects.pyx (blocks), slots.pyx (sweep), moves.pyx (the Python face).  Must not touch files.
+unsealed object.  Neighbours: objects.pyx (blocks), sweep.pyx, moves.pyx (the Python face).  Must not touch files.
 """
 
 

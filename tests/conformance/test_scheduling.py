@@ -74,8 +74,9 @@ def fits(shape, running):
 
 @pytest.mark.watchdog(120)
 @pytest.mark.parametrize("seed", range(2))
-def test_never_idle_while_something_fits(fresh, wait_until, tmp_path, seed):
+def test_never_idle_while_something_fits(fresh, monkeypatch, wait_until, tmp_path, seed):
     """Tasks run until the test ends them, one at a time: after each end, whatever fits then starts."""
+    monkeypatch.setenv("RAY_LITE_AGING", "3600")  # nothing is kept for anybody
     fresh.init(num_cpus=2, num_gpus=2, resources={"disk": 2, "tape": 1}, max_workers=40)
     place = str(tmp_path)
 
@@ -137,6 +138,37 @@ def test_a_large_task_does_not_starve_behind_small_ones(fresh):
         pending.append(small.remote())
     assert ray.get(large, timeout=0) == "ran"
     ray.get(pending)
+
+
+def test_a_task_that_needs_two_scarce_kinds_does_not_starve(fresh, monkeypatch):
+    """Others that need one of them overlap, so that both are never free at once; they come as long as it has not run."""
+    monkeypatch.setenv("RAY_LITE_AGING", "0.05")
+    fresh.init(num_cpus=4, resources={"disk": 1, "tape": 1})
+    small = [ray.remote(num_cpus=0, resources={kind: 1})(lambda: time.sleep(0.002)) for kind in ("disk", "tape")]
+    pending = [one.remote() for one in small * 10]
+    both = ray.remote(resources={"disk": 1, "tape": 1})(lambda: "ran").remote()
+    end = time.monotonic() + 30
+    while not ray.wait([both], timeout=0)[0] and time.monotonic() < end:
+        done, pending = ray.wait(pending, num_returns=2)
+        pending += [one.remote() for one in small]
+    assert ray.get(both, timeout=0) == "ran"
+    ray.get(pending)
+
+
+def test_who_waits_for_two_kinds_does_not_keep_them_from_the_children_of_who_holds_one(fresh, monkeypatch, wait_until):
+    """Two parents hold a disk each; their children need the third, which is kept for a task that needs all."""
+    monkeypatch.setenv("RAY_LITE_AGING", "0.05")
+    fresh.init(num_cpus=4, resources={"disk": 3})
+    child = ray.remote(resources={"disk": 1}, inline=False)(lambda k: k)
+
+    @ray.remote(resources={"disk": 1}, inline=False)
+    def parent(large):
+        wait_until(lambda: ray.session.current().region.statistics()["reserved"])
+        return [ray.get(child.remote(k)) for k in range(20)]
+
+    parents = [parent.remote(0) for _ in range(2)]
+    large = ray.remote(resources={"disk": 3})(lambda: "ran").remote()
+    assert ray.get([*parents, large], timeout=30) == [list(range(20))] * 2 + ["ran"]
 
 
 def test_what_waits_for_a_gpu_leaves_the_cpus_to_its_holders_children(fresh, monkeypatch):

@@ -305,6 +305,13 @@ class Tasks:
             self.calls[key] = call
         return self.calls[key]
 
+    def shaped(self, name, *shape):
+        """The same, for a shape: CPUs, GPUs, and pairs of a custom kind and an amount."""
+        call = _core.RemoteCall(declined)
+        index = next(i for i, n in self.by_index.items() if n == name)
+        call.arm(self.region, index, _core.shape(self.region, self.region.slot, *shape), (1, 3, 0, 0, 255))
+        return call
+
     def policy(self, region):
         return Policy(region, self.functions, self.by_index)
 

@@ -187,10 +187,7 @@ class Gpus:
         self.region, self.calls = region, calls
 
     def call(self, gpus, k=0, cpus=0):
-        call = _core.RemoteCall(None)
-        queue = _core.shape(self.region, self.region.slot, cpus, gpus)
-        call.arm(self.region, next(iter(self.calls.by_index)), queue, (1, 3, 0, 0, 9))
-        return call(k)
+        return self.calls.shaped("held", cpus, gpus)(k)
 
 
 @pytest.fixture

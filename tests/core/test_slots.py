@@ -1,13 +1,8 @@
-"""Slots: who is here and who is idle; and the soak: workers killed at random moments, swept, and nothing is lost."""
+"""slots.pyx: who is here and who is idle."""
 
-import gc
 import os
 import random
-import signal
-import threading
 import time
-
-import pytest
 
 from ray_lite import _core
 
@@ -39,7 +34,11 @@ def test_the_node_is_rung_when_nobody_can_run_a_task(make_region, tasks):
     assert bell()
     y = calls.call("echo")(2)
     assert bell(), "each ring that follows an answer is heard"
-    del x, y
+    _core.set_full(region, True)
+    z = calls.call("echo")(3)
+    assert not bell(), "it could start nobody"
+    _core.set_full(region, False)
+    del x, y, z
 
 
 def test_an_idle_worker_sleeps_until_it_is_rung(make_region, tasks, worker, wait_until):
@@ -71,150 +70,3 @@ def test_no_task_stays_behind_when_workers_are_idle(make_region, tasks, worker, 
         assert [calls.get(x) for x in ids] == list(range(len(ids)))
         assert time.monotonic() - before < 10
     _core.close_session(region)
-
-
-def test_a_dead_idle_worker_leaves_the_list(make_region, tasks, worker, bury, wait_until):
-    region = make_region()
-    calls = tasks(region, {"echo": lambda x: x})
-    crew = [worker(region, calls.worker) for _ in range(3)]
-    wait_until(lambda: region.statistics()["idle"] == 3, what="three idle workers")
-    for child, slot in crew[:2]:
-        child.kill()
-        bury(region, slot)
-        region.check()
-    assert region.statistics()["idle"] == 1
-    assert calls.get(calls.call("echo")(5)) == 5
-    _core.close_session(region)
-
-
-def stuck(number):
-    signal.pause()
-
-
-def test_a_dead_workers_task_is_queued_again(make_region, tasks, worker, bury, wait_until):
-    region = make_region()
-    calls = tasks(region, {"first try": stuck, "echo": lambda x: x})
-    child, slot = worker(region, calls.worker)
-    x = calls.call("first try")(1)
-    wait_until(lambda: running(region, child), what="the task runs")
-    assert region.statistics()["cpus_free"] == 1
-    child.kill()
-    assert len(bury(region, slot)) == 1
-    assert region.statistics()["ready"] == 1 and region.statistics()["cpus_free"] == 2
-    calls.functions["first try"] = lambda number: number + 100
-    worker(region, calls.worker)
-    assert calls.get(x) == 101
-    _core.close_session(region)
-
-
-def running(region, child):
-    return region.statistics()["cpus_free"] < 2 and region.statistics()["ready"] == 0
-
-
-def test_a_task_without_returns_is_not_taken_for_finished(make_region, tasks, worker, bury, wait_until):
-    """It has no return whose state could tell, but it has not run to its end."""
-    region = make_region()
-    calls = tasks(region, {"stuck": stuck})
-    child, slot = worker(region, calls.worker)
-    calls.call("stuck", nreturns=0)(1)
-    wait_until(lambda: running(region, child), what="the task runs")
-    child.kill()
-    assert len(bury(region, slot)) == 1
-    assert region.statistics()["tasks"] == 1
-
-
-# ---------------------------------------------------------------- the soak
-
-
-def hash_of(*values):
-    """What a task of the soak gives."""
-    return sum(values) * 31 % 1_000_003
-
-
-class Soak:
-    """Workers that are killed while they run a random graph; the node's part is played by this process."""
-
-    def __init__(self, region, calls, worker, bury):
-        self.region, self.calls, self.worker, self.bury = region, calls, worker, bury
-        self.rng = random.Random(11)
-        self.crew = {}
-        self.kills = self.requeued = 0
-
-    def start(self):
-        child, slot = self.worker(self.region, self.churn)
-        self.crew[slot] = child
-
-    def churn(self, region):
-        _core.set_root(os.urandom(20))
-        self.calls.worker(region, 20_000, 1_000_000_000)
-
-    def kill_one(self):
-        slot = self.rng.choice(list(self.crew))
-        child = self.crew.pop(slot)
-        child.kill()
-        self.requeued += len(self.bury(self.region, slot))
-        self.region.check()
-        self.kills += 1
-        self.start()
-
-
-def body(soak_region):
-    """The task of the soak: it spends its time inside the core, and leaves nothing behind."""
-
-    def run(number, *values):
-        region = soak_region()
-        for k in range(30):
-            held = [_core.put_plain(region, k) for k in range(number % 4)]
-            x = _core.create_object(region, _core.next_put_id(), 100, False)
-            data = b"x" * ((number + k) % 9 * 900 + 1)
-            _core.fill_object(region, _core.object_index(x), 0, (data, [], [], held))
-            _core.seal_object(region, x)
-        return hash_of(number, *values)
-
-    return run
-
-
-@pytest.mark.watchdog(120)
-def test_kills_at_random_moments_lose_and_leak_nothing(make_region, tasks, worker, bury, wait_until):
-    """Some hundred kills of workers that run tasks all the time: invariants after each, right results, nothing left."""
-    region = make_region(objects=8192, cpus=2 * CPU, arena=1 << 25)
-    calls = tasks(region, {"body": body(lambda: region)})
-    soak = Soak(region, calls, worker, bury)
-    for _ in range(2):
-        soak.start()
-    ids, values, number = [], [], 0
-    end = time.monotonic() + 25
-    while soak.kills < 250 and time.monotonic() < end:
-        for _ in range(max(0, 300 - region.statistics()["tasks"])):  # a worker is killed at work, not at rest
-            chosen = soak.rng.sample(range(len(ids)), min(len(ids), soak.rng.choice((0, 1, 2, 6))))
-            ids.append(calls.call("body", retries=65535)(number, *[ids[k] for k in chosen]))
-            values.append(hash_of(number, *[values[k] for k in chosen]))
-            number += 1
-        pause(soak.rng.random() * 0.01)
-        soak.kill_one()
-        if len(ids) > 2000:
-            del ids[:1000], values[:1000]
-    assert calls.wait(ids, 0, 40_000)
-    assert [calls.get(x) for x in ids] == values
-    print(f"{soak.kills} kills, {soak.requeued} tasks queued again, {region.statistics()['recoveries']} locks recovered")
-    assert soak.kills >= 40 and soak.requeued > 10 and region.statistics()["recoveries"] > 0
-    finish(region, soak, ids, wait_until)
-
-
-def pause(seconds):
-    """A random moment of the workers' lives, not a condition to be waited for."""
-    threading.Event().wait(seconds)
-
-
-def finish(region, soak, ids, wait_until):
-    """Everybody dies: all that is left is the function."""
-    ids.clear()
-    gc.collect()
-    wait_until(lambda: region.statistics()["tasks"] == 0, what="no task")
-    for slot, child in soak.crew.items():
-        child.kill()
-        soak.bury(region, slot)
-    region.check()
-    statistics = region.statistics()
-    assert (statistics["objects"], statistics["refs"], statistics["slots"]) == (1, 0, 1)
-    assert statistics["bytes_used"] == 0 and statistics["cpus_free"] == statistics["cpus"]

@@ -1,6 +1,6 @@
 /* doorbell.pml - a task that fits finds a worker: idle workers are rung, the node is rung when there is none.
  *
- * Models rouse, task_next, idle_wait, idle_add, idle_remove, arrive, slot_adopt, slot_sweeping, wake_everybody (slots.pyx),
+ * Models rouse, task_next, idle_wait, idle_add, idle_remove, arrive, slot_adopt, slot_sweeping, wake_everybody (slots.pyx, sweep.pyx),
  * rl_publish_one for bells and rl_pay (sync.h), something_fits (resources.pyx); the node's heed, answer, examine, look and
  * start (node.py) with can_start, answer_bell (processes.pyx) and Scheduler.look (scheduler.py).
  *

@@ -1,7 +1,7 @@
 /* requeue_finish.pml - a task of a dead worker is finished, run again or failed: nothing is lost, nothing done twice.
  *
  * Models take_fitting, run_begin, finish_section, task_requeue (tasks.pyx); slot_sweeping, slot_adopt_task, finish_begun,
- * return_reset (slots.pyx); cpus_move (resources.pyx); what the worker writes into returns that it saw PENDING (execute.pyx,
+ * return_reset (sweep.pyx); kind_move (resources.pyx); what the worker writes into returns that it saw PENDING (execute.pyx,
  * task_returns); the node's examine, adopted and obey (node.py) with Scheduler.died (scheduler.py).
  *
  *   workers 1, 2   take the task, write its returns without the lock, finish it in sections that may end anywhere; a death

@@ -2,7 +2,7 @@
  *
  * Models rl_commit, rl_recover, rl_publish_all, rl_publish_one, rl_publish, rl_bump, rl_announce and rl_pay (sync.h,
  * atomics.h); wait_step, still_lacking, announce_all and park_arrived (readyset.pyx); wake_everybody and the node's dealing
- * with a dead worker (slots.pyx, node.py).  Every access of an atomic word is a step of its own.
+ * with a dead worker (sweep.pyx, node.py).  Every access of an atomic word is a step of its own.
  *
  *   slot 1  driver: thread 0 waits for objects 0 and 1, both or either; thread 1 for object 0
  *   slot 2  with TWO_PROCESSES, a worker instead of thread 1, so that marks become MANY; it may die in its sleep: its marks

@@ -1,7 +1,7 @@
 /* slot_reuse.pml - a slot whose process died serves another one, and nothing of the first one's reaches the second.
  *
  * Models slot_open, slot_adopt, idle_add, idle_wait, rouse, arrive, slot_sweeping, sweep, sweep_bit, wake_everybody
- * (slots.pyx); object_hold, object_release, object_settle (objects.pyx); rl_announce, rl_bump and park_arrived for one thread; the node's
+ * (slots.pyx, sweep.pyx); object_hold, object_release, object_settle (objects.pyx); rl_announce, rl_bump and park_arrived for one thread; the node's
  * start and examine (node.py).
  *
  *   lives      two processes (LIVES), one after the other in slot 1: opened by the node, forked, adopted; each then holds and

@@ -17,7 +17,7 @@ SIZES = (1, 40, 41, 64, 200, 300, 1000, 3000, 6000, 20000, 32768, 33000, 70000, 
 SHAPES = (0, 5000, 10000, 20000)
 NOW = 1 << 62  # nanoseconds: who is idle since before that is so long enough
 KINDS = 14  # custom ones; a shape with all of them is a whale
-DEMANDING = ((0, 10000, 0), (5000, 2500, 0), (0, 0, 2), (5000, 0, KINDS))  # CPUs, GPUs, custom kinds
+DEMANDING = ((0, 10000, 0), (5000, 2500, 0), (0, 0, 2), (5000, 0, KINDS), (20000, 10000, 1))  # CPUs, GPUs, custom kinds
 UNIT = 4096
 
 

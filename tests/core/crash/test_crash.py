@@ -320,3 +320,25 @@ def test_what_hangs_for_long_is_not_overtaken(one):
     assert one.do("next", TWO, a=large)[1] == more
     one.do("next", TWO, a=more)
     one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_what_is_kept_is_anybodys_while_nobody_can_give_the_rest(one):
+    """Who holds a part of the GPU blocks: then who hangs for what was kept goes on, and afterwards it is kept again."""
+    parent = call(one, 5)
+    assert one.do("next", ONE)[1] == parent
+    large = call(one, 4)
+    one.do("next", TWO)
+    one.do("age", NODE)
+    assert one.region.statistics()["reserved"]
+    child, other = call(one, 5), call(one, 5)
+    assert one.do("next", TWO)[1] == 0 and one.region.statistics()["hanging"] == 2
+    one.do("block", ONE)
+    assert one.stepper.idle(TWO) == RUNG
+    assert one.do("next", TWO)[1] == child
+    one.do("unblock", ONE)
+    assert one.do("next", TWO, a=child)[1] == 0
+    assert one.do("next", ONE, a=parent)[1] == large
+    one.do("next", ONE, a=large)
+    assert one.do("next", TWO)[1] == other or one.stepper.work(ONE)[2] == [other]
+    one.end()
