@@ -1,7 +1,7 @@
 """Where a task runs: sys.path and the working directory at the time of the call travel with it.
 
-A process looks cheaply whether they changed since the last call (the core does on the fast path); a change makes a small
-object, whose index rides in the task's flags, and the worker applies it before the task.
+A process looks cheaply whether they changed since the last call (the core does on the fast path, directory.pyx); a change makes
+a small object, whose index rides in the task's flags, and the worker applies it before the task.
 """
 
 from __future__ import annotations
@@ -35,11 +35,19 @@ class Settings:
 
     def begin(self) -> None:
         """What holds now is what workers start with: setting 0."""
-        self._first = self._last = snapshot()
-        _core.set_setting(0)
+        _core.watch_directory()
+        self._first = self._mark(0)
+
+    def _mark(self, index: int) -> dict[str, Any]:
+        """Calls made from now on run here, which is what object `index` says, or where this process began; what is here."""
+        _core.mark_surroundings()
+        self._last = snapshot()
+        _core.set_setting(index << SHIFT)
+        return self._last
 
     def flags(self) -> int:
         """The bits for a task's flags."""
+        _core.mark_surroundings()
         now = snapshot()
         if now != self._last:
             index = self._store.keep(now)
@@ -55,5 +63,4 @@ class Settings:
         sys.path[:] = value["path"]
         if value["directory"]:
             os.chdir(value["directory"])
-        self._last = snapshot()
-        _core.set_setting(index << SHIFT)
+        self._mark(index)

@@ -344,7 +344,6 @@ def main(region: _core.Region, setting: dict[str, Any], reporter: Reporter) -> N
     config: Config = setting["config"]
     backend = WorkerBackend(region, setting, reporter)
     backend.settings.begin()
-    _core.watch_directory()
     backend.sites.begin()
     session.install(backend)
     signal.signal(CANCEL_SIGNAL, backend.heed_signal)

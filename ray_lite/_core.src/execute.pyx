@@ -5,25 +5,6 @@ functions and arguments, storing results that are not plain, reporting errors.  
 """
 
 
-cdef extern from * nogil:
-    """
-    static int rl_strayed; /* this process changed its directory since the last setting was applied */
-    static int rl_note_audit(const char *event, PyObject *args, void *data) {
-        if (event[0] == 'o' && strcmp(event, "os.chdir") == 0) rl_strayed = 1;
-        return 0;
-    }
-    static int rl_watch_directory(void) { return PySys_AddAuditHook(rl_note_audit, NULL); }
-    """
-    int rl_strayed
-    int rl_watch_directory() except -1
-
-
-def watch_directory():
-    """From now on this process, a worker, notices when a task changes its directory: a look before each task would cost a
-    system call. Directories changed by C code are not seen."""
-    rl_watch_directory()
-
-
 cdef class Worker:
     """A worker's loop over a region.
 
@@ -184,12 +165,11 @@ cdef class Worker:
     cdef bint strayed(self, rl_task* k) noexcept:
         """Whether this process is, or may be, elsewhere than the task was called: also when an earlier task went somewhere and
         called others from there, which makes that the setting of calls."""
-        return k.flags >> 8 != self.setting or k.flags >> 8 != setting >> 8 or rl_strayed or path_moved()
+        return k.flags >> 8 != self.setting or k.flags >> 8 != setting >> 8 or moved()
 
     cdef bint surround(self, rl_task* k) except -1:
         """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
         its resources are such that this process can't run it."""
-        global rl_strayed
         if k.queue != self.queue:
             if self.policy.shape(k.queue) is False:
                 self.queue = 0
@@ -198,7 +178,6 @@ cdef class Worker:
         if self.strayed(k):
             self.policy.setting(k.flags >> 8)
             self.setting = k.flags >> 8
-            rl_strayed = 0
         return True
 
     cdef tuple plain_args(self, uint32_t t):

@@ -2,7 +2,8 @@
 
 `RemoteCall` is what `f.remote` is: it checks, encodes and submits a call whose arguments are plain or ids, in one
 function, and leaves everything else to the Python function given as `slow`.  Ids are derived from where a call is made:
-(task, attempt, thread, index in the thread).  Neighbours: codec.pyx, callsite.pyx; local.py binds and holds the slow path.
+(task, attempt, thread, index in the thread).  Neighbours: codec.pyx, callsite.pyx, directory.pyx; local.py binds and holds the
+slow path.
 """
 cdef enum:
     CALL_BYTES = 2048      # encoded arguments that the fast path takes
@@ -22,14 +23,13 @@ cdef extern from * nogil:
 cdef rl_place place
 cdef dict sys_names = sys.__dict__
 cdef uint32_t setting = 0          # where this process's calls run (settings.py), ready for a task's flags
-cdef rl_stat directory
 cdef PyObject* path_list = NULL    # compared, never used: sys.path as it was, and its ends
 cdef PyObject* path_ends[2]
 cdef Py_ssize_t path_length = 0
 
 
 cdef bint path_moved() noexcept:
-    """Whether sys.path may have changed since the setting was made. A look into sys.__dict__: PySys_GetObject costs 50 ns."""
+    """Whether sys.path may have changed since it was marked. A look into sys.__dict__: PySys_GetObject costs 50 ns."""
     cdef PyObject* path = PyDict_GetItem(sys_names, "path")
     if path != path_list or path == NULL or PyList_GET_SIZE(<object>path) != path_length:
         return True
@@ -38,21 +38,25 @@ cdef bint path_moved() noexcept:
 
 
 cdef bint moved() noexcept:
-    """Whether sys.path or the working directory may have changed since the setting was made. About 0.3 us, a stat."""
-    cdef rl_stat now
-    return path_moved() or stat(b".", &now) != 0 or now.st_ino != directory.st_ino or now.st_dev != directory.st_dev
+    """Whether sys.path or the working directory may have changed since they were marked."""
+    return path_moved() or wandered()
 
 
-def set_setting(uint32_t bits):
-    """Calls made from now on run with sys.path and working directory as they are now; `bits` go into the flags."""
-    global setting, path_list, path_length
-    setting = bits
-    stat(b".", &directory)
+def mark_surroundings():
+    """From now on a change of sys.path or of the working directory is noticed; to be called before they are looked at."""
+    global path_list, path_length
+    stay_here()
     path_list = PyDict_GetItem(sys_names, "path")
     path_length = PyList_GET_SIZE(<object>path_list) if isinstance(<object>path_list, list) else -1
     if path_length > 0:
         path_ends[0] = PyList_GET_ITEM(<object>path_list, 0)
         path_ends[1] = PyList_GET_ITEM(<object>path_list, path_length - 1)
+
+
+def set_setting(uint32_t bits):
+    """Calls made from now on run where this process was marked to be; `bits` go into the flags."""
+    global setting
+    setting = bits
 
 
 def get_setting() -> int:

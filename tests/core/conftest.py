@@ -286,7 +286,7 @@ class Tasks:
     def __init__(self, region, functions):
         self.region, self.functions = region, functions
         self.by_index, self.calls, self.handles = {}, {}, []
-        _core.set_setting(0)  # or the fast path declines: it can't tell whether the caller has moved
+        _core.mark_surroundings()  # or the fast path declines: it can't tell whether the caller has moved
         for name in functions:
             x = _core.create_object(region, _core.next_put_id(), 0, True)
             _core.fill_object(region, _core.object_index(x), 0, (name.encode(), [], [], []))

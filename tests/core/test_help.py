@@ -14,7 +14,7 @@ class Program:
         self.region, self.ran = region, []
         self.objects, self.bodies = {}, {}
         self.worker = _core.Worker(region, self)
-        _core.set_setting(0)
+        _core.mark_surroundings()
 
     def define(self, name, body, cpus=CPU, flags=0):
         x = _core.create_object(self.region, _core.next_put_id(), 0, True)

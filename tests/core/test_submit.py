@@ -84,7 +84,7 @@ def test_a_moved_caller_goes_the_slow_way(call, region, tmp_path):
     try:
         os.chdir(tmp_path)
         assert call(1) is None
-        _core.set_setting(0)
+        _core.mark_surroundings()
         assert call(1) is not None
     finally:
         os.chdir(before)

@@ -1,0 +1,67 @@
+"""Whether this process may have changed its working directory: a look at it costs a system call, more than a whole submission.
+
+An audit hook of the interpreter tells of `os.chdir` and `os.fchdir` before they happen, so the thread that calls them counts
+as on its way until it looks itself.  Neighbours: submit.pyx, settings.py.  Must not see what C code does, and doesn't.
+"""
+
+
+cdef extern from *:
+    """
+    #define RL_ANYBODY (~0ul)
+    static unsigned long rl_wanderer = RL_ANYBODY; /* who may be on its way, if the hook is there; 0: nobody. Under the GIL */
+    static int rl_hear(const char *event, PyObject *args, void *data) {
+        unsigned long me;
+        if (event[0] == 'o' && strcmp(event, "os.chdir") == 0) {
+            me = PyThread_get_thread_ident();
+            rl_wanderer = rl_wanderer == 0 || rl_wanderer == me ? me : RL_ANYBODY;
+        } else if (event[0] == 'r' && strcmp(event, "ray_lite.watch") == 0) {
+            rl_wanderer = 0;
+        }
+        return 0;
+    }
+    static int rl_watch(void) {
+        static int asked;
+        if (asked) return 0;
+        asked = 1;
+        return PySys_AddAuditHook(rl_hear, NULL) ? -1 : PySys_Audit("ray_lite.watch", NULL);
+    }
+    static unsigned long rl_me(void) { return PyThread_get_thread_ident(); }
+    """
+    unsigned long rl_wanderer
+    unsigned long rl_me()
+    int rl_watch() except -1
+
+cdef rl_stat directory  # where this process was when it last said that it stays
+
+
+def watch_directory():
+    """From now on a change is heard of, once in the life of a process: a hook can't be taken away.  If another hook forbids it,
+    or the event that tries it, each look is a system call."""
+    try:
+        rl_watch()
+    except Exception:
+        pass
+
+
+cdef void stay_here() noexcept:
+    """The working directory is the one to be compared with from now on."""
+    stat(b".", &directory)
+    if rl_wanderer == rl_me():
+        settle()
+
+
+cdef void settle() noexcept:
+    global rl_wanderer
+    rl_wanderer = 0
+
+
+cdef bint wandered() noexcept:
+    """Whether the working directory is another one."""
+    cdef rl_stat now
+    if rl_wanderer == 0:
+        return False
+    if stat(b".", &now) != 0 or now.st_ino != directory.st_ino or now.st_dev != directory.st_dev:
+        return True
+    if rl_wanderer == rl_me():
+        settle()
+    return False
