@@ -65,7 +65,7 @@ class Pool:
         """Starts workers, or makes room for them, when the scheduler says so."""
         _core.refresh(self.region)
         ready, idle, starting, free, fits, resting = _core.can_start(self.region)
-        waits, last, finished, blocked = _core.blocked_workers(self.region)
+        waits, last, finished, blocked, lacks = _core.blocked_workers(self.region)
         now = time.monotonic()
         if self.bound_until <= now:
             self.scheduler.max_workers = self.setting["limit"].value
@@ -76,8 +76,10 @@ class Pool:
             self.start()
         if any(isinstance(order, Retire) for order in orders) and not self._leaving():
             self._retire(0)
+        for order in self.scheduler.stuck(Blocked(len(self), waits, last, finished, fits, lacks, resting, now)):
+            _core.condemn(self.region, order.slot)
         if fits and len(self) >= self.scheduler.max_workers:
-            self._at_the_limit(Blocked(len(self), waits, last, finished, fits, now))
+            self._note_limit()
         _core.set_full(self.region, len(self) >= self.scheduler.max_workers)
         while self.scheduler.rest(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
@@ -102,10 +104,8 @@ class Pool:
         idle = _core.longest_idle(self.region)
         return float(max(0.01, self.config.retire_after - max(0, idle) / 1e9))
 
-    def _at_the_limit(self, event: Blocked) -> None:
-        """There is work, and there can't be more workers: that is said, and who waits in vain is told."""
-        for order in self.scheduler.stuck(event):
-            _core.condemn(self.region, order.slot)
+    def _note_limit(self) -> None:
+        """There is work, and there can't be more workers: that is said once."""
         limit = self.setting["limit"]
         if not self.told_limit and limit.source not in ("max_workers", "RAY_LITE_MAX_WORKERS"):
             self.told_limit = True

@@ -32,13 +32,16 @@ class Look(NamedTuple):
 
 
 class Blocked(NamedTuple):
-    """How the workers wait: how many do, who of them (a slot) began last, how many tasks all have finished, and the time."""
+    """How the workers wait: how many do without a timeout, who of them (a slot) began last, how many tasks all have finished,
+    whether a task fits, or each lacks something that others hold, how many workers are idle, and the time."""
 
     workers: int
     blocked: int
     last: int
     finished: int
     fits: bool
+    lacks: bool
+    idle: int
     now: float
 
 
@@ -150,8 +153,11 @@ class Scheduler:
         return workers > self.warm
 
     def stuck(self, event: Blocked) -> list[Condemn]:
-        """Every worker waits for tasks, and there can't be another to run them: the one that began to wait last gives up."""
-        everybody = event.workers > 0 and event.blocked >= event.workers >= self.max_workers and event.fits
+        """Every worker waits for tasks, and there can't be another to run them, or they need what those hold who wait: the one
+        that began to wait last gives up."""
+        limit = event.fits and event.blocked >= event.workers >= self.max_workers
+        held = event.lacks and event.blocked + event.idle >= event.workers
+        everybody = event.blocked > 0 and (limit or held)
         if not everybody or self._stuck is None or self._stuck[1] != event.finished:
             self._stuck = (event.now, event.finished) if everybody else None
             return []

@@ -95,11 +95,18 @@ class WorkerBackend(LocalBackend):
             if _core.is_cancelled(self.region):  # else it was about a task that has ended, or about one around this
                 self.raise_cancelled()
         if _core.take_verdict(self.region):
-            there = len(self.worker_pids())
-            why = f"there can't be more than {self.limit.value:,} ({self.limit.source})"
-            if there < self.limit.value:
-                why = "the machine gives no more processes"
-            raise DeadlockError(f"all {there:,} workers wait for tasks, and none is left to run these: {why}")
+            raise DeadlockError(self._why_stuck())
+
+    def _why_stuck(self) -> str:
+        names = {_core.CPU: "CPU", _core.GPU: "GPU", **{_core.CUSTOM + k: name for name, k in self._kinds.items()}}
+        lacked = ", ".join(names[kind] for kind in _core.scarce(self.region))
+        if lacked:
+            return f"nobody works any more: the tasks that are left need what those hold that wait ({lacked})"
+        there = len(self.worker_pids())
+        why = f"there can't be more than {self.limit.value:,} ({self.limit.source})"
+        if there < self.limit.value:
+            why = "the machine gives no more processes"
+        return f"all {there:,} workers wait for tasks, and none is left to run these: {why}"
 
     def raise_cancelled(self) -> None:
         """In a task that was cancelled."""

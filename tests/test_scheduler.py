@@ -126,7 +126,7 @@ def test_workers_beyond_the_warm_ones_may_rest():
     assert [scheduler.rest(number) for number in (3, 4, 5)] == [False, False, True]
 
 
-STUCK = Blocked(workers=9, blocked=9, last=5, finished=70, fits=True, now=100.0)
+STUCK = Blocked(workers=9, blocked=9, last=5, finished=70, fits=True, lacks=False, idle=0, now=100.0)
 
 
 def stuck(scheduler, **facts):
@@ -152,6 +152,21 @@ def test_progress_or_room_is_no_deadlock(change):
     scheduler = Scheduler(9, patience=1.0)
     assert stuck(scheduler) == [] == stuck(scheduler, now=100.9, **change)
     assert stuck(scheduler, now=101.0) == [] == stuck(scheduler, now=101.5)
+
+
+HELD = {"workers": 5, "blocked": 2, "idle": 3, "fits": False, "lacks": True}
+
+
+def test_who_holds_what_the_others_need_is_condemned():
+    """However many workers there could be: those that are idle find nothing to do."""
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler, **HELD) == [] and stuck(scheduler, **HELD, now=101.0) == [Condemn(5)]
+
+
+@pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 1}, {"idle": 2}, {"lacks": False}, {"blocked": 0, "idle": 5}])
+def test_while_somebody_works_nobody_is_condemned(change):
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler, **HELD) == [] == stuck(scheduler, **{**HELD, **change}, now=101.0)
 
 
 @pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])

@@ -2,6 +2,8 @@
 
 Must not decide how many workers there are: scheduler.py does.
 """
+cdef enum:
+    KINDS_NAMED = 8  # kinds that an error names
 
 
 def refresh(Region region):
@@ -87,9 +89,54 @@ def longest_idle(Region region) -> int:
     return rl_now() - since if since else -1
 
 
+cdef bint all_lack(rl_region* R) noexcept nogil:
+    """Lock held. Whether there are tasks, each lacks something that others hold, and nobody is on his way."""
+    cdef uint32_t q = R.h.ready
+    cdef uint32_t _
+    if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
+        return False
+    for _ in range(<uint32_t>LOOKED_AT):
+        if q == 0:
+            return True
+        if missing(R, q) == 0:
+            return False
+        q = queue_at(R, q).next
+        if q == R.h.ready:
+            return True
+    return False
+
+
+cdef uint32_t scarce_kinds(rl_region* R, uint32_t* out) noexcept nogil:
+    """Lock held. Some kinds that queued tasks lack; how many. None, if a task lacks nothing."""
+    cdef uint32_t found = 0
+    cdef uint32_t k
+    if not all_lack(R):
+        return 0
+    if R.h.ready:
+        out[0] = missing(R, R.h.ready)
+        found = 1
+    for k in range(RL_CPU, R.h.kinds.used):
+        if found < KINDS_NAMED and kind_at(R, k).head and (found == 0 or k != out[0]):
+            out[found] = k
+            found += 1
+    return found
+
+
+def scarce(Region region) -> list:
+    """Kinds that queued tasks lack, at most 8: CPU 1, GPU 2, then the custom ones; empty when one of them lacks nothing."""
+    cdef uint32_t kinds[KINDS_NAMED]
+    cdef uint32_t found, n
+    check_region(region.R)
+    if rl_lock(region.R):
+        check(EIO)
+    found = scarce_kinds(region.R, kinds)
+    rl_commit(region.R)
+    return [kinds[n] for n in range(found)]
+
+
 def blocked_workers(Region region) -> tuple:
     """(workers that are blocked without a timeout, the slot of the one that is it last, tasks finished by all, workers that are
-    blocked at all)."""
+    blocked at all, whether each queued task lacks something that others hold)."""
     cdef rl_region* R = region.R
     cdef rl_slot* s
     cdef uint32_t found = 0
@@ -97,6 +144,7 @@ def blocked_workers(Region region) -> tuple:
     cdef uint32_t every = 0
     cdef uint64_t finished = 0
     cdef uint32_t i
+    cdef bint lacks
     check_region(R)
     if rl_lock(R):
         check(EIO)
@@ -108,8 +156,9 @@ def blocked_workers(Region region) -> tuple:
             if rl_load(&s.verdict):
                 found += 1
                 last = i if last == 0 or s.since > rl_slot_at(R, last).since else last
+    lacks = all_lack(R)
     rl_commit(R)
-    return found, last, finished, every
+    return found, last, finished, every, lacks
 
 
 def condemn(Region region, uint32_t slot):

@@ -44,6 +44,30 @@ def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
     assert output == "0\nTrue\n0 4\n"
 
 
+@pytest.mark.parametrize("parent, child, what", [
+    ({"num_gpus": 1}, {"num_gpus": 0.5}, "GPU"),
+    ({"resources": {"disk": 1}}, {"resources": {"disk": 2}}, "disk"),
+    ({"resources": {"disk": 2, "tape": 1}}, {"num_cpus": 0, "resources": {"tape": 1}}, "tape"),
+])
+def test_a_child_that_needs_what_only_its_parent_holds_is_a_deadlock(fresh, parent, child, what):
+    """Whoever waits for it is told, and gives up what it held; the child runs then."""
+    fresh.init(num_cpus=2, num_gpus=1, resources={"disk": 2, "tape": 1}, driver_mode=ray.SILENT_MODE)
+    children = ray.remote(**child, inline=False)(lambda: "ran")
+
+    @ray.remote(**parent, inline=False)
+    def waits():
+        x = children.remote()
+        try:
+            return ray.get(x)
+        except ray.exceptions.DeadlockError as error:
+            return str(error), x
+
+    text, x = ray.get(waits.remote(), timeout=20)
+    assert f"need what those hold that wait ({what})" in text
+    assert ray.get(x, timeout=20) == "ran"
+    assert ray.global_state.available_resources() == ray.global_state.cluster_resources()
+
+
 def test_blocked_workers_whose_tasks_end_are_no_deadlock(fresh, monkeypatch):
     """All workers wait, and tasks end all the time in between."""
     monkeypatch.setenv("RAY_LITE_DEADLOCK", "0.2")

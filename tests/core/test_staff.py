@@ -102,6 +102,27 @@ def test_blocked_workers_are_counted_and_the_last_is_known(make_region, tasks, w
     _core.close_session(region)
 
 
+def test_what_is_scarce_is_known_when_everybody_lacks_something(make_region, tasks, worker, wait_until):
+    region = make_region(cpus=2 * CPU, gpus=1, kinds=[CPU, CPU])
+    gate = os.eventfd(0, os.EFD_SEMAPHORE)
+    calls = tasks(region, {"holds": lambda k: os.read(gate, 8) and k, "echo": lambda x: x})
+    for _ in range(2):
+        worker(region, calls.worker)
+    held = calls.shaped("holds", 0, CPU, [(0, CPU)])(1)
+    wait_until(lambda: region.statistics()["cpus_free"] == 2 and not region.statistics()["ready"], what="it runs")
+    assert _core.scarce(region) == [] and not _core.blocked_workers(region)[4], "no task is left"
+    lack = [calls.shaped("echo", CPU, 0, [(0, CPU)])(2), calls.shaped("echo", CPU, CPU // 2)(3)]
+    wait_until(lambda: region.statistics()["hanging"] == 2, what="both hang")
+    assert _core.scarce(region) == [_core.GPU, _core.CUSTOM] and _core.blocked_workers(region)[4]
+    fits = calls.shaped("holds", CPU)(4)
+    wait_until(lambda: region.statistics()["cpus_free"] == 1, what="it runs")
+    assert _core.scarce(region) == [_core.GPU, _core.CUSTOM]
+    os.eventfd_write(gate, 2)
+    assert [calls.get(x) for x in (held, fits, *lack)] == [1, 4, 2, 3]
+    os.close(gate)
+    _core.close_session(region)
+
+
 def test_a_verdict_is_read_once_and_is_about_one_wait(region):
     assert not _core.take_verdict(region)
     _core.condemn(region, region.slot)
