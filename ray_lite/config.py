@@ -67,7 +67,7 @@ class Config(NamedTuple):
     retire_after: float = 10.0  #: a worker that is idle for so long ends, if there are more than the session's CPUs
     brief: float = 0.01  #: tasks that take less than this start no workers beyond the session's CPUs, however little they need
     fork_again: float = 2.0  #: when the machine gave no process more, it is asked again after so long
-    deadlock: float = 1.0  #: all workers wait for tasks, and nothing ends, for so long: then one of them gets DeadlockError
+    deadlock: float = 1.0  #: everybody waits for what nobody can run, for so long: then one of them gets DeadlockError
     max_workers: int = 1_000  #: workers at once, blocked ones included
 
     @classmethod

@@ -8,7 +8,7 @@
     +-- TaskCancelledError      the task was cancelled
     +-- ObjectStoreFullError    no room for an object
     +-- ObjectLostError         the object is gone, or never was
-    +-- DeadlockError           calls wait for each other in a circle
+    +-- DeadlockError           nobody is left who could run what a task waits for
     +-- SerializationError      (a TypeError too) a value can't be pickled
     +-- ForkedError             a forked child used its parent's session
     +-- RaySystemError          a bug of ours, or a session that was torn down
@@ -81,7 +81,7 @@ class ObjectLostError(RayError):
 
 
 class DeadlockError(RayError):
-    """Blocked calls wait for each other in a circle."""
+    """All tasks wait for others that can't run: there can't be another worker, or they need what those hold that wait."""
 
 
 class SerializationError(RayError, TypeError):
