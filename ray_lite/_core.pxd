@@ -7,7 +7,7 @@ cdef extern from "layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
-        RL_SHAPES, RL_GPUS, RL_GPU_WORDS, RL_UNIT
+        RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_ENDING
         RL_ALIVE, RL_SWEEPING
@@ -82,7 +82,7 @@ cdef extern from "layout.h" nogil:
         int64_t cpus, gpus
         uint32_t first, count, head, tail, length, listed, hung, options
         int64_t passed
-        uint32_t chain
+        uint32_t chain, depth, base, sibling, deep_next, deep_prev
     ctypedef struct rl_slot:
         uint32_t state, next, prev, kind, pid, epoch, running, building, shape, whale, idle, blocked
         uint64_t started, finished
@@ -100,7 +100,8 @@ cdef extern from "layout.h" nogil:
         rl_table objects, tasks, refs, extents, queues, slots, kinds, demands
         int64_t aging
         uint32_t shapes[1024]
-        uint32_t whales, nhung, reserved, lenders, ending, cancels, full, keyed
+        uint32_t whales, nhung, reserved, lenders, ending, cancels, full, keyed, working, nested, lent
+        uint32_t deep[8]
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]

@@ -122,7 +122,7 @@ cdef class Worker:
         cdef rl_task* k = task_at(self.region.R, t)
         self.begin(t)
         try:
-            if k.queue != self.queue or self.strayed(k):
+            if queue_at(self.region.R, k.queue).base != self.queue or self.strayed(k):
                 if not self.surround(k):
                     return self.again(t, False, True)
             f = self.functions.get(k.function)
@@ -170,11 +170,12 @@ cdef class Worker:
     cdef bint surround(self, rl_task* k) except -1:
         """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
         its resources are such that this process can't run it."""
-        if k.queue != self.queue:
-            if self.policy.shape(k.queue) is False:
+        cdef uint32_t q = queue_at(self.region.R, k.queue).base
+        if q != self.queue:
+            if self.policy.shape(q) is False:
                 self.queue = 0
                 return False
-            self.queue = k.queue if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
+            self.queue = q if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
         if self.strayed(k):
             self.policy.setting(k.flags >> 8)
             self.setting = k.flags >> 8

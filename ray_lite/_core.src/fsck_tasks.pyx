@@ -115,7 +115,39 @@ cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
         q = queue_at(R, q).next
         if q == R.h.ready:
             break
-    return wrong(f, b"queues: ring length", 0, listed, n) if n != listed else fsck_hanging(R, hung, f)
+    if n != listed:
+        return wrong(f, b"queues: ring length", 0, listed, n)
+    return fsck_hanging(R, hung, f) or fsck_nesting(R, f)
+
+
+cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
+    """Queues of nested tasks are in the ring of their depth while they are in the ring; who lends, and who is served, is known."""
+    cdef uint32_t lent = 0
+    cdef uint32_t nested = 0
+    cdef uint32_t working = 0
+    cdef uint32_t deep = 0
+    cdef uint32_t q, s, depth
+    for q in range(1, R.h.queues.used):
+        deep += queue_at(R, q).state != 0 and queue_at(R, q).listed == RL_IN_RING and queue_at(R, q).depth != 0
+    for depth in range(1, RL_DEPTHS):
+        q = R.h.deep[depth]
+        while q:
+            if deep == 0 or queue_at(R, q).listed != RL_IN_RING or queue_at(R, q).depth != depth:
+                return wrong(f, b"nesting: ring of a depth", q, depth, queue_at(R, q).depth)
+            if queue_at(R, queue_at(R, q).deep_next).deep_prev != q:
+                return wrong(f, b"nesting: ring of a depth", q, q, queue_at(R, queue_at(R, q).deep_next).deep_prev)
+            deep -= 1
+            q = queue_at(R, q).deep_next if queue_at(R, q).deep_next != R.h.deep[depth] else 0
+    for s in range(1, R.h.slots.used):
+        if rl_slot_at(R, s).state and rl_slot_at(R, s).shape:
+            lent += rl_slot_at(R, s).blocked != 0
+            working += rl_slot_at(R, s).blocked == 0
+            nested += rl_slot_at(R, s).blocked == 0 and queue_at(R, rl_slot_at(R, s).shape).depth != 0
+    if deep or nested != R.h.nested:
+        return wrong(f, b"nesting: queues left out, or who is nested", deep, nested, R.h.nested)
+    if working != R.h.working:
+        return wrong(f, b"nesting: working", 0, working, R.h.working)
+    return wrong(f, b"nesting: lent", 0, lent, R.h.lent) if lent != R.h.lent else 0
 
 
 cdef int fsck_reservation(rl_region* R, rl_finding* f) noexcept nogil:

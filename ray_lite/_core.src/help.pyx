@@ -36,16 +36,14 @@ cdef bint inside(rl_region* R, uint32_t t, uint32_t outer) noexcept nogil:
     return False
 
 
-cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
-    """Lock held. A READY task that the process of the running task `outer` waits for on behalf of it."""
+cdef uint32_t awaited_in(rl_region* R, uint32_t q, uint32_t outer, uint32_t* looks) noexcept nogil:
+    """Lock held. Of a queue, a READY task that the process of the running task `outer` waits for on behalf of it."""
     cdef uint32_t slot = task_at(R, outer).owner
-    cdef uint32_t t = queue_at(R, task_at(R, outer).queue).head
+    cdef uint32_t t = queue_at(R, q).head
     cdef uint32_t waiter
-    cdef uint32_t _
     cdef rl_task* k
-    for _ in range(<uint32_t>HELP_LOOKS):
-        if t == 0:
-            return 0
+    while t and looks[0]:
+        looks[0] -= 1
         k = task_at(R, t)
         waiter = rl_load(&object_at(R, k.returns).waiter) if k.returns else RL_NOBODY
         if (waiter == slot or waiter == RL_MANY) and not k.flags & RL_NO_INLINE:
@@ -54,6 +52,19 @@ cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
                     return t
         t = k.next
     return 0
+
+
+cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
+    """Lock held. The same, in the deeper queues of its own shape, where what a recursion waits for is."""
+    cdef uint32_t depth = queue_at(R, task_at(R, outer).queue).depth
+    cdef uint32_t q = queue_at(R, task_at(R, outer).queue).base
+    cdef uint32_t looks = HELP_LOOKS
+    cdef uint32_t found = 0
+    while q and not found:
+        if queue_at(R, q).depth > depth or queue_at(R, q).depth == RL_DEPTHS - 1:
+            found = awaited_in(R, q, outer, &looks)
+        q = queue_at(R, q).sibling
+    return found
 
 
 cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:

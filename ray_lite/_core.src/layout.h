@@ -49,6 +49,7 @@
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
 #define RL_SECOND 8     /* second-level lists: eighths of a power of two */
 #define RL_SHAPES 1024  /* chains of the index of queues */
+#define RL_DEPTHS 8     /* depths of nested tasks that are told apart */
 #define RL_GPUS 256     /* GPUs of a session */
 #define RL_GPU_WORDS 4  /* RL_GPUS bits */
 #define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
@@ -224,7 +225,7 @@ typedef struct {
     int64_t amount; /*  8 writer: fresh */
 } rl_demand;
 
-/* ready queue of one (job, shape, options). Not empty, it is in the ring, or it hangs on the list of a kind that it lacks */
+/* ready queue of one (job, shape, options, depth). Not empty, it is in the ring, or it hangs on the list of a kind that it lacks */
 typedef struct {
     uint32_t state;  /*  0 writer: lock; 1 in use */
     uint32_t next;   /*  4 writer: lock; ring, or a kind's list */
@@ -241,8 +242,13 @@ typedef struct {
     uint32_t hung;   /* 56 writer: lock; the kind that it lacks, while it hangs or has the reservation */
     uint32_t options; /* 60 writer: fresh; object with the options of its tasks, pinned for the job, or none */
     int64_t passed;  /* 64 writer: lock; since when it hangs without one of its tasks being taken, 0: it doesn't */
-    uint32_t chain;  /* 72 writer: lock; next queue of the same hash */
-    uint32_t spare[13]; /* 76 writer: nobody */
+    uint32_t chain;  /* 72 writer: lock; next queue of the same hash; of the first one of a shape only */
+    uint32_t depth;  /* 76 writer: fresh; 0: for tasks of a driver, 1: for tasks of those, and so on up to RL_DEPTHS - 1 */
+    uint32_t base;   /* 80 writer: fresh; the first queue of the shape, whose depth is 0 */
+    uint32_t sibling; /* 84 writer: lock; another queue of the shape, of another depth */
+    uint32_t deep_next; /* 88 writer: lock; of nested tasks, while it is in the ring: the ring of its depth */
+    uint32_t deep_prev; /* 92 writer: lock */
+    uint32_t spare[8]; /* 96 writer: nobody */
 } rl_queue;
 
 /* process slot - the first cache line under the lock, the second atomic, the third under the lock */
@@ -317,11 +323,15 @@ typedef struct {
     uint32_t lenders;       /* writer: lock; who works and holds of the kind that the reserved one lacks; nothing without it */
     uint32_t ending;        /* writer: lock; cancelled tasks that were queued, for the node to end, chained by next */
     uint32_t cancels;       /* writer: lock; grows when a running task is cancelled */
-    uint32_t full;          /* writer: atomic; no more workers can be started. Stale: the node is rung in vain, or looks later */
+    uint32_t full;          /* writer: atomic; no more workers can be started. Stale: the node is rung in vain, or later */
     uint32_t keyed;         /* writer: lock; 1 once some workers can't serve all shapes */
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: nobody has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of it */
     int64_t gpu_room[RL_GPUS];         /* writer: lock; what is left of a shared one */
+    uint32_t deep[RL_DEPTHS]; /* writer: lock; of those in the ring, rings of the queues of each depth from 1 on */
+    uint32_t working;       /* writer: lock; workers that run a task and are not blocked */
+    uint32_t nested;        /* writer: lock; of these, those whose outermost task is a nested one */
+    uint32_t lent;          /* writer: lock; workers that are blocked in a task */
     uint32_t ready;         /* writer: lock; ring of queues that are not empty and may fit, next to be served */
     uint32_t idle;          /* writer: lock; head of the idle list */
     uint32_t idle_last;     /* writer: lock; its tail: who is idle the longest */

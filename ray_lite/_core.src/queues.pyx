@@ -1,6 +1,6 @@
-"""Ready queues, one a (job, shape, options), each FIFO: found or made by what they stand for, filled and emptied.
+"""Ready queues, one a (job, shape, options, depth), each FIFO: found or made by what they stand for, filled and emptied.
 
-Neighbours: turns.pyx lists those that are not empty, resources.pyx knows what their tasks demand.
+Neighbours: turns.pyx lists those that are not empty, resources.pyx knows what their tasks demand, nesting.pyx their depths.
 """
 
 
@@ -52,7 +52,7 @@ cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogi
 
 
 cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
-    """Lock held. The queue of a shape, made if it is new."""
+    """Lock held. The first queue of a shape, made if it is new."""
     cdef uint32_t* head = &R.h.shapes[shape_hash(s)]
     cdef uint32_t q = head[0]
     cdef uint32_t first = 0
@@ -75,6 +75,8 @@ cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
     rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>s.gpus)
     rl_fresh32(&e.first, first)
     rl_fresh32(&e.count, s.n)
+    rl_fresh32(&e.depth, 0)
+    rl_fresh32(&e.base, q)
     rl_set32(R, &e.chain, head[0])
     rl_set32(R, head, q)
     out[0] = q
@@ -82,7 +84,7 @@ cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
 
 
 cdef int shape_queue(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
-    """The queue of a shape; asked once a shape, then remembered by the caller."""
+    """The first queue of a shape; asked once a shape, then remembered by the caller."""
     cdef int rc
     while True:
         if rl_lock(R):

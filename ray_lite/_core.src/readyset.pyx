@@ -40,7 +40,7 @@ cdef uint32_t edges_drain(rl_region* R, uint32_t i) noexcept nogil:
     """Lock held. Counts down the tasks that wait for object `i`, as many as the log allows; how many became READY."""
     cdef uint32_t fresh = 0
     cdef uint32_t r, t
-    while object_at(R, i).edges and rl_log_used(R) < RL_LOG_BUDGET - 16:
+    while object_at(R, i).edges and rl_log_used(R) < RL_LOG_BUDGET - 20:
         r = object_at(R, i).edges
         t = ref_at(R, r).owner
         edge_unlink(R, r)

@@ -7,7 +7,7 @@ looking.  Neighbours: queues.pyx (shapes), reservation.pyx (what is kept), turns
 """
 cdef enum:
     DEMANDS_COUNTED = 12  # custom kinds of a shape that are counted one by one; with more it is a whale
-    TAKE_LOG = 21         # what taking a task writes at most, its resources apart
+    TAKE_LOG = 25         # what taking a task writes at most, its resources apart
     GPU_LOG = 11          # what taking or giving GPUs writes at most
 
 
@@ -283,6 +283,7 @@ cdef void resources_take(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil
         gpus_move(R, s, e.gpus, True)
     customs_move(R, slot, q, True)
     lenders_move(R, q, 1)
+    work_move(R, q, 1)
 
 
 cdef void resources_give(rl_region* R, uint32_t slot) noexcept nogil:
@@ -294,6 +295,9 @@ cdef void resources_give(rl_region* R, uint32_t slot) noexcept nogil:
     if not s.blocked:
         kind_move(R, RL_CPU, e.cpus)
         lenders_move(R, s.shape, -1)
+        work_move(R, s.shape, -1)
+    else:
+        lent_move(R, -1)
     if e.gpus:
         gpus_move(R, s, e.gpus, False)
     customs_move(R, slot, s.shape, False)
@@ -305,4 +309,4 @@ cdef uint32_t give_log(rl_region* R, uint32_t slot) noexcept nogil:
     cdef uint32_t q = rl_slot_at(R, slot).shape
     if q == 0:
         return 0
-    return 4 + (GPU_LOG if queue_at(R, q).gpus else 0) + min(queue_at(R, q).count, <uint32_t>DEMANDS_COUNTED)
+    return 6 + (GPU_LOG if queue_at(R, q).gpus else 0) + min(queue_at(R, q).count, <uint32_t>DEMANDS_COUNTED)

@@ -121,8 +121,8 @@ cdef uint32_t rouse(rl_region* R, uint32_t wanted) noexcept nogil:
         wanted -= 1
     if rl_slot_at(R, R.slot).kind == RL_NODE or wanted == 0 or R.h.nstarting:
         return 0  # the node looks before it sleeps; who starts looks himself
-    if R.h.idle == 0 and rl_load(&R.h.full):
-        return 0
+    if R.h.idle == 0 and R.h.working and rl_load(&R.h.full):
+        return 0  # it can start nobody, and need not look whether everybody waits in vain
     if wanting(R, R.h.ncoming, False, &slot) and slot == 0:
         rl_owe_node()
     return 0
@@ -242,10 +242,14 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
         if me.shape:
             kind_move(R, RL_CPU, queue_at(R, me.shape).cpus)
             lenders_move(R, me.shape, -1)
+            work_move(R, me.shape, -1)
+            lent_move(R, 1)
             look_at(R, RL_CPU)
             owed = R.h.reserved if lifted(R) else 0
     rl_store(&me.verdict, RL_WAITS if for_ever else 0)
     rouse(R, R.h.nready)
+    if R.h.working == 0 and R.h.nready:
+        rl_owe_node()  # what is left may lack what those hold who wait
     rl_commit(R)
     rl_failpoint(R, b"block.sleep")
     return look_owed(R, owed)
@@ -262,5 +266,7 @@ cdef int block_end(rl_region* R) noexcept nogil:
     if me.blocked == 0 and me.shape:
         kind_move(R, RL_CPU, -queue_at(R, me.shape).cpus)
         lenders_move(R, me.shape, 1)
+        work_move(R, me.shape, 1)
+        lent_move(R, -1)
     rl_commit(R)
     return DONE

@@ -13,14 +13,16 @@ cdef enum:
 cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     """Lock held. A BUILDING record on this slot's list."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
-    cdef uint32_t t = table_take(R, &R.h.tasks)
+    cdef uint32_t q = s.queue
+    cdef int rc = nested_queue(R, s.parent, s.parent_serial, &q) if s.parent else DONE
+    cdef uint32_t t = table_take(R, &R.h.tasks) if rc == DONE else 0
     cdef rl_task* k
     if t == 0:
-        return GROW_TASKS
+        return rc if rc else GROW_TASKS
     k = task_at(R, t)
     memcpy(k.id, s.id, RL_ID_BYTES)
     rl_fresh32(&k.function, s.function)
-    rl_fresh16(&k.queue, <uint16_t>s.queue)
+    rl_fresh16(&k.queue, <uint16_t>q)
     rl_fresh32(&k.site, s.site)
     rl_fresh32(&k.parent, s.parent)
     rl_fresh32(&k.parent_serial, s.parent_serial)

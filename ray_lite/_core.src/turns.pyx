@@ -3,13 +3,13 @@
 A queue that is found not to fit leaves the ring and hangs on the list of the first kind that it lacks, least demand first.
 So whenever the head of a kind's list would fit as far as that kind goes, some queue of the ring demands that kind, too:
 when one leaves the ring, or something is given back or kept no more, a look at the heads of the kinds concerned is owed.
-What one who died owed is made good by the sweep.  Neighbours: queues.pyx, resources.pyx, reservation.pyx (for whom something
+What one who died owed is made good by the sweep.  Neighbours: queues.pyx, nesting.pyx, resources.pyx, reservation.pyx (for whom something
 is kept), slots.pyx (who is idle).  Must not start workers.
 """
 cdef enum:
     LOOKED_AT = 64     # queues and idle workers, where some workers can't serve all shapes
-    HANG_LOG = 12      # what each of these writes at most
-    UNHANG_LOG = 10
+    HANG_LOG = 15      # what each of these writes at most
+    UNHANG_LOG = 14
 
 
 cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
@@ -26,6 +26,7 @@ cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
         rl_set32(R, &queue_at(R, e.prev).next, q)
         rl_set32(R, &queue_at(R, first).prev, q)
     rl_set32(R, &e.listed, RL_IN_RING)
+    deep_add(R, q)
 
 
 cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
@@ -39,6 +40,7 @@ cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
         if R.h.ready == q:
             rl_set32(R, &R.h.ready, e.next)
     rl_set32(R, &e.listed, RL_UNLISTED)
+    deep_remove(R, q)
 
 
 cdef void hang(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
@@ -154,7 +156,7 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
     """Lock held. The next queue in turn that fits; those before it that don't are hung up. 0: none, or (MORE) a full log."""
     cdef uint32_t q, k
     while R.h.ready:
-        q = R.h.ready
+        q = foremost(R)
         k = missing(R, q)
         if k == 0:
             return q
@@ -163,10 +165,12 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
             return 0
         if q == R.h.reserved and queue_at(R, q).hung != k:
             keep(R, q, k)  # before the look: what was kept of another kind may be anybody's
-        if not look_for(R, q) or rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG:
+        if not look_for(R, q) or rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG - KEEP_LOG:
             rc[0] = MORE
             return 0
         hang(R, q, k)
+        if R.h.reserved == 0 and k == RL_CPU and has_precedence(R, q):
+            keep(R, q, k)  # at once: lent CPUs that are too few for it would start parents, one each, which lend them again
     return 0
 
 
@@ -191,6 +195,7 @@ cdef uint32_t idle_suiting(rl_region* R, uint32_t q, bint keyed) noexcept nogil:
 cdef uint32_t turn_of(rl_region* R, uint32_t slot, int* rc) noexcept nogil:
     """Lock held. The next queue in turn that a worker can serve. 0: none, or (MORE) the log is full."""
     cdef uint32_t q = front(R, rc)
+    cdef uint32_t first = q
     cdef bint fresh = kind_at(R, RL_GPU).total and not rl_slot_at(R, slot).keyed
     cdef uint32_t _
     if q == 0 or not R.h.keyed:
@@ -199,7 +204,7 @@ cdef uint32_t turn_of(rl_region* R, uint32_t slot, int* rc) noexcept nogil:
         if suits(R, slot, q) and missing(R, q) == 0 and not (fresh and idle_suiting(R, q, True)):
             return q
         q = queue_at(R, q).next
-        if q == R.h.ready:
+        if q == first:
             return 0
     return 0
 
@@ -234,6 +239,7 @@ cdef uint32_t take(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed) noex
     cdef uint32_t t = e.head
     if R.h.ready == q and e.next != q:
         rl_set32(R, &R.h.ready, e.next)
+    deep_turn(R, q)
     if e.passed:
         rl_set64(R, <uint64_t*>&e.passed, 0)
     if R.h.reserved == q:

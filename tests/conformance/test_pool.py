@@ -84,21 +84,26 @@ def test_blocked_workers_whose_tasks_end_are_no_deadlock(fresh, monkeypatch):
 
 
 def test_calls_with_a_timeout_end_by_themselves(output_of):
+    """Both run before either submits its child, which would else go before the other."""
     assert output_of("""
-        import time
+        import os, tempfile, time
         import ray_lite as ray
         ray.init(num_cpus=2, max_workers=2)
         never = ray.remote(num_cpus=0)(lambda: 1)
 
         @ray.remote(num_cpus=0)
-        def waits(seconds):
+        def waits(place, seconds):
+            os.mkdir(f"{place}/{seconds}")
+            while len(os.listdir(place)) < 2:
+                pass
             x = never.remote()
             try:
                 ray.get(x, timeout=seconds)
             except ray.exceptions.GetTimeoutError:
                 return "timeout"
 
-        print("timeout" in ray.get([waits.remote(1.6), waits.remote(1.7)]))  # which then leaves a worker to the other
+        with tempfile.TemporaryDirectory() as place:  # who gives up leaves a worker to the other
+            print("timeout" in ray.get([waits.remote(place, 1.6), waits.remote(place, 1.7)]))
     """) == "True\n"
 
 

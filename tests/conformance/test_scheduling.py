@@ -309,6 +309,28 @@ def test_five_hundred_parents_that_block_on_ten_children_each(fresh, wait_until)
     assert len(set().union(*(pids for _, pids in found))) <= 2 * 4 + 4 - 3
 
 
+@pytest.mark.parametrize("how", ["inline=False", "wait", "timeout", "two CPUs", "three levels"])
+def test_parents_that_can_not_run_their_children_need_few_processes_all_the_same(fresh, how):
+    """The CPUs that they lend go to children, not to more parents: here without that there would be some hundreds of them."""
+    fresh.init(num_cpus=4)
+    child = ray.remote(inline=how not in ("inline=False", "three levels"), num_cpus=2 if how == "two CPUs" else 1)(lambda k: k)
+
+    @ray.remote(inline=False)
+    def parent(levels):
+        ids = [parent.remote(levels - 1) if levels else child.remote(k) for k in range(10)]
+        if how == "wait":
+            assert ray.wait(ids, num_returns=10) == (ids, [])
+        return sum(ray.get(ids, timeout=60 if how == "timeout" else None))
+
+    levels = int(how == "three levels")
+    ids = [parent.remote(levels) for _ in range(50 if levels else 400)]
+    most = 0
+    while len(ray.wait(ids, num_returns=len(ids), timeout=1)[0]) < len(ids):
+        most = max(most, len(fresh.session.current().worker_pids()))
+    assert ray.get(ids) == [450 if levels else 45] * len(ids)
+    assert most <= 4 * (4 + levels)
+
+
 def test_recursion_a_thousand_deep(fresh):
     fresh.init(num_cpus=2)
 

@@ -15,6 +15,7 @@ from ray_lite import _core
 RETURN = 0x9E3779B97F4A7C15  # what ids of returns are derived with (ids.pyx)
 TASK, PUT = 0, 1  # the same, of tasks and puts
 UNLIMITED = 0xFFFF
+DEEPEST = 7  # RL_DEPTHS - 1 (layout.h)
 DEATH = "WorkerCrashedError"  # the value of a return whose task's process died too often
 INLINE, ARGUMENTS_INLINE = 40, 32
 RERUN = 64  # ids that one run of a task takes at most
@@ -59,6 +60,7 @@ class Job:
     retries: int
     data: bytes
     parent: bytes | None
+    depth: int = 0  #: of nesting, as far as queues tell depths apart
     state: str = "building"
     owner: int = 0
     attempts: int = 0
@@ -156,7 +158,7 @@ class Ledger:
         return picture.Picture(
             {name(x): self.object_facts(thing, pins[x]) for x, thing in self.things.items()},
             {name(t): self.task_facts(job) for t, job in self.jobs.items()},
-            {cpus: tuple(map(name, order)) for cpus, order in self.queues.items() if order},
+            {key: tuple(map(name, order)) for key, order in self.queues.items() if order},
             {hand.slot: (tuple(map(name, hand.stack)), hand.held, hand.blocked) for hand in self.hands.values()},
         )
 
@@ -215,7 +217,9 @@ class Ledger:
         seat = self.hands[slot].seats[-1]
         t = seat.next_id(TASK, burn)
         returns = tuple(_core.derive_id(t, k, RETURN) for k in range(count))
-        job = self.jobs[t] = Job(t, tuple(arguments), returns, cpus, retries, data, seat.task)
+        parent = self.jobs.get(seat.task)
+        depth = min(parent.depth + 1 if parent else 1, DEEPEST) if seat.task else 0
+        job = self.jobs[t] = Job(t, tuple(arguments), returns, cpus, retries, data, seat.task, depth)
         for x in returns:
             self.things[x] = Thing(x, "pending", {slot}, task=t)
         for number, x in enumerate(arguments):
@@ -228,7 +232,7 @@ class Ledger:
         return list(returns)
 
     def queue(self, job, front=False):
-        order = self.queues.setdefault(job.cpus, [])
+        order = self.queues.setdefault((job.cpus, job.depth), [])
         order.insert(0 if front else len(order), job.id)
         job.state, job.owner = "ready", 0
 
@@ -236,7 +240,7 @@ class Ledger:
         """The task runs here; helping with an awaited object takes no CPUs, and it need not be first in its queue."""
         job, hand = self.jobs[t], self.hands[slot]
         assert job.state == "ready", f"task {picture.label(t)} was taken and is {job.state}"
-        self.queues[job.cpus].remove(t)
+        self.queues[job.cpus, job.depth].remove(t)
         job.state, job.owner, job.attempts = "running", slot, min(job.attempts + 1, UNLIMITED)
         hand.idle = False
         hand.stack.append(t)

@@ -24,7 +24,7 @@ class Picture(NamedTuple):
 
     objects: dict  #: (state, slots that hold it, pins, exposed, its live task, contents)
     tasks: dict  #: (state, slot that runs it, attempts, arguments, returns, interrupted, unready arguments)
-    queues: dict  #: labels of ready tasks in order, by CPUs
+    queues: dict  #: labels of ready tasks in order, by CPUs and depth
     slots: dict  #: (running tasks, innermost last; CPUs held; blocked)
 
     def differences(self, other):
@@ -127,11 +127,11 @@ class Reading:
 
     def picture(self):
         tasks = np.flatnonzero(self.tasks["state"]).tolist()
-        heads = [(int(q["cpus"]), self.chain(self.tasks, q["head"])) for q in self.queues if q["head"]]
+        heads = [((int(q["cpus"]), int(q["depth"])), self.chain(self.tasks, q["head"])) for q in self.queues if q["head"]]
         return Picture(
             {self.name(self.objects, i): self.object(i) for i in self.live},
             {self.name(self.tasks, t): self.task(t) for t in tasks},
-            {cpus: tuple(self.name(self.tasks, t) for t in order) for cpus, order in heads},
+            {key: tuple(self.name(self.tasks, t) for t in order) for key, order in heads},
             {s: self.stack(s) for s in self.alive},
         )
 

@@ -46,8 +46,8 @@ def test_damage_of_a_queue_is_found(scene):
 BUSY = [
     ("busy", "running", lambda old: 0, "running"),
     ("busy", "building", lambda old: 1, "building"),
-    ("busy", "shape", lambda old: 0, "CPUs"),
-    ("busy", "blocked", lambda old: 1, "CPUs"),
+    ("busy", "shape", lambda old: 0, "CPUs|nesting"),
+    ("busy", "blocked", lambda old: 1, "CPUs|nesting"),
     ("busy", "idle", lambda old: 1, "idle"),
     ("busy", "idle", lambda old: 3, "starting"),
 ]

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import time
 
 from ray_lite import _core
@@ -25,20 +26,57 @@ def test_a_worker_is_starting_until_it_is_here(make_region, worker, tasks, wait_
     _core.close_session(region)
 
 
-def test_the_node_is_rung_when_nobody_can_run_a_task(make_region, tasks):
+def test_the_node_is_rung_when_nobody_can_run_a_task(make_region, tasks, worker, wait_until):
     region = make_region()
-    calls = tasks(region, {"echo": lambda x: x})
+    calls = tasks(region, {"echo": lambda x: x, "stuck": lambda x: signal.pause()})
     bell = make_region.files_of(region).rung
     assert not bell()
     x = calls.call("echo")(1)
     assert bell()
     y = calls.call("echo")(2)
     assert bell(), "each ring that follows an answer is heard"
+    worker(region, calls.worker)
+    assert calls.get(x) == 1 and calls.get(y) == 2
+    z = calls.call("stuck")(3)
+    wait_until(lambda: region.statistics()["cpus_free"] == 1, what="it runs")
+    bell()
     _core.set_full(region, True)
-    z = calls.call("echo")(3)
+    ids = [calls.call("echo")(4)]
     assert not bell(), "it could start nobody"
     _core.set_full(region, False)
-    del x, y, z
+    ids.append(calls.call("echo")(5))
+    assert bell()
+    del ids, z
+
+
+def test_the_node_is_rung_when_the_last_one_that_works_is_blocked(make_region, tasks, worker, wait_until):
+    """What is queued may wait for ever then: it lacks what those hold who are blocked, and there may be no more workers."""
+    region = make_region(kinds=[CPU])
+    gate = os.eventfd(0)
+
+    def blocks(k):
+        os.read(gate, 8)
+        _core.block(region)
+        os.read(gate, 8)
+        _core.unblock(region)
+        return k
+
+    calls = tasks(region, {"blocks": blocks, "echo": lambda x: x})
+    bell = make_region.files_of(region).rung
+    worker(region, calls.worker)
+    x = calls.shaped("blocks", CPU, 0, [(0, CPU)])(1)
+    wait_until(lambda: region.statistics()["cpus_free"] == 1, what="it runs")
+    y = calls.shaped("echo", CPU, 0, [(0, CPU)])(2)
+    _core.set_full(region, True)
+    bell()
+    os.eventfd_write(gate, 1)
+    wait_until(bell, what="a ring")
+    z = calls.call("echo")(3)
+    assert bell(), "and for each task from then on"
+    os.eventfd_write(gate, 1)
+    assert [calls.get(i) for i in (x, y, z)] == [1, 2, 3]
+    os.close(gate)
+    _core.close_session(region)
 
 
 def test_an_idle_worker_sleeps_until_it_is_rung(make_region, tasks, worker, wait_until):
