@@ -22,6 +22,7 @@ from typing import Any
 
 from ray_lite import _core, output, reporter
 from ray_lite.config import SCRIPT_MODE
+from ray_lite.descriptors import readable
 from ray_lite.forkserver import LOGS
 from ray_lite.reports import Report, Reports
 from ray_lite.watchdog import Watchdog
@@ -161,7 +162,7 @@ class Control:
             self.link.send(END)
         except OSError:
             pass  # then it is stuck, and killed below
-        if not select.select([self.pidfd], [], [], self.config.drain)[0]:
+        if not readable(self.pidfd, self.config.drain):
             os.kill(self.pid, signal.SIGKILL)
         self.reap()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import signal
 import socket
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from ray_lite import _core, machine, session
 from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.demands import Resources
+from ray_lite.descriptors import readable
 from ray_lite.exceptions import RaySystemError
 from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
 from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, send_setting, spawn_node, started_at
@@ -22,7 +22,6 @@ from ray_lite.local import LocalBackend, Part
 from ray_lite.settings import snapshot
 
 PREFIX = "ray_lite"
-LONGEST = 1e6  # seconds that one call of select may be asked for
 END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
 
 
@@ -80,7 +79,7 @@ class Driver(LocalBackend):
         except OSError:
             pass  # it is dead: all the better
         try:
-            if not select.select([self.node_pidfd], [], [], min(self.grace, LONGEST) + END_SLACK)[0]:
+            if not readable(self.node_pidfd, self.grace + END_SLACK):
                 signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
         except BaseException:  # Ctrl-C: the polite time is over
             signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
@@ -257,7 +256,7 @@ def _greet(driver: Driver, request: Request, limit: machine.Limit) -> None:
     try:
         send_setting(driver.link, setting, fds)
         deadline = time.monotonic() + driver.config.start_timeout
-        while not select.select([driver.link], [], [], 1.0)[0]:
+        while not readable(driver.link.fileno(), 1.0):
             if time.monotonic() > deadline:
                 raise RaySystemError(f"the node process (pid {driver.node_pid}) did not answer within "
                                      f"{driver.config.start_timeout:g} s (RAY_LITE_START_TIMEOUT)")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import queue
-import select
 import threading
 from typing import Protocol
+
+from ray_lite.descriptors import readable, writable
 
 CHUNK = 65_536  # bytes read at once: what a pipe holds by default
 FULL_PIPE = 16  # chunks that it holds at most
@@ -54,7 +55,7 @@ class Stream:
     def read_all(self) -> None:
         """Hands on all that was written until now; bounded, since the writer may be alive."""
         for _ in range(FULL_PIPE):
-            if not select.select([self.fd], [], [], 0)[0] or not self.read():
+            if not readable(self.fd, 0) or not self.read():
                 return
 
     def flush(self) -> None:
@@ -118,7 +119,7 @@ class Terminal:
             try:
                 view = view[os.write(self.fd, view) :]
             except BlockingIOError:  # the driver made its own end non-blocking
-                select.select([], [self.fd], [])
+                writable(self.fd)
 
     def close(self) -> None:
         """Nothing more will come: the thread ends when all is written."""

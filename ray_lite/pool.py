@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from ray_lite import _core, worker
 from ray_lite.control_process import Control
+from ray_lite.descriptors import readable
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.forkserver import started_at
 from ray_lite.reporter import Reporter
@@ -192,7 +193,7 @@ class Pool:
 
     def forget(self, pidfd: int) -> None:
         """Reaps a worker at the end of the session, and what it left in its group."""
-        select.select([pidfd], [], [])
+        readable(pidfd)
         one = self.lose(pidfd)
         os.waitpid(one.pid, 0)
         os.close(pidfd)

@@ -21,7 +21,7 @@ LAYERS = [
     ["_core"],  # mechanism
     ["serialization", "culprit", "failures", "options", "demands", "reports", "scheduler"],  # pure logic
     ["cgroups", "files", "store", "room", "spill", "settings", "sites", "surroundings", "forkserver", "machine",
-     "output", "outfit", "reporter", "usage", "deaths", "termination", "watchdog"],  # resources
+     "descriptors", "output", "outfit", "reporter", "usage", "deaths", "termination", "watchdog"],  # resources
     ["local", "serial"],  # backends
     ["worker", "control_process", "pool", "node", "launch"],  # processes
     ["remote_function", "api", "state", "__init__"],  # face

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 WORKS = """
 import os, sys
 import numpy as np
@@ -93,6 +94,22 @@ def test_low_limits(output_of, limit, value):
     number = getattr(resource, limit)
     soft = f"import resource\nresource.setrlimit({number}, ({value}, resource.getrlimit({number})[1]))\n"
     assert output_of(soft + WORKS).startswith("works")
+
+
+@pytest.mark.skipif(0 <= HARD < 1_300, reason=f"no more than {HARD} descriptors here (ulimit -Hn)")
+def test_a_driver_with_many_open_files(output_of):
+    """The session's descriptors are beyond what select.select takes."""
+    assert output_of("""
+        import os, resource
+        import ray_lite as ray
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+        ray.init(num_cpus=2)
+        print(ray.get(ray.remote(lambda: 1).remote()))
+        ray.shutdown()
+        print(held[-1] > 1_024 and all(os.fstat(fd) for fd in held))
+    """) == "1\nTrue\n"
 
 
 def test_an_address_space_limit_is_named(run_script):

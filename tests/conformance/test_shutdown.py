@@ -11,6 +11,10 @@ import psutil
 import pytest
 
 import ray_lite as ray
+from ray_lite import machine
+from ray_lite.config import Config
+
+MANY = 360  # workers
 
 
 def mapped():
@@ -215,6 +219,22 @@ sys.modules["keeper"] = keeper = type(sys)("keeper")
 keeper.things = [view, value, kept, f]
 """
     )
+
+
+@pytest.mark.skipif(machine.workers(Config()).value < MANY, reason=f"no {MANY} workers here: {machine.workers(Config())}")
+def test_more_workers_than_select_has_descriptors(output_of):
+    """Each takes three of the node's: the last ones' are beyond 1,024. They sleep, so the node ends them itself."""
+    assert output_of(f"""
+        import time
+        import ray_lite as ray
+        ray.init(num_cpus={MANY}, shutdown_grace=0.1)
+        sleep = ray.remote(lambda: time.sleep(60))
+        ids = [sleep.remote() for _ in range({MANY})]
+        while len(ray.session.current().worker_pids()) < {MANY}:
+            time.sleep(0.01)
+        ray.shutdown()
+        print("ended")
+    """, timeout=50) == "ended\n"
 
 
 def test_sigterm_ends_the_driver_and_its_session(start_script, wait_until, tmp_path):
