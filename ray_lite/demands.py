@@ -37,7 +37,7 @@ class Resources(NamedTuple):
     @property
     def units(self) -> list[int]:
         """Amounts of the custom kinds in ten-thousandths."""
-        return [round(amount * CPU_UNIT) for amount in self.custom.values()]
+        return [_units(amount) for amount in self.custom.values()]
 
     def demand(self, name: str, options: Options, numbers: dict[str, int]) -> Demand:
         """What a call of the function `name` demands.
@@ -50,15 +50,15 @@ class Resources(NamedTuple):
         """
         wanted = {"num_cpus": (options.num_cpus, self.cpus), "num_gpus": (options.num_gpus, len(self.gpu_ids))}
         for what, (amount, there) in wanted.items():
-            if amount > there:
+            if _units(amount) > _units(there):
                 raise ValueError(f"{name} needs {what}={amount:g}, but this session has {there:g} in all; "
                                  f"give init() a larger {what}")
         for kind, amount in options.resources:
-            if amount > self.custom.get(kind, 0):
+            if _units(amount) > _units(self.custom.get(kind, 0)):
                 raise ValueError(f"{name} needs {amount:g} of resource {kind!r}, but this session has "
                                  f"{self._there(kind)}; give it to init() in resources=")
-        kinds = sorted((numbers[kind], round(amount * CPU_UNIT)) for kind, amount in options.resources if amount)
-        return Demand(round(options.num_cpus * CPU_UNIT), round(options.num_gpus * CPU_UNIT), tuple(kinds))
+        kinds = sorted((numbers[kind], _units(amount)) for kind, amount in options.resources if amount)
+        return Demand(_units(options.num_cpus), _units(options.num_gpus), tuple(kinds))
 
     def _there(self, kind: str) -> str:
         if kind in self.custom:
@@ -75,6 +75,11 @@ class Resources(NamedTuple):
     def numbered(self) -> dict[str, int]:
         """The kinds' numbers by name."""
         return {name: number for number, name in enumerate(self.custom)}
+
+
+def _units(amount: float) -> int:
+    """As the core counts and compares: 0.1 + 0.2 is 0.3."""
+    return round(amount * CPU_UNIT)
 
 
 def _plain(units: int) -> float:

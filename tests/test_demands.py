@@ -24,6 +24,16 @@ def test_kinds_are_numbered_by_their_order_and_nothing_of_one_is_no_demand():
     assert SESSION.units == [20_000, 5_000]
 
 
+def test_amounts_are_compared_as_they_are_counted():
+    session = Resources(cpus=0.3, gpu_ids=("0",), custom={"b": 0.3, "c": 0.7})
+    sum_of_floats = 0.1 + 0.2
+    assert sum_of_floats > 0.3
+    assert demand(session, num_cpus=sum_of_floats, resources={"b": sum_of_floats}) == Demand(3_000, 0, ((0, 3_000),))
+    for wrong in {"num_cpus": 0.3001}, {"num_cpus": 0, "resources": {"b": 0.3001}}:
+        with pytest.raises(ValueError, match=r"needs .*0\.3001, but|needs 0\.3001 of"):
+            demand(session, **wrong)
+
+
 @pytest.mark.parametrize("options, message", [
     ({"num_cpus": 5}, "f needs num_cpus=5, but this session has 4 in all"),
     ({"num_gpus": 3}, "f needs num_gpus=3, but this session has 2 in all"),
