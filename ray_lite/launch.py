@@ -136,7 +136,7 @@ def launch(request: Request) -> Driver:
         OSError, ObjectStoreFullError: no memory or address space for it.  RaySystemError: the node did not come up.
     """
     if request.place.huge:
-        request = _with_huge_memory(request)
+        _check_huge_pages(request)
     with contextlib.ExitStack() as undo:
         directory = _new_directory()
         undo.callback(remove_directory, directory)  # the last thing to be undone: the node makes it
@@ -160,20 +160,19 @@ def _abandon(node_pid: int, link: socket.socket) -> None:
     _reap(node_pid)
 
 
-def _with_huge_memory(request: Request) -> Request:
-    """With a size for which there are enough huge pages: by default what is free, but no more than of other memory.
+def _check_huge_pages(request: Request) -> None:
+    """Before anything starts: raises OSError when there are too few for the object store."""
+    request.place.check_enough(plan(request.config, request.place, _store_memory(request).value, Resources()).arena_bytes)
 
-    Raises:
-        OSError: too few of them.
-    """
-    place, config = request.place, request.config
-    wanted = request.object_store_memory
-    if wanted is None:
-        wanted = int(machine.memory().value * config.store_fraction)
-        wanted = min(wanted, place.free() * place.page) or wanted
-    arena_bytes = plan(config, place, wanted, Resources()).arena_bytes
-    place.check_enough(arena_bytes)
-    return request._replace(object_store_memory=arena_bytes)
+
+def _store_memory(request: Request) -> machine.Limit:
+    """Bytes of the object store, and who says so: by default no more huge pages than are free, if any are."""
+    if request.object_store_memory is not None:
+        return machine.Limit(request.object_store_memory, "object_store_memory")
+    memory, fraction = machine.memory(), request.config.store_fraction
+    part = machine.Limit(int(memory.value * fraction), f"{fraction * 100:g} % of {memory.value:,}: {memory.source}")
+    free = request.place.free() * request.place.page if request.place.huge else 0
+    return machine.Limit(free, "the free huge pages") if 0 < free < part.value else part
 
 
 def _cpus(request: Request) -> tuple[float, str]:
@@ -210,8 +209,8 @@ def _region(request: Request, files: Files, sizes: Sizes) -> _core.Region:
 def _with_node(request: Request, directory: str, node: tuple[int, socket.socket], undo: contextlib.ExitStack) -> Driver:
     config, (node_pid, link) = request.config, node
     resources, limit, detected = _detected(request)
-    memory = request.object_store_memory or int(machine.memory().value * config.store_fraction)
-    sizes = plan(config, request.place, memory, resources, request.spill_directory is not None)
+    memory = _store_memory(request)
+    sizes = plan(config, request.place, memory.value, resources, request.spill_directory is not None)
     files = make_files(sizes, request.place.directory, request.spill_directory)
     undo.callback(files.close)
     region = _region(request, files, sizes)
@@ -232,8 +231,8 @@ def _with_node(request: Request, directory: str, node: tuple[int, socket.socket]
         "webui_url": None, "session_dir": driver.session_dir, "node_pid": node_pid,
     }
     if request.verbose:
-        print(f"ray_lite: {detected}, {sizes.arena_bytes:,} bytes of object store on pages of {sizes.page_bytes:,}, "
-              f"session {driver.session_dir}", file=sys.stderr)
+        print(f"ray_lite: {detected}, {sizes.arena_bytes:,} bytes of object store ({memory.source}) on pages of "
+              f"{sizes.page_bytes:,}, session {driver.session_dir}", file=sys.stderr)
     return driver
 
 

@@ -50,15 +50,16 @@ def test_the_job_script_under_slurms_variables(job):
     done = subprocess.run(["bash", "job.sh"], cwd=job, env=variables, capture_output=True, text=True, timeout=50)
     assert done.returncode == 0 and re.fullmatch(r"-?0\.\d+ \+- 0\.\d+\n", done.stdout), done.stderr
     assert "1 CPUs (SLURM_CPUS_PER_TASK), 2 GPUs (SLURM_JOB_GPUS), at most" in done.stderr
-    assert f"{int(1000 * 2**20 * 0.3) >> 21 << 21:,} bytes" in done.stderr
+    store = int(1000 * 2**20 * 0.3) >> 21 << 21
+    assert f"{store:,} bytes of object store (30 % of {1000 * 2**20:,}: SLURM_MEM_PER_NODE)" in done.stderr
 
 
 def test_the_example_of_what_verbose_prints(job):
     """The line on the page has the form of the real one."""
     line = next(block for block in blocks("") if block.startswith("ray_lite: "))
     form = re.sub(r"\d[\d,]*", "N", line.split(", ...")[0]).replace("(SLURM_CPUS_PER_TASK)", "(S)")
-    done = subprocess.run(["bash", "job.sh"], cwd=job, env=slurm(SLURM_CPUS_PER_TASK="1", CUDA_VISIBLE_DEVICES="0"),
-                          capture_output=True, text=True, timeout=50)
+    variables = slurm(SLURM_CPUS_PER_TASK="1", CUDA_VISIBLE_DEVICES="0", SLURM_MEM_PER_NODE="1000")
+    done = subprocess.run(["bash", "job.sh"], cwd=job, env=variables, capture_output=True, text=True, timeout=50)
     assert re.sub(r"\d[\d,]*", "N", done.stderr).replace("(SLURM_CPUS_PER_TASK)", "(S)").startswith(form)
 
 

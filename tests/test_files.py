@@ -119,8 +119,9 @@ def test_sessions_run_on_huge_pages(fresh, reserved, hugetlbfs, where):
     assert place is None or os.listdir(place) == []
 
 
-def test_by_default_a_session_takes_what_is_free(fresh, reserved):
-    fresh.init(num_cpus=1, huge_pages=True)
+def test_by_default_a_session_takes_what_is_free(fresh, reserved, capfd):
+    fresh.init(num_cpus=1, huge_pages=True, verbose=True)
+    assert f"{reserved * HUGE:,} bytes of object store (the free huge pages) on pages of 2,097,152" in capfd.readouterr().err
     assert fresh.session.current().statistics().arena_bytes == reserved * HUGE
     with pytest.raises(OSError, match="and 0 are free"):
         Place(None, HUGE).check_enough(HUGE)

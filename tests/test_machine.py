@@ -78,7 +78,9 @@ def test_what_a_session_takes(fresh, nowhere, capfd):
     fresh.init(verbose=True)
     facts = fresh.session.current().statistics()
     assert facts.cpus == 1 and facts.arena_bytes == int((1 << 30) * 0.3) >> 21 << 21
-    assert "1 CPUs (SLURM_CPUS_PER_TASK)" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "1 CPUs (SLURM_CPUS_PER_TASK)" in said
+    assert "bytes of object store (30 % of 1,073,741,824: the cgroup's memory limit) on pages of" in said
     fresh.shutdown()
     nowhere.setenv("RAY_LITE_NUM_CPUS", "7")
     fresh.init()
