@@ -72,7 +72,7 @@ def memory() -> Limit:
 
 
 def gpus(claimed: int | None = None) -> Gpus:
-    """GPUs that this process sees: what a variable shows, else Slurm, else the driver. Imports nothing of theirs.
+    """GPUs that this process sees: what a variable shows, each once, else Slurm, else the driver. Imports nothing of theirs.
 
     Args:
         claimed: so many of them; any number, where no variable shows some.
@@ -99,12 +99,12 @@ def gpus(claimed: int | None = None) -> Gpus:
 
 
 def _gpu_names(text: str) -> tuple[str, ...]:
-    """Names up to the first that means none, as CUDA reads them."""
-    found = []
+    """Names up to the first that means none, as CUDA reads them; one that is there twice is one GPU."""
+    found: dict[str, None] = {}
     for name in (part.strip() for part in text.split(",")):
         if name in ("", "-1", "NoDevFiles", "none", "void"):
             break
-        found.append(name)
+        found[name] = None
     return tuple(found)
 
 

@@ -134,6 +134,16 @@ def test_gpus_of_a_variable(no_gpus, variable):
         machine.gpus(3)
 
 
+@pytest.mark.parametrize("text, ids", [
+    ("0,0", ("0",)), ("1,0, 1,2", ("1", "0", "2")), ("GPU-a,MIG-b,GPU-a", ("GPU-a", "MIG-b")),
+])
+def test_a_gpu_that_a_variable_names_twice_is_one(no_gpus, text, ids):
+    no_gpus.setenv("CUDA_VISIBLE_DEVICES", text)
+    assert machine.gpus().ids == ids
+    with pytest.raises(ValueError, match=f"'{text}' shows {len(ids)}"):
+        machine.gpus(len(ids) + 1)
+
+
 def test_workers_are_bounded_by_what_the_machine_allows(no_gpus):
     config = Config()
     no_gpus.setattr(machine, "_processes_left", lambda enough: [])
