@@ -23,6 +23,7 @@ LOAD = "/proc/loadavg"
 #: what shows GPUs to programs: CUDA, ROCm (two), Intel
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 SLURM_GPUS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
+SLURM_GPU_COUNTS = ("SLURM_GPUS_ON_NODE",)
 FILES_EACH = 4  # descriptors of the node for each worker
 OTHERS = 16  # processes and descriptors that are not workers'
 OTHER_SLOTS = 3  # the driver's and the node's, and one of a dead worker that is not buried yet
@@ -88,14 +89,24 @@ def gpus(claimed: int | None = None) -> Gpus:
             return Gpus(ids if claimed is None else ids[:claimed], variable, variable)
     if claimed is not None:
         return Gpus(tuple(map(str, range(claimed))), GPU_VARIABLES[0], "num_gpus")
+    count, source = _gpus_of_slurm() or _gpus_of_the_driver()
+    return Gpus(tuple(map(str, range(count))), GPU_VARIABLES[0], source)
+
+
+def _gpus_of_slurm() -> Limit | None:
+    """How many of this node's GPUs are the job's: those that it lists, else what it counts; None if it says neither."""
     for variable in SLURM_GPUS:
-        if os.environ.get(variable):
-            return Gpus(tuple(map(str, range(len(_expanded(os.environ[variable]))))), GPU_VARIABLES[0], variable)
+        if number := _listed(os.environ.get(variable, "")):
+            return Limit(number, variable)
+    return next(iter(_first_of(SLURM_GPU_COUNTS)), None)
+
+
+def _gpus_of_the_driver() -> Limit:
     try:
         count = len(os.listdir(GPUS))
     except OSError:
         count = 0
-    return Gpus(tuple(map(str, range(count))), GPU_VARIABLES[0], "the NVIDIA driver" if count else "the machine")
+    return Limit(count, "the NVIDIA driver" if count else "the machine")
 
 
 def _gpu_names(text: str) -> tuple[str, ...]:
@@ -108,14 +119,16 @@ def _gpu_names(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _expanded(text: str) -> list[int]:
-    """Slurm's "0,2-4" is [0, 2, 3, 4]; "gpu:1,3" and "gpu:a100:2-3" name the kind first."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.rpartition(":")[2].partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
-            found += range(int(first), int(last or first) + 1)
-    return found
+def _listed(text: str) -> int:
+    """How many numbers are in Slurm's "0,2-4"; "gpu:1,3" and "gpu:a100:2-3" name the kind first. 0: it is no list of numbers,
+    which says nothing of how many there are."""
+    found: set[int] = set()
+    for part in filter(None, text.split(",")):
+        first, dash, last = part.rpartition(":")[2].partition("-")
+        if not first.isdecimal() or dash and not last.isdecimal():
+            return 0
+        found.update(range(int(first), int(last or first) + 1))
+    return len(found)
 
 
 def workers(config: Config, asked: int | None = None) -> Limit:

@@ -66,7 +66,8 @@ def test_the_example_of_what_verbose_prints(job):
 def test_what_the_page_names_exists():
     fields = {f"RAY_LITE_{name.upper()}" for name in Config._fields}
     assert set(re.findall(r"RAY_LITE_\w+", PAGE)) <= fields
-    assert {*machine.SLURM_CPUS, *machine.SLURM_GPUS, *machine.GPU_VARIABLES} <= set(re.findall(r"[A-Z]+_[A-Z_]+", PAGE))
+    variables = {*machine.SLURM_CPUS, *machine.SLURM_GPUS, *machine.SLURM_GPU_COUNTS, *machine.GPU_VARIABLES}
+    assert variables <= set(re.findall(r"[A-Z]+_[A-Z_]+", PAGE))
     assert all((ROOT / path).exists() for path in re.findall(r"`((?:tests|docs|bench)/[\w./]+)`", PAGE))
 
 

@@ -124,6 +124,28 @@ def test_gpus_of_slurm(no_gpus, text, count):
     assert machine.gpus().ids == ("0",)
 
 
+@pytest.mark.parametrize("variables, count, source", [
+    ({"SLURM_JOB_GPUS": "GPU-1,GPU-2"}, 0, "the machine"),
+    ({"SLURM_JOB_GPUS": "GPU-1,GPU-2", "SLURM_GPUS_ON_NODE": "2"}, 2, "SLURM_GPUS_ON_NODE"),
+    ({"SLURM_STEP_GPUS": "0,GPU-2", "SLURM_JOB_GPUS": "2-4", "SLURM_GPUS_ON_NODE": "4"}, 3, "SLURM_JOB_GPUS"),
+    ({"SLURM_JOB_GPUS": "0,1-", "SLURM_GPUS_ON_NODE": "2"}, 2, "SLURM_GPUS_ON_NODE"),
+    ({"SLURM_JOB_GPUS": "0,0-1,"}, 2, "SLURM_JOB_GPUS"),
+    ({"SLURM_GPUS_ON_NODE": "3"}, 3, "SLURM_GPUS_ON_NODE"),
+    ({"SLURM_GPUS_ON_NODE": "0"}, 0, "SLURM_GPUS_ON_NODE"),
+    ({"SLURM_GPUS_ON_NODE": "nonsense"}, 0, "the machine"),
+])
+def test_what_slurm_says_first_and_can_be_read_holds(no_gpus, variables, count, source):
+    for name, value in variables.items():
+        no_gpus.setenv(name, value)
+    assert machine.gpus() == (tuple(map(str, range(count))), "CUDA_VISIBLE_DEVICES", source)
+
+
+def test_an_unreadable_list_of_slurms_does_not_hide_the_drivers(no_gpus, tmp_path):
+    (tmp_path / "gpus/0000:07:00.0").mkdir(parents=True)
+    no_gpus.setenv("SLURM_JOB_GPUS", "GPU-1,GPU-2")
+    assert machine.gpus() == (("0",), "CUDA_VISIBLE_DEVICES", "the NVIDIA driver")
+
+
 @pytest.mark.parametrize("variable", machine.GPU_VARIABLES)
 def test_gpus_of_a_variable(no_gpus, variable):
     no_gpus.setenv("SLURM_JOB_GPUS", "0-7")

@@ -7,7 +7,7 @@ import pytest
 import ray_lite as ray
 
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "SLURM_JOB_GPUS",
-             "SLURM_STEP_GPUS")
+             "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
 
 
 @pytest.fixture
