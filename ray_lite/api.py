@@ -44,7 +44,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
         driver_mode: SCRIPT_MODE (a failure that no `get` has raised after half a second is shown on stderr), SILENT_MODE
             (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids; resources and retries mean nothing).
-        num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: what this process may use.
+        num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: RAY_LITE_NUM_CPUS, else what this
+            process may use.
         num_gpus: GPUs that tasks may use at once. Default: those that CUDA_VISIBLE_DEVICES (or ROCm's or Intel's variable),
             Slurm or the NVIDIA driver show. Any number may be claimed where no variable names them.
         resources: dict of other resources, name -> amount; tasks that ask for them count against it.
@@ -130,6 +131,8 @@ def _request(given: dict[str, Any]) -> Request:
     directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
     workers, cpus = given["num_workers"], given["num_cpus"]
     config = Config.from_environment()
+    if config.num_cpus is not None:
+        amount("RAY_LITE_NUM_CPUS", config.num_cpus)
     if workers is not None and given["max_workers"] is not None and workers > given["max_workers"]:
         raise ValueError(f"num_workers={workers} are more than max_workers={given['max_workers']}")
     return Request(

@@ -27,7 +27,7 @@ class Config(NamedTuple):
     commit_step: int = 2_097_152  #: step in which tables and arena get their pages
     reserve: int = 1_048_576  #: of the object store, but at most a 16th of it, that only failures of tasks may use
     huge_page: int = 2_097_152  #: bytes of a huge page where no plasma_directory tells its own, a power of two
-    num_cpus: int = 0  #: CPUs of a session for which init() names none; 0: what the machine, its groups and Slurm allow
+    num_cpus: float | None = None  #: of a session for which init() names none; None: what machine, groups and Slurm allow
     store_fraction: float = 0.3  #: default object_store_memory, as a part of the memory this process may use
     inline_arguments: int = 100_000  #: pickled arguments up to this travel in the task record, larger ones are put
     copy_threads: int = 4  #: that copy one large buffer into the store, at most, and at most the session's or the task's CPUs
@@ -83,12 +83,12 @@ class Config(NamedTuple):
             text = os.environ.get(name)
             if text is None:
                 continue
-            kind = type(default)
+            kind = float if default is None else type(default)
             try:
                 changed[field] = kind(text)
             except ValueError:
                 raise ValueError(f"{name}={text!r}: expected {'a whole' if kind is int else 'a'} number") from None
-            if changed[field] <= 0:
+            if changed[field] <= 0 and default is not None:  # whose range init() checks, as that of its own argument
                 raise ValueError(f"{name}={text!r}: expected a number above zero")
         config = cls(**changed)  # type: ignore[arg-type]
         if config.objects > OBJECTS_MOST:

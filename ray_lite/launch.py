@@ -179,7 +179,7 @@ def _cpus(request: Request) -> tuple[float, str]:
     """CPUs of the session, and who says so."""
     if request.num_cpus is not None:
         return request.num_cpus, "num_cpus"
-    if request.config.num_cpus:
+    if request.config.num_cpus is not None:
         return request.config.num_cpus, "RAY_LITE_NUM_CPUS"
     return machine.cpus()
 

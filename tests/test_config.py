@@ -20,9 +20,15 @@ def test_a_variable_changes_a_field(monkeypatch):
     assert config._replace(slots=Config().slots, park=Config().park) == Config()
 
 
+@pytest.mark.parametrize("text, cpus", [("7", 7), ("1.5", 1.5), ("0", 0)])
+def test_cpus_may_be_a_fraction_or_none(monkeypatch, text, cpus):
+    monkeypatch.setenv("RAY_LITE_NUM_CPUS", text)
+    assert Config.from_environment().num_cpus == cpus
+
+
 @pytest.mark.parametrize("name, text", [
     ("SLOTS", "many"), ("SLOTS", "1.5"), ("SLOTS", "0"), ("SLOTS", "-1"), ("PARK", "soon"), ("BUCKETS", "1000"),
-    ("OBJECTS", "16777216"), ("HUGE_PAGE", "3000000"),
+    ("OBJECTS", "16777216"), ("NUM_CPUS", "all"), ("HUGE_PAGE", "3000000"),
 ])
 def test_a_wrong_value_is_named(monkeypatch, name, text):
     monkeypatch.setenv(f"RAY_LITE_{name}", text)

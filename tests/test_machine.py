@@ -82,10 +82,12 @@ def test_what_a_session_takes(fresh, nowhere, capfd):
     assert "1 CPUs (SLURM_CPUS_PER_TASK)" in said
     assert "bytes of object store (30 % of 1,073,741,824: the cgroup's memory limit) on pages of" in said
     fresh.shutdown()
-    nowhere.setenv("RAY_LITE_NUM_CPUS", "7")
-    fresh.init()
-    assert fresh.session.current().statistics().cpus == 7
-    fresh.shutdown()
+    for text in "7", "1.5", "0":
+        nowhere.setenv("RAY_LITE_NUM_CPUS", text)
+        fresh.init(verbose=True)
+        assert fresh.session.current().statistics().cpus == float(text)
+        assert f"{text} CPUs (RAY_LITE_NUM_CPUS)" in capfd.readouterr().err
+        fresh.shutdown()
     fresh.init(num_cpus=3)
     assert fresh.session.current().statistics().cpus == 3
 

@@ -198,6 +198,15 @@ def test_wrong_arguments(fresh, wrong, error):
     assert not ray.is_initialized()
 
 
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "0.00001"])
+def test_wrong_cpus_of_the_environment(fresh, monkeypatch, text):
+    """The variable has the range of the argument."""
+    monkeypatch.setenv("RAY_LITE_NUM_CPUS", text)
+    with pytest.raises(ValueError, match=f"RAY_LITE_NUM_CPUS must be .*, got {text.replace('0.00001', '1e-05')}"):
+        ray.init()
+    assert not ray.is_initialized()
+
+
 def test_no_cpus_is_legal(fresh):
     ray.init(num_cpus=0)
     assert ray.get(ray.put(3)) == 3
