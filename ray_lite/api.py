@@ -196,10 +196,12 @@ def remote(*args: Any, **options: Any) -> Any:
         num_cpus: CPUs that a call needs; fractions allowed. Default 1.
         num_gpus: GPUs that a call needs: whole ones, or below 1 a part of one. Default 0.
         resources: dict of other resources that a call needs, name -> amount. Default none.
-        max_calls: a worker ends after so many calls of the function. Default 0: never.
+        max_calls: a worker ends after so many calls of the function, those in place of a waiting parent included, but only
+            when it runs nothing else. Default 0: never.
         max_retries: how often a call runs again after its worker was killed from outside. Default 3.
-        retry_exceptions: exceptions after which it runs again, too, as often: a class, a list of classes, or True for all.
-            Default False. The task learns from `get_attempt_number()` which attempt it is.
+        retry_exceptions: exceptions after which it runs again, too, as often: a class, a list of classes, or True for every
+            Exception; SystemExit and KeyboardInterrupt only if they are named. Default False. The task learns from
+            `get_attempt_number()` which attempt it is.
         inline: whether a waiting parent may run the call in place. Default True.
         writable_args: whether the task may write to arrays among its arguments: copies of its own, made page by page where
             it writes. Default False: they are read-only.
