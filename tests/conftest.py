@@ -251,7 +251,8 @@ def control_process(fresh, wait_until):
 def gate(tmp_path):
     """Holds tasks back: `gate.wait` blocks, in any process, until the test calls `gate.open()` or ends.
 
-    `gate.arrive(name)` leaves a note that `gate.arrived(prefix)` lists, to know what has started.
+    `gate.arrive(name)` leaves a note that `gate.arrived(prefix)` lists, to know what has started; `gate.path` is there once
+    it is open, for scripts.
     """
     path, notes = str(tmp_path / "gate-open"), str(tmp_path / "gate-notes")
     os.mkdir(notes)
@@ -280,7 +281,7 @@ def gate(tmp_path):
         with open(path, "w"):
             pass
 
-    yield types.SimpleNamespace(wait=wait, arrive=arrive, arrived=arrived, open=open_gate)
+    yield types.SimpleNamespace(wait=wait, arrive=arrive, arrived=arrived, open=open_gate, path=path)
     open_gate()
 
 

@@ -78,6 +78,20 @@ def test_processes(tree):
     assert cgroups.processes() == 380
 
 
+def test_processes_in_version_1(tree):
+    """A group above ours may have less left than ours."""
+    tree([f"8:pids:/{JOB}", "0::/"], {
+        f"pids/{JOB}/pids.max": "600", f"pids/{JOB}/pids.current": "20", "pids/slurm/pids.max": "500",
+        "pids/slurm/pids.current": "120", "pids/slurm/uid_7/pids.max": "max", "pids/slurm/uid_7/pids.current": "60",
+    })
+    assert cgroups.processes() == 380
+
+
+def test_processes_of_a_container_in_version_1(tree):
+    tree(["8:pids:/docker/abc"], {"pids/pids.max": "100", "pids/pids.current": "30"})
+    assert cgroups.processes() == 70
+
+
 def test_processes_without_a_limit(tree):
     tree(["0::/"], {"pids.current": "9"})
     assert cgroups.processes() is None

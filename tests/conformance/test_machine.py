@@ -51,6 +51,62 @@ def test_default_cpus_follow_the_machine(output_of):
     assert output_of(WORKS, env=slurm) == f"works {len(os.sched_getaffinity(0))}\n"
 
 
+JOB = "slurm/uid_7/job_9"
+GROUPS = {  # by version: what /proc/self/cgroup says, and the files under /sys/fs/cgroup
+    1: ([f"8:pids:/{JOB}", f"5:memory:/{JOB}", f"1:cpu,cpuacct:/{JOB}", "0::/"], {
+        f"cpu,cpuacct/{JOB}/cpu.cfs_quota_us": "50000", f"cpu,cpuacct/{JOB}/cpu.cfs_period_us": "100000",
+        f"memory/{JOB}/memory.limit_in_bytes": "9223372036854771712", "memory/slurm/memory.limit_in_bytes": f"{1 << 28}",
+        f"pids/{JOB}/pids.max": "max", f"pids/{JOB}/pids.current": "9",
+        "pids/slurm/pids.max": "100", "pids/slurm/pids.current": "79",
+    }),
+    2: ([f"0::/{JOB}"], {
+        f"{JOB}/cpu.max": "50000 100000", f"{JOB}/memory.max": "max", "slurm/memory.max": f"{1 << 28}",
+        f"{JOB}/pids.max": "max", f"{JOB}/pids.current": "9", "slurm/pids.max": "100", "slurm/pids.current": "79",
+    }),
+}
+
+
+@pytest.fixture(params=GROUPS, ids="version {}".format)
+def groups(request, tmp_path):
+    """The directories of a job's control groups: half a CPU, 256 MiB, 21 processes; for cgroups.PROC and cgroups.ROOT."""
+    lines, files = GROUPS[request.param]
+    files = {"proc/self/cgroup": "\n".join(lines), **{f"sys/{path}": text for path, text in files.items()}}
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text + "\n")
+    return tmp_path / "proc", tmp_path / "sys"
+
+
+def test_a_session_follows_its_control_groups(start_script, groups, gate):
+    """CPUs, memory, and the workers that there may be: 21 processes less 16 for others."""
+    clean = {name: None for name in os.environ if name.startswith(("SLURM_", "RAY_LITE_MAX"))}
+    driver = start_script("""
+        import os, sys, time
+        import ray_lite as ray
+        from ray_lite import cgroups
+        cgroups.PROC, cgroups.ROOT, gate = sys.argv[1:]
+        ray.init(verbose=True)
+
+        @ray.remote(num_cpus=0)
+        def held():
+            end = time.monotonic() + 20
+            while not os.path.exists(gate) and time.monotonic() < end:
+                time.sleep(0.002)
+            return os.getpid()
+
+        ids = [held.remote() for _ in range(30)]
+        facts = ray.session.current().statistics()
+        print(facts.cpus, facts.arena_bytes, len(set(ray.get(ids))))
+    """, args=[*groups, gate.path], env=clean)
+    said = driver.stderr.readline()
+    assert "1 CPUs (the cgroup's CPU quota), " in said and "at most 5 workers (the cgroup's pids.max), " in said
+    assert f"(30 % of {1 << 28:,}: the cgroup's memory limit)" in said
+    assert driver.stderr.readline() == "ray_lite: there can't be more than 5 workers: the cgroup's pids.max\n"
+    gate.open()
+    out, err = driver.communicate(timeout=30)
+    assert (out, err, driver.returncode) == (f"1.0 {int((1 << 28) * 0.3) >> 21 << 21} 5\n", "", 0)
+
+
 @pytest.mark.parametrize("home", ["/proc", "/nonexistent", None], ids=str)
 def test_a_home_that_cannot_be_written(output_of, home):
     assert output_of(WORKS, env={"HOME": home}).startswith("works")
