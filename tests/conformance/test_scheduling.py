@@ -41,35 +41,49 @@ def options(shape):
     return {"num_cpus": shape[0], "num_gpus": shape[1], "resources": shape[2]}
 
 
+BEGUN, AT_ONCE = 4, 5
+
+
 @pytest.mark.watchdog(120)
 def test_never_more_in_use_than_there_is(fresh, counters):
+    """Each holds what it has until others have begun beside it, or for a moment when none can: all of it is in use by then."""
     fresh.init(num_cpus=2, num_gpus=2, resources={"disk": 2, "tape": 1}, max_workers=24)
 
     @ray.remote
     def use(changes, k):
-        counters.add(changes)
-        counters.add({place: -amount for place, amount in changes.items()})
+        counters.add({**changes, BEGUN: 1, AT_ONCE: 1})
+        enough, end = counters.read(BEGUN) + 3, time.monotonic() + 0.02
+        while counters.read(BEGUN) < enough and time.monotonic() < end:
+            time.sleep(0.0002)
+        counters.add({place: -amount for place, amount in [*changes.items(), (AT_ONCE, 1)]})
         return k
 
     rng = random.Random(3)
     calls = [(use.options(**options(shape)), amounts(shape)) for shape in SHAPES]
     ids = []
-    for k in range(1500):
+    for k in range(600):
         call, changes = rng.choice(calls)
         ids.append(call.remote(changes, k))
-    assert ray.get(ids, timeout=100) == list(range(1500))
+    assert ray.get(ids, timeout=100) == list(range(600))
     for name, place in PLACES.items():
-        assert 0 < counters.most(place) <= THERE[name] * UNIT, name
+        assert counters.most(place) == THERE[name] * UNIT, name
         assert counters.read(place) == 0
+    assert counters.most(AT_ONCE) >= 3
+
+
+def left_by(running):
+    """What is free of each kind beside such tasks."""
+    free = [amount * UNIT for amount in THERE.values()]
+    for shape in running:
+        for place, amount in amounts(shape).items():
+            free[place] -= amount
+    return free
 
 
 def fits(shape, running):
     """Whether a task of a shape could run beside others, GPUs apart from which no part is left."""
-    used = [0] * len(PLACES)
-    for one in running:
-        for place, amount in amounts(one).items():
-            used[place] += amount
-    return all(used[place] + amount <= list(THERE.values())[place] * UNIT for place, amount in amounts(shape).items() if amount)
+    free = left_by(running)
+    return all(amount <= free[place] for place, amount in amounts(shape).items() if amount)
 
 
 @pytest.mark.watchdog(120)
@@ -97,6 +111,7 @@ def test_never_idle_while_something_fits(fresh, monkeypatch, wait_until, tmp_pat
             kind, _, number = name.partition("-")
             if kind == "began" and int(number) in queued:
                 running[int(number)] = queued.pop(int(number))
+        assert min(left_by(running.values())) >= 0, "more is in use than there is"
         return not any(fits(shape, running.values()) for shape in queued.values())
 
     while queued or running:
