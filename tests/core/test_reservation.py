@@ -53,20 +53,24 @@ def free(region, kind):
     return _core.resources(region)[kind][1]
 
 
-def test_a_shape_that_hangs_too_long_gets_what_is_freed(session, worker, wait_until):
-    """Two workers whose small tasks overlap would never leave two CPUs free for the large one."""
-    region, calls = session(cpus=2 * CPU, objects=8192)
+def test_a_shape_that_hangs_too_long_gets_what_is_freed(session, worker, wait_until, reserved):
+    """Two small tasks that overlap with others would never leave two CPUs free for the large one."""
+    region, calls = session(cpus=2 * CPU)
     for _ in range(3):
         worker(region, calls.worker)
-    large = calls.call("echo", cpus=2 * CPU)
-    pending = [calls.call("echo")(k) for k in range(300)]
-    ids = [large(k) for k in range(20)]
-    for k in range(2000):
-        pending.append(calls.call("echo")(k))
-        _core.refresh(region)  # the node's look
-    assert [calls.get(x) for x in ids] == list(range(20))
-    assert calls.wait(pending, 0, 20_000)
-    wait_until(lambda: not region.statistics()["reserved"], what="nothing is reserved any more")
+    held = [calls.call("holds")(k) for k in range(2)]
+    wait_until(lambda: free(region, 0) == 0, what="both run")
+    large = calls.call("echo", cpus=2 * CPU)(9)
+    assert calls.get(calls.call("echo", cpus=0)(5)) == 5, "whoever ran it has passed over the large one"
+    reserved(region)
+    later = [calls.call("echo")(k) for k in range(20)]
+    calls.let_go(0)
+    assert calls.get(held[0]) == 0
+    wait_until(lambda: region.statistics()["idle"] == 2, what="everybody has looked")
+    assert not calls.wait(later, len(later) - 1, 0)
+    calls.let_go(1)
+    assert calls.get(large) == 9 and [calls.get(x) for x in later] == list(range(20))
+    assert not region.statistics()["reserved"]
     _core.close_session(region)
 
 
