@@ -1,5 +1,6 @@
 """turns.pyx: nothing that fits waits behind what doesn't, whatever it lacks."""
 
+import os
 import random
 
 import pytest
@@ -40,6 +41,47 @@ def test_what_needs_less_goes_first_when_both_hang(session, worker, wait_until):
     assert region.statistics()["ready"] == 1
     _core.close_session(region)
     del large
+
+
+@pytest.fixture
+def gates():
+    """Two event counters, each of which lets as many tasks go as it is told."""
+    files = [os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2)]
+    yield files
+    for file in files:
+        os.close(file)
+
+
+def test_all_that_fits_of_what_was_given_back_starts_at_once(make_region, tasks, worker, wait_until, gates):
+    """The first one that hung there takes a part of it, and nothing more is given back: a look at the next is owed."""
+    region = make_region(cpus=2 * CPU, kinds=[2 * CPU])
+    calls = tasks(region, {"holds": lambda k: os.eventfd_read(gates[k]), "echo": lambda x: x})
+    for _ in range(3):
+        worker(region, calls.worker)
+    ids = [calls.shaped("holds", 0, 0, [(0, 2 * CPU)])(0)]
+    wait_until(lambda: _core.resources(region)[2][1] == 0, what="all of it is held")
+    ids += [calls.shaped("holds", cpus, 0, [(0, CPU)])(1) for cpus in (0, CPU)]
+    assert calls.get(calls.call("echo", cpus=0)(5)) == 5, "whoever ran it has passed over the others"
+    assert region.statistics()["hanging"] == 2
+    os.eventfd_write(gates[0], 1)
+    wait_until(lambda: region.statistics()["ready"] == 0, what="both run")
+    os.eventfd_write(gates[1], 2)
+    assert calls.wait(ids, 0, 20_000)
+    _core.close_session(region)
+
+
+def test_who_worked_last_works_next(make_region, tasks, worker, wait_until):
+    """While others idle: its caches are warm, and who is idle the longest may retire."""
+    region = make_region()
+    calls = tasks(region, {"pid": lambda x: os.getpid()})
+    for _ in range(4):
+        worker(region, lambda region: calls.worker(region, park=60_000_000_000))  # nobody looks by himself
+    pids = set()
+    for _ in range(20):
+        wait_until(lambda: region.statistics()["idle"] == 4, what="all idle")
+        pids.add(calls.get(calls.call("pid")(1)))
+    assert len(pids) == 1
+    _core.close_session(region)
 
 
 @pytest.mark.parametrize("aging", [10**9, 1])
