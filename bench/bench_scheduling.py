@@ -1,4 +1,4 @@
-"""Scheduling: shapes that alternate, tasks that submit tasks, sessions of many more workers than cores, 100,000 ids."""
+"""Scheduling: shapes that alternate, tasks that submit tasks, many more workers than cores, 100,000 ids, cancelling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import perf_counter, sleep, thread_time
 
 import probes
 from bench_tasks import warm_session
-from probes import CPUS, MB, private_bytes
+from probes import CPUS, MB, MS, percentile, private_bytes
 
 import ray_lite as ray
 from ray_lite import _core, session
@@ -182,3 +182,39 @@ def seconds(step: Callable[[list[ray.ObjectID]], object], ids: list[ray.ObjectID
 def decode(ids: list[ray.ObjectID]) -> list[object]:
     """The values of sealed, plain objects: what `get` can't do without."""
     return _core.get_many(session.current().region, ids, ray.get)
+
+
+@ray.remote
+def asleep(arrivals: str) -> None:
+    """A task that is seen, and then sleeps until it is cancelled."""
+    with open(arrivals, "wb", buffering=0) as bell:
+        bell.write(b"!")
+    sleep(1_000)
+
+
+def cancelling(quick: bool) -> dict[str, float]:
+    """One after the other: of tasks that nobody has begun, since all CPUs are taken, and of sleeping ones."""
+    count = 20 if quick else 200
+    found: dict[str, list[float]] = {"cancel_queued": [], "cancel_asleep": [], "cancel_force": []}
+    with warm_session(), gates() as (gate, _):
+        for key in ("cancel_asleep", "cancel_force"):
+            for _ in range(count):
+                x = asleep.remote(gate.arrivals)
+                gate.await_arrivals(1)
+                found[key].append(until_cancelled(x, key == "cancel_force"))
+        held = [asleep.remote(gate.arrivals) for _ in range(CPUS)]
+        gate.await_arrivals(CPUS)
+        found["cancel_queued"] = [until_cancelled(echo.remote(i), False) for i in range(count)]
+        for x in held:
+            until_cancelled(x, False)
+    return {key: percentile(times, 50) * MS for key, times in found.items()}
+
+
+def until_cancelled(x: ray.ObjectID, force: bool) -> float:
+    started = perf_counter()
+    assert ray.cancel(x, force=force)
+    try:
+        ray.get(x)
+    except ray.exceptions.TaskCancelledError:
+        return perf_counter() - started
+    raise AssertionError("it has a value")

@@ -43,6 +43,7 @@ class Case:
     function: str
     figures: tuple[str, ...]
     huge_mib: int = 0  # of free huge pages that it needs; where there are fewer it is left out
+    apart: bool = False  # it runs when --only names it
 
     @property
     def name(self) -> str:
@@ -58,6 +59,22 @@ def crowd(size: int) -> tuple[Figure, ...]:
         Figure(f"crowd{size}_async", f"{size} CPUs: no-op tasks: submit all, get all", "tasks/s", True, aim=100_000),
         Figure(f"crowd{size}_memory", f"{size} CPUs: private memory of a worker", "MB", aim=10),
         Figure(f"crowd{size}_lock", f"{size} CPUs: the lock is held, of each no-op task's time", "ns"),
+    )
+
+
+def profile(size: int) -> tuple[Figure, ...]:
+    """Where the time of no-op tasks goes, of which there is no aim: it explains the other figures."""
+    return (
+        Figure(f"profile{size}_clock", f"{size} CPUs: no-op tasks, by the clock", "us/task"),
+        Figure(f"profile{size}_driver_user", f"{size} CPUs: driver, user", "us/task"),
+        Figure(f"profile{size}_driver_kernel", f"{size} CPUs: driver, kernel", "us/task"),
+        Figure(f"profile{size}_workers_user", f"{size} CPUs: all workers, user", "us/task"),
+        Figure(f"profile{size}_workers_kernel", f"{size} CPUs: all workers, kernel", "us/task"),
+        Figure(f"profile{size}_node", f"{size} CPUs: node and control process", "us/task"),
+        Figure(f"profile{size}_voluntary", f"{size} CPUs: voluntary context switches, 1,000 tasks", ""),
+        Figure(f"profile{size}_involuntary", f"{size} CPUs: involuntary context switches, 1,000 tasks", ""),
+        Figure(f"profile{size}_submit", f"{size} CPUs: submission, of the time by the clock", "%"),
+        Figure(f"profile{size}_lock", f"{size} CPUs: the lock is held", "ns/task"),
     )
 
 
@@ -79,6 +96,12 @@ FIGURES = (
     Figure("wait_ids", "100,000 sealed ids in one wait", "s", aim=0.2),
     *crowd(64),
     *crowd(256),
+    Figure("cancel_queued", "cancel of a queued task until get raises, median", "ms", aim=10),
+    Figure("cancel_asleep", "... of a sleeping one", "ms", aim=50),
+    Figure("cancel_force", "... of a sleeping one by force", "ms", aim=200),
+    *profile(8),
+    *profile(64),
+    *profile(256),
     Figure("put_small", "small put", "puts/s", True, aim=400_000),
     Figure("get_small", "small get", "gets/s", True, aim=800_000),
     Figure("put_large", "128 MiB put, of the best plain copy's speed", "x", True, aim=0.95),
@@ -128,6 +151,9 @@ CASES = (
     Case(OURS, "bench_scheduling", "many_ids", ("get_ids", "get_ids_late", "wait_ids")),
     Case(OURS, "bench_scheduling", "crowd_of_64", tuple(figure.key for figure in crowd(64))),
     Case(OURS, "bench_scheduling", "crowd_of_256", tuple(figure.key for figure in crowd(256))),
+    Case(OURS, "bench_scheduling", "cancelling", ("cancel_queued", "cancel_asleep", "cancel_force")),
+    *(Case(OURS, "bench_profile", f"profile_of_{size}", tuple(figure.key for figure in profile(size)), apart=True)
+      for size in (8, 64, 256)),
     Case(OURS, "bench_store", "small", ("put_small", "get_small")),
     Case(OURS, "bench_large", "large", ("put_large", "put_large_first", "put_large_first_two", "get_large")),
     Case(OURS, "bench_large", "larger", ("put_1g", "put_1g_first", "put_1g_first_two", "get_1g")),

@@ -1,4 +1,4 @@
-"""What the cases measure with: latencies, memory, processor time. Light to import, for measure.py's sake."""
+"""What the cases measure with: latencies, memory, processor time, context switches. Light to import, for measure.py's sake."""
 
 from __future__ import annotations
 
@@ -101,6 +101,29 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         for thread in os.listdir(f"/proc/{pid}/task"):
             nanoseconds += int(_read(f"/proc/{pid}/task/{thread}/schedstat").split()[0])
     return nanoseconds / 1e9
+
+
+def kernel_share(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """What part of the time between two looks at `ticks` was spent in the kernel."""
+    user, kernel = (late - early for early, late in zip(before, after, strict=True))
+    return kernel / (user + kernel) if user + kernel else 0.0
+
+
+def ticks(pids: Iterable[int]) -> tuple[int, int]:
+    """Clock ticks in user and in kernel mode: good for their proportion, too coarse for a total of many processes."""
+    fields = [_read(f"/proc/{pid}/stat").rpartition(")")[2].split() for pid in pids]
+    return sum(int(one[11]) for one in fields), sum(int(one[12]) for one in fields)
+
+
+def switches(pids: Iterable[int]) -> tuple[int, int]:
+    """Context switches: voluntary ones, when a thread had to wait, and involuntary ones, when another had its turn."""
+    voluntary = involuntary = 0
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            facts = dict(line.split(":", 1) for line in _read(f"/proc/{pid}/task/{thread}/status").splitlines())
+            voluntary += int(facts["voluntary_ctxt_switches"])
+            involuntary += int(facts["nonvoluntary_ctxt_switches"])
+    return voluntary, involuntary
 
 
 def _read(path: str) -> str:

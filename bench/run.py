@@ -1,6 +1,7 @@
 """Measure ray_lite beside the standard library's pools and the floor, or compare two runs.
 
     python bench/run.py run [--quick] [--only NAME] [--rounds N] [--output results/x.json]
+    python bench/run.py run --only profile
     python bench/run.py compare a.json b.json
 """
 
@@ -41,7 +42,7 @@ def parse_options() -> argparse.Namespace:
 
 def measure_all(options: argparse.Namespace) -> int:
     run = Run(machine(), options.quick)
-    wanted = [case for case in CASES if matches(case, options.only)]
+    wanted = [case for case in CASES if matches(case, options.only) and (options.only or not case.apart)]
     cases = [case for case in wanted if case.huge_mib <= free_huge_mib()]
     for case in wanted:
         if case not in cases:
