@@ -77,9 +77,19 @@ cdef void deep_turn(rl_region* R, uint32_t q) noexcept nogil:
         rl_set32(R, &R.h.deep[e.depth], e.deep_next)
 
 
-cdef bint has_precedence(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. Whether a queue is of nested tasks, and fewer of these run than tasks are blocked."""
-    return queue_at(R, q).depth != 0 and R.h.lent > R.h.nested
+cdef void reserve_nested(rl_region* R) noexcept nogil:
+    """Lock held. Blocked tasks lend CPUs, but too few for a nested one that hangs: they are kept for it at once, since else they
+    would start parents, one each, which lend them again."""
+    cdef uint32_t q = kind_at(R, RL_CPU).head
+    cdef uint32_t _
+    for _ in range(<uint32_t>LOOKED_AT):
+        if q == 0:
+            return
+        if queue_at(R, q).depth:
+            keep(R, q, RL_CPU)
+            look_at(R, RL_CPU)
+            return
+        q = queue_at(R, q).next
 
 
 cdef uint32_t foremost(rl_region* R) noexcept nogil:

@@ -7,7 +7,7 @@ kept: so the reservation is lifted while nobody works who could give something o
 Neighbours: resources.pyx (asks what is kept), turns.pyx (whose turn it is).  Must not choose tasks.
 """
 cdef enum:
-    KEEP_LOG = 2  # what `keep` writes
+    KEEP_LOG = 3  # what `keep` writes
 
 
 cdef bint is_lender(rl_region* R, uint32_t slot) noexcept nogil:

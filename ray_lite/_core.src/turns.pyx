@@ -156,6 +156,11 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
     """Lock held. The next queue in turn that fits; those before it that don't are hung up. 0: none, or (MORE) a full log."""
     cdef uint32_t q, k
     while R.h.ready:
+        if R.h.nhung and R.h.reserved == 0 and R.h.lent > R.h.nested:
+            if rl_log_used(R) > RL_LOG_BUDGET - KEEP_LOG - UNHANG_LOG:
+                rc[0] = MORE
+                return 0
+            reserve_nested(R)
         q = foremost(R)
         k = missing(R, q)
         if k == 0:
@@ -169,8 +174,6 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
             rc[0] = MORE
             return 0
         hang(R, q, k)
-        if R.h.reserved == 0 and k == RL_CPU and has_precedence(R, q):
-            keep(R, q, k)  # at once: lent CPUs that are too few for it would start parents, one each, which lend them again
     return 0
 
 

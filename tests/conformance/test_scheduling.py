@@ -341,7 +341,7 @@ def test_parents_that_can_not_run_their_children_need_few_processes_all_the_same
     levels = int(how == "three levels")
     ids = [parent.remote(levels) for _ in range(50 if levels else 400)]
     assert ray.get(ids, timeout=50) == [450 if levels else 45] * len(ids)
-    assert statistics().workers <= 4 * (4 + levels)
+    assert statistics().workers <= 4 * 6
 
 
 def test_recursion_a_thousand_deep(nobody_leaves, fresh, statistics):

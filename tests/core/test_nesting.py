@@ -11,24 +11,24 @@ CPU = 10_000
 
 class Family:
     """Tasks of one shape that note their number; `nest(k)` submits two of `nest(k - 1)` if k > 0, and `block(k)` three of
-    `nest(k)`; then it blocks until it is let go."""
+    `nest(k)`; then it blocks until it is let go. `hold` is held without blocking."""
 
     def __init__(self, region, tasks):
         self.region = region
         self.told, self.tells = os.pipe()
-        self.gate = os.eventfd(0, os.EFD_SEMAPHORE)
-        self.calls = tasks(region, {"nest": self.nest, "block": self.block})
-        self.queue = _core.shape(region, region.slot, CPU)
+        self.gate, self.held = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
+        self.calls = tasks(region, {"nest": self.nest, "block": self.block, "hold": self.hold})
+        self.queue = self.children = _core.shape(region, region.slot, CPU)
         self.index = {name: index for index, name in self.calls.by_index.items()}
 
     def close(self):
-        for file in (self.told, self.tells, self.gate):
+        for file in (self.told, self.tells, self.gate, self.held):
             os.close(file)
 
-    def submit(self, name, k):
+    def submit(self, name, k, queue=0):
         """From whichever process this is."""
         call = _core.RemoteCall(None)
-        call.arm(self.region, self.index[name], self.queue, (1, 3, 0, 0, 9))
+        call.arm(self.region, self.index[name], queue or self.queue, (1, 3, 0, 0, 9))
         return call(k)
 
     def note(self, k):
@@ -42,10 +42,14 @@ class Family:
 
     def block(self, k):
         for _ in range(3):
-            self.submit("nest", k)
+            self.submit("nest", k, self.children)
         _core.block(self.region)
         os.read(self.gate, 8)
         _core.unblock(self.region)
+        return k
+
+    def hold(self, k):
+        os.read(self.held, 8)
         return k
 
     def until_blocked(self, wait_until, ready):
@@ -138,4 +142,23 @@ def test_without_room_for_another_queue_a_nested_task_goes_to_the_first_one_of_i
     worker(one.region, one.calls.worker)
     assert one.calls.get(one.submit("nest", 2)) == 2
     assert sorted(one.seen(7)) == [0, 0, 0, 0, 1, 1, 2]
+    _core.close_session(one.region)
+
+
+def test_lent_cpus_are_kept_for_a_nested_task_that_needs_more_of_them(family, worker, wait_until):
+    """Others would fit, and might be parents that lend their CPUs again."""
+    one = family(cpus=2 * CPU)
+    one.children = _core.shape(one.region, one.region.slot, 2 * CPU)
+    for _ in range(3):
+        worker(one.region, one.calls.worker)
+    held = one.submit("hold", 1)
+    x = one.submit("block", 0)
+    one.until_blocked(wait_until, 3)
+    others = [one.submit("nest", 9) for _ in range(4)]
+    wait_until(lambda: one.region.statistics()["hanging"] == 2, what="the third worker has looked")
+    assert one.region.statistics()["reserved"]
+    os.eventfd_write(one.held, 1)
+    assert one.seen(7) == [0] * 3 + [9] * 4
+    os.eventfd_write(one.gate, 1)
+    assert [one.calls.get(y) for y in (held, x, *others)] == [1, 0] + [9] * 4
     _core.close_session(one.region)
