@@ -8,6 +8,28 @@ and around it).
 cdef enum:
     HELP_DEPTH = 64
     HELP_LOOKS = 16  # queued tasks looked at for one that an awaited task waits for
+    HELP_REFS = 64   # arguments looked at in one section
+
+
+cdef struct rl_walk:
+    # how far the arguments of a waiting task were found to be there: they don't cease to be
+    uint32_t task, serial, ref
+
+cdef rl_walk walks[HELP_DEPTH]  # of the last walk, by depth
+
+
+cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out) noexcept nogil:
+    """Lock held. The first argument that a WAITING task waits for, or 0. MORE: not found yet, another section goes on."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t _
+    if walk.task != t or walk.serial != k.serial:
+        walk.task, walk.serial, walk.ref = t, k.serial, k.refs
+    for _ in range(<uint32_t>HELP_REFS):
+        if walk.ref == 0 or ref_at(R, walk.ref).linked:
+            out[0] = ref_at(R, walk.ref).object if walk.ref else 0
+            return DONE
+        walk.ref = ref_at(R, walk.ref).next
+    return MORE
 
 
 cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
@@ -67,14 +89,15 @@ cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
     return found
 
 
-cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments.
+cdef uint32_t helpable(rl_region* R, uint32_t i, int* rc) noexcept nogil:
+    """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments. 0: none,
+    or (MORE) not found yet.
 
     If another process runs the task already, then one that it waits for there: else this worker would sleep, its CPU would
     go to a new worker, and a recursion would grow the pool.
     """
     cdef uint32_t held = rl_slot_at(R, R.slot).shape
-    cdef uint32_t n, t, r
+    cdef uint32_t n, t
     cdef rl_task* k
     t = rl_slot_at(R, R.slot).running
     if t == 0 or task_at(R, t).flags & RL_INTERRUPTED:
@@ -93,23 +116,25 @@ cdef uint32_t helpable(rl_region* R, uint32_t i) noexcept nogil:
             return t if t and within(R, task_at(R, t).queue, held) else 0
         if k.state != RL_WAITING:
             return 0
-        r = k.refs
-        while r and not ref_at(R, r).linked and n < HELP_DEPTH:
-            r = ref_at(R, r).next
-        if r == 0:
+        rc[0] = unready_argument(R, t, &walks[n], &i)
+        if rc[0] == MORE or i == 0:
             return 0
-        i = ref_at(R, r).object
     return 0
 
 
 cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
     """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
     cdef uint32_t q
+    cdef int rc = MORE
     out[0] = 0
-    if rl_lock(R):
-        return EIO
-    if object_at(R, i).state == RL_PENDING:
-        out[0] = helpable(R, i)
+    while rc == MORE:
+        rc = DONE
+        if rl_lock(R):
+            return EIO
+        if object_at(R, i).state == RL_PENDING:
+            out[0] = helpable(R, i, &rc)
+        if rc == MORE:
+            rl_abort(R)
     if out[0]:
         q = task_at(R, out[0]).queue
         queue_remove(R, out[0])

@@ -113,3 +113,20 @@ def test_draining_one_by_one_takes_little_more_than_making_the_lists(sealed, num
 
     (least, _), (seconds, slept) = cost(peel), cost(drain)
     assert slept == 0 and seconds < 20 * least, (seconds, least)
+
+
+def test_running_the_many_arguments_of_a_task_in_place_takes_linear_time(fresh):
+    """The parent runs them all, since it has the only CPU; each time it looks which of them is not there yet."""
+    fresh.init(num_cpus=1)
+    child = ray.remote(lambda k: k)
+    counts = ray.remote(lambda *values: len(values))
+
+    @ray.remote
+    def seconds(number):
+        ids = [child.remote(k) for k in range(number)]
+        started = time.thread_time()
+        assert ray.get(counts.remote(*ids)) == number
+        return time.thread_time() - started
+
+    few, many = (min(ray.get(seconds.remote(number)) for _ in range(3)) for number in (4_000, 16_000))
+    assert many < 8 * few, (few, many)  # 4 times the arguments; quadratic: 12 times the time and more
