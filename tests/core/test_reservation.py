@@ -34,6 +34,7 @@ def session(make_region, tasks):
             return k
 
         calls = tasks(region, {"echo": lambda x: x, "holds": holds, "blocks": blocks})
+        calls.looks = lambda region: calls.worker(region, 0, 5_000_000)  # what doesn't fit hangs when somebody has looked
         calls.let_go = lambda k: os.write(pipes[k][1], b".")
         return region, calls
 
@@ -57,7 +58,7 @@ def test_a_shape_that_hangs_too_long_gets_what_is_freed(session, worker, wait_un
     """Two small tasks that overlap with others would never leave two CPUs free for the large one."""
     region, calls = session(cpus=2 * CPU)
     for _ in range(3):
-        worker(region, calls.worker)
+        worker(region, calls.looks)
     held = [calls.call("holds")(k) for k in range(2)]
     wait_until(lambda: free(region, 0) == 0, what="both run")
     large = calls.call("echo", cpus=2 * CPU)(9)
@@ -77,7 +78,7 @@ def test_a_shape_that_hangs_too_long_gets_what_is_freed(session, worker, wait_un
 def test_nothing_is_reserved_for_an_empty_queue(session, worker, reserved):
     region, calls = session(cpus=CPU, kinds=[CPU])
     x = calls.shaped("echo", 0, 0, [(0, 2 * CPU)])(1)
-    worker(region, calls.worker)
+    worker(region, calls.looks)
     reserved(region)
     assert _core.cancel(region, *_core.task_of(region, x), False) == 1
     region.check()
@@ -88,11 +89,11 @@ def test_nothing_is_reserved_for_an_empty_queue(session, worker, reserved):
 
 def test_damage_is_found(session, words, make_region, worker, wait_until, reserved):
     region, calls = session(cpus=2 * CPU, kinds=[CPU])
-    worker(region, calls.worker)
+    worker(region, calls.looks)
     held = calls.shaped("holds", 0, 0, [(0, CPU)])(0)
     wait_until(lambda: free(region, 2) == 0, what="the kind is held")
     aged = calls.shaped("echo", 0, 0, [(0, CPU)])(1)
-    worker(region, calls.worker)
+    worker(region, calls.looks)
     reserved(region)
     region.check()
     all_words = words(make_region.files_of(region))
@@ -109,7 +110,7 @@ def test_damage_is_found(session, words, make_region, worker, wait_until, reserv
 def test_no_cpu_rests_while_another_kind_is_waited_for(session, worker, wait_until, reserved):
     region, calls = session(cpus=2 * CPU, kinds=[CPU])
     for _ in range(2):
-        worker(region, calls.worker)
+        worker(region, calls.looks)
     held = calls.shaped("holds", 0, 0, [(0, CPU)])(0)
     wait_until(lambda: free(region, 2) == 0, what="the kind is held")
     aged = calls.shaped("echo", 2 * CPU, 0, [(0, CPU)])(8)
@@ -135,7 +136,7 @@ def test_what_it_has_is_kept_while_it_waits_for_the_rest(session, worker, wait_u
     first, second, both = SHAPES[case]
     region, calls = session(cpus=2 * CPU, gpus=1, kinds=[CPU, CPU])
     for _ in range(6):
-        worker(region, calls.worker)
+        worker(region, calls.looks)
     held = [calls.shaped("holds", *shape)(k) for k, shape in enumerate((first, second))]
     wait_until(lambda: (region.statistics()["ready"], region.statistics()["idle"]) == (0, 4), what="both run")
     aged = calls.shaped("holds", *both)(2)
@@ -160,7 +161,7 @@ def test_it_is_lifted_while_who_has_the_rest_waits(session, worker, wait_until, 
     """The aged shape has the first kind and lacks the second, of which a parent holds some; its child needs what is kept."""
     region, calls = session(cpus=2 * CPU, kinds=[CPU, 2 * CPU])
     for _ in range(3):
-        worker(region, calls.worker)
+        worker(region, calls.looks)
     parent = calls.shaped("blocks", CPU, 0, [(1, CPU)])(0)
     wait_until(lambda: region.statistics()["ready"] == 0, what="it runs")
     aged = calls.shaped("echo", CPU, 0, [(0, CPU), (1, 2 * CPU)])(1)
@@ -180,7 +181,7 @@ def test_it_binds_again_while_somebody_works_who_has_of_the_rest(session, worker
     """One at a time runs while it is lifted, so that the aged shape gets what is freed meanwhile."""
     region, calls = session(cpus=4 * CPU, kinds=[3 * CPU])
     for _ in range(4):
-        worker(region, calls.worker)
+        worker(region, calls.looks)
     parent = calls.shaped("blocks", CPU, 0, [(0, CPU)])(0)
     calls.let_go(0)
     wait_until(lambda: free(region, 0) == 4 * CPU, what="it is blocked")
