@@ -241,6 +241,8 @@ cdef struct rl_place:
     uint32_t record
     uint32_t serial
     uint32_t threads       # ordinals given out
+    uint32_t outer, outer_serial  # the task at the bottom of the stack
+    unsigned long starts   # of threads, before it began
     uint64_t epoch         # grows with each task: other threads' ordinals start anew
 
 

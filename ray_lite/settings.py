@@ -1,6 +1,6 @@
 """Where a task runs: sys.path and the working directory at the time of the call travel with it.
 
-A process looks cheaply whether they changed since the last call (the core does on the fast path, directory.pyx); a change makes
+A process looks cheaply whether they changed since the last call (the core does on the fast path, audit.pyx); a change makes
 a small object, whose index rides in the task's flags, and the worker applies it before the task.
 """
 
@@ -35,7 +35,7 @@ class Settings:
 
     def begin(self) -> None:
         """What holds now is what workers start with: setting 0."""
-        _core.watch_directory()
+        _core.listen()
         self._first = self._mark(0)
 
     def _mark(self, index: int) -> dict[str, Any]:

@@ -112,6 +112,8 @@ cdef class Worker:
         self.epoch += 1
         place.epoch = self.epoch
         place.attempt, place.record, place.serial = k.attempts & 0xffff, t, k.serial
+        if k.next == 0:
+            place.outer, place.outer_serial, place.starts = t, k.serial, rl_starts
         place.threads = 1
         rl_thread.epoch = self.epoch
         rl_thread.index = 0

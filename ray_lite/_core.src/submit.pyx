@@ -2,7 +2,7 @@
 
 `RemoteCall` is what `f.remote` is: it checks, encodes and submits a call whose arguments are plain or ids, in one
 function, and leaves everything else to the Python function given as `slow`.  Ids are derived from where a call is made:
-(task, attempt, thread, index in the thread).  Neighbours: codec.pyx, callsite.pyx, directory.pyx; local.py binds and holds the
+(task, attempt, thread, index in the thread).  Neighbours: codec.pyx, callsite.pyx, audit.pyx; local.py binds and holds the
 slow path.
 """
 cdef enum:
@@ -13,11 +13,11 @@ cdef enum:
 
 cdef extern from * nogil:
     """
-    static __thread struct { uint64_t epoch; uint64_t index; uint32_t ordinal; } rl_thread;
+    static __thread struct { uint64_t epoch, index; uint32_t ordinal, adopted, parent, parent_serial; } rl_thread;
     """
     ctypedef struct rl_thread_type:
         uint64_t epoch, index
-        uint32_t ordinal
+        uint32_t ordinal, adopted, parent, parent_serial
     rl_thread_type rl_thread
 
 cdef rl_place place
@@ -75,6 +75,17 @@ cdef void next_id(uint64_t what, uint8_t* out) noexcept:
     id_derive(place.id, <uint64_t>place.attempt << 32 | rl_thread.ordinal, rl_thread.index << 1 | what, out)
 
 
+cdef void set_parent(rl_spec* s) noexcept:
+    """Whose child a task is, after `next_id`: the innermost task's in its main thread. Any other thread is for ever the outermost
+    task's at its first call, if that one has started threads: what runs in place meanwhile, or later, is a stranger to it."""
+    s.parent, s.parent_serial = place.record, place.serial
+    if place.record and rl_thread.ordinal:
+        if not rl_thread.adopted and place.starts != rl_starts:
+            rl_thread.parent, rl_thread.parent_serial = place.outer, place.outer_serial
+        rl_thread.adopted = 1
+        s.parent, s.parent_serial = rl_thread.parent, rl_thread.parent_serial
+
+
 def set_root(bytes root):
     """The driver's root id; ids of its puts and tasks derive from it."""
     if len(root) != RL_ID_BYTES:
@@ -104,9 +115,9 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
         if many == NULL:
             raise MemoryError(f"no memory for {s.nreturns:,} return ids")
         s.returns, s.generations = many, many + s.nreturns
-    s.parent, s.parent_serial = place.record, place.serial
     s.task = s.returned = s.referred = s.roomed = 0
     next_id(0, s.id)
+    set_parent(s)
     rc = task_submit(R, s)
     if rc:
         free(many)

@@ -1,7 +1,8 @@
-"""Whether this process may have changed its working directory: a look at it costs a system call, more than a whole submission.
+"""What an audit hook of the interpreter tells: who may have changed the working directory, and how many threads were started.
 
-An audit hook of the interpreter tells of `os.chdir` and `os.fchdir` before they happen, so the thread that calls them counts
-as on its way until it looks itself.  Neighbours: submit.pyx, settings.py.  Must not see what C code does, and doesn't.
+A look at the directory costs a system call, more than a whole submission.  The hook hears of `os.chdir` and `os.fchdir` before
+they happen, so the thread that calls them counts as on its way until it looks itself.  Neighbours: submit.pyx, settings.py.
+Must not see what C code does, and doesn't.
 """
 
 
@@ -9,11 +10,14 @@ cdef extern from *:
     """
     #define RL_ANYBODY (~0ul)
     static unsigned long rl_wanderer = RL_ANYBODY; /* who may be on its way, if the hook is there; 0: nobody. Under the GIL */
+    static unsigned long rl_starts; /* of threads by Python, so far */
     static int rl_hear(const char *event, PyObject *args, void *data) {
         unsigned long me;
         if (event[0] == 'o' && strcmp(event, "os.chdir") == 0) {
             me = PyThread_get_thread_ident();
             rl_wanderer = rl_wanderer == 0 || rl_wanderer == me ? me : RL_ANYBODY;
+        } else if (event[0] == '_' && strncmp(event, "_thread.start_", 14) == 0) {
+            rl_starts++;
         } else if (event[0] == 'r' && strcmp(event, "ray_lite.watch") == 0) {
             rl_wanderer = 0;
         }
@@ -27,16 +31,16 @@ cdef extern from *:
     }
     static unsigned long rl_me(void) { return PyThread_get_thread_ident(); }
     """
-    unsigned long rl_wanderer
+    unsigned long rl_wanderer, rl_starts
     unsigned long rl_me()
     int rl_watch() except -1
 
 cdef rl_stat directory  # where this process was when it last said that it stays
 
 
-def watch_directory():
-    """From now on a change is heard of, once in the life of a process: a hook can't be taken away.  If another hook forbids it,
-    or the event that tries it, each look is a system call."""
+def listen():
+    """From now on events are heard of; for the rest of the process's life, since a hook can't be taken away.  If another hook
+    forbids it, or the event that tries it, each look at the directory is a system call."""
     try:
         rl_watch()
     except Exception:

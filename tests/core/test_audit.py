@@ -1,4 +1,4 @@
-"""directory.pyx: every change by Python is noticed, by whichever thread."""
+"""audit.pyx: every change of the directory by Python is noticed, by whichever thread."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ def call(region, tasks):
     slow_calls = []
     remote = _core.RemoteCall(lambda args, kwargs: slow_calls.append(args))
     remote.arm(region, next(iter(calls.by_index)), _core.shape(region, region.slot, 1), (1, 3, 0, 0, 4))
-    _core.watch_directory()
+    _core.listen()
     _core.mark_surroundings()
     return SimpleNamespace(remote=remote, slow_calls=slow_calls, keep=calls)
 
