@@ -1,4 +1,4 @@
-"""cancel(recursive=True) and calls by threads of a task: they are of the task that the thread belongs to, whatever runs meanwhile."""
+"""cancel(recursive=True) and calls by threads of a task: they are the task's to which the thread belongs."""
 
 import threading
 import time
