@@ -239,6 +239,7 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
     for i in range(1, R.h.kinds.used):
         d += mix(mix(i, <uint64_t>kind_at(R, i).free), mix(kind_at(R, i).head, kind_at(R, i).tail))
     d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
-    d += mix(mix(R.h.lent, R.h.working), R.h.nested) + mix(mix(mix(R.h.reserved, R.h.lenders), R.h.ending), mix(R.h.cancels, R.h.whales))
+    d += mix(mix(R.h.lent, R.h.working), R.h.nested)
+    d += mix(mix(mix(R.h.reserved, R.h.lenders), R.h.ending), mix(R.h.cancels, R.h.whales))
     d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.punches))
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

@@ -121,7 +121,7 @@ cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
-    """Queues of nested tasks are in the ring of their depth while they are in the ring; who lends, and who is served, is known."""
+    """Queues of nested tasks are in the ring of their depth while they are in the ring; who lends, and who works, is known."""
     cdef uint32_t lent = 0
     cdef uint32_t nested = 0
     cdef uint32_t working = 0

@@ -1,4 +1,4 @@
-"""Nested tasks: each shape has a queue a depth, and a CPU that a blocked task lends goes to nested tasks first, the deepest first.
+"""Nested tasks: each shape has a queue a depth, and CPUs that blocked tasks lend go to nested ones first, the deepest first.
 
 Else each CPU that is lent would start another parent, which blocks and lends it again, and a program of parents would have a
 process each before the first child has run.  As many nested tasks have precedence as tasks are blocked; beyond that all queues
@@ -8,7 +8,7 @@ Neighbours: queues.pyx, turns.pyx (asks who is foremost), slots.pyx (who is bloc
 
 
 cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* q) noexcept nogil:
-    """Lock held. Of a shape, the queue for tasks that `parent` submits, made if it is new; without room for it the first one."""
+    """Lock held. The queue of a shape for what `parent` submits, made if it is new; without room for it the first one."""
     cdef uint32_t depth = 0
     cdef uint32_t found = q[0]
     cdef rl_queue* base = queue_at(R, q[0])
@@ -78,7 +78,7 @@ cdef void deep_turn(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void reserve_nested(rl_region* R) noexcept nogil:
-    """Lock held. Blocked tasks lend CPUs, but too few for a nested one that hangs: they are kept for it at once, since else they
+    """Lock held. Blocked tasks lend CPUs, but too few for a nested one that hangs: they are kept for it at once; else they
     would start parents, one each, which lend them again."""
     cdef uint32_t q = kind_at(R, RL_CPU).head
     cdef uint32_t _

@@ -76,8 +76,8 @@ cdef void next_id(uint64_t what, uint8_t* out) noexcept:
 
 
 cdef void set_parent(rl_spec* s) noexcept:
-    """Whose child a task is, after `next_id`: the innermost task's in its main thread. Any other thread is for ever the outermost
-    task's at its first call, if that one has started threads: what runs in place meanwhile, or later, is a stranger to it."""
+    """Whose child a task is, after `next_id`: in a main thread the innermost task's. Any other thread is for ever the outermost
+    task's at its first call, if that one has started threads: what runs in place, or later, is a stranger to it."""
     s.parent, s.parent_serial = place.record, place.serial
     if place.record and rl_thread.ordinal:
         if not rl_thread.adopted and place.starts != rl_starts:

@@ -3,8 +3,8 @@
 A queue that is found not to fit leaves the ring and hangs on the list of the first kind that it lacks, least demand first.
 So whenever the head of a kind's list would fit as far as that kind goes, some queue of the ring demands that kind, too:
 when one leaves the ring, or something is given back or kept no more, a look at the heads of the kinds concerned is owed.
-What one who died owed is made good by the sweep.  Neighbours: queues.pyx, nesting.pyx, resources.pyx, reservation.pyx (for whom something
-is kept), slots.pyx (who is idle).  Must not start workers.
+What one who died owed is made good by the sweep.  Neighbours: queues.pyx, nesting.pyx (who is foremost), resources.pyx,
+reservation.pyx (for whom something is kept), slots.pyx (who is idle).  Must not start workers.
 """
 cdef enum:
     LOOKED_AT = 64     # queues and idle workers, where some workers can't serve all shapes
