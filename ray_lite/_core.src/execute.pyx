@@ -67,7 +67,8 @@ cdef class Worker:
     def help(self, ObjectID x, enter=None):
         """Runs in place a task that the object waits for; whether there was one. Its record is finished here too.
 
-        `enter()` is called when there is one, before it runs.
+        `enter()` is called when there is one, before it runs. Whatever is raised here but not in the task, by a signal handler
+        say, leaves that to be run again.
         """
         cdef rl_place outer = place
         cdef uint64_t index = rl_thread.index
@@ -86,15 +87,20 @@ cdef class Worker:
             if enter is not None:
                 enter()
             ended = self.execute(t)
+        except BaseException:
+            self.again(t, False, True)
+            raise
         finally:
             rl_failpoint(self.region.R, b"help.finish")
             self.seat(&outer, index)
-            if ended:
-                check(task_finish(self.region.R, t))
-            if self.queue != task_at(self.region.R, outer.record).queue:  # threads and options are the outer task's again
-                self.queue = task_at(self.region.R, outer.record).queue
-                self.policy.shape(self.queue)
-            self.calling = calling
+            try:
+                if ended:
+                    check(task_finish(self.region.R, t))
+                if self.queue != task_at(self.region.R, outer.record).queue:  # threads and options are the outer task's again
+                    self.queue = task_at(self.region.R, outer.record).queue
+                    self.policy.shape(self.queue)
+            finally:
+                self.calling = calling
         return True
 
     cdef void seat(self, rl_place* outer, uint64_t index):

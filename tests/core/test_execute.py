@@ -165,3 +165,17 @@ def test_facts_of_a_record(session, bury, worker, wait_until):
     _core.finish_task(calls.region, t)
     _core.end_sweep(calls.region, slot)
     assert [calls.get(y)[0] for y in x] == [True, True]
+
+
+def test_a_task_that_is_interrupted_on_the_way_into_it_is_queued_again(session):
+    def raises():
+        raise LookupError("a signal handler's")
+
+    def outer():
+        loop, x = BOX["loop"], BOX["calls"].call("attempt")()
+        with pytest.raises(LookupError):
+            loop.help(x, raises)
+        return [loop.help(x), _core.get_ready(BOX["region"], x)]
+
+    calls = session({"outer": outer, "attempt": _core.current_attempt}, cpus=CPU)
+    assert calls.get(calls.call("outer")()) == [True, 1]
