@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -80,11 +81,8 @@ class WorkerBackend(LocalBackend):
             return super().wait_until(ids, allowed, timeout, False)
         if help and self._help_all(ids):
             return True
-        _core.block(self.region, timeout is None)
-        try:
-            return super().wait_until(ids, allowed, timeout, False)
-        finally:
-            _core.unblock(self.region)
+        wait = partial(super().wait_until, ids, allowed, timeout, False)
+        return _core.while_blocked(self.region, timeout is None, wait)
 
     def look_around(self) -> None:
         """The task may have been cancelled, or the node may have found that what this process waits for can't come."""

@@ -47,6 +47,17 @@ def unblock(Region region):
     check(block_end(region.R))
 
 
+def while_blocked(Region region, bint for_ever, wait):
+    """What `wait()` returns, between `block` and `unblock`: no signal handler can come in between and skip the latter."""
+    check_region(region.R)
+    check(block_begin(region.R, for_ever))
+    try:
+        return wait()
+    finally:
+        check_region(region.R)
+        check(block_end(region.R))
+
+
 def answer_bell(Region region):
     """The node heard its doorbell: whoever rings from now on writes to the eventfd again."""
     check_region(region.R)

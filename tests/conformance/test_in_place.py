@@ -43,3 +43,30 @@ def test_a_task_is_not_lost_when_a_handler_raises_on_the_way_into_it():
         return caught, ray.get(x), ray.get(ray.remote(lambda: 5).remote())
 
     assert ray.get(parent.remote(), timeout=10) == (1, "helped", 5)
+
+
+def test_a_handler_that_raises_as_a_wait_begins_leaves_no_cpu_lent(statistics, wait_until):
+    """At random moments of it, and often."""
+
+    class Alarm(Exception):
+        pass
+
+    @ray.remote
+    def parent():
+        def handler(*_):
+            raise Alarm
+
+        x, rng, caught = ray.remote(inline=False)(lambda: None).remote(), random.Random(1), 0
+        before = signal.signal(signal.SIGALRM, handler)
+        for _ in range(2000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 60e-6))
+                with contextlib.suppress(ray.exceptions.GetTimeoutError):
+                    ray.get(x, timeout=0.0003)
+            except Alarm:
+                caught += 1
+        signal.signal(signal.SIGALRM, before)
+        return caught
+
+    assert ray.get(parent.remote(), timeout=30) > 1000
+    wait_until(lambda: statistics().cpus_free == 1)
