@@ -302,7 +302,7 @@ cdef class Worker:
     cdef bint strayed(self, rl_task* k) noexcept
     cdef bint surround(self, rl_task* k) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
-    cdef bint leaves(self, uint32_t* t) except -1
+    cdef bint leaves(self) noexcept
     cdef void seat(self, rl_place* outer, uint64_t index)
     cdef void begin(self, uint32_t t)
     cdef bint execute(self, uint32_t t) except -1

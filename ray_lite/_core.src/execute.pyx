@@ -31,9 +31,7 @@ cdef class Worker:
         cdef bint hot = False
         cdef int rc
         check_region(R)
-        while not rl_load(&R.h.closing):
-            if self.leaves(&done):
-                break
+        while not rl_load(&R.h.closing) and not self.leaves():
             check(task_next(R, done, &t))
             done = 0
             if t:
@@ -49,14 +47,14 @@ cdef class Worker:
             if rc == ETIMEDOUT:
                 break
             PyErr_CheckSignals()
+        if done:
+            check(task_finish(R, done))
         return self.ran
 
-    cdef bint leaves(self, uint32_t* t) except -1:
-        """Whether this process is to end; then its last task is finished."""
+    cdef bint leaves(self) noexcept:
+        """Whether this process is to end."""
         if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire(), which stores before the bell
             self.retired = True
-        if self.retired and t[0]:
-            check(task_finish(self.region.R, t[0]))
         return self.retired
 
     def leave(self):

@@ -5,6 +5,7 @@ holds.
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import psutil
@@ -268,3 +269,24 @@ def test_the_users_sigterm_handler_stays(output_of):
     """)
         == "mine\non\n"
     )
+
+
+def test_a_task_that_waits_for_one_that_ends_meanwhile_ends_in_time(fresh, gate, wait_until):
+    """Neither takes all the time that running tasks get."""
+    ray.init(num_cpus=2, shutdown_grace=30)
+    arrive = gate.arrive
+
+    @ray.remote(inline=False)
+    def child():
+        from ray_lite import _core, session
+
+        arrive("in")
+        while not _core.is_closing(session.current().region):
+            time.sleep(0.002)
+
+    x = ray.remote(lambda: ray.get(child.remote())).remote()
+    wait_until(lambda: gate.arrived("in"))
+    began = time.monotonic()
+    ray.shutdown()
+    assert time.monotonic() - began < 15
+    del x

@@ -179,3 +179,9 @@ def test_a_task_that_is_interrupted_on_the_way_into_it_is_queued_again(session):
 
     calls = session({"outer": outer, "attempt": _core.current_attempt}, cpus=CPU)
     assert calls.get(calls.call("outer")()) == [True, 1]
+
+
+def test_a_task_that_ends_as_the_session_closes_is_sealed(session):
+    """Somebody may wait for it in one that has a while to end."""
+    calls = session({"close": lambda: _core.close_session(BOX["region"])})
+    assert calls.get(calls.call("close")(), 5000) is None
