@@ -7,12 +7,14 @@ Neighbours: node.py forks into `main`.
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import faulthandler
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -52,7 +54,9 @@ class WorkerBackend(LocalBackend):
         self.limit = setting["limit"]
         self.worker = _core.Worker(region, Policy(self, reporter))
         self.depth = 0
+        self.helping = 0  # the record of the innermost task that is in `_help`
         self.pending = False  # a cancellation that could not be raised at once
+        self.reminding = False  # a thread is about to say so again
         self.main_thread = threading.get_ident()
 
     def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -117,12 +121,18 @@ class WorkerBackend(LocalBackend):
         waits, or soon after."""
         if not self.worker.calling or not _core.is_cancelled(self.region):
             return
-        if not _is_delicate(frame):
+        if self.worker.calling != self.helping and not _is_delicate(frame):
             self.raise_cancelled()
         self.pending = True
-        again = threading.Timer(self.config.cancel_again, signal.pthread_kill, (self.main_thread, CANCEL_SIGNAL))
-        again.daemon = True
-        again.start()
+        if not self.reminding:
+            self.reminding = True
+            _thread.start_new_thread(self._remind, ())
+
+    def _remind(self) -> None:
+        """In a thread of its own."""
+        time.sleep(self.config.cancel_again)
+        self.reminding = False
+        signal.pthread_kill(self.main_thread, CANCEL_SIGNAL)
 
     def _help_all(self, ids: list[_core.ObjectID]) -> bool:
         """Runs in place what the ids wait for, while there is anything of that kind; whether all are ready then."""
@@ -151,16 +161,18 @@ class WorkerBackend(LocalBackend):
             dice.lend()
             around.append(Surroundings())
 
-        limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(limit + HELP_FRAMES)
-        self.depth += 1
+        limit, depth, helping = sys.getrecursionlimit(), self.depth, self.helping
         try:
+            self.depth, self.helping = depth + 1, self.worker.calling
+            sys.setrecursionlimit(limit + HELP_FRAMES)
             helped = contextvars.Context().run(self.worker.help, x, enter)
         finally:
-            self.depth -= 1
-            sys.setrecursionlimit(limit)
-            for one in around:
-                one.restore()
+            try:
+                for one in around:
+                    one.restore()
+            finally:  # of a signal handler that raises
+                self.depth, self.helping = depth, helping
+                sys.setrecursionlimit(limit)
         if helped and _core.is_cancelled(self.region):  # it came while this task was not the innermost
             self.raise_cancelled()
         return helped
@@ -168,15 +180,14 @@ class WorkerBackend(LocalBackend):
 
 def _is_delicate(frame: FrameType | None) -> bool:
     """Whether the frame belongs to a call of ours that the innermost user's function made, to an import, or to what the
-    interpreter calls itself, and swallows exceptions of."""
-    top = True
+    interpreter calls itself, and swallows exceptions of. Of a function in C there is no frame, only the one that called it."""
     while frame is not None:
         code = frame.f_code
         if code.co_filename == IMPORTER or code.co_name in HOOKS:
             return True
         if code.co_filename.startswith(PACKAGE):
-            return top or code not in BEGINNINGS
-        top, frame = False, frame.f_back
+            return code not in BEGINNINGS
+        frame = frame.f_back
     return False
 
 

@@ -1,11 +1,14 @@
 """cancel in the midst of something: an import comes first, and no call of ours is left half done."""
 
 import contextlib
+import operator
 import os
 import random
 import sys
 import time
+from functools import partial
 
+import psutil
 import pytest
 
 import ray_lite as ray
@@ -127,3 +130,43 @@ def test_calls_of_ours_are_not_left_half_done(what, statistics, wait_until):
     assert ray.get([state.remote() for _ in range(20)]) == [expected] * 20
     del never
     wait_until(lambda: statistics().objects == 0)
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_builtin_is_stopped(in_place, gate, wait_until):
+    """There is no frame of the user's then: `sorted` calls both."""
+    called = partial(sorted, [partial(gate.arrive, "in"), partial(time.sleep, 1000)], key=operator.methodcaller("__call__"))
+    f = ray.remote(called)
+    x = ray.remote(lambda: ray.get(f.remote())).remote() if in_place else f.remote()
+    wait_until(lambda: gate.arrived("in"))
+    assert ray.cancel(x, recursive=True)
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
+
+
+def test_reminders_do_not_pile_up(gate, wait_until, worker_pids):
+    arrive, wait = gate.arrive, gate.wait
+
+    @ray.remote
+    def collects():
+        class Slow:
+            def __del__(self):
+                arrive("in")
+                wait()
+
+        x = Slow()
+        del x
+        time.sleep(1000)
+
+    x = collects.remote()
+    wait_until(lambda: gate.arrived("in"))
+    workers = [psutil.Process(pid) for pid in worker_pids()]
+    threads = []
+    for _ in range(50):
+        ray.cancel(x)
+        threads.append(max(worker.num_threads() for worker in workers))
+        time.sleep(0.002)
+    gate.open()
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
+    assert max(threads) <= 2
