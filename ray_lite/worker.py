@@ -126,7 +126,10 @@ class WorkerBackend(LocalBackend):
         self.pending = True
         if not self.reminding:
             self.reminding = True
-            _thread.start_new_thread(self._remind, ())
+            try:
+                _thread.start_new_thread(self._remind, ())
+            except RuntimeError:  # there are no more threads: the next call of ours has to do
+                self.reminding = False
 
     def _remind(self) -> None:
         """In a thread of its own."""

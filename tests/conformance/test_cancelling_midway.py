@@ -4,7 +4,9 @@ import contextlib
 import operator
 import os
 import random
+import resource
 import sys
+import threading
 import time
 from functools import partial
 
@@ -170,3 +172,37 @@ def test_reminders_do_not_pile_up(gate, wait_until, worker_pids):
     with pytest.raises(Cancelled):
         ray.get(x, timeout=10)
     assert max(threads) <= 2
+
+
+def test_a_cancellation_for_which_no_thread_is_left(gate, wait_until):
+    """The call of ours is not interrupted by an error about that."""
+    arrive, wait = gate.arrive, gate.wait
+
+    class Slow:
+        def __reduce__(self):
+            arrive("in")
+            wait()
+            return int, ()
+
+    @ray.remote
+    def poor():
+        with open("/proc/self/statm") as file:
+            mapped = int(file.read().split()[0]) * resource.getpagesize()
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        size = threading.stack_size(64 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + (32 << 20), before[1]))
+        try:
+            ray.put(Slow())
+            arrive("whole")
+            ray.get(ray.put(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+            threading.stack_size(size)
+
+    x = poor.remote()
+    wait_until(lambda: gate.arrived("in"))
+    assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
+    gate.open()
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
+    assert gate.arrived("whole")
