@@ -34,6 +34,7 @@ from ray_lite.surroundings import Dice, Surroundings, reseed
 
 HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks and the pool grows
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
+DEEPEST = HELP_FRAMES * HELP_DEPTH  # no task is run in place on a stack deeper than this: C's has an end, too
 PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 IMPORTER = "<frozen importlib._bootstrap>"
@@ -54,6 +55,7 @@ class WorkerBackend(LocalBackend):
         self.limit = setting["limit"]
         self.worker = _core.Worker(region, Policy(self, reporter))
         self.depth = 0
+        self.recursion = sys.getrecursionlimit()  # what a task may count on, in place too
         self.helping = 0  # the record of the innermost task that is in `_help`
         self.pending = False  # a cancellation that could not be raised at once
         self.reminding = False  # a thread is about to say so again
@@ -146,7 +148,7 @@ class WorkerBackend(LocalBackend):
         try:
             for x in late:
                 patience = PATIENCE
-                while patience and self.depth < HELP_DEPTH and _core.lacking(self.region, [x]):
+                while patience and self._may_help() and _core.lacking(self.region, [x]):
                     if self._help(x, dice):
                         patience = PATIENCE
                     else:
@@ -155,6 +157,9 @@ class WorkerBackend(LocalBackend):
         finally:
             dice.take_back()
         return not _core.lacking(self.region, ids)
+
+    def _may_help(self) -> bool:
+        return self.depth < HELP_DEPTH and _core.stack_depth() < DEEPEST
 
     def _help(self, x: _core.ObjectID, dice: Dice) -> bool:
         """Runs in place a task that `x` waits for, in fresh surroundings; whether there was one."""
@@ -167,7 +172,7 @@ class WorkerBackend(LocalBackend):
         limit, depth, helping = sys.getrecursionlimit(), self.depth, self.helping
         try:
             self.depth, self.helping = depth + 1, self.worker.calling
-            sys.setrecursionlimit(limit + HELP_FRAMES)
+            sys.setrecursionlimit(max(limit, _core.stack_depth() + self.recursion + HELP_FRAMES))
             helped = contextvars.Context().run(self.worker.help, x, enter)
         finally:
             try:

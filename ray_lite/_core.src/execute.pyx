@@ -5,6 +5,27 @@ functions and arguments, storing results that are not plain, reporting errors.  
 """
 
 
+cdef extern from *:
+    """
+    static int rl_stack_depth(void) {
+        PyThreadState *t = PyThreadState_Get();
+    #if PY_VERSION_HEX >= 0x030c0000
+        return t->py_recursion_limit - t->py_recursion_remaining;
+    #elif PY_VERSION_HEX >= 0x030b0000
+        return t->recursion_limit - t->recursion_remaining;
+    #else
+        return t->recursion_depth;
+    #endif
+    }
+    """
+    int rl_stack_depth()
+
+
+def stack_depth() -> int:
+    """What the recursion limit is compared with. Counting frames would take as long as running a task."""
+    return rl_stack_depth()
+
+
 cdef class Worker:
     """A worker's loop over a region.
 

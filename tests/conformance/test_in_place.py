@@ -70,3 +70,25 @@ def test_a_handler_that_raises_as_a_wait_begins_leaves_no_cpu_lent(statistics, w
 
     assert ray.get(parent.remote(), timeout=30) > 1000
     wait_until(lambda: statistics().cpus_free == 1)
+
+
+def test_a_task_in_place_may_go_as_deep_as_any_other():
+    """Its parent's depth does not count; where the stacks would become very deep together, another worker runs it."""
+    ray.shutdown()
+    ray.init(num_cpus=1)
+
+    def deep(frames, then):
+        return deep(frames - 1, then) if frames else then()
+
+    frames = sys.getrecursionlimit() * 17 // 20
+
+    @ray.remote
+    def level(below):
+        return 1 + deep(frames, lambda: ray.get(level.remote(below - 1)) if below else 0)
+
+    @ray.remote
+    def parent():
+        before = sys.getrecursionlimit()
+        return ray.get(level.remote(12)), sys.getrecursionlimit() - before
+
+    assert ray.get(parent.remote(), timeout=30) == (13, 0)
