@@ -18,13 +18,23 @@ class Surroundings:
         os.umask(self.umask)
 
     def restore(self) -> None:
-        """Puts back what changed."""
-        if self.directory and _directory() != self.directory:
-            os.chdir(self.directory)
-        if _environ() != self.environ:
-            os.environb.clear()
-            os.environb.update(self.environ)
-        os.umask(self.umask)
+        """Puts back what changed, each by itself: signal handlers may raise here."""
+        try:
+            self._go_back()
+        finally:
+            try:
+                if _environ() != self.environ:
+                    os.environb.clear()
+                    os.environb.update(self.environ)
+            finally:
+                os.umask(self.umask)
+
+    def _go_back(self) -> None:
+        try:
+            if self.directory and _directory() != self.directory:
+                os.chdir(self.directory)
+        except OSError:
+            pass  # it was removed, or closed to this user: there is no way back into it
 
 
 class Dice:

@@ -60,3 +60,21 @@ def test_reseeding_makes_other_numbers():
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])
+
+
+def test_a_directory_that_is_gone_keeps_nothing_else_from_being_put_back(tmp_path):
+    before, umask = os.getcwd(), os.umask(0o22)
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    try:
+        around = Surroundings()
+        os.chdir(tmp_path)
+        (tmp_path / "gone").rmdir()
+        os.environ["RAY_LITE_TEST"] = "1"
+        os.umask(0o77)
+        around.restore()
+        assert "RAY_LITE_TEST" not in os.environ and os.umask(umask) == 0o22
+    finally:
+        os.chdir(before)
+        os.umask(umask)
+        os.environ.pop("RAY_LITE_TEST", None)

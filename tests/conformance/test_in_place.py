@@ -92,3 +92,23 @@ def test_a_task_in_place_may_go_as_deep_as_any_other():
         return ray.get(level.remote(12)), sys.getrecursionlimit() - before
 
     assert ray.get(parent.remote(), timeout=30) == (13, 0)
+
+
+def test_a_parent_whose_directory_its_child_removes(tmp_path):
+    """The child's value is not lost for that, and what else it changed is put back."""
+    place = tmp_path / "parent"
+
+    def child():
+        os.chdir(tmp_path)
+        shutil.rmtree(place)
+        os.environ["ONLY_CHILD"] = "1"
+        os.umask(0o011)
+        return 7
+
+    def parent():
+        os.mkdir(place)
+        os.chdir(place)
+        before = os.umask(0o022)
+        return ray.get(ray.remote(child).remote()), os.environ.get("ONLY_CHILD"), os.umask(before)
+
+    assert ray.get(ray.remote(parent).remote(), timeout=10) == (7, None, 0o022)
