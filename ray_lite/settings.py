@@ -55,6 +55,17 @@ class Settings:
             _core.set_setting(index << SHIFT)
         return _core.get_setting()
 
+    def now(self) -> tuple[dict[str, Any], int]:
+        """What calls made from now on say of where they run, for `back`."""
+        return self._last, _core.get_setting()
+
+    def back(self, before: tuple[dict[str, Any], int]) -> None:
+        """Calls say again what they did, if that is still so: the next one looks, where a task in between said otherwise."""
+        self._last, setting = before
+        if setting != _core.get_setting():
+            _core.set_setting(setting)
+            _core.unmark_surroundings()
+
     def apply(self, index: int) -> None:
         """The next task runs as object `index` says, or for 0 as this process began."""
         value = self._first

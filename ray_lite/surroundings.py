@@ -1,4 +1,4 @@
-"""What tasks run in place must not change for the task around them: cwd, environment, umask, random states."""
+"""What tasks run in place must not change for the task around them: cwd, sys.path, environment, umask, random states."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class Surroundings:
     """A snapshot, taken before a task is run in place and put back after it."""
 
     def __init__(self) -> None:
+        self.path, self.entries = sys.path, sys.path.copy()
         self.directory = _directory()
         self.environ = _environ().copy()
         self.umask = os.umask(0)
@@ -28,6 +29,9 @@ class Surroundings:
                     os.environb.update(self.environ)
             finally:
                 os.umask(self.umask)
+                if sys.path is not self.path or sys.path != self.entries:
+                    sys.path = self.path
+                    sys.path[:] = self.entries
 
     def _go_back(self) -> None:
         try:

@@ -164,6 +164,7 @@ class WorkerBackend(LocalBackend):
     def _help(self, x: _core.ObjectID, dice: Dice) -> bool:
         """Runs in place a task that `x` waits for, in fresh surroundings; whether there was one."""
         around: list[Surroundings] = []
+        setting = self.settings.now()
 
         def enter() -> None:
             dice.lend()
@@ -176,6 +177,7 @@ class WorkerBackend(LocalBackend):
             helped = contextvars.Context().run(self.worker.help, x, enter)
         finally:
             try:
+                self.settings.back(setting)
                 for one in around:
                     one.restore()
             finally:  # of a signal handler that raises

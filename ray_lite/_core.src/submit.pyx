@@ -53,6 +53,12 @@ def mark_surroundings():
         path_ends[1] = PyList_GET_ITEM(<object>path_list, path_length - 1)
 
 
+def unmark_surroundings():
+    """They count as changed until they are marked."""
+    global path_list
+    path_list = NULL
+
+
 def set_setting(uint32_t bits):
     """Calls made from now on run where this process was marked to be; `bits` go into the flags."""
     global setting

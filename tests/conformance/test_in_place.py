@@ -112,3 +112,41 @@ def test_a_parent_whose_directory_its_child_removes(tmp_path):
         return ray.get(ray.remote(child).remote()), os.environ.get("ONLY_CHILD"), os.umask(before)
 
     assert ray.get(ray.remote(parent).remote(), timeout=10) == (7, None, 0o022)
+
+
+def look():
+    return sys.path.copy()
+
+
+@pytest.mark.parametrize("calls", [False, True])
+@pytest.mark.parametrize("replace", [False, True])
+def test_each_has_its_own_path(calls, replace):
+    """The child's is what its parent's was at the call, and it changes only that; calls from there say so."""
+    inline, queued = ray.remote(look), ray.remote(inline=False)(look)
+
+    @ray.remote
+    def child():
+        seen = look()
+        sys.path.insert(0, "/the/child's")
+        if replace:
+            sys.path = ["/another", *sys.path]
+        return seen, ray.get(inline.remote()) == look() if calls else True
+
+    @ray.remote
+    def parent():
+        path, first = sys.path, look()
+        x = child.remote()
+        sys.path.insert(0, "/the/parent's")
+        sys.path.insert(0, "/and another")
+        mine = look()
+        assert ray.get(x) == (first, True) and look() == mine and sys.path is path
+        y = child.remote()
+        assert ray.get(y) == (mine, True) and look() == mine
+        assert ray.get(inline.remote()) == mine
+        del sys.path[0]
+        assert ray.get(inline.remote()) == look() == mine[1:]
+        return look(), queued.remote()
+
+    mine, x = ray.get(parent.remote(), timeout=10)
+    assert ray.get(x, timeout=10) == mine == ["/the/parent's", *look()]
+    assert ray.get(inline.remote(), timeout=10) == look()
