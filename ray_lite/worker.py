@@ -272,7 +272,12 @@ class Policy:
 
     def _again(self, facts: dict[str, Any], error: BaseException) -> bool:
         """Whether the user wants another attempt after this error, and there is one left."""
-        if facts["cancelled"] or isinstance(error, ArgumentFailed) or not isinstance(error, self.extra.retry_exceptions):
+        if facts["cancelled"] or isinstance(error, ArgumentFailed):
+            return False
+        try:
+            if not isinstance(error, self.extra.retry_exceptions):
+                return False
+        except BaseException:  # the class asks code of the user's: this would hide the task's error, and end the worker
             return False
         return bool(facts["attempts"] <= facts["max_retries"] or facts["max_retries"] == UNLIMITED)
 

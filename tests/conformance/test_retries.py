@@ -145,3 +145,22 @@ def test_max_calls_of_parents_that_help():
     child = ray.remote(lambda: 1)
     parent = ray.remote(max_calls=1)(lambda: (ray.get(child.remote()), os.getpid())[1])
     assert len({ray.get(parent.remote()) for _ in range(5)}) == 5
+
+
+def test_a_class_that_fails_when_it_is_asked():
+    """The error is the task's own, and its worker goes on."""
+    class Asked(type):
+        def __instancecheck__(cls, error):
+            raise SystemExit("asked")
+
+    class Odd(Exception, metaclass=Asked):
+        pass
+
+    pid = ray.remote(os.getpid)
+    pids = {ray.get(pid.remote()) for _ in range(20)}
+    with pytest.raises(ZeroDivisionError) as caught:
+        ray.get(ray.remote(retry_exceptions=[Odd])(lambda: 1 // 0).remote(), timeout=10)
+    assert caught.value.attempts == 1
+    assert {ray.get(pid.remote()) for _ in range(20)} & pids
+
+
