@@ -312,12 +312,13 @@ class Policy:
     def shape(self, queue: int) -> bool:
         """The next task has other resources, or options; False: this worker can't run it."""
         cpus, options = _core.shape_facts(self.backend.region, queue)
-        if not self.backend.outfit.change(cpus, may_decline=self.backend.depth == 0):
-            return False
-        self.store.copy_by(cpus)
+        self.extra = Extra()  # if its own can't be loaded
         if options not in self.extras:
             self.extras[options], _ = self.store.load(_core.function_handle(self.backend.region, options))
         self.extra = self.extras[options]
+        if not self.backend.outfit.change(cpus, may_decline=self.backend.depth == 0):
+            return False
+        self.store.copy_by(cpus)
         self.backend.worker.counts = self.backend.worker.counts or self.extra.max_calls > 0
         return True
 

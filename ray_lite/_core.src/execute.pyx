@@ -199,8 +199,8 @@ cdef class Worker:
         its resources are such that this process can't run it."""
         cdef uint32_t q = queue_at(self.region.R, k.queue).base
         if q != self.queue:
+            self.queue = 0  # if this fails, half of it may be done
             if self.policy.shape(q) is False:
-                self.queue = 0
                 return False
             self.queue = q if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
         if self.strayed(k):

@@ -1,7 +1,9 @@
 """retry_exceptions, attempt numbers, max_calls."""
 
 import os
+import sys
 import threading
+import types
 
 import pytest
 
@@ -164,3 +166,27 @@ def test_a_class_that_fails_when_it_is_asked():
     assert {ray.get(pid.remote()) for _ in range(20)} & pids
 
 
+
+
+@pytest.fixture
+def only_here(monkeypatch):
+    """An exception whose module is nowhere but in this process."""
+    module = types.ModuleType("a_module_of_the_drivers")
+    module.Gone = type("Gone", (Exception,), {"__module__": module.__name__})
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module.Gone
+
+
+def test_options_that_can_not_be_loaded(fresh, monkeypatch, only_here):
+    """The failure is not judged by those of the task before, and nothing of the task stays for the one after it."""
+    ray.shutdown()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    ray.init(num_cpus=2, max_workers=1)
+    look = ray.remote(retry_exceptions=True, max_retries=2)(lambda: os.environ["OMP_NUM_THREADS"])
+    gone = ray.remote(num_cpus=2, retry_exceptions=[only_here])(lambda: None)
+    for _ in range(2):
+        assert ray.get(look.remote(), timeout=10) == "1"
+        with pytest.raises(ModuleNotFoundError) as caught:
+            ray.get(gone.remote(), timeout=10)
+        assert caught.value.attempts == 1
+    assert ray.get(look.remote(), timeout=10) == "1"
