@@ -301,6 +301,8 @@ cdef class Worker:
     cdef uint32_t setting, queue
     cdef bint strayed(self, rl_task* k) noexcept
     cdef bint surround(self, rl_task* k) except -1
+    cdef uint32_t shape_of(self, rl_task* k) noexcept
+    cdef bint dress(self, rl_task* k) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self) noexcept
     cdef void seat(self, rl_place* outer, uint64_t index)

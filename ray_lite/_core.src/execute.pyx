@@ -115,9 +115,8 @@ cdef class Worker:
             try:
                 if ended:
                     check(task_finish(self.region.R, t))
-                if self.queue != task_at(self.region.R, outer.record).queue:  # threads and options are the outer task's again
-                    self.queue = task_at(self.region.R, outer.record).queue
-                    self.policy.shape(self.queue)
+                if self.queue != self.shape_of(task_at(self.region.R, outer.record)):  # the outer task goes on
+                    self.dress(task_at(self.region.R, outer.record))
             finally:
                 self.calling = calling
         return True
@@ -149,7 +148,7 @@ cdef class Worker:
         cdef rl_task* k = task_at(self.region.R, t)
         self.begin(t)
         try:
-            if queue_at(self.region.R, k.queue).base != self.queue or self.strayed(k):
+            if self.shape_of(k) != self.queue or self.strayed(k):
                 if not self.surround(k):
                     return self.again(t, False, True)
             f = self.functions.get(k.function)
@@ -197,15 +196,23 @@ cdef class Worker:
     cdef bint surround(self, rl_task* k) except -1:
         """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
         its resources are such that this process can't run it."""
-        cdef uint32_t q = queue_at(self.region.R, k.queue).base
-        if q != self.queue:
-            self.queue = 0  # if this fails, half of it may be done
-            if self.policy.shape(q) is False:
-                return False
-            self.queue = q if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
+        if self.shape_of(k) != self.queue and not self.dress(k):
+            return False
         if self.strayed(k):
             self.policy.setting(k.flags >> 8)
             self.setting = k.flags >> 8
+        return True
+
+    cdef uint32_t shape_of(self, rl_task* k) noexcept:
+        return queue_at(self.region.R, k.queue).base
+
+    cdef bint dress(self, rl_task* k) except -1:
+        """Threads, options and the GPUs that are seen, as a task's shape says. False: this process can't have them."""
+        cdef uint32_t shape = self.shape_of(k)
+        self.queue = 0  # if this fails, half of it may be done
+        if self.policy.shape(shape) is False:
+            return False
+        self.queue = shape if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
         return True
 
     cdef tuple plain_args(self, uint32_t t):
