@@ -35,7 +35,7 @@ from ray_lite.surroundings import Dice, Surroundings, reseed
 HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks and the pool grows
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
 DEEPEST = HELP_FRAMES * HELP_DEPTH  # no task is run in place on a stack deeper than this: C's has an end, too
-PATIENCE = 4  # short spins for a task that another worker runs, before this worker sleeps and the pool may grow
+AT_ONCE = 64  # ids that a task looks at for one to help with before it gives its CPUs back: no longer than that takes itself
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 IMPORTER = "<frozen importlib._bootstrap>"
 HOOKS = {"__del__", "_acquireLock", "_releaseLock", "_after_fork"}  # the last three: of logging and threading, around a fork
@@ -145,18 +145,21 @@ class WorkerBackend(LocalBackend):
         if len(late) > 1:
             _core.announce(self.region, late)
         dice = Dice()
+        at = 0
         try:
-            for x in late:
-                patience = PATIENCE
-                while patience and self._may_help() and _core.lacking(self.region, [x]):
-                    if self._help(x, dice):
-                        patience = PATIENCE
-                    else:
-                        patience -= 1
-                        _core.wait_for_ids(self.region, [x], 0, (-1, self._spin, 1), 2)
+            while self._may_help() and (at := self._find_help(late, at)) < len(late):
+                self._help(late[at], dice)
         finally:
             dice.take_back()
         return not _core.lacking(self.region, ids)
+
+    def _find_help(self, late: list[_core.ObjectID], at: int) -> int:
+        """Where the first is, from `at` on, that may be helped now. Others have the CPUs during a long look."""
+        found = _core.find_help(self.region, late, at, AT_ONCE)
+        if found < min(at + AT_ONCE, len(late)):
+            return found
+        look = partial(_core.find_help, self.region, late, found, len(late))
+        return _core.while_blocked(self.region, False, look) if found < len(late) else found
 
     def _may_help(self) -> bool:
         return self.depth < HELP_DEPTH and _core.stack_depth() < DEEPEST

@@ -262,6 +262,26 @@ cdef class Worker:
         return self.args_at(t)[:task_at(self.region.R, t).args_size]
 
 
+def find_help(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int:
+    """Where in the ids, from `start` on, the first is with which `help` could help now; or where the look at so many ended."""
+    cdef rl_region* R = region.R
+    cdef Py_ssize_t end = min(len(ids), start + most)
+    cdef uint32_t i
+    cdef bint found
+    check_region(R)
+    while start < end:
+        i = (<ObjectID>ids[start]).index
+        if not ready(R, i):
+            if rl_lock(R):
+                check(EIO)
+            found = object_at(R, i).state == RL_PENDING and helpable(R, i) != 0
+            rl_abort(R)
+            if found:
+                break
+        start += 1
+    return start
+
+
 cdef list task_refs(rl_region* R, uint32_t t):
     """The argument objects of a task, in the order of the call."""
     cdef list out = []

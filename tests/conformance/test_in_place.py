@@ -150,3 +150,47 @@ def test_each_has_its_own_path(calls, replace):
     mine, x = ray.get(parent.remote(), timeout=10)
     assert ray.get(x, timeout=10) == mine == ["/the/parent's", *look()]
     assert ray.get(inline.remote(), timeout=10) == look()
+
+
+def test_who_waits_for_many_gives_its_cpu_back_before_it_has_looked_at_all():
+    """Where it looks, at how many, and how many CPUs are free then."""
+    child = ray.remote(inline=False)(lambda: None)
+
+    @ray.remote
+    def parent():
+        from ray_lite import _core, session
+
+        class Seen(Exception):
+            pass
+
+        look, seen = _core.find_help, []
+
+        def spy(region, ids, start, most):
+            seen.append((start, most, region.statistics()["cpus_free"]))
+            if len(seen) == 2:
+                raise Seen
+            return look(region, ids, start, most)
+
+        _core.find_help = spy
+        try:
+            with contextlib.suppress(Seen):
+                ray.get([child.remote() for _ in range(1000)])
+        finally:
+            _core.find_help = look
+        return seen, session.current().region.statistics()["cpus_free"]
+
+    assert ray.get(parent.remote(), timeout=10) == ([(0, 64, 0), (64, 1000, 1)], 0)
+
+
+def test_behind_many_that_it_can_not_help_with_is_one_that_it_can(gate):
+    """The other worker stands in the first of these until that one runs."""
+    ray.shutdown()
+    ray.init(num_cpus=1, max_workers=2)
+    wait, open_gate = gate.wait, gate.open
+    held, opens = ray.remote(inline=False)(lambda: wait()), ray.remote(lambda: open_gate())
+
+    @ray.remote
+    def parent():
+        return len(ray.get([*(held.remote() for _ in range(100)), opens.remote()]))
+
+    assert ray.get(parent.remote(), timeout=10) == 101

@@ -185,3 +185,16 @@ def test_a_task_that_ends_as_the_session_closes_is_sealed(session):
     """Somebody may wait for it in one that has a while to end."""
     calls = session({"close": lambda: _core.close_session(BOX["region"])})
     assert calls.get(calls.call("close")(), 5000) is None
+
+
+def test_what_can_be_helped_is_found_among_what_can_not(session):
+    def outer():
+        region, calls = BOX["region"], BOX["calls"]
+        ids = [calls.call("add", flags=_core.NO_INLINE)(k) for k in range(100)]
+        ids += [calls.call("add")(k) for k in range(2)]
+        found = [_core.find_help(region, ids, 0, 64), _core.find_help(region, ids, 64, 1 << 40)]
+        assert BOX["loop"].help(ids[100])
+        return [*found, _core.find_help(region, ids, 64, 1 << 40), _core.find_help(region, ids, 102, 64)]
+
+    calls = session({"outer": outer, "add": lambda x: x + 1}, cpus=CPU)
+    assert calls.get(calls.call("outer")()) == [64, 100, 101, 102]
