@@ -85,6 +85,7 @@ class WorkerBackend(LocalBackend):
         """Helps where that is possible, then waits with the CPUs given back."""
         if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
             return super().wait_until(ids, allowed, timeout, False)
+        self._look_for_mark()
         if help and self._help_all(ids):
             return True
         wait = partial(super().wait_until, ids, allowed, timeout, False)
@@ -94,12 +95,15 @@ class WorkerBackend(LocalBackend):
         """The task may have been cancelled, or the node may have found that what this process waits for can't come."""
         if threading.get_ident() != self.main_thread:
             return
-        if self.pending:
-            self.pending = False
-            if _core.is_cancelled(self.region):  # else it was about a task that has ended, or about one around this
-                self.raise_cancelled()
+        self._look_for_mark()
         if _core.take_verdict(self.region):
             raise DeadlockError(self._why_stuck())
+
+    def _look_for_mark(self) -> None:
+        """Pending or not: a task may have blocked the signal."""
+        self.pending = False  # if it isn't marked, this was about a task that has ended, or about one around it
+        if _core.is_cancelled(self.region):
+            self.raise_cancelled()
 
     def _why_stuck(self) -> str:
         names = {_core.CPU: "CPU", _core.GPU: "GPU", **{_core.CUSTOM + k: name for name, k in self._kinds.items()}}

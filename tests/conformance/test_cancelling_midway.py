@@ -5,6 +5,7 @@ import operator
 import os
 import random
 import resource
+import signal
 import sys
 import threading
 import time
@@ -206,3 +207,28 @@ def test_a_cancellation_for_which_no_thread_is_left(gate, wait_until):
     with pytest.raises(Cancelled):
         ray.get(x, timeout=10)
     assert gate.arrived("whole")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_task_that_blocks_all_signals_is_told_where_it_waits(begun, gate, wait_until):
+    arrive, wait = gate.arrive, gate.wait
+    child = ray.remote(inline=False)(lambda: (arrive("child"), wait()))
+
+    @ray.remote
+    def deaf(box):
+        from ray_lite import _core, session
+
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            arrive("deaf")
+            while not (begun or _core.is_cancelled(session.current().region)):
+                time.sleep(0.002)
+            return ray.get(box[0])
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    x = deaf.remote([child.remote()])
+    wait_until(lambda: gate.arrived("child") and gate.arrived("deaf"))
+    assert ray.cancel(x)
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=10)
