@@ -201,6 +201,7 @@ cdef extern from "sys/stat.h" nogil:
     ctypedef struct rl_stat "struct stat":
         uint64_t st_dev, st_ino
     int stat(const char* path, rl_stat* out)
+    uint32_t rl_umask "umask"(uint32_t mask)
 
 cdef extern from "robust.h" nogil:
     uint32_t rl_generation

@@ -7,6 +7,8 @@ import random
 import sys
 from typing import Any
 
+from ray_lite import _core
+
 
 class Surroundings:
     """A snapshot, taken before a task is run in place and put back after it."""
@@ -15,8 +17,7 @@ class Surroundings:
         self.path, self.entries = sys.path, sys.path.copy()
         self.directory = _directory()
         self.environ = _environ().copy()
-        self.umask = os.umask(0)
-        os.umask(self.umask)
+        self.umask = _core.umask()
 
     def restore(self) -> None:
         """Puts back what changed, each by itself: signal handlers may raise here."""

@@ -47,6 +47,13 @@ def unblock(Region region):
     check(block_end(region.R))
 
 
+def umask() -> int:
+    """This process's, which only setting another one tells: no signal handler can come in between and leave that."""
+    cdef uint32_t found = rl_umask(0)
+    rl_umask(found)
+    return found
+
+
 def while_blocked(Region region, bint for_ever, wait):
     """What `wait()` returns, between `block` and `unblock`: no signal handler can come in between and skip the latter."""
     check_region(region.R)

@@ -18,31 +18,33 @@ def one_worker(fresh):
     ray.init(num_cpus=1, max_workers=1)
 
 
-def test_a_task_is_not_lost_when_a_handler_raises_on_the_way_into_it():
-    """What saves the random numbers' state is the parent's for the time, and sends it a signal."""
+@pytest.mark.parametrize("name", ["random.getstate", "os.getcwd", "os.umask"])
+def test_a_task_is_not_lost_when_a_handler_raises_on_the_way_into_it(name):
+    """What saves the parent's state sends it a signal."""
+    module, name = sys.modules[name.partition(".")[0]], name.partition(".")[2]
 
     @ray.remote
     def parent():
         def handler(*_):
             raise LookupError("the handler's")
 
-        def interrupted():
-            random.getstate = getstate
+        def interrupted(*args):
+            setattr(module, name, original)
+            result = original(*args)
             signal.raise_signal(signal.SIGUSR1)
+            return result
 
-        getstate, random.getstate, caught = random.getstate, interrupted, 0
+        original, mask = getattr(module, name), os.umask(0o022)
         before = signal.signal(signal.SIGUSR1, handler)
         x = ray.remote(lambda: "helped").remote()
-        try:
+        setattr(module, name, interrupted)
+        with contextlib.suppress(LookupError):
             ray.get(x)
-        except LookupError:
-            caught = 1
-        finally:
-            random.getstate = getstate
-            signal.signal(signal.SIGUSR1, before)
-        return caught, ray.get(x), ray.get(ray.remote(lambda: 5).remote())
+        setattr(module, name, original)
+        signal.signal(signal.SIGUSR1, before)
+        return ray.get(x), ray.get(ray.remote(lambda: 5).remote()), os.umask(mask)
 
-    assert ray.get(parent.remote(), timeout=10) == (1, "helped", 5)
+    assert ray.get(parent.remote(), timeout=10) == ("helped", 5, 0o022)
 
 
 def test_a_handler_that_raises_as_a_wait_begins_leaves_no_cpu_lent(statistics, wait_until):
