@@ -60,11 +60,10 @@ class Settings:
         return self._last, _core.get_setting()
 
     def back(self, before: tuple[dict[str, Any], int]) -> None:
-        """Calls say again what they did, if that is still so: the next one looks, where a task in between said otherwise."""
+        """A task in between said otherwise: calls say again what they did, and the next one looks whether that is so."""
         self._last, setting = before
-        if setting != _core.get_setting():
-            _core.set_setting(setting)
-            _core.unmark_surroundings()
+        _core.set_setting(setting)
+        _core.unmark_surroundings()
 
     def apply(self, index: int) -> None:
         """The next task runs as object `index` says, or for 0 as this process began."""

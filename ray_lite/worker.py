@@ -85,7 +85,8 @@ class WorkerBackend(LocalBackend):
         """Helps where that is possible, then waits with the CPUs given back."""
         if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
             return super().wait_until(ids, allowed, timeout, False)
-        self._look_for_mark()
+        if _core.is_cancelled(self.region):
+            self.raise_cancelled()
         if help and self._help_all(ids):
             return True
         wait = partial(super().wait_until, ids, allowed, timeout, False)
@@ -95,15 +96,11 @@ class WorkerBackend(LocalBackend):
         """The task may have been cancelled, or the node may have found that what this process waits for can't come."""
         if threading.get_ident() != self.main_thread:
             return
-        self._look_for_mark()
+        self.pending = False  # if there is no mark, this was about a task that has ended, or about one around it
+        if _core.is_cancelled(self.region):  # pending or not: a task may have blocked the signal
+            self.raise_cancelled()
         if _core.take_verdict(self.region):
             raise DeadlockError(self._why_stuck())
-
-    def _look_for_mark(self) -> None:
-        """Pending or not: a task may have blocked the signal."""
-        self.pending = False  # if it isn't marked, this was about a task that has ended, or about one around it
-        if _core.is_cancelled(self.region):
-            self.raise_cancelled()
 
     def _why_stuck(self) -> str:
         names = {_core.CPU: "CPU", _core.GPU: "GPU", **{_core.CUSTOM + k: name for name, k in self._kinds.items()}}
@@ -160,10 +157,9 @@ class WorkerBackend(LocalBackend):
     def _find_help(self, late: list[_core.ObjectID], at: int) -> int:
         """Where the first is, from `at` on, that may be helped now. Others have the CPUs during a long look."""
         found = _core.find_help(self.region, late, at, AT_ONCE)
-        if found < min(at + AT_ONCE, len(late)):
+        if found < at + AT_ONCE:
             return found
-        look = partial(_core.find_help, self.region, late, found, len(late))
-        return _core.while_blocked(self.region, False, look) if found < len(late) else found
+        return _core.while_blocked(self.region, False, partial(_core.find_help, self.region, late, found, len(late)))
 
     def _may_help(self) -> bool:
         return self.depth < HELP_DEPTH and _core.stack_depth() < DEEPEST
@@ -184,7 +180,8 @@ class WorkerBackend(LocalBackend):
             helped = contextvars.Context().run(self.worker.help, x, enter)
         finally:
             try:
-                self.settings.back(setting)
+                if setting[1] != _core.get_setting():
+                    self.settings.back(setting)
                 for one in around:
                     one.restore()
             finally:  # of a signal handler that raises
