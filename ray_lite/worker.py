@@ -34,7 +34,7 @@ from ray_lite.surroundings import Dice, Surroundings, reseed
 
 HELP_DEPTH = 64  # tasks in place on top of each other; then the worker blocks and the pool grows
 HELP_FRAMES = 100  # what a level may cost of the recursion limit, beyond the user's own frames
-DEEPEST = HELP_FRAMES * HELP_DEPTH  # no task is run in place on a stack deeper than this: C's has an end, too
+DEEPEST = HELP_FRAMES * HELP_DEPTH  # no task in place runs another on a stack deeper than this: C's has an end, too
 AT_ONCE = 64  # ids that a task looks at for one to help with before it gives its CPUs back: no longer than that takes itself
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 IMPORTER = "<frozen importlib._bootstrap>"
@@ -162,7 +162,7 @@ class WorkerBackend(LocalBackend):
         return _core.while_blocked(self.region, False, partial(_core.find_help, self.region, late, found, len(late)))
 
     def _may_help(self) -> bool:
-        return self.depth < HELP_DEPTH and _core.stack_depth() < DEEPEST
+        return self.depth == 0 or self.depth < HELP_DEPTH and _core.stack_depth() < DEEPEST
 
     def _help(self, x: _core.ObjectID, dice: Dice) -> bool:
         """Runs in place a task that `x` waits for, in fresh surroundings; whether there was one."""
