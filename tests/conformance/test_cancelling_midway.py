@@ -172,7 +172,7 @@ def test_reminders_do_not_pile_up(gate, wait_until, worker_pids):
     gate.open()
     with pytest.raises(Cancelled):
         ray.get(x, timeout=10)
-    assert max(threads) <= 2
+    assert max(threads) < 8, "the main one, one that reminds, and those that are about to end"
 
 
 def test_a_cancellation_for_which_no_thread_is_left(gate, wait_until):
