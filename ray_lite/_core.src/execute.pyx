@@ -267,14 +267,12 @@ def find_help(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int
     cdef rl_region* R = region.R
     cdef Py_ssize_t end = min(len(ids), start + most)
     cdef uint32_t i
-    cdef bint found
+    cdef uint32_t found = 0
     check_region(R)
     while start < end:
         i = (<ObjectID>ids[start]).index
         if not ready(R, i):
-            if rl_lock(R):
-                check(EIO)
-            found = object_at(R, i).state == RL_PENDING and helpable(R, i) != 0
+            check(lock_helpable(R, i, &found))
             rl_abort(R)
             if found:
                 break

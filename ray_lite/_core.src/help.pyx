@@ -122,9 +122,8 @@ cdef uint32_t helpable(rl_region* R, uint32_t i, int* rc) noexcept nogil:
     return 0
 
 
-cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
-    """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
-    cdef uint32_t q
+cdef int lock_helpable(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+    """Lock not held, but afterwards it is. The task that could be run in place for an object, or 0."""
     cdef int rc = MORE
     out[0] = 0
     while rc == MORE:
@@ -135,6 +134,14 @@ cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
             out[0] = helpable(R, i, &rc)
         if rc == MORE:
             rl_abort(R)
+    return DONE
+
+
+cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+    """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
+    cdef uint32_t q
+    if lock_helpable(R, i, out):
+        return EIO
     if out[0]:
         q = task_at(R, out[0]).queue
         queue_remove(R, out[0])
