@@ -247,12 +247,15 @@ class Node:
     def end(self, grace: float) -> None:
         """Ends all workers: politely for `grace` seconds, then for certain."""
         _core.close_session(self.region)
+        for fd in (self.bell, self.control.pidfd, self.control.hears()):
+            if fd >= 0:
+                self.poll.unregister(fd)  # nobody heeds them any more: they would only end each wait at once
         deadline = time.monotonic() + grace
         while len(self.pool) and (left := deadline - time.monotonic()) > 0:
-            for fd, event in self.poll.poll(min(left, self.config.node_look)):
+            for fd, _ in self.poll.poll(min(left, self.config.node_look)):
                 if fd in self.pool.workers:
                     self.pool.forget(fd)
-                elif fd != self.bell and event:
+                else:
                     deadline = 0  # the driver is gone: no reason to be polite
         self.pool.end()
         self.control.end()

@@ -3,9 +3,11 @@ holds.
 """
 
 import os
+import select
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import psutil
@@ -117,6 +119,90 @@ def test_running_and_queued_tasks_are_dropped(fresh, wait_until, tmp_path):
     ray.shutdown()
     assert len(ids) == 300
     assert [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.fixture
+def in_the_grace(fresh, gate, wait_until):
+    """Runs `meanwhile(before())` in a thread of its own while `shutdown` waits for a task, then lets that go on: whether it
+    came to its end.
+    """
+    wait, arrive = gate.wait, gate.arrive
+
+    @ray.remote
+    def held():
+        region = ray.session.current().region
+        arrive("in")
+        while not ray._core.is_closing(region):
+            time.sleep(0.001)
+        ray.cancel(quick.remote())  # rings the node
+        arrive("closing")
+        wait()
+        arrive("out")
+
+    quick = ray.remote(lambda: 1)
+
+    def run(meanwhile, before=lambda: None):
+        kept = ray.get(quick.remote()), held.remote()
+        wait_until(lambda: gate.arrived("in"), what="the task")
+        known = before()
+
+        def helper():
+            try:
+                wait_until(lambda: gate.arrived("closing"), what="the grace")
+                meanwhile(known)
+            finally:
+                gate.open()
+
+        with ThreadPoolExecutor(1) as threads:
+            done = threads.submit(helper)
+            ray.shutdown()
+            done.result()
+        assert kept
+        return len(gate.arrived("out")) == 1
+
+    return run
+
+
+def test_an_answer_of_the_control_process_does_not_end_the_grace(in_the_grace, worker_pids, control_process, gate):
+    """The last words of a worker that was killed just before, which come in the grace."""
+    ray.init(num_cpus=2, num_workers=2, shutdown_grace=30)
+
+    def kill_another():
+        control, busy = control_process(), int(gate.arrived("in")[0].split(".")[1])
+        control.suspend()
+        other, = (pid for pid in worker_pids() if pid != busy)
+        end = os.pidfd_open(other)
+        os.kill(other, signal.SIGKILL)
+        select.select([end], [], [])
+        os.close(end)
+        return control
+
+    def answer(control):
+        control.resume()
+        time.sleep(0.2)  # silence can't be waited for
+
+    assert in_the_grace(answer, kill_another)
+
+
+def test_the_end_of_the_control_process_does_not_end_the_grace(in_the_grace, control_process):
+    ray.init(num_cpus=1, shutdown_grace=30)
+
+    def kill(control):
+        control.kill()
+        time.sleep(0.2)  # silence can't be waited for
+
+    assert in_the_grace(kill, control_process)
+
+
+def test_the_node_sleeps_in_the_grace(in_the_grace, wait_until):
+    """A doorbell that was rung keeps nobody awake: a process that never sleeps never gives up its CPU by itself."""
+    node = psutil.Process(ray.init(num_cpus=1, shutdown_grace=30)["node_pid"])
+
+    def sleeps(_):
+        before = node.num_ctx_switches().voluntary
+        wait_until(lambda: node.num_ctx_switches().voluntary >= before + 5, 5, "the node's sleep")
+
+    assert in_the_grace(sleeps)
 
 
 def test_a_call_blocked_in_another_thread_is_told(fresh, gate, blocked, wait_until):
