@@ -29,6 +29,8 @@ from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Requeue, Running
 from ray_lite.store import Store
 
+ENDING_MOST = 500  # cancelled tasks that are ended in a turn, some milliseconds: deaths, starts and the end come in between
+
 
 class Node:
     """The supervisor of one session, until the driver goes."""
@@ -57,6 +59,7 @@ class Node:
         self.dead: dict[int, tuple[int, Died, float]] = {}  # pid -> (slot, how it died, when to bury it at the latest)
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
         self.growing = False  # the node commits memory ahead, a step at a time
+        self.ending = False  # there may be more cancelled tasks to end
         self.give_at = math.inf  # when the node gives memory back
         self.poll = self.pool.poll
         for fd in (link.fileno(), self.driver, self.bell):
@@ -131,7 +134,7 @@ class Node:
 
     def patience(self) -> float | None:
         """How long there is nothing to do if nothing happens."""
-        if self.growing:
+        if self.growing or self.ending:
             return 0
         waits = [self.config.node_look] if _core.node_look(self.region) else []
         waits += [self.config.node_look] if time.monotonic() < self.tidy_until else []
@@ -164,9 +167,7 @@ class Node:
 
     def look(self, at_least: int = 0) -> None:
         """More workers, or fewer, and the control process; cancelled tasks end."""
-        while task := _core.take_ending(self.region):
-            name = self.name(_core.task_facts(self.region, task)["function"])
-            self.obey(Fail(task, name, f"task {name} was cancelled before it began", {}, "TaskCancelledError"))
+        self.ending = all(self.end_cancelled() for _ in range(ENDING_MOST))
         self.pool.look(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
         if len(self.pool) and self.control.due_in() == 0:
             try:
@@ -176,6 +177,14 @@ class Node:
             for fd in (self.control.pidfd, self.control.hears()):
                 self.poll.register(fd, select.EPOLLIN)
             self.pool.look(at_least - len(self.pool))  # it came first, or the machine might have no process left for it
+
+    def end_cancelled(self) -> bool:
+        """Ends a task that was cancelled before it began, if there is one."""
+        task = _core.take_ending(self.region)
+        if task:
+            name = self.name(_core.task_facts(self.region, task)["function"])
+            self.obey(Fail(task, name, f"task {name} was cancelled before it began", {}, "TaskCancelledError"))
+        return task != 0
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""

@@ -37,6 +37,27 @@ def test_a_hundred_thousand_ids_in_one_object(ray_session, statistics):
     assert statistics().objects == 0
 
 
+def test_a_death_does_not_wait_for_the_end_of_many_cancelled_tasks(fresh, gate, wait_until):
+    """The node hears of both at once: the killed worker's task runs again long before the last of them has ended."""
+    wait, arrive = gate.wait, gate.arrive
+    node = psutil.Process(fresh.init(num_cpus=1)["node_pid"])
+    never = ray.remote(lambda: 1)
+    held = ray.remote(lambda: (arrive(str(ray.session.current().statistics().tasks)), wait())).remote()
+    first, = wait_until(lambda: gate.arrived())
+    node.suspend()
+    ids = [never.remote() for _ in range(100_000)]
+    assert all(ray.cancel(x) for x in ids)
+    psutil.Process(int(first.split(".")[1])).kill()
+    node.resume()
+    wait_until(lambda: len(gate.arrived()) == 2)
+    again, = set(gate.arrived()) - {first}
+    assert int(again.split(".")[0]) > 10_000
+    gate.open()
+    ray.get(held)
+    ray.shutdown()
+    assert len(ids) == 100_000
+
+
 @pytest.mark.skipif(not os.environ.get("RAY_LITE_FULL"), reason="runs in .ci/full: RAY_LITE_FULL=1")
 @pytest.mark.watchdog(300)
 @pytest.mark.parametrize("size", [2 * GIB - 1, 2 * GIB + 1, 4 * GIB - 1, 4 * GIB + 4097])
