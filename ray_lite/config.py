@@ -48,7 +48,7 @@ class Config(NamedTuple):
     idle_park: float = 2.0  #: longest sleep of an idle worker
     node_look: float = 0.1  #: the node looks at the queues this often while they are not empty
     aging: float = 1.0  #: what does not fit is overtaken for so long; then what it has and what it lacks are kept for it
-    start_timeout: float = 30.0  #: how long `init` waits for the node; it waits on while the node is alive and starting
+    start_timeout: float = 30.0  #: how long `init` waits for the node's answer, and tasks while no worker can be started
     report_delay: float = 0.5  #: a failure that no `get` has raised for so long is shown (SCRIPT_MODE)
     log_bytes: int = 16_777_216  #: a log file and its predecessor together keep so much
     call_sites: int = 10_000  #: places in the program, a process, that are told apart in reports; calls from more have none

@@ -112,7 +112,14 @@ class Control:
             finally:
                 os._exit(code)
         theirs.close()
-        self.link, self.pidfd = ours, os.pidfd_open(self.pid)
+        try:
+            self.pidfd = os.pidfd_open(self.pid)
+        except OSError:
+            ours.close()
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise
+        self.link = ours
 
     def _adopt(self, pid: int, streams: tuple[int, int]) -> None:
         self.streams[pid] = streams

@@ -20,14 +20,14 @@ from collections.abc import Iterator
 from ray_lite import _core, serialization
 from ray_lite.control_process import Control
 from ray_lite.deaths import Coroner
-from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.exceptions import ObjectLostError, ObjectStoreFullError
 from ray_lite.failures import Failure, SystemFailure
 from ray_lite.files import pid_namespace
 from ray_lite.forkserver import READY, SHUTDOWN, make_directory, receive_setting, remove_directory, started_at
 from ray_lite.pool import Pool
 from ray_lite.reporter import Reporter
 from ray_lite.scheduler import Died, Fail, Finish, Requeue, Running
-from ray_lite.store import Store
+from ray_lite.store import ALL, Store
 
 ENDING_MOST = 500  # cancelled tasks that are ended in a turn, some milliseconds: deaths, starts and the end come in between
 
@@ -60,6 +60,8 @@ class Node:
         self.tidy_until = 0.0  # until then the node looks for what dead workers left
         self.growing = False  # the node commits memory ahead, a step at a time
         self.ending = False  # there may be more cancelled tasks to end
+        self.doom = ""  # why tasks fail that nobody can run
+        self.doomed: list[int] = []  # objects whose tasks these may be
         self.give_at = math.inf  # when the node gives memory back
         self.poll = self.pool.poll
         for fd in (link.fileno(), self.driver, self.bell):
@@ -134,7 +136,7 @@ class Node:
 
     def patience(self) -> float | None:
         """How long there is nothing to do if nothing happens."""
-        if self.growing or self.ending:
+        if self.growing or self.ending or self.doomed:
             return 0
         waits = [self.config.node_look] if _core.node_look(self.region) else []
         waits += [self.config.node_look] if time.monotonic() < self.tidy_until else []
@@ -167,6 +169,7 @@ class Node:
 
     def look(self, at_least: int = 0) -> None:
         """More workers, or fewer, and the control process; cancelled tasks end."""
+        self.give_up()
         self.ending = all(self.end_cancelled() for _ in range(ENDING_MOST))
         self.pool.look(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
         if len(self.pool) and self.control.due_in() == 0:
@@ -183,8 +186,28 @@ class Node:
         task = _core.take_ending(self.region)
         if task:
             name = self.name(_core.task_facts(self.region, task)["function"])
-            self.obey(Fail(task, name, f"task {name} was cancelled before it began", {}, "TaskCancelledError"))
+            kind, what = "TaskCancelledError", "was cancelled before it began"
+            if self.doom:
+                kind, what = "RaySystemError", f"could not begin: {self.doom}"
+            self.obey(Fail(task, name, f"task {name} {what}", {}, kind))
         return task != 0
+
+    def give_up(self) -> None:
+        """Tasks that nobody can run, since nobody can be started, fail: they are cancelled, for a reason of the node's own."""
+        if self.pool.hopeless and not self.dead:  # what the dead ran goes to the queue first
+            self.doom, self.pool.hopeless = self.pool.hopeless, ""
+            self.doomed = _core.largest(self.region, 0, ALL, False)
+        elif not self.doomed and not self.ending:
+            self.doom = ""
+        if len(self.pool):
+            self.doomed.clear()  # there is somebody after all
+        for index in [self.doomed.pop() for _ in range(min(ENDING_MOST, len(self.doomed)))]:
+            try:
+                x, _, state, *_ = _core.object_facts(self.region, index)
+                if state == _core.PENDING:
+                    _core.cancel(self.region, *_core.task_of(self.region, x), False)
+            except ObjectLostError:
+                continue  # it has gone meanwhile
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""

@@ -47,7 +47,8 @@ class Pool:
         self.warm = max(1, math.ceil(setting["resources"].cpus), setting["num_workers"])
         self.scheduler = Scheduler(setting["limit"].value, self.warm, self.config.deadlock, self.config.brief)
         self.workers: dict[int, Worker] = {}
-        self.had_some = False  # a worker could be started
+        self.failing_since = math.inf  # workers are wanted, and no attempt to start one has succeeded since
+        self.hopeless = ""  # why nobody can be started, if that is so for long and nobody is there
         self.bound_until = 0.0  # the machine gave no more, and is not asked again before
         self.told_limit = False  # that the machine gives no more processes is said once
         self.cancels = 0  # of running tasks, that were dealt with
@@ -68,20 +69,23 @@ class Pool:
         ready, idle, starting, free, fits, resting = _core.can_start(self.region)
         waits, last, finished, blocked, lacks = _core.blocked_workers(self.region)
         now = time.monotonic()
+        if not ready:
+            self.failing_since = math.inf  # nobody is wanted
         if self.bound_until <= now:
             self.scheduler.max_workers = self.setting["limit"].value
         orders = self.scheduler.look(Look(ready, idle, starting, free, fits, len(self), resting,
                                           len(self) - resting - starting - blocked, finished, now))
         at_least = min(at_least, self.scheduler.max_workers - len(self))
         for _ in range(min(most, max(at_least, sum(order.number for order in orders if not isinstance(order, Retire))))):
-            self.start()
+            if not self.start():
+                break
         if any(isinstance(order, Retire) for order in orders) and not self._leaving():
             self._retire(0)
         for order in self.scheduler.stuck(Blocked(len(self), waits, last, finished, fits, lacks, resting, now)):
             _core.condemn(self.region, order.slot)
         if fits and len(self) >= self.scheduler.max_workers:
             self._note_limit()
-        _core.set_full(self.region, len(self) >= self.scheduler.max_workers)
+        _core.set_full(self.region, 0 < len(self) >= self.scheduler.max_workers)  # with nobody there the node is to be rung
         while self.scheduler.rest(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
         if _core.cancels(self.region) != self.cancels:
@@ -124,36 +128,58 @@ class Pool:
             elif innermost:
                 signal.pidfd_send_signal(pidfd, worker.CANCEL_SIGNAL)
 
-    def start(self) -> None:
-        """Forks a worker into a slot of its own, if there is one: the dead keep theirs until they are buried."""
+    def start(self) -> bool:
+        """Whether a worker was forked, into a slot of its own, if there is one: the dead keep theirs until they are buried.."""
         try:
             slot = _core.open_worker(self.region)
         except ObjectStoreFullError:
-            return
+            return False
         taken = {one.seat for one in self.workers.values()}
         seat = next(number for number in range(len(self) + 1) if number not in taken)
+        pid = pidfd = -1
         try:
             pid = self.control.fork()
+            if pid == 0:
+                self._become(slot, seat)
+            pidfd = os.pidfd_open(pid)
+            self.poll.register(pidfd, select.EPOLLIN)
         except OSError as error:
-            _core.begin_sweep(self.region, slot)
-            _core.end_sweep(self.region, slot)
+            self._undo(slot, pid, pidfd)
             self._no_more(error)
-            return
-        if pid == 0:
-            self._become(slot, seat)
-        pidfd = os.pidfd_open(pid)
+            return False
         self.workers[pidfd] = Worker(pid, slot, seat)
-        self.had_some = True
-        self.poll.register(pidfd, select.EPOLLIN)
+        self.failing_since, self.hopeless = math.inf, ""
+        return True
+
+    def _undo(self, slot: int, pid: int, pidfd: int) -> None:
+        """A worker that was not forked, or that can't be watched: nothing of it stays. It may have begun a task meanwhile."""
+        if pidfd >= 0:
+            os.close(pidfd)
+        if pid > 0:
+            self.kill(pid)
+            os.waitpid(pid, 0)
+            self.control.forget(pid)
+            _core.answer_bell(self.region)  # as when any other dies
+        _core.begin_sweep(self.region, slot)
+        while (found := _core.adopt_task(self.region, slot))[0]:
+            task, complete = found
+            if complete:
+                _core.finish_task(self.region, task)
+            else:
+                _core.requeue_task(self.region, task, False, True)
+        _core.end_sweep(self.region, slot)
 
     def _no_more(self, error: OSError) -> None:
         """The machine gives no more processes: that is the limit for a while."""
-        if not self.had_some:
-            raise error
+        now = time.monotonic()
+        self.failing_since = min(self.failing_since, now)
         self.scheduler.max_workers = len(self)
-        self.bound_until = time.monotonic() + self.config.fork_again
+        self.bound_until = now + self.config.fork_again
+        if not len(self) and now - self.failing_since >= self.config.start_timeout:
+            self.hopeless = f"no worker could be started for {now - self.failing_since:.0f} s: {error}"
+            self.failing_since = math.inf  # tasks that come later wait as long
         if not self.told_limit:
-            self.reporter.note(f"no worker beyond {len(self)} can be started: {error}")
+            self.reporter.note(f"no worker{f' beyond {len(self)}' if len(self) else ''} can be started: {error}")
         self.told_limit = True
 
     def _become(self, slot: int, seat: int) -> NoReturn:

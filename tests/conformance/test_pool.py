@@ -160,6 +160,82 @@ def test_a_limit_of_processes_clamps_the_pool_and_is_named(run_script, fork_fail
         assert "RLIMIT_NPROC=40 (ulimit -u)" in done.stdout and "RLIMIT_NPROC=40 (ulimit -u)" in done.stderr
 
 
+FAILING = """
+import os, sys
+
+def failing(call):
+    def instead(*arguments):
+        if sys.argv[0] == "-c" and os.path.exists({broken!r} + call.__name__):  # of the node and its children
+            with open({tried!r}, "a") as file:
+                file.write("x")
+            raise BlockingIOError(11, "not for now")
+        return call(*arguments)
+    return instead
+
+os.fork, os.pidfd_open = failing(os.fork), failing(os.pidfd_open)
+"""
+
+
+@pytest.fixture
+def broken(monkeypatch, tmp_path):
+    """`broken(name)`: from now on a call of `os` fails in the node; gives what repairs it. `tried()`: and was tried again."""
+    path = str(tmp_path / "broken-")
+    (tmp_path / "sitecustomize.py").write_text(FAILING.format(broken=path, tried=path + "tried"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("RAY_LITE_FORK_AGAIN", "0.05")
+
+    def break_it(name):
+        open(path + name, "w").close()
+        return lambda: os.unlink(path + name)
+
+    tries = tmp_path / "broken-tried"
+    break_it.tried = lambda: tries.exists() and tries.stat().st_size > 1
+    return break_it
+
+
+@pytest.mark.parametrize("call", ["fork", "pidfd_open"])
+def test_the_first_worker_that_can_not_be_started_is_tried_again(fresh, broken, call, gate, wait_until):
+    """Nor does one stay that can't be watched, though it may have begun a task."""
+    fresh.init(num_cpus=2)
+    repair, wait = broken(call), gate.wait
+    ids = [ray.remote(max_retries=0)(lambda k: (wait(), k)[1]).remote(k) for k in range(10)]
+    wait_until(broken.tried)
+    repair()
+    gate.open()
+    assert ray.get(ids, timeout=20) == list(range(10))
+
+
+def test_tasks_for_which_nobody_can_be_started_fail_with_the_reason(fresh, broken, monkeypatch):
+    """Those that wait for others, too; the session is there for what comes later."""
+    monkeypatch.setenv("RAY_LITE_START_TIMEOUT", "2")
+    fresh.init(num_cpus=2, driver_mode=ray.SILENT_MODE)
+    repair = broken("fork")
+    f = ray.remote(lambda k: k)
+    first = [f.remote(k) for k in range(1_000)]
+    for x in (*first, f.remote(first[0])):
+        with pytest.raises(ray.exceptions.RaySystemError, match=r"could not begin: no worker could be .* 2 s.*not for now"):
+            ray.get(x, timeout=20)
+    again = f.remote(1)
+    with pytest.raises(ray.exceptions.GetTimeoutError):
+        ray.get(again, timeout=0.2)
+    repair()
+    assert ray.get([again, f.remote(2)], timeout=20) == [1, 2]
+
+
+def test_a_call_comes_through_after_one_that_nobody_could_be_started_for(fresh, broken, wait_until):
+    """The first is cancelled: with nothing to do the node sleeps, and is rung."""
+    fresh.init(num_cpus=2)
+    repair = broken("fork")
+    f = ray.remote(lambda: 1)
+    x = f.remote()
+    wait_until(broken.tried)
+    ray.cancel(x)
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        ray.get(x, timeout=20)
+    repair()
+    assert ray.get(f.remote(), timeout=20) == 1
+
+
 def test_few_descriptors_clamp_the_pool(output_of):
     assert output_of("""
         import resource
