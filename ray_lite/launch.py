@@ -16,7 +16,7 @@ from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.demands import Resources
 from ray_lite.descriptors import readable
 from ray_lite.exceptions import RaySystemError
-from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
+from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, pid_namespace, plan
 from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, send_setting, spawn_node, started_at
 from ray_lite.local import LocalBackend, Part
 from ray_lite.settings import snapshot
@@ -85,15 +85,45 @@ class Driver(LocalBackend):
             signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
             raise
         finally:
-            _reap(self.node_pid)
+            if not _reap(self.node_pid):
+                _end_workers(self.files)
             remove_directory(self.session_dir)
 
 
-def _reap(pid: int) -> None:
+def _reap(pid: int) -> bool:
+    """Whether it ended in good order, as far as can be told."""
     try:
-        os.waitpid(pid, 0)
+        return os.waitpid(pid, 0)[1] == 0
     except ChildProcessError:
-        pass  # the user's own wait() reaped it, or SIGCHLD is ignored
+        return False  # the user's own wait() reaped it, or SIGCHLD is ignored
+
+
+def _end_workers(files: Files) -> None:
+    """Those that outlived their node: a task had blocked or ignored the signal that tells of its death, or had changed its
+    user, and the kernel sends none then."""
+    try:
+        region = _core.Region.attach(files.control, files.arena, files.bell, pid_namespace())
+    except OSError:
+        return  # no address space to look into
+    for pid, started in region.workers():
+        with contextlib.suppress(OSError):  # it has ended
+            _end_group(pid, started)
+    region.close()
+
+
+def _end_group(pid: int, started: int) -> None:
+    """Kills the process that started then under this pid, and its group."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        if started_at(pid) == started:  # looked at after the opening: it is no other process's
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            end = select.poll()
+            end.register(pidfd, select.POLLIN)
+            end.poll(END_SLACK * 1000)
+    finally:
+        os.close(pidfd)
 
 
 def _new_directory() -> str:

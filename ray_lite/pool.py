@@ -129,7 +129,7 @@ class Pool:
                 signal.pidfd_send_signal(pidfd, worker.CANCEL_SIGNAL)
 
     def start(self) -> bool:
-        """Whether a worker was forked, into a slot of its own, if there is one: the dead keep theirs until they are buried.."""
+        """Whether a worker was forked, into a slot of its own, if there is one: the dead keep theirs until they are buried."""
         try:
             slot = _core.open_worker(self.region)
         except ObjectStoreFullError:

@@ -249,6 +249,14 @@ cdef class Region:
         return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).kind) for i in range(1, self.R.h.slots.used)
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
 
+    def workers(self) -> list:
+        """(pid, start time) of the workers; of a session whose node died, too."""
+        cdef uint32_t i
+        if self.R.closed:
+            return []
+        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started) for i in range(1, self.R.h.slots.used)
+                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).kind == RL_WORKER]
+
     def check(self):
         """Runs fsck. Raises AssertionError naming the first invariant that does not hold."""
         cdef rl_finding f

@@ -4,13 +4,16 @@ works.
 
 import os
 import signal
+import subprocess
 import time
 
 import psutil
 import pytest
 
 import ray_lite as ray
+from ray_lite import launch
 from ray_lite.exceptions import RaySystemError
+from ray_lite.forkserver import started_at
 
 SOON = 3.0  # one second is promised; the rest is for a loaded machine
 
@@ -93,6 +96,55 @@ def test_views_outlive_the_node(info, wait_until):
     wait_until(lambda: ended(workers), 5, "the workers' end")
     ray.shutdown()
     assert (view == np.arange(100_000)).all()
+
+
+def block():
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def ignore():
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def change_user():
+    os.setuid(65534)
+
+
+@pytest.mark.parametrize("deafen", [block, ignore, change_user])
+def test_a_worker_that_hears_no_signal_ends_with_shutdown(info, gate, wait_until, deafen):
+    """And its children with it."""
+    if deafen is change_user and os.geteuid():
+        pytest.skip("this user can't become another")
+    arrive = gate.arrive
+
+    @ray.remote
+    def deaf():
+        child = subprocess.Popen(["sleep", "300"])
+        arrive("in")
+        deafen()
+        os.close(0)  # says that it is done
+        child.wait()
+
+    kept = deaf.remote()
+    pid, = wait_until(lambda: [int(name.split(".")[1]) for name in gate.arrived("in")], what="the task")
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}/fd/0"), what="its deafness")
+    tree = kill_node(info)
+    with pytest.raises(RaySystemError):
+        ray.get(kept)
+    ray.shutdown()
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    wait_until(lambda: ended(tree), 5, "the end of its child")
+
+
+def test_a_pid_that_belongs_to_another_by_now_is_spared():
+    with subprocess.Popen(["sleep", "300"], start_new_session=True) as other:
+        started = started_at(other.pid)
+        for wrong in (started - 1, started + 1, 0):
+            launch._end_group(other.pid, wrong)
+        assert other.poll() is None
+        launch._end_group(other.pid, started)
+        assert other.wait() == -signal.SIGKILL
 
 
 def test_a_driver_that_ignores_the_news_ends_cleanly(run_script):

@@ -186,6 +186,25 @@ def test_the_lock_survives_its_owners_death(region, forked):
     assert _core.get_ready(region, x) == 0
 
 
+def test_workers_are_told_with_their_start(region, forked, bury):
+    ready, slot = os.pipe(), _core.open_worker(region)
+
+    def child():
+        _core.become(region, slot, os.getpid(), 7)
+        os.write(ready[1], b"!")
+        signal.pause()
+
+    one = forked(child)
+    os.read(ready[0], 1)
+    os.close(ready[0]), os.close(ready[1])
+    assert region.workers() == [(one.pid, 7)]
+    one.kill()
+    bury(region, slot)
+    assert region.workers() == []
+    region.close()
+    assert region.workers() == []
+
+
 def test_a_forked_region_says_that_it_is_inherited(region, forked):
     def child():
         assert region.inherited
