@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from ray_lite.options import GPUS_MOST, Options, amount, duration, kinds, whole
 from ray_lite.remote_function import RemoteFunction
 from ray_lite.serial import SerialBackend
 
-_starting = threading.Lock()
+_changing = threading.RLock()  # whoever starts or ends a session; a handler of signals may end the one that its thread starts
 
 # Arguments of `init` whose features come later, with the value that asks for nothing.
 _LATER = {
@@ -82,7 +83,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     _check_free()
     _check_later(given)
     request = _request(given)
-    with _starting:
+    with _changing:
         _check_free()
         _start(request)
     return dict(session.current().address)
@@ -168,18 +169,30 @@ def _resources(given: dict[str, Any]) -> dict[str, float]:
 def shutdown(worker: Any = None) -> None:
     """Ends the session and everything it started. Does nothing when there is none. `worker` is ignored.
 
+    Calls in other threads raise RaySystemError from now on; `init` in another thread waits until all has ended.
+
     Raises:
         RuntimeError: this is a worker.
     """
-    backend = session.peek()
-    if backend is None:
-        return
-    if backend.is_worker and not backend.inherited:
-        raise RuntimeError("shutdown() can't be called in a worker")
-    atexit.unregister(shutdown)
-    termination.leave()
-    session.clear()
-    backend.close()
+    with _changing:
+        backend = session.peek()
+        if backend is None:
+            return
+        if backend.is_worker and not backend.inherited:
+            raise RuntimeError("shutdown() can't be called in a worker")
+        atexit.unregister(shutdown)
+        termination.leave()
+        session.clear()
+        backend.close()
+
+
+def _leave_lock() -> None:
+    """In a forked child: whoever has it there is a thread of the parent's."""
+    global _changing
+    _changing = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_leave_lock)
 
 
 def is_initialized() -> bool:

@@ -16,7 +16,7 @@ from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.demands import Resources
 from ray_lite.descriptors import readable
 from ray_lite.exceptions import RaySystemError
-from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, pid_namespace, plan
+from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
 from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, send_setting, spawn_node, started_at
 from ray_lite.local import LocalBackend, Part
 from ray_lite.settings import snapshot
@@ -63,6 +63,7 @@ class Driver(LocalBackend):
             return
         self._closed = True
         self.sites.end()
+        self.region.retire()  # calls of other threads end now, not after the grace
         try:
             if not self.inherited:
                 self._end_node()
@@ -86,7 +87,7 @@ class Driver(LocalBackend):
             raise
         finally:
             if not _reap(self.node_pid):
-                _end_workers(self.files)
+                _end_workers(self.region)
             remove_directory(self.session_dir)
 
 
@@ -98,17 +99,12 @@ def _reap(pid: int) -> bool:
         return False  # the user's own wait() reaped it, or SIGCHLD is ignored
 
 
-def _end_workers(files: Files) -> None:
+def _end_workers(region: _core.Region) -> None:
     """Those that outlived their node: a task had blocked or ignored the signal that tells of its death, or had changed its
     user, and the kernel sends none then."""
-    try:
-        region = _core.Region.attach(files.control, files.arena, files.bell, pid_namespace())
-    except OSError:
-        return  # no address space to look into
     for pid, started in region.workers():
         with contextlib.suppress(OSError):  # it has ended
             _end_group(pid, started)
-    region.close()
 
 
 def _end_group(pid: int, started: int) -> None:

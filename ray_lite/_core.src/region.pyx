@@ -7,6 +7,8 @@ cdef enum:
     ABI = 0x524c0000
     QUEUES_MOST = 65535     # a task's word for its queue has 16 bits
     DEMANDS_MOST = 1 << 20  # custom kinds that all shapes together demand
+    RETIRED = 1             # calls are refused, the mapping stays
+    CLOSED = 2              # the mapping went, or goes with the last view
 
 
 cdef uint64_t up(uint64_t n, uint64_t to) noexcept nogil:
@@ -215,16 +217,22 @@ cdef class Region:
         global current
         current = self.R
 
-    def close(self):
-        """Forgets the region. The memory is unmapped now, or when the last exported view goes."""
+    def retire(self):
+        """Calls are told from now on that the session has ended. The mapping stays: some may be on their way."""
         global current
         cdef rl_region* R = self.R
         if current == R:
             current = NULL
         if not R.closed:
             R.users += 1
-            R.closed = 1
-            region_leave(R)
+            R.closed = RETIRED
+
+    def close(self):
+        """Forgets the region. The memory is unmapped now, or when the last exported view goes."""
+        self.retire()
+        if self.R.closed == RETIRED:
+            self.R.closed = CLOSED
+            region_leave(self.R)
 
     @property
     def slot(self) -> int:
@@ -250,9 +258,9 @@ cdef class Region:
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
 
     def workers(self) -> list:
-        """(pid, start time) of the workers; of a session whose node died, too."""
+        """(pid, start time) of the workers; of a session that is retired, or whose node died, too."""
         cdef uint32_t i
-        if self.R.closed:
+        if self.R.closed == CLOSED:
             return []
         return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started) for i in range(1, self.R.h.slots.used)
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).kind == RL_WORKER]

@@ -163,14 +163,15 @@ def in_the_grace(fresh, gate, wait_until):
     return run
 
 
-def test_an_answer_of_the_control_process_does_not_end_the_grace(in_the_grace, worker_pids, control_process, gate):
+def test_an_answer_of_the_control_process_does_not_end_the_grace(in_the_grace, worker_pids, control_process, gate,
+                                                                 wait_until):
     """The last words of a worker that was killed just before, which come in the grace."""
     ray.init(num_cpus=2, num_workers=2, shutdown_grace=30)
 
     def kill_another():
         control, busy = control_process(), int(gate.arrived("in")[0].split(".")[1])
         control.suspend()
-        other, = (pid for pid in worker_pids() if pid != busy)
+        other = wait_until(lambda: [pid for pid in worker_pids() if pid != busy])[0]
         end = os.pidfd_open(other)
         os.kill(other, signal.SIGKILL)
         select.select([end], [], [])
@@ -203,6 +204,57 @@ def test_the_node_sleeps_in_the_grace(in_the_grace, wait_until):
         wait_until(lambda: node.num_ctx_switches().voluntary >= before + 5, 5, "the node's sleep")
 
     assert in_the_grace(sleeps)
+
+
+def test_calls_in_the_grace_are_told(in_the_grace, blocked):
+    """Those that wait already, and new ones; of a function that was called before, too."""
+    ray.init(num_cpus=1, shutdown_grace=30)
+    f = ray.remote(lambda x: x)
+
+    def wait_for_one_that_is_queued():
+        queued = f.remote(1)
+        return queued, *blocked(lambda: ray.get(queued), lambda: ray.wait([queued]))
+
+    def call(known):
+        queued, threads, seen = known
+        for made in (lambda: f.remote(2), lambda: f.remote([2]), lambda: ray.get(queued), lambda: ray.put(1)):
+            with pytest.raises(ray.exceptions.RaySystemError):
+                made()
+        for thread in threads:
+            thread.join(10)
+        assert [kind for kind, _ in seen] == [ray.exceptions.RaySystemError] * 2
+
+    assert in_the_grace(call, wait_for_one_that_is_queued)
+
+
+def test_init_in_another_thread_waits_for_the_end(in_the_grace):
+    old = ray.init(num_cpus=1, shutdown_grace=30)
+    there = []
+    starter = threading.Thread(target=lambda: there.append((ray.init(num_cpus=1), os.path.exists(old["session_dir"]))))
+
+    def start(_):
+        starter.start()
+        starter.join(0.3)  # silence can't be waited for
+
+    assert in_the_grace(start)
+    starter.join()
+    (info, left), = there
+    assert not left and info["session_dir"] != old["session_dir"]
+    assert ray.get(ray.remote(lambda: 1).remote()) == 1
+
+
+def test_a_child_forked_in_the_grace_may_start_its_own(in_the_grace):
+    ray.init(num_cpus=1, shutdown_grace=30)
+
+    def fork(_):
+        pid = os.fork()
+        if pid == 0:
+            ray.init(driver_mode=ray.PYTHON_MODE)
+            ray.shutdown()
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+    assert in_the_grace(fork)
 
 
 def test_a_call_blocked_in_another_thread_is_told(fresh, gate, blocked, wait_until):

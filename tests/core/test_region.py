@@ -107,6 +107,19 @@ def test_closing_ends_the_calls(make_region):
     assert _core.get_ready(region, x) is _core.MISS
 
 
+def test_a_retired_region_ends_the_calls_and_stays_mapped(make_region):
+    region = make_region()
+    x = _core.put_plain(region, 1)
+    region.retire()
+    region.retire()
+    with pytest.raises(RaySystemError, match="ended"):
+        region.statistics()
+    assert _core.put_plain(region, 1) is _core.get_ready(region, x) is _core.MISS
+    assert region.workers() == [] and mappings() > 0
+    region.close()
+    assert mappings() == 0
+
+
 def test_sessions_follow_each_other(make_region):
     for number in range(20):
         region = make_region()
