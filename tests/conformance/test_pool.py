@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 
+import psutil
 import pytest
 
 import ray_lite as ray
@@ -42,6 +43,26 @@ def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
         print(ray.get(nest.remote(nest, 3)), len(ray.session.current().worker_pids()))
     """)
     assert output == "0\nTrue\n0 4\n"
+
+
+def test_a_deadlock_is_seen_by_a_node_that_slept(fresh, gate, wait_until):
+    """All workers that can be are busy for a while, and nothing waits for them; then they wait."""
+    node = psutil.Process(fresh.init(num_cpus=1, max_workers=1, driver_mode=ray.SILENT_MODE)["node_pid"])
+    wait, arrive = gate.wait, gate.arrive
+    child = ray.remote(inline=False)(lambda: 1)
+    x = ray.remote(inline=False)(lambda: (arrive("in"), wait(), ray.get(child.remote()))).remote()
+    wait_until(lambda: gate.arrived("in"))
+    looks = [node.num_ctx_switches().voluntary]
+
+    def sleeps():
+        time.sleep(0.3)  # three looks
+        looks.append(node.num_ctx_switches().voluntary)
+        return looks[-1] == looks[-2]
+
+    wait_until(sleeps, what="the node's sleep")
+    gate.open()
+    with pytest.raises(ray.exceptions.DeadlockError):
+        ray.get(x, timeout=20)
 
 
 @pytest.mark.parametrize("parent, child, what", [
