@@ -19,6 +19,7 @@ from ray_lite.exceptions import RaySystemError
 from ray_lite.files import SMALL_PAGE, Files, Place, Sizes, make_files, plan
 from ray_lite.forkserver import READY, SHUTDOWN, is_alive, remove_directory, send_setting, spawn_node, started_at
 from ray_lite.local import LocalBackend, Part
+from ray_lite.options import GPUS_MOST
 from ray_lite.settings import snapshot
 
 PREFIX = "ray_lite"
@@ -214,10 +215,12 @@ def _detected(request: Request) -> tuple[Resources, machine.Limit, str]:
     """What the session has, how many workers it may have, and who says so.
 
     Raises:
-        ValueError: more GPUs are claimed than are visible.
+        ValueError: more GPUs are claimed than are visible, or more are visible than a session can have.
     """
     cpus, why = _cpus(request)
     gpus = machine.gpus(request.num_gpus)
+    if len(gpus.ids) > GPUS_MOST:
+        raise ValueError(f"{gpus.source} shows {len(gpus.ids)} GPUs, but a session has at most {GPUS_MOST}; give num_gpus=")
     limit = machine.workers(request.config, request.max_workers)
     text = (f"{cpus:g} CPUs ({why}), {len(gpus.ids)} GPUs ({gpus.source}), at most {limit.value:,} workers ({limit.source})")
     return Resources(cpus, gpus.ids, gpus.variable, request.resources), limit, text

@@ -121,8 +121,10 @@ cdef class Region:
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
-            ObjectStoreFullError: no memory for the tables.
+            ObjectStoreFullError: no memory for the tables.  ValueError: more GPUs than there is room for.
         """
+        if sizes.gpus > RL_GPUS:
+            raise ValueError(f"a region has room for {RL_GPUS} GPUs, not for {sizes.gpus}")
         cdef Region self = Region._map(control_fd, arena_fd, sizes.control_bytes, sizes.arena_bytes, bell_fd,
                                        <uint64_t>sizes.objects * 8)
         try:

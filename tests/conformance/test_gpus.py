@@ -30,6 +30,19 @@ def test_ids_are_counted_from_zero_where_nothing_names_them(bare):
     assert ray.get_gpu_ids() == [] and "CUDA_VISIBLE_DEVICES" not in os.environ
 
 
+MANY = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(257))), "SLURM_STEP_GPUS": "0-256"}
+
+
+@pytest.mark.parametrize("variable, text", MANY.items(), ids=MANY)
+def test_more_than_a_session_can_have(bare, variable, text):
+    bare.setenv(variable, text)
+    with pytest.raises(ValueError, match=f"{variable} shows 257 GPUs, but a session has at most 256"):
+        ray.init(num_cpus=1)
+    if variable == "CUDA_VISIBLE_DEVICES":
+        ray.init(num_cpus=1, num_gpus=256)
+        assert ray.get(seen(num_gpus=256).remote())[0] == list(range(256))
+
+
 @pytest.mark.parametrize("text, ids", [
     ("2,5", [2, 5]), ("GPU-8f3a,GPU-77", ["GPU-8f3a", "GPU-77"]), ("MIG-GPU-1/2/3", ["MIG-GPU-1/2/3"]), (" 3 , 1", [3, 1]),
     ("0,-1,2", [0]),

@@ -62,6 +62,12 @@ def test_another_pid_namespace_is_refused(make_place):
     place.attach(4026531836)
 
 
+def test_more_gpus_than_the_header_has_room_for_are_refused(make_place):
+    make_place(gpus=256).create().check()
+    with pytest.raises(ValueError, match="room for 256 GPUs, not for 257"):
+        make_place(gpus=257).create()
+
+
 def test_what_cannot_be_mapped_is_an_os_error(make_place):
     place = make_place()
     closed = os.eventfd(0)
