@@ -116,9 +116,7 @@ def _end_group(pid: int, started: int) -> None:
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            end = select.poll()
-            end.register(pidfd, select.POLLIN)
-            end.poll(END_SLACK * 1000)
+            readable(pidfd, END_SLACK)
     finally:
         os.close(pidfd)
 

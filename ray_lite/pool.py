@@ -50,7 +50,6 @@ class Pool:
         self.failing_since = math.inf  # workers are wanted, and no attempt to start one has succeeded since
         self.hopeless = ""  # why nobody can be started, if that is so for long and nobody is there
         self.bound_until = 0.0  # the machine gave no more, and is not asked again before
-        self.full = self.unrung = False  # see _be_full
         self.told_limit = False  # that the machine gives no more processes is said once
         self.cancels = 0  # of running tasks, that were dealt with
         self.files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -86,18 +85,11 @@ class Pool:
             _core.condemn(self.region, order.slot)
         if fits and len(self) >= self.scheduler.max_workers:
             self._note_limit()
-        self._be_full(ready > 0 and 0 < len(self) >= self.scheduler.max_workers)
+        _core.set_full(self.region, 0 < len(self) >= self.scheduler.max_workers)
         while self.scheduler.rest(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
         if _core.cancels(self.region) != self.cancels:
             self._interrupt()
-
-    def _be_full(self, full: bool) -> None:
-        """While there is work, and can't be more workers, nobody rings the node: it looks from time to time, and once more
-        after that, for somebody may have seen it full just before."""
-        self.unrung = full or self.full
-        self.full = full
-        _core.set_full(self.region, full)
 
     def _leaving(self) -> int:
         """How many were asked to end, and have not yet."""
@@ -112,8 +104,6 @@ class Pool:
 
     def patience(self) -> float:
         """How long nothing needs a look, if nothing happens."""
-        if self.unrung:
-            return float(self.config.node_look)
         if not self.scheduler.rest(len(self) - self._leaving()):
             return math.inf
         idle = _core.longest_idle(self.region)
