@@ -13,7 +13,11 @@ cdef object decode_object(rl_region* R, uint32_t i):
     if o.kind != RL_PLAIN:
         return MISS
     at = object_data(R, i)
-    return decode_plain(&at, at + o.size)
+    R.users += 1  # a collector's run in between may let another thread close the region
+    try:
+        return decode_plain(&at, at + o.size)
+    finally:
+        region_leave(R)
 
 
 def get_ready(Region region, x):
@@ -28,9 +32,14 @@ def get_many(Region region, list ids, load) -> list:
     """The values of sealed objects; `load(id)` for those that are not plain."""
     cdef rl_region* R = region.R
     cdef list out = []
-    for x in ids:
-        value = decode_object(R, (<ObjectID>x).index)
-        out.append(load(x) if value is MISS else value)
+    check_region(R)
+    R.users += 1
+    try:
+        for x in ids:
+            value = decode_object(R, (<ObjectID>x).index)
+            out.append(load(x) if value is MISS else value)
+    finally:
+        region_leave(R)
     return out
 
 
@@ -47,6 +56,7 @@ def put_plain(Region region, value):
     if n < 0:
         return MISS
     R.site = site_here()
+    check_region(R)  # that may have run Python code
     next_id(PUT_INDEX, id)
     check(object_put_inline(R, id, RL_PLAIN, data, <uint32_t>n, &i))
     return make_id(R, i, object_at(R, i).generation, id)

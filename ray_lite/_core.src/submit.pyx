@@ -115,6 +115,7 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
     cdef uint32_t k
     cdef int rc
     s.site = R.site = site_here()
+    check_region(R)  # that may have run Python code
     s.returns, s.generations = &one[0], &one[1]
     if s.nreturns > 1:
         many = <uint32_t*>malloc(s.nreturns * 2 * sizeof(uint32_t))
