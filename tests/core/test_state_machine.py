@@ -21,7 +21,7 @@ from ledger import UNLIMITED
 from puppet import NOTHING
 
 EXAMPLES = int(os.environ.get("RAY_LITE_MACHINE_EXAMPLES", 0))
-EXAMPLES_OF_CI, STEPS = 100, 40
+EXAMPLES_OF_CI, STEPS = 60, 40
 NUMBER = st.integers(0, 255)
 NUMBERS = st.lists(NUMBER, max_size=4)
 SIZE = st.sampled_from((7, 30, 41, 200, 700, 5000, 33_000, 70_000))
