@@ -101,6 +101,7 @@ cdef extern from "layout.h" nogil:
         int64_t aging
         uint32_t shapes[1024]
         uint32_t whales, nhung, reserved, lenders, ending, cancels, full, keyed, working, nested, lent
+        int64_t waited
         uint32_t deep[8]
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]

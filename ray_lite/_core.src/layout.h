@@ -328,6 +328,7 @@ typedef struct {
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: nobody has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of it */
     int64_t gpu_room[RL_GPUS];         /* writer: lock; what is left of a shared one */
+    int64_t waited;         /* writer: lock; since when nested tasks have had precedence over others that were there, or 0 */
     uint32_t deep[RL_DEPTHS]; /* writer: lock; of those in the ring, rings of the queues of each depth from 1 on */
     uint32_t working;       /* writer: lock; workers that run a task and are not blocked */
     uint32_t nested;        /* writer: lock; of these, those whose outermost task is a nested one */

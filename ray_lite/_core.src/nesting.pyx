@@ -2,7 +2,8 @@
 
 Else each CPU that is lent would start another parent, which blocks and lends it again, and a program of parents would have a
 process each before the first child has run.  As many nested tasks have precedence as tasks are blocked; beyond that all queues
-take turns.  What is too large for the CPUs that are free gets the reservation at once.
+take turns, and one that is not nested, once such were passed over for `aging` ns.  What is too large for the CPUs that are
+free gets the reservation at once.
 Neighbours: queues.pyx, turns.pyx (asks who is foremost), slots.pyx (who is blocked).  Must not know resources.
 """
 
@@ -77,10 +78,23 @@ cdef void deep_turn(rl_region* R, uint32_t q) noexcept nogil:
         rl_set32(R, &R.h.deep[e.depth], e.deep_next)
 
 
+cdef uint32_t overdue(rl_region* R) noexcept nogil:
+    """Lock held. A queue of the ring, of tasks that are not nested, when such were passed over for too long; else 0."""
+    cdef uint32_t q = R.h.ready
+    cdef uint32_t _
+    if R.h.waited == 0 or rl_now() - R.h.waited < R.h.aging:
+        return 0
+    for _ in range(<uint32_t>LOOKED_AT):
+        if queue_at(R, q).depth == 0:
+            return q
+        q = queue_at(R, q).next
+    return 0
+
+
 cdef void reserve_nested(rl_region* R) noexcept nogil:
     """Lock held. Blocked tasks lend CPUs, but too few for a nested one that hangs: they are kept for it at once; else they
     would start parents, one each, which lend them again."""
-    cdef uint32_t q = kind_at(R, RL_CPU).head
+    cdef uint32_t q = 0 if overdue(R) else kind_at(R, RL_CPU).head
     cdef uint32_t _
     for _ in range(<uint32_t>LOOKED_AT):
         if q == 0:
@@ -94,12 +108,14 @@ cdef void reserve_nested(rl_region* R) noexcept nogil:
 
 cdef uint32_t foremost(rl_region* R) noexcept nogil:
     """Lock held. The queue of the ring that is served next, if it fits."""
-    cdef uint32_t depth
-    if R.h.lent > R.h.nested:
-        for depth in range(RL_DEPTHS - 1, 0, -1):
-            if R.h.deep[depth]:
-                return R.h.deep[depth]
-    return R.h.ready
+    cdef uint32_t q = overdue(R) if R.h.lent > R.h.nested else R.h.ready
+    cdef uint32_t depth = RL_DEPTHS
+    while q == 0 and depth > 1:
+        depth -= 1
+        q = R.h.deep[depth]
+        if q and R.h.waited == 0:
+            rl_set64(R, <uint64_t*>&R.h.waited, <uint64_t>rl_now())
+    return q if q else R.h.ready
 
 
 cdef void work_move(rl_region* R, uint32_t shape, int by) noexcept nogil:

@@ -7,7 +7,7 @@ looking.  Neighbours: queues.pyx (shapes), reservation.pyx (what is kept), turns
 """
 cdef enum:
     DEMANDS_COUNTED = 12  # custom kinds of a shape that are counted one by one; with more it is a whale
-    TAKE_LOG = 25         # what taking a task writes at most, its resources apart
+    TAKE_LOG = 26         # what taking a task writes at most, its resources apart
     GPU_LOG = 11          # what taking or giving GPUs writes at most
 
 

@@ -243,6 +243,8 @@ cdef uint32_t take(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed) noex
     if R.h.ready == q and e.next != q:
         rl_set32(R, &R.h.ready, e.next)
     deep_turn(R, q)
+    if e.depth == 0 and R.h.waited:
+        rl_set64(R, <uint64_t*>&R.h.waited, 0)
     if e.passed:
         rl_set64(R, <uint64_t*>&e.passed, 0)
     if R.h.reserved == q:

@@ -163,3 +163,17 @@ def test_lent_cpus_are_kept_for_a_nested_task_that_needs_more_of_them(family, wo
     os.eventfd_write(one.gate, 1)
     assert [one.calls.get(y) for y in (held, x, *others)] == [1, 0] + [9] * 4
     _core.close_session(one.region)
+
+
+def test_others_are_not_passed_over_for_ever(family, worker, wait_until):
+    """With next to no patience every second turn is one of those that are not nested."""
+    one = family(cpus=CPU, aging=1)
+    x = one.submit("block", 1)
+    others = [one.submit("nest", 9) for _ in range(3)]
+    worker(one.region, one.calls.worker)
+    one.until_blocked(wait_until, 6)
+    worker(one.region, one.calls.worker)
+    assert one.seen(12) == [1, 9, 0, 9, 0, 9] + [1, 0, 0] * 2
+    os.eventfd_write(one.gate, 1)
+    assert one.calls.get(x) == 1 and [one.calls.get(y) for y in others] == [9] * 3
+    _core.close_session(one.region)
