@@ -13,7 +13,7 @@ cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* 
     cdef uint32_t depth = 0
     cdef uint32_t found = q[0]
     cdef rl_queue* base = queue_at(R, q[0])
-    cdef rl_queue* e
+    cdef rl_shape shape
     if task_at(R, parent).serial == serial:
         depth = queue_at(R, task_at(R, parent).queue).depth
     depth = min(depth + 1, <uint32_t>RL_DEPTHS - 1)
@@ -23,17 +23,11 @@ cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* 
         found = table_take(R, &R.h.queues)
         if found == 0:
             return GROW_QUEUES
-        e = queue_at(R, found)
-        rl_set32(R, &e.state, 1)
-        rl_fresh32(&e.job, base.job)
-        rl_fresh32(&e.options, base.options)
-        rl_fresh64(<uint64_t*>&e.cpus, <uint64_t>base.cpus)
-        rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>base.gpus)
-        rl_fresh32(&e.first, base.first)
-        rl_fresh32(&e.count, base.count)
-        rl_fresh32(&e.depth, depth)
-        rl_fresh32(&e.base, q[0])
-        rl_set32(R, &e.sibling, base.sibling)
+        shape.job, shape.options, shape.cpus, shape.gpus, shape.n = base.job, base.options, base.cpus, base.gpus, base.count
+        queue_begin(R, found, &shape, base.first)
+        rl_fresh32(&queue_at(R, found).depth, depth)
+        rl_fresh32(&queue_at(R, found).base, q[0])
+        rl_set32(R, &queue_at(R, found).sibling, base.sibling)
         rl_set32(R, &base.sibling, found)
     q[0] = found if found else q[0]
     return DONE

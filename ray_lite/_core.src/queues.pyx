@@ -51,12 +51,23 @@ cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogi
     return DONE
 
 
+cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noexcept nogil:
+    """Lock held. A new queue for tasks of a shape, whose demands stand from `first` on."""
+    cdef rl_queue* e = queue_at(R, q)
+    rl_set32(R, &e.state, 1)
+    rl_fresh32(&e.job, s.job)
+    rl_fresh32(&e.options, s.options)
+    rl_fresh64(<uint64_t*>&e.cpus, <uint64_t>s.cpus)
+    rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>s.gpus)
+    rl_fresh32(&e.first, first)
+    rl_fresh32(&e.count, s.n)
+
+
 cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
     """Lock held. The first queue of a shape, made if it is new."""
     cdef uint32_t* head = &R.h.shapes[shape_hash(s)]
     cdef uint32_t q = head[0]
     cdef uint32_t first = 0
-    cdef rl_queue* e
     cdef int rc
     while q:
         if shape_equal(R, queue_at(R, q), s):
@@ -67,17 +78,10 @@ cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
     q = 0 if rc else table_take(R, &R.h.queues)
     if q == 0:
         return rc if rc else GROW_QUEUES
-    e = queue_at(R, q)
-    rl_set32(R, &e.state, 1)
-    rl_fresh32(&e.job, s.job)
-    rl_fresh32(&e.options, s.options)
-    rl_fresh64(<uint64_t*>&e.cpus, <uint64_t>s.cpus)
-    rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>s.gpus)
-    rl_fresh32(&e.first, first)
-    rl_fresh32(&e.count, s.n)
-    rl_fresh32(&e.depth, 0)
-    rl_fresh32(&e.base, q)
-    rl_set32(R, &e.chain, head[0])
+    queue_begin(R, q, s, first)
+    rl_fresh32(&queue_at(R, q).depth, 0)
+    rl_fresh32(&queue_at(R, q).base, q)
+    rl_set32(R, &queue_at(R, q).chain, head[0])
     rl_set32(R, head, q)
     out[0] = q
     return DONE
