@@ -15,19 +15,20 @@ def bystander(fresh, gate, wait_until):
     """A call by a thread that waits until a task named "stranger" runs; `cancel(x)` ends that one with all its children."""
     fresh.init(num_cpus=1)
     arrive, arrived = gate.arrive, gate.arrived
-    job = ray.remote(lambda: "unharmed")
+    job = ray.remote(lambda: arrive("unharmed"))
 
     def calls():
         while not arrived("stranger"):
             time.sleep(0.002)
-        arrive(f"job-{job.remote().hex()}-")
+        job.remote()
+        arrive("called")
 
     def cancel(x):
-        [name] = wait_until(lambda: gate.arrived("job"), 20)
+        wait_until(lambda: gate.arrived("called"), 20)
         assert ray.cancel(x, recursive=True)
-        return ray.ObjectID.from_hex(name.split("-")[1])
 
     calls.cancel = cancel
+    calls.unharmed = lambda: wait_until(lambda: gate.arrived("unharmed"), 20)
     return calls
 
 
@@ -53,9 +54,9 @@ def test_what_runs_in_place_meanwhile_is_a_stranger(bystander, gate, wait_until)
 
     y = outer.remote()
     [name] = wait_until(lambda: gate.arrived("id"), 20)
-    job = bystander.cancel(ray.ObjectID.from_hex(name.split("-")[1]))
+    bystander.cancel(ray.ObjectID.from_hex(name.split("-")[1]))
     assert ray.get(y, timeout=20) == "went on"
-    assert ray.get(job, timeout=20) == "unharmed"
+    assert bystander.unharmed()
 
 
 def test_a_task_that_comes_after_the_threads_own_is_a_stranger(bystander, gate):
@@ -68,7 +69,7 @@ def test_a_task_that_comes_after_the_threads_own_is_a_stranger(bystander, gate):
         time.sleep(1000)
 
     x = stranger.remote()
-    job = bystander.cancel(x)
+    bystander.cancel(x)
     with pytest.raises(Cancelled):
         ray.get(x, timeout=20)
-    assert ray.get(job, timeout=20) == "unharmed"
+    assert bystander.unharmed()
