@@ -94,7 +94,7 @@ cdef void reserve_nested(rl_region* R) noexcept nogil:
         if q == 0:
             return
         if queue_at(R, q).depth:
-            keep(R, q, RL_CPU)
+            keep_for(R, q, RL_CPU)
             look_at(R, RL_CPU)
             return
         q = queue_at(R, q).next

@@ -7,8 +7,8 @@ cdef enum:
     ABI = 0x524c0000
     QUEUES_MOST = 65535     # a task's word for its queue has 16 bits
     DEMANDS_MOST = 1 << 20  # custom kinds that all shapes together demand
-    RETIRED = 1             # calls are refused, the mapping stays
-    CLOSED = 2              # the mapping went, or goes with the last view
+    CALLS_REFUSED = 1       # calls are refused, the mapping stays
+    MAPPING_GONE = 2        # the mapping went, or goes with the last view
 
 
 cdef uint64_t up(uint64_t n, uint64_t to) noexcept nogil:
@@ -227,13 +227,13 @@ cdef class Region:
             current = NULL
         if not R.closed:
             R.users += 1
-            R.closed = RETIRED
+            R.closed = CALLS_REFUSED
 
     def close(self):
         """Forgets the region. The memory is unmapped now, or when the last exported view goes."""
         self.retire()
-        if self.R.closed == RETIRED:
-            self.R.closed = CLOSED
+        if self.R.closed == CALLS_REFUSED:
+            self.R.closed = MAPPING_GONE
             region_leave(self.R)
 
     @property
@@ -262,7 +262,7 @@ cdef class Region:
     def workers(self) -> list:
         """(pid, start time) of the workers; of a session that is retired, or whose node died, too."""
         cdef uint32_t i
-        if self.R.closed == CLOSED:
+        if self.R.closed == MAPPING_GONE:
             return []
         return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started) for i in range(1, self.R.h.slots.used)
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).kind == RL_WORKER]

@@ -7,7 +7,7 @@ kept: so the reservation is lifted while nobody works who could give something o
 Neighbours: resources.pyx (asks what is kept), turns.pyx (whose turn it is).  Must not choose tasks.
 """
 cdef enum:
-    KEEP_LOG = 3  # what `keep` writes
+    KEEP_LOG = 3  # what `keep_for` writes
 
 
 cdef bint is_lender(rl_region* R, uint32_t slot) noexcept nogil:
@@ -16,7 +16,7 @@ cdef bint is_lender(rl_region* R, uint32_t slot) noexcept nogil:
     return s.state and s.shape and not s.blocked and demanded(R, s.shape, queue_at(R, R.h.reserved).hung) != 0
 
 
-cdef void keep(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
+cdef void keep_for(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
     """Lock held. The reservation is a shape's, which lacks a kind. Whoever works and holds of it is counted from now on."""
     cdef uint32_t found = 0
     cdef uint32_t s
@@ -89,7 +89,7 @@ cdef int age(rl_region* R) noexcept nogil:
     if rl_lock(R):
         return EIO
     if R.h.reserved == 0 and queue_at(R, q).listed == RL_HUNG:
-        keep(R, q, queue_at(R, q).hung)
+        keep_for(R, q, queue_at(R, q).hung)
         look_at(R, queue_at(R, q).hung)
     rl_commit(R)
     return rouse_rest(R, 1)

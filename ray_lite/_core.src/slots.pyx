@@ -151,7 +151,7 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef int rc = DONE
     cdef uint32_t q
-    if given[0] and not look_after(R, given[0]):
+    if given[0] and not look_back(R, given[0]):
         return MORE
     given[0] = 0
     q = turn_of(R, R.slot, &rc)

@@ -114,7 +114,7 @@ cdef bint look_for(rl_region* R, uint32_t q) noexcept nogil:
     return True
 
 
-cdef bint look_after(rl_region* R, uint32_t q) noexcept nogil:
+cdef bint look_back(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. As above, when something that a shape demands was given back; the reservation may be lifted by that, too."""
     return look_for(R, q) and (not lifted(R) or look_for(R, R.h.reserved))
 
@@ -127,7 +127,7 @@ cdef int look_owed(rl_region* R, uint32_t q) noexcept nogil:
     while not done and rl_load(&R.h.nready):
         if rl_lock(R):
             return EIO
-        done = look_after(R, q)
+        done = look_back(R, q)
         left += rouse(R, R.h.nready)
         rl_commit(R)
     return rouse_rest(R, left)
@@ -169,7 +169,7 @@ cdef uint32_t front(rl_region* R, int* rc) noexcept nogil:
             rc[0] = MORE
             return 0
         if q == R.h.reserved and queue_at(R, q).hung != k:
-            keep(R, q, k)  # before the look: what was kept of another kind may be anybody's
+            keep_for(R, q, k)  # before the look: what was kept of another kind may be anybody's
         if not look_for(R, q) or rl_log_used(R) > RL_LOG_BUDGET - HANG_LOG - KEEP_LOG:
             rc[0] = MORE
             return 0
