@@ -74,7 +74,7 @@ def test_nothing_goes_wrong_however_it_is_killed(soak, capfd):
     assert int(rows.get("sessions on huge pages", 0)) or "no huge pages:" in text, text
 
 
-@pytest.mark.parametrize("wrong", SABOTAGE)
+@pytest.mark.parametrize("wrong", SABOTAGE if os.environ.get("RAY_LITE_FULL") else list(SABOTAGE)[::3])
 def test_what_is_wrong_is_reported(soak, wrong):
     code, text, rows = soak("--sabotage", wrong, seconds=5)
     assert code == 1 and rows["failures"] == "1"
