@@ -225,7 +225,7 @@ typedef struct {
     int64_t amount; /*  8 writer: fresh */
 } rl_demand;
 
-/* ready queue of one (job, shape, options, depth). Not empty, it is in the ring, or it hangs on the list of a kind that it lacks */
+/* ready queue of one (job, shape, options, depth). Not empty, it is in the ring, or hangs on the list of a kind that it lacks */
 typedef struct {
     uint32_t state;  /*  0 writer: lock; 1 in use */
     uint32_t next;   /*  4 writer: lock; ring, or a kind's list */

@@ -2,9 +2,8 @@
 
 Else each CPU that is lent would start another parent, which blocks and lends it again, and a program of parents would have a
 process each before the first child has run.  As many nested tasks have precedence as tasks are blocked; beyond that all queues
-take turns, and one that is not nested, once such were passed over for `aging` ns.  What is too large for the CPUs that are
-free gets the reservation at once.
-Neighbours: queues.pyx, turns.pyx (asks who is foremost), slots.pyx (who is blocked).  Must not know resources.
+take turns, and one that is not nested, once such were passed over for `aging` ns.  Neighbours: queues.pyx, turns.pyx (asks who
+is foremost), resources.pyx and slots.pyx (who works, who is blocked), reservation.pyx.  Must not know resources.
 """
 
 
@@ -85,21 +84,6 @@ cdef uint32_t overdue(rl_region* R) noexcept nogil:
     return 0
 
 
-cdef void reserve_nested(rl_region* R) noexcept nogil:
-    """Lock held. Blocked tasks lend CPUs, but too few for a nested one that hangs: they are kept for it at once; else they
-    would start parents, one each, which lend them again."""
-    cdef uint32_t q = 0 if overdue(R) else kind_at(R, RL_CPU).head
-    cdef uint32_t _
-    for _ in range(<uint32_t>LOOKED_AT):
-        if q == 0:
-            return
-        if queue_at(R, q).depth:
-            keep_for(R, q, RL_CPU)
-            look_at(R, RL_CPU)
-            return
-        q = queue_at(R, q).next
-
-
 cdef uint32_t foremost(rl_region* R) noexcept nogil:
     """Lock held. The queue of the ring that is served next, if it fits."""
     cdef uint32_t q = overdue(R) if R.h.lent > R.h.nested else R.h.ready
@@ -114,6 +98,7 @@ cdef uint32_t foremost(rl_region* R) noexcept nogil:
 
 cdef void work_move(rl_region* R, uint32_t shape, int by) noexcept nogil:
     """Lock held. A worker whose outermost task is of this queue begins to work, or works no more."""
+    lenders_move(R, shape, by)
     rl_set32(R, &R.h.working, R.h.working + by)
     if queue_at(R, shape).depth:
         rl_set32(R, &R.h.nested, R.h.nested + by)

@@ -1,6 +1,7 @@
 """The reservation: what is kept for a shape that was passed over for too long, so that it does not starve behind small ones.
 
-What hangs for `aging` ns is noticed by the node; one shape at a time has a reservation.  It looks for its kinds in a fixed
+What hangs for `aging` ns is noticed by the node, and nested tasks get it at once where parents would swarm; one shape at a
+time has it.  It looks for its kinds in a fixed
 order, CPU last, and keeps what it found so far and what is freed of the kind that it lacks: so it gets all of them after a
 finite time, and no CPU rests while it waits for something else.  Who holds of that kind may wait for a task that needs what is
 kept: so the reservation is lifted while nobody works who could give something of it back.
@@ -62,7 +63,24 @@ cdef bint may_share(rl_region* R) noexcept nogil:
     return amount == 0 or queue_at(R, R.h.reserved).hung != RL_GPU and gpu_sharing(R, amount) < 0
 
 
-# --- aging ---
+# --- who has it ---
+
+
+cdef void reserve_nested(rl_region* R) noexcept nogil:
+    """Lock held. More tasks are blocked than there are CPUs, and a nested one hangs, since too few are free for it: they are
+    kept for it at once. Else they would start parents, one each, which lend them again."""
+    cdef uint32_t q = kind_at(R, RL_CPU).head
+    cdef uint32_t _
+    if R.h.lent * <int64_t>RL_UNIT <= kind_at(R, RL_CPU).total or overdue(R):
+        return
+    for _ in range(<uint32_t>LOOKED_AT):
+        if q == 0:
+            return
+        if queue_at(R, q).depth:
+            keep_for(R, q, RL_CPU)
+            look_at(R, RL_CPU)
+            return
+        q = queue_at(R, q).next
 
 
 cdef uint32_t oldest_hanging(rl_region* R, int64_t since) noexcept nogil:

@@ -282,7 +282,6 @@ cdef void resources_take(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil
     if e.gpus:
         gpus_move(R, s, e.gpus, True)
     customs_move(R, slot, q, True)
-    lenders_move(R, q, 1)
     work_move(R, q, 1)
 
 
@@ -294,7 +293,6 @@ cdef void resources_give(rl_region* R, uint32_t slot) noexcept nogil:
         return
     if not s.blocked:
         kind_move(R, RL_CPU, e.cpus)
-        lenders_move(R, s.shape, -1)
         work_move(R, s.shape, -1)
     else:
         lent_move(R, -1)

@@ -241,7 +241,6 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
         rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
         if me.shape:
             kind_move(R, RL_CPU, queue_at(R, me.shape).cpus)
-            lenders_move(R, me.shape, -1)
             work_move(R, me.shape, -1)
             lent_move(R, 1)
             look_at(R, RL_CPU)
@@ -265,7 +264,6 @@ cdef int block_end(rl_region* R) noexcept nogil:
     rl_set32(R, &me.blocked, me.blocked - 1)
     if me.blocked == 0 and me.shape:
         kind_move(R, RL_CPU, -queue_at(R, me.shape).cpus)
-        lenders_move(R, me.shape, 1)
         work_move(R, me.shape, 1)
         lent_move(R, -1)
     rl_commit(R)

@@ -72,8 +72,9 @@ def test_a_cancellation_that_comes_too_late_hits_nobody_else(gate, wait_until, w
         assert ray.get(x, timeout=10) is None
 
 
-def test_what_the_interpreter_calls_itself_is_not_interrupted(gate, wait_until):
-    """It would swallow the exception, and the cancellation with it."""
+@pytest.fixture
+def collects(gate):
+    """A task that is in a `__del__` until the gate opens."""
     arrive, wait = gate.arrive, gate.wait
 
     @ray.remote
@@ -88,6 +89,11 @@ def test_what_the_interpreter_calls_itself_is_not_interrupted(gate, wait_until):
         del x
         time.sleep(1000)
 
+    return collects
+
+
+def test_what_the_interpreter_calls_itself_is_not_interrupted(collects, gate, wait_until):
+    """It would swallow the exception, and the cancellation with it."""
     x = collects.remote()
     wait_until(lambda: gate.arrived("in"))
     assert ray.cancel(x) and ray.wait([x], timeout=100)[0] == []
@@ -147,20 +153,7 @@ def test_a_builtin_is_stopped(in_place, gate, wait_until):
         ray.get(x, timeout=10)
 
 
-def test_reminders_do_not_pile_up(gate, wait_until, worker_pids):
-    arrive, wait = gate.arrive, gate.wait
-
-    @ray.remote
-    def collects():
-        class Slow:
-            def __del__(self):
-                arrive("in")
-                wait()
-
-        x = Slow()
-        del x
-        time.sleep(1000)
-
+def test_reminders_do_not_pile_up(collects, gate, wait_until, worker_pids):
     x = collects.remote()
     wait_until(lambda: gate.arrived("in"))
     workers = [psutil.Process(pid) for pid in worker_pids()]

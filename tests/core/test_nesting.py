@@ -147,20 +147,37 @@ def test_without_room_for_another_queue_a_nested_task_goes_to_the_first_one_of_i
 
 
 def test_lent_cpus_are_kept_for_a_nested_task_that_needs_more_of_them(family, worker, wait_until):
-    """Others would fit, and might be parents that lend their CPUs again."""
+    """Others would fit, and might be parents that lend their CPUs again: there are more of these than CPUs."""
+    one = family(cpus=2 * CPU)
+    one.children = _core.shape(one.region, one.region.slot, 2 * CPU)
+    for _ in range(5):
+        worker(one.region, one.calls.worker)
+    held = one.submit("hold", 1)
+    parents = [one.submit("block", 0) for _ in range(3)]
+    one.until_blocked(wait_until, 9)
+    others = [one.submit("nest", 9) for _ in range(4)]
+    wait_until(lambda: one.region.statistics()["hanging"] == 2, what="the fifth worker has looked")
+    assert one.region.statistics()["reserved"]
+    os.eventfd_write(one.held, 1)
+    assert one.seen(13) == [0] * 9 + [9] * 4
+    os.eventfd_write(one.gate, 3)
+    assert [one.calls.get(y) for y in (held, *parents, *others)] == [1, 0, 0, 0] + [9] * 4
+    _core.close_session(one.region)
+
+
+def test_a_nested_task_that_does_not_fit_holds_up_nobody_else(family, worker, wait_until):
+    """There are more CPUs than tasks that lend one: no swarm of parents is in sight."""
     one = family(cpus=2 * CPU)
     one.children = _core.shape(one.region, one.region.slot, 2 * CPU)
     for _ in range(3):
         worker(one.region, one.calls.worker)
-    held = one.submit("hold", 1)
-    x = one.submit("block", 0)
+    held, x = one.submit("hold", 1), one.submit("block", 0)
     one.until_blocked(wait_until, 3)
     others = [one.submit("nest", 9) for _ in range(4)]
-    wait_until(lambda: one.region.statistics()["hanging"] == 2, what="the third worker has looked")
-    assert one.region.statistics()["reserved"]
+    assert one.seen(4) == [9] * 4
     os.eventfd_write(one.held, 1)
-    assert one.seen(7) == [0] * 3 + [9] * 4
     os.eventfd_write(one.gate, 1)
+    assert one.seen(3) == [0] * 3
     assert [one.calls.get(y) for y in (held, x, *others)] == [1, 0] + [9] * 4
     _core.close_session(one.region)
 
