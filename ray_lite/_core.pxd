@@ -7,7 +7,7 @@ cdef extern from "layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
-        RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_UNIT
+        RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_ENDING
         RL_ALIVE, RL_SWEEPING
@@ -48,7 +48,9 @@ cdef extern from "layout.h" nogil:
         uint8_t id[20]
         uint32_t generation, kind, pins, holders, owner
         uint64_t size
-        uint32_t extent, cell, waiter, task, edges, contents, hash_next, flags
+        uint32_t extent
+        uint16_t cell, flags
+        uint32_t waiter, task, edges, contents, hash_next, site
         uint8_t data[40]
     ctypedef struct rl_use:
         uint32_t count, stamp
@@ -59,8 +61,12 @@ cdef extern from "layout.h" nogil:
         uint8_t id[20]
         uint32_t serial, prev, function, owner
         uint16_t queue, cell
-        uint32_t ndeps, attempts, nreturns, returns, refs, parent, parent_serial, args_size, extent, site, flags, nrefs
-        uint8_t data[32]
+        uint32_t ndeps
+        uint16_t attempts, max_retries
+        uint32_t nreturns, returns, refs, parent, parent_serial, args_size, extent, site
+        uint16_t flags
+        uint32_t nrefs, runtime_env
+        uint8_t data[28]
     ctypedef struct rl_ref:
         uint32_t state, next, object, owner, edge_next, edge_prev, linked
     ctypedef struct rl_space:
@@ -153,6 +159,7 @@ cdef extern from "sync.h" nogil:
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
     uint64_t rl_load64(const uint64_t* p)
+    uint16_t rl_load16(const uint16_t* p)
     uint32_t rl_add(uint32_t* p, uint32_t v)
     uint32_t rl_swap(uint32_t* p, uint32_t v)
     void rl_store(uint32_t* p, uint32_t v)
@@ -165,6 +172,7 @@ cdef extern from "sync.h" nogil:
     int rl_futex_wait(uint32_t* p, uint32_t expected, int64_t ns)
     void rl_futex_wake(uint32_t* p)
     uint32_t rl_announce(uint32_t* waiter, uint32_t slot, uint32_t* state)
+    void rl_set16(rl_region* R, uint16_t* p, uint16_t v)
     void rl_set32(rl_region* R, uint32_t* p, uint32_t v)
     void rl_set64(rl_region* R, uint64_t* p, uint64_t v)
     void rl_set32_planted(rl_region* R, uint32_t* p, uint32_t v)
@@ -222,6 +230,7 @@ cdef struct rl_spec:
     uint32_t parent_serial
     uint32_t max_retries
     uint32_t flags
+    uint32_t runtime_env
     uint32_t site
     uint32_t nreturns
     uint32_t nrefs

@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 SCRIPT_MODE, WORKER_MODE, PYTHON_MODE, SILENT_MODE = 0, 1, 2, 3
 
-OBJECTS_MOST = (1 << 24) - 1  # a task's flags have 24 bits for the object that says where it runs
+OBJECTS_MOST = (1 << 30) - 1  # the table of references has two entries for each, named by 32 bits
 SPILL_LEAST = 4_096  # below, values may be read without a look whether they are there
 CPU_UNIT = 10_000  # CPUs are counted in ten-thousandths, so that fractions add up exactly
 

@@ -109,7 +109,7 @@ class LocalBackend:
         bound = function._bound(args, kwargs)
         record = self._record(function, function._options)
         token = self.export(function)
-        flags = record[3] | self.settings.flags()
+        setting = self.settings.current()
         least, most = function._positional_range()
         function.remote.arm(self.region, token[0], record[0], (record[1], record[2], record[3], least, most))
         refs: list[_core.ObjectID] = []
@@ -122,7 +122,7 @@ class LocalBackend:
             stream: Any = PACKED
         else:
             stream = parts.stream
-        asked = token[0], record[0], record[1], record[2], flags
+        asked = token[0], *record, setting
         return self.store.with_room(lambda: _core.submit(self.region, asked, stream, refs), len(stream))
 
     def _record(self, function: Any, options: Options) -> tuple[int, int, int, int]:

@@ -1,7 +1,7 @@
 """Where a task runs: sys.path and the working directory at the time of the call travel with it.
 
 A process looks cheaply whether they changed since the last call (the core does on the fast path, audit.pyx); a change makes
-a small object, whose index rides in the task's flags, and the worker applies it before the task.
+a small object, whose index the task's record has, and the worker applies it before the task.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.store import Store
-
-SHIFT = 8  # the index's place in the flags of a task
 
 
 def snapshot() -> dict[str, Any]:
@@ -42,17 +40,17 @@ class Settings:
         """Calls made from now on run here, which is what object `index` says, or where this process began; what is here."""
         _core.mark_surroundings()
         self._last = snapshot()
-        _core.set_setting(index << SHIFT)
+        _core.set_setting(index)
         return self._last
 
-    def flags(self) -> int:
-        """The bits for a task's flags."""
+    def current(self) -> int:
+        """The index of the object that says where calls run now, for a task's record."""
         _core.mark_surroundings()
         now = snapshot()
         if now != self._last:
             index = self._store.keep(now)
             self._last = now
-            _core.set_setting(index << SHIFT)
+            _core.set_setting(index)
         return _core.get_setting()
 
     def now(self) -> tuple[dict[str, Any], int]:

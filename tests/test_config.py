@@ -28,7 +28,7 @@ def test_cpus_may_be_a_fraction_or_none(monkeypatch, text, cpus):
 
 @pytest.mark.parametrize("name, text", [
     ("SLOTS", "many"), ("SLOTS", "1.5"), ("SLOTS", "0"), ("SLOTS", "-1"), ("PARK", "soon"), ("BUCKETS", "1000"),
-    ("OBJECTS", "16777216"), ("NUM_CPUS", "all"), ("HUGE_PAGE", "3000000"),
+    ("OBJECTS", "1073741824"), ("NUM_CPUS", "all"), ("HUGE_PAGE", "3000000"),
 ])
 def test_a_wrong_value_is_named(monkeypatch, name, text):
     monkeypatch.setenv(f"RAY_LITE_{name}", text)

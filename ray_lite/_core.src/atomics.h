@@ -14,10 +14,12 @@
 #define RL_ORDER() __asm__ __volatile__("" ::: "memory") /* a dead thread's stores happened in program order */
 
 static inline uint32_t rl_load(const uint32_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline uint16_t rl_load16(const uint16_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 static inline uint32_t rl_add(uint32_t *p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 static inline uint32_t rl_swap(uint32_t *p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 static inline void rl_store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }
 /* for words that are stored under the lock and may be looked at without it (rl_load): one plain mov, never torn */
+static inline void rl_put16(uint16_t *p, uint16_t v) { __atomic_store_n((volatile uint16_t *)p, v, __ATOMIC_RELAXED); }
 static inline void rl_put32(uint32_t *p, uint32_t v) { __atomic_store_n((volatile uint32_t *)p, v, __ATOMIC_RELAXED); }
 static inline void rl_put64(uint64_t *p, uint64_t v) { __atomic_store_n((volatile uint64_t *)p, v, __ATOMIC_RELAXED); }
 static inline uint64_t rl_load64(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }

@@ -27,7 +27,7 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
     elif k.state == RL_WAITING:
         ending_add(R, t)
     elif k.state == RL_RUNNING:
-        rl_set32(R, &k.flags, (k.flags | RL_CANCELLED | how) & ~<uint32_t>RL_CANCEL_TOLD)
+        rl_set16(R, &k.flags, <uint16_t>((k.flags | RL_CANCELLED | how) & ~RL_CANCEL_TOLD))
         rl_set32(R, &R.h.cancels, R.h.cancels + 1)
     else:
         return NOT_THERE
@@ -175,7 +175,7 @@ def marks(Region region) -> list:
 
 
 cdef bint is_untold(rl_task* k) noexcept:
-    return rl_load(&k.flags) & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED
+    return rl_load16(&k.flags) & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED
 
 
 def is_cancelled(Region region) -> bool:
@@ -193,5 +193,5 @@ def told(Region region):
         check(EIO)
     t = rl_slot_at(R, R.slot).running
     if t:
-        rl_set32(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_TOLD)
+        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_TOLD)
     rl_commit(R)

@@ -135,7 +135,7 @@ cdef class Worker:
         memcpy(place.id, k.id, RL_ID_BYTES)
         self.epoch += 1
         place.epoch = self.epoch
-        place.attempt, place.record, place.serial = k.attempts & 0xffff, t, k.serial
+        place.attempt, place.record, place.serial = k.attempts, t, k.serial
         if k.next == 0:
             place.outer, place.outer_serial, place.starts = t, k.serial, rl_starts
         place.threads = 1
@@ -191,7 +191,7 @@ cdef class Worker:
     cdef bint strayed(self, rl_task* k) noexcept:
         """Whether this process is, or may be, elsewhere than the task was called: also when an earlier task went somewhere and
         called others from there, which makes that the setting of calls."""
-        return k.flags >> 8 != self.setting or k.flags >> 8 != setting >> 8 or moved()
+        return k.runtime_env != self.setting or k.runtime_env != setting or moved()
 
     cdef bint surround(self, rl_task* k) except -1:
         """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
@@ -199,8 +199,8 @@ cdef class Worker:
         if self.shape_of(k) != self.queue and not self.dress(k):
             return False
         if self.strayed(k):
-            self.policy.setting(k.flags >> 8)
-            self.setting = k.flags >> 8
+            self.policy.setting(k.runtime_env)
+            self.setting = k.runtime_env
         return True
 
     cdef uint32_t shape_of(self, rl_task* k) noexcept:
@@ -313,7 +313,7 @@ def task_facts(Region region, uint32_t t) -> dict:
     """What a record says: function object, object with the call site or 0, attempts begun, max_retries, returns, id, serial."""
     check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
-    return {"function": k.function, "site": k.site, "attempts": k.attempts & 0xffff, "max_retries": k.attempts >> 16,
+    return {"function": k.function, "site": k.site, "attempts": k.attempts, "max_retries": k.max_retries,
             "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial, "cancelled": (k.flags & RL_CANCELLED) != 0}
 
 

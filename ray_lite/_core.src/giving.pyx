@@ -25,7 +25,7 @@ cdef int loose_take(rl_region* R, rl_space* S, const uint8_t* id, uint32_t* out)
                 rc = run_split(R, S, x, GIVE_MOST)
         if rc == DONE:
             rl_set32(R, &extent_at(R, x).state, RL_EXTENT_USED if S == &R.h.arena else RL_EXTENT_SPILLED)
-            rl_set32(R, &object_at(R, out[0]).cell, 0)
+            rl_set16(R, &object_at(R, out[0]).cell, 0)
             rl_set32(R, &object_at(R, out[0]).extent, x)
             loose_count(R, S, <int64_t>block_size(R, x))
             rl_commit(R)

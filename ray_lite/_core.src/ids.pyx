@@ -65,7 +65,7 @@ cdef void index_add(rl_region* R, uint32_t i) noexcept nogil:
         return
     rl_set32(R, &o.hash_next, head[0])
     rl_set32(R, head, i)
-    rl_set32(R, &o.flags, o.flags | RL_INDEXED)
+    rl_set16(R, &o.flags, <uint16_t>(o.flags | RL_INDEXED))
 
 
 cdef void index_remove(rl_region* R, uint32_t i) noexcept nogil:

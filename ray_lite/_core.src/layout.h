@@ -35,7 +35,7 @@
 #include <stdint.h>
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
-#define RL_VERSION 6u
+#define RL_VERSION 7u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -43,7 +43,7 @@
 #define RL_LOG_BUDGET 64
 #define RL_STAGE_MAX 32 /* publications of one section */
 #define RL_OBJECT_INLINE 40
-#define RL_TASK_INLINE 32
+#define RL_TASK_INLINE 28 /* a plain call of three numbers */
 #define RL_REPORTS 262144 /* failures at once of which we know whether somebody heard of them */
 #define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (arena.pyx) */
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
@@ -52,6 +52,7 @@
 #define RL_DEPTHS 8     /* depths of nested tasks that are told apart */
 #define RL_GPUS 256     /* GPUs of a session */
 #define RL_GPU_WORDS 4  /* RL_GPUS bits */
+#define RL_ATTEMPTS 0xffffu /* most that a task's word for them holds */
 #define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
 
 enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };
@@ -124,13 +125,14 @@ typedef struct {
     uint32_t owner;      /*  44 writer: lock; slot that creates it */
     uint64_t size;       /*  48 writer: fresh, owner; payload bytes */
     uint32_t extent;     /*  56 writer: lock; block, or none when the payload is inline */
-    uint32_t cell;       /*  60 writer: lock; cell of a slab */
+    uint16_t cell;       /*  60 writer: lock; cell of a slab */
+    uint16_t flags;      /*  62 writer: lock; rl_object_flags */
     uint32_t waiter;     /*  64 writer: atomic; slot, MANY or none. Losing a store here loses a wake: seq_cst pair */
     uint32_t task;       /*  68 writer: lock; the live task that returns it */
     uint32_t edges;      /*  72 writer: lock; refs of tasks that wait for it */
     uint32_t contents;   /*  76 writer: lock; refs to the objects whose ids it contains */
     uint32_t hash_next;  /*  80 writer: lock; chain of the id index */
-    uint32_t flags;      /*  84 writer: lock; rl_object_flags | object with the place of the put or call << 8, or none */
+    uint32_t site;       /*  84 writer: fresh; object with the place of the put or call, or none */
     uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner; with a block: rl_use */
 } rl_object;
 
@@ -158,7 +160,8 @@ typedef struct {
     uint16_t queue;      /*  44 writer: fresh */
     uint16_t cell;       /*  46 writer: fresh; says nothing without an extent */
     uint32_t ndeps;      /*  48 writer: lock; arguments not sealed; nobody ever recomputes it */
-    uint32_t attempts;   /*  52 writer: lock; attempts begun | max_retries << 16 (0xffff: unlimited) */
+    uint16_t attempts;   /*  52 writer: lock; attempts begun, at most RL_ATTEMPTS */
+    uint16_t max_retries; /* 54 writer: fresh; RL_ATTEMPTS: unlimited */
     uint32_t nreturns;   /*  56 writer: lock */
     uint32_t returns;    /*  60 writer: lock; first return, chained by rl_object.next, last first */
     uint32_t refs;       /*  64 writer: lock; argument refs, last first */
@@ -167,9 +170,11 @@ typedef struct {
     uint32_t args_size;  /*  76 writer: fresh */
     uint32_t extent;     /*  80 writer: lock; block of the arguments, or none when inline */
     uint32_t site;       /*  84 writer: fresh; object with the place of the call, pinned for the job, or none */
-    uint32_t flags;      /*  88 writer: lock; rl_task_flags */
+    uint16_t flags;      /*  88 writer: lock; rl_task_flags */
+    uint16_t spare;      /*  90 writer: nobody; the index of an actor fits */
     uint32_t nrefs;      /*  92 writer: lock */
-    uint8_t data[RL_TASK_INLINE]; /* 96 writer: fresh */
+    uint32_t runtime_env; /* 96 writer: fresh; object that says where the task runs, kept for the job, or none */
+    uint8_t data[RL_TASK_INLINE]; /* 100 writer: fresh */
 } rl_task;
 
 /* ref - one object named by a task (argument) or by another object (content) */
@@ -364,7 +369,7 @@ typedef struct {
 #define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 RL_AT(rl_object, waiter, 64);
 RL_AT(rl_object, data, 88);
-RL_AT(rl_task, data, 96);
+RL_AT(rl_task, data, 100);
 RL_AT(rl_extent, cells, 32);
 RL_AT(rl_space, heads, 136);
 RL_AT(rl_slot, bell, 64);

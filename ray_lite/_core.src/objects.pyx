@@ -61,7 +61,8 @@ cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* 
     rl_fresh32(&o.task, 0)
     rl_fresh32(&o.edges, 0)
     rl_fresh32(&o.contents, 0)
-    rl_fresh32(&o.flags, R.site << 8)
+    rl_fresh16(&o.flags, 0)
+    rl_fresh32(&o.site, R.site)
     rl_fresh32(&o.owner, R.slot)
     rl_store(&o.waiter, RL_NOBODY)
     out[0] = i
@@ -70,7 +71,7 @@ cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* 
 
 cdef void object_keep(rl_region* R, rl_object* o) noexcept nogil:
     """Lock held. The session keeps the object until it ends; it has no block yet."""
-    rl_set32(R, &o.flags, o.flags | RL_JOB_PINNED)
+    rl_set16(R, &o.flags, <uint16_t>(o.flags | RL_JOB_PINNED))
     rl_set32(R, &o.pins, o.pins + 1)
     rl_set32(R, &R.h.kept, R.h.kept + 1)
 
@@ -79,7 +80,7 @@ cdef void object_unkeep(rl_region* R, rl_object* o) noexcept nogil:
     """Lock held. The session needs it no more; whoever calls settles it."""
     if o.extent:
         rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, o.extent))
-    rl_set32(R, &o.flags, o.flags & ~<uint32_t>RL_JOB_PINNED)
+    rl_set16(R, &o.flags, <uint16_t>(o.flags & ~RL_JOB_PINNED))
     rl_set32(R, &o.pins, o.pins - 1)
     rl_set32(R, &R.h.kept, R.h.kept - 1)
 
@@ -216,7 +217,7 @@ cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
     cdef uint32_t cell = 0
     cdef int rc = block_take(R, size, &extent, &cell)
     if rc == DONE:
-        rl_set32(R, &object_at(R, i).cell, cell)
+        rl_set16(R, &object_at(R, i).cell, <uint16_t>cell)
         rl_set32(R, &object_at(R, i).extent, extent)
         use_none(R, i)
         if object_at(R, i).flags & RL_JOB_PINNED:
@@ -229,7 +230,7 @@ cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept no
     cdef uint32_t extent = 0
     cdef int rc = spill_run_take(R, size, &extent)
     if rc == DONE:
-        rl_set32(R, &object_at(R, i).cell, 0)
+        rl_set16(R, &object_at(R, i).cell, 0)
         rl_set32(R, &object_at(R, i).extent, extent)
     return rc
 

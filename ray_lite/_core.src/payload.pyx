@@ -253,4 +253,4 @@ def object_facts(Region region, uint32_t i) -> tuple:
     memcpy(x.raw, o.id, RL_ID_BYTES)
     holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).kind) for s in range(1, rl_load(&R.h.slots.used))
                if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
-    return x, o.size, o.state, o.pins, holders, o.flags >> 8, (o.flags & RL_JOB_PINNED) != 0, is_away(R, o)
+    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_away(R, o)

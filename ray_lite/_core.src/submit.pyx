@@ -22,7 +22,7 @@ cdef extern from * nogil:
 
 cdef rl_place place
 cdef dict sys_names = sys.__dict__
-cdef uint32_t setting = 0          # where this process's calls run (settings.py), ready for a task's flags
+cdef uint32_t setting = 0          # where this process's calls run: object with it, or 0 (settings.py)
 cdef PyObject* path_list = NULL    # compared, never used: sys.path as it was, and its ends
 cdef PyObject* path_ends[2]
 cdef Py_ssize_t path_length = 0
@@ -59,14 +59,14 @@ def unmark_surroundings():
     path_list = NULL
 
 
-def set_setting(uint32_t bits):
-    """Calls made from now on run where this process was marked to be; `bits` go into the flags."""
+def set_setting(uint32_t index):
+    """Calls made from now on run where this process was marked to be, which is what the object `index` says."""
     global setting
-    setting = bits
+    setting = index
 
 
 def get_setting() -> int:
-    """The bits of the current setting."""
+    """The index of the current setting's object."""
     return setting
 
 
@@ -193,7 +193,7 @@ cdef class RemoteCall:
                 return NotImplemented
             at += one
         spec.args, spec.args_size, spec.refs = data, <uint32_t>at, refs
-        spec.flags |= setting
+        spec.runtime_env = setting
         return submit_spec(self.R, &spec)
 
 
@@ -201,7 +201,7 @@ def submit(Region region, record, const uint8_t[::1] args, list refs):
     """Submits a call whose arguments are already bytes.
 
     Args:
-        record: (function index, queue, nreturns, max_retries, flags).
+        record: (function index, queue, nreturns, max_retries, flags, index of the setting's object).
         args: the pickled arguments.
         refs: ObjectIDs among them, in the order in which the pickle names them.
 
@@ -216,7 +216,7 @@ def submit(Region region, record, const uint8_t[::1] args, list refs):
     cdef Py_ssize_t k
     check_region(region.R)
     memset(&spec, 0, sizeof(spec))
-    spec.function, spec.queue, spec.nreturns, spec.max_retries, spec.flags = record
+    spec.function, spec.queue, spec.nreturns, spec.max_retries, spec.flags, spec.runtime_env = record
     found = <uint32_t*>malloc((len(refs) + 1) * sizeof(uint32_t))
     if found == NULL:
         raise MemoryError(f"no memory for {len(refs):,} arguments")

@@ -46,6 +46,7 @@ static inline void rl_log(rl_region *R, void *p, uint64_t old, uint64_t bytes) {
     L->word = n + 1;
     RL_ORDER();
 }
+static inline void rl_set16(rl_region *R, uint16_t *p, uint16_t v) { rl_log(R, p, *p, 2); rl_put16(p, v); RL_ORDER(); }
 static inline void rl_set32(rl_region *R, uint32_t *p, uint32_t v) { rl_log(R, p, *p, 4); rl_put32(p, v); RL_ORDER(); }
 static inline void rl_set64(rl_region *R, uint64_t *p, uint64_t v) { rl_log(R, p, *p, 8); rl_put64(p, v); RL_ORDER(); }
 /* plain stores to what nobody else can reach: fresh entries, payload of an unsealed object that this process owns */
@@ -102,7 +103,8 @@ static inline void rl_roll_back(rl_region *R) { /* re-runnable: the count falls 
     while ((n = (uint32_t)L->word) > 0) {
         rl_undo *u = &L->undo[n - 1];
         char *p = R->meta + (u->where & 0xffffffffffffffull);
-        if (u->where >> 56 == 4) rl_put32((uint32_t *)p, (uint32_t)u->old);
+        if (u->where >> 56 == 2) rl_put16((uint16_t *)p, (uint16_t)u->old);
+        else if (u->where >> 56 == 4) rl_put32((uint32_t *)p, (uint32_t)u->old);
         else rl_put64((uint64_t *)p, u->old);
         RL_ORDER();
         L->word = n - 1;
@@ -115,7 +117,7 @@ static inline void rl_recover(rl_region *R) {
     uint32_t n = (uint32_t)L->word, bad = n > RL_LOG_MAX || (L->word >> 32) > RL_STAGE_MAX;
     for (uint32_t i = 0; i < n && !bad; i++) {
         uint64_t at = L->undo[i].where & 0xffffffffffffffull, bytes = L->undo[i].where >> 56;
-        bad = (bytes != 4 && bytes != 8) || at + bytes > R->h->control_bytes;
+        bad = (bytes != 2 && bytes != 4 && bytes != 8) || at + bytes > R->h->control_bytes;
     }
     if (bad) rl_store(&R->h->poison, EUCLEAN);
     else if (n) rl_roll_back(R);

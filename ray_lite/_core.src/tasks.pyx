@@ -27,14 +27,16 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     rl_fresh32(&k.parent, s.parent)
     rl_fresh32(&k.parent_serial, s.parent_serial)
     rl_fresh32(&k.ndeps, 0)
-    rl_fresh32(&k.attempts, s.max_retries << 16)
+    rl_fresh16(&k.attempts, 0)
+    rl_fresh16(&k.max_retries, <uint16_t>s.max_retries)
     rl_fresh32(&k.nreturns, s.nreturns)
     rl_fresh32(&k.nrefs, 0)
     rl_fresh32(&k.returns, 0)
     rl_fresh32(&k.refs, 0)
     rl_fresh32(&k.args_size, s.args_size)
     rl_fresh32(&k.extent, 0)
-    rl_fresh32(&k.flags, s.flags)
+    rl_fresh16(&k.flags, <uint16_t>s.flags)
+    rl_fresh32(&k.runtime_env, s.runtime_env)
     rl_fresh32(&k.owner, R.slot)
     rl_fresh32(&k.prev, 0)
     if s.args_size <= RL_TASK_INLINE:
@@ -243,8 +245,8 @@ cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
     rl_set32(R, &k.state, RL_RUNNING)
     rl_set32(R, &k.owner, R.slot)
     rl_set32(R, &k.next, me.running)
-    if k.attempts & 0xffff < 0xffff:
-        rl_set32(R, &k.attempts, k.attempts + 1)
+    if k.attempts < RL_ATTEMPTS:
+        rl_set16(R, &k.attempts, k.attempts + 1)
     rl_set32(R, &me.running, t)
 
 
@@ -318,8 +320,8 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
         return EIO
     rl_set32(R, &rl_slot_at(R, R.slot).running, k.next)
     if not counted:
-        rl_set32(R, &k.attempts, k.attempts - 1)
-        rl_set32(R, &k.flags, k.flags | RL_INTERRUPTED)
+        rl_set16(R, &k.attempts, k.attempts - 1)
+        rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
     queue_insert(R, t, front)
     rouse(R, 1)
     rl_commit(R)
@@ -343,7 +345,7 @@ cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept
         given = me.shape
         resources_give(R, R.slot)
     if not counted:
-        rl_set32(R, &k.attempts, k.attempts - 1)
+        rl_set16(R, &k.attempts, k.attempts - 1)
     queue_insert(R, t, front)
     rl_commit(R)
     rl_failpoint(R, b"again.look")

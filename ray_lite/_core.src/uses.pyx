@@ -10,7 +10,7 @@ unsealed object.  Neighbours: objects.pyx (blocks), sweep.pyx, moves.pyx (the Py
 
 cdef inline bint spillable(rl_region* R, rl_object* o) noexcept nogil:
     """Of a sealed object: whether its bytes may be moved. That never changes."""
-    return R.h.spill_least != 0 and o.size >= R.h.spill_least and rl_load(&o.flags) & RL_JOB_PINNED == 0
+    return R.h.spill_least != 0 and o.size >= R.h.spill_least and rl_load16(&o.flags) & RL_JOB_PINNED == 0
 
 
 cdef inline rl_use* use_of(rl_object* o) noexcept nogil:
@@ -123,9 +123,9 @@ cdef int blocks_exchange(rl_region* R, uint32_t i, uint32_t own, uint32_t turn, 
         rl_abort(R)
         return STALE
     extent, cell = o.extent, o.cell
-    rl_set32(R, &o.cell, mine.cell)
+    rl_set16(R, &o.cell, <uint16_t>(mine.cell))
     rl_set32(R, &o.extent, mine.extent)
-    rl_set32(R, &mine.cell, cell)
+    rl_set16(R, &mine.cell, <uint16_t>cell)
     rl_set32(R, &mine.extent, extent)
     rl_set32(R, &use_of(o).turn, turn + 1)
     rl_set32(R, &use_of(o).stamp, use_clock())

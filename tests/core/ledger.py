@@ -17,7 +17,7 @@ TASK, PUT = 0, 1  # the same, of tasks and puts
 UNLIMITED = 0xFFFF
 DEEPEST = 7  # RL_DEPTHS - 1 (layout.h)
 DEATH = "WorkerCrashedError"  # the value of a return whose task's process died too often
-INLINE, ARGUMENTS_INLINE = 40, 32
+INLINE, ARGUMENTS_INLINE = 40, 28
 RERUN = 64  # ids that one run of a task takes at most
 
 

@@ -114,7 +114,7 @@ class Reading:
     def task(self, t):
         row = self.tasks[t]
         returns = tuple(self.name(self.objects, i) for i in reversed(self.chain(self.objects, row["returns"])))
-        attempts, interrupted = int(row["attempts"]) & 0xFFFF, bool(row["flags"] & INTERRUPTED)
+        attempts, interrupted = int(row["attempts"]), bool(row["flags"] & INTERRUPTED)
         facts = attempts, self.targets(row["refs"]), returns, interrupted, int(row["ndeps"])
         return TASK_STATES[row["state"]], int(row["owner"]), *facts
 

@@ -117,7 +117,7 @@ class Machine(Director):
         if slot is None:
             return
         data, arguments, burn = self.content(size), self.picked(slot, of), self.burn(slot)
-        record = self.index, self.queues[shape], returns, retries, 0
+        record = self.index, self.queues[shape], returns, retries, 0, 0
 
         def outcome(model, answer):
             ids = model.submit(slot, burn, (arguments, returns, SHAPES[shape], retries, data))

@@ -130,7 +130,7 @@ def test_submit_takes_bytes_and_ids(region, tasks):
     calls = tasks(region, {"f": None})
     held = _core.put_plain(region, 1)
     bare = _core.ObjectID(held.binary())
-    record = (next(iter(calls.by_index)), _core.shape(region, region.slot, 0), 2, 3, 0)
+    record = (next(iter(calls.by_index)), _core.shape(region, region.slot, 0), 2, 3, 0, 0)
     assert len(_core.submit(region, record, b"arguments", [held, bare])) == 2
     with pytest.raises(ObjectLostError):
         _core.submit(region, record, b"arguments", [held, _core.ObjectID(b"nobody knows this id")])

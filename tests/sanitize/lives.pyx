@@ -87,7 +87,7 @@ cdef void execute(rl_process* p, uint32_t t) noexcept nogil:
     p.record, p.serial = t, task_at(&p.R, t).serial
     p.depth += 1
     learn_arguments(p, t)
-    while not p.dying and not rl_load(&world.stop) and not rl_load(&task_at(&p.R, t).flags) & RL_CANCELLED and roll(p, 3):
+    while not p.dying and not rl_load(&world.stop) and not rl_load16(&task_at(&p.R, t).flags) & RL_CANCELLED and roll(p, 3):
         act(p)
         p.dying = p.dying or roll(p, 400) == 0
     i = task_at(&p.R, t).returns
@@ -197,7 +197,7 @@ cdef void bury(uint32_t slot) noexcept nogil:
             break
         if complete:
             did(&node, COMPLETE, task_finish(R, t))
-        elif task_at(R, t).attempts & 0xffff > task_at(R, t).attempts >> 16:
+        elif task_at(R, t).attempts > task_at(R, t).max_retries:
             give_up(t)
         else:
             did(&node, REQUEUE, task_requeue(R, t, roll(&node, 2), roll(&node, 2)))

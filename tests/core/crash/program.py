@@ -224,7 +224,7 @@ class Program:
         done = [i for i, state, *_ in mine if state != CREATING]
         count = min(len(done), self.random.choice((0, 0, 1, 2, 8)))
         running = self.stepper.work(who)[2]
-        size = self.random.choice((0, 8, 32, 33, 500, 1500, 5000))
+        size = self.random.choice((0, 8, 28, 29, 500, 1500, 5000))
         size = self.random.choice((size, size, size, size, 40000, 3000000)) if self.random.random() < 0.05 else size
         self.do(
             "submit",
