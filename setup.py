@@ -107,7 +107,7 @@ def core() -> Extension:
         "ray_lite._core",
         sources=["ray_lite/_core.pyx"],
         include_dirs=["ray_lite/_core.src"],
-        depends=["ray_lite/_core.pxd", *sorted(glob("ray_lite/_core.src/*.*"))],
+        depends=["ray_lite/_core.pxd", *sorted(glob("ray_lite/_core.src/**/*.*", recursive=True))],
         extra_compile_args=[
             *["-std=gnu11", "-O2", "-g0", "-pthread"],
             "-fno-strict-aliasing",  # the region is one run of bytes seen through many structs

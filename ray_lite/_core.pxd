@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
-cdef extern from "layout.h" nogil:
+cdef extern from "region/layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
@@ -146,7 +146,7 @@ cdef extern from "sys/mman.h" nogil:
     int madvise(void* at, size_t n, int advice)
     int MADV_DONTDUMP, MADV_DONTNEED, MADV_HUGEPAGE
 
-cdef extern from "sync.h" nogil:
+cdef extern from "region/sync.h" nogil:
     ctypedef struct rl_region:
         char* meta
         char* arena
@@ -195,14 +195,14 @@ cdef extern from "sync.h" nogil:
     void rl_block_given(char* at, uint64_t bytes)
 
 
-cdef extern from "copy.h" nogil:
+cdef extern from "memory/copy.h" nogil:
     ctypedef struct rl_copy_policy:
         uint32_t threads
         uint64_t large, uncached
     rl_copy_policy rl_copying
     void rl_copy(char* to, const char* buffer, uint64_t n)
 
-cdef extern from "death.h" nogil:
+cdef extern from "region/parent_death.h" nogil:
     int rl_die_with_parent(int parent)
     int rl_be_subreaper()
 
@@ -212,7 +212,7 @@ cdef extern from "sys/stat.h" nogil:
     int stat(const char* path, rl_stat* out)
     uint32_t rl_umask "umask"(uint32_t mask)
 
-cdef extern from "robust.h" nogil:
+cdef extern from "region/robust.h" nogil:
     uint32_t rl_generation
     int rl_watch_forks()
     int rl_mutex_make(pthread_mutex_t* m)

@@ -1,0 +1,154 @@
+"""Pages for a space: growth behind its last run, and holes that are filled again.
+
+A free run of the arena has its pages, so that a store into it never fails; a hole has none, and is filled before it is used.
+Only the node makes holes (records/trim.pyx).  Whoever fills one proves by its number that its pages did not go a second time
+meanwhile.  Free runs of the spill file need no pages.  Neighbour: arena.pyx (runs).
+"""
+
+
+cdef uint32_t step_pages(rl_region* R) noexcept nogil:
+    """The arena grows by so many pages or a multiple."""
+    return <uint32_t>(R.h.page_bytes if R.emergency else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
+
+
+cdef uint32_t run_largest(rl_space* S) noexcept nogil:
+    """Lock held. A run of the largest class, or 0."""
+    cdef uint32_t f
+    if S.first_map == 0:
+        return 0
+    f = 31 - __builtin_clz(S.first_map)
+    return S.heads[f * RL_SECOND + 31 - __builtin_clz(S.second_map[f])]
+
+
+cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
+    """Lock held."""
+    cdef uint32_t x
+    cdef rl_extent* e
+    if S.committed != first:
+        return DONE
+    x = table_take(R, &R.h.extents)
+    if x == 0:
+        return GROW_EXTENTS
+    e = extent_at(R, x)
+    rl_set32(R, &e.state, RL_EXTENT_USED)
+    rl_set32(R, &e.start, first)
+    rl_set32(R, &e.pages, pages)
+    rl_set32(R, &e.left, S.last)
+    rl_set32(R, &e.right, 0)
+    if S.last:
+        rl_set32(R, &extent_at(R, S.last).right, x)
+    rl_set32(R, &S.last, x)
+    rl_set32(R, &S.committed, first + pages)
+    run_give(R, S, x)
+    if S == &R.h.arena and not R.h.grown and rl_slot_at(R, R.slot).kind != RL_NODE:
+        rl_set32(R, &R.h.grown, 1)
+        rl_owe_node()
+    return DONE
+
+
+cdef int space_extend(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
+    """Lock not held. [first, first + pages) joins the free runs, unless another process let the space grow meanwhile."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = run_append(R, S, first, pages)
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages) noexcept nogil:
+    """Lock not held. Pages behind the last extent, with those of a free one there as many as are wanted."""
+    cdef uint32_t first, missing
+    cdef uint32_t last = S.pages
+    cdef uint32_t step = 1
+    cdef bint arena = S == &R.h.arena
+    if rl_lock(R):
+        return EIO
+    first = S.committed
+    missing = pages
+    if S.last and extent_at(R, S.last).state == RL_EXTENT_FREE:
+        missing = pages - min(pages, extent_at(R, S.last).pages)
+    rl_abort(R)
+    missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
+    if arena:
+        step = step_pages(R)
+        last -= 0 if R.emergency else R.h.reserve
+    pages = (missing // step + (1 if missing % step else 0)) * step
+    pages = min(pages, last - first if first < last else 0)
+    if pages < missing or pages == 0:
+        return FULL_ARENA if arena else FULL_SPILL
+    if arena and commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + pages) * <uint64_t>RL_PAGE):
+        return FULL_FILE
+    rl_failpoint(R, b"pages.extend")
+    return space_extend(R, S, first, pages)
+
+
+cdef int hole_filled(rl_region* R, uint32_t x, uint32_t start, uint32_t pages, uint32_t number) noexcept nogil:
+    """Lock not held. The first `pages` of the hole are free, unless it is not the same any more: then they were for nothing."""
+    cdef rl_extent* e = extent_at(R, x)
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        if e.state != RL_EXTENT_HOLE or e.start != start or e.clas != number or e.pages < pages:
+            rl_abort(R)
+            return DONE
+        run_unlink(R, &R.h.holes, x)
+        rc = run_split(R, &R.h.holes, x, pages)
+        if rc == DONE:
+            rl_set32(R, &R.h.holes.committed, R.h.holes.committed - pages)
+            rl_set32(R, &e.state, RL_EXTENT_USED)
+            run_give(R, &R.h.arena, x)
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int hole_fill(rl_region* R, uint32_t pages, bint whole) noexcept nogil:
+    """Lock not held. Pages for the front of a hole, or for a whole one that may be too small. MORE: there is no such hole."""
+    cdef uint32_t x, start, number
+    cdef uint32_t step = step_pages(R)
+    if rl_lock(R):
+        return EIO
+    x = run_largest(&R.h.holes) if whole else run_find(R, &R.h.holes, pages)
+    start, number = extent_at(R, x).start, extent_at(R, x).clas
+    pages = extent_at(R, x).pages if whole else min(extent_at(R, x).pages, (pages + step - 1) // step * step)
+    rl_abort(R)
+    if x == 0:
+        return MORE
+    if commit_pages(R.arena_fd, start * <uint64_t>RL_PAGE, (start + pages) * <uint64_t>RL_PAGE):
+        return FULL_FILE
+    rl_failpoint(R, b"pages.fill")
+    return hole_filled(R, x, start, pages, number)
+
+
+cdef int space_grow(rl_region* R, rl_space* S, uint64_t size) noexcept nogil:
+    """Lock not held. Pages for a block of `size`; the arena's are committed. FULL_ARENA or FULL_SPILL when they end, FULL_FILE
+    when there is no memory for them, or no space in the file system."""
+    cdef bint arena = S == &R.h.arena
+    cdef uint32_t pages = slab_pages(class_of(size)) if arena and size <= LARGEST_CELL else pages_of(size)
+    cdef bint found
+    cdef int rc = MORE
+    if rl_lock(R):
+        return EIO
+    found = run_find(R, S, pages) or (arena and size <= LARGEST_CELL and R.h.partial[class_of(size)])
+    rl_abort(R)
+    if found:
+        return DONE  # somebody gave room back meanwhile
+    if arena:
+        rc = hole_fill(R, pages, False)
+    if rc == MORE:
+        rc = tail_grow(R, S, pages)
+    if rc == FULL_ARENA:
+        rc = hole_fill(R, pages, True)  # with what is free beside it, it may be enough
+        return FULL_ARENA if rc == MORE else rc
+    return rc

@@ -1,0 +1,46 @@
+"""The end of a locked section: commit it, or undo it, supply what it lacked, and let the caller repeat it.
+
+A step under the lock never waits and never allocates pages: it returns what it lacks (a GROW_ code), and `section_repeats` gets
+that without the lock.  Neighbours: tables.pyx and growth.pyx do the growing.
+"""
+
+
+cdef int row_grow(rl_region* R) noexcept nogil:
+    """Lock not held. Pages of our own row for every object that can be taken now."""
+    cdef uint64_t limit = rl_load(&R.h.objects.limit)
+    cdef uint64_t at = R.h.rows + R.h.row_bytes * R.slot
+    if commit_pages(R.control_fd, at, at + limit // 8 + 8):
+        return FULL_TABLE
+    if R.h.spill_least and commit_pages(R.control_fd, at + R.h.uses, at + R.h.uses + limit // 8 + 8):
+        return FULL_TABLE
+    R.row_limit = <uint32_t>limit
+    return DONE
+
+
+cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
+    """Lock not held. Supplies what a step lacked (`size` is the block that was wanted); DONE means: try again."""
+    if missing == GROW_ROW:
+        return row_grow(R)
+    if missing == GROW_ARENA:
+        return space_grow(R, &R.h.arena, size)
+    if missing == GROW_SPILL:
+        return space_grow(R, &R.h.spill, size)
+    if (missing == GROW_QUEUES or missing == GROW_DEMANDS) and table_of(R, missing).limit == table_of(R, missing).capacity:
+        return FULL_SHAPES
+    if GROW_SLOTS <= missing < 0 or missing == GROW_DEMANDS:
+        return table_grow(R, table_of(R, missing))
+    return missing
+
+
+cdef bint section_repeats(rl_region* R, int* rc, uint64_t size) noexcept nogil:
+    """Lock held, afterwards not. Ends a section whose step returned `rc`.
+
+    A step that is done (or wants MORE sections) is committed.  Else it is undone, and what it lacked is supplied (`size`: bytes
+    of the block that it wanted).  True: the step is to be repeated; False: `rc` is the result of the whole operation.
+    """
+    if rc[0] >= DONE:
+        rl_commit(R)
+        return False
+    rl_abort(R)
+    rc[0] = grow(R, rc[0], size)
+    return rc[0] == DONE

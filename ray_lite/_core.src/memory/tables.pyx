@@ -1,0 +1,106 @@
+"""Tables of equal entries: taking an entry, giving it back, and committing pages for more.
+
+Every structure of the region keeps its entries in such a table; python/region.pyx lays the tables out.  Must not know what an
+entry means, only that its first word is a state (0: free) and its second a link.
+"""
+cdef enum:
+    TABLES = 8  # objects, tasks, refs, extents, queues, slots, kinds, demands: as they stand in the header
+
+
+cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
+    return R.meta + t.offset + <uint64_t>t.stride * i
+
+
+cdef inline rl_object* object_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_object*>(R.meta + R.h.objects.offset) + i
+
+
+cdef inline rl_task* task_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_task*>(R.meta + R.h.tasks.offset) + i
+
+
+cdef inline rl_ref* ref_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_ref*>(R.meta + R.h.refs.offset) + i
+
+
+cdef inline rl_extent* extent_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_extent*>(R.meta + R.h.extents.offset) + i
+
+
+cdef inline rl_queue* queue_at(rl_region* R, uint32_t i) noexcept nogil:
+    return <rl_queue*>(R.meta + R.h.queues.offset) + i
+
+
+cdef uint32_t table_take(rl_region* R, rl_table* t) noexcept nogil:
+    """Lock held. An entry to use, or 0 when all committed ones are in use. Its fields are the caller's to set."""
+    cdef uint32_t i = t.free
+    if i:
+        if i >= t.used:
+            rl_store(&R.h.poison, EUCLEAN)
+            return 0
+        rl_set32(R, &t.free, (<uint32_t*>table_entry(R, t, i))[1])
+    elif t.used < t.limit:
+        i = t.used
+        rl_set32(R, &t.used, i + 1)
+    else:
+        return 0
+    rl_set32(R, &t.live, t.live + 1)
+    return i
+
+
+cdef void table_give(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
+    """Lock held. The entry is free; last freed is first taken, since its cache lines are warm."""
+    cdef uint32_t* words = <uint32_t*>table_entry(R, t, i)
+    rl_set32(R, &words[0], RL_FREE)
+    rl_set32(R, &words[1], t.free)
+    rl_set32(R, &t.free, i)
+    rl_set32(R, &t.live, t.live - 1)
+
+
+cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
+    if missing == GROW_OBJECTS:
+        return &R.h.objects
+    if missing == GROW_TASKS:
+        return &R.h.tasks
+    if missing == GROW_REFS:
+        return &R.h.refs
+    if missing == GROW_EXTENTS:
+        return &R.h.extents
+    if missing == GROW_QUEUES:
+        return &R.h.queues
+    if missing == GROW_DEMANDS:
+        return &R.h.demands
+    return &R.h.slots
+
+
+cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
+    """Pages for [start, end) of a file, or FULL_FILE: the only way in which missing memory is an error and no SIGBUS."""
+    cdef int rc
+    start -= start % RL_PAGE
+    end += (RL_PAGE - end % RL_PAGE) % RL_PAGE
+    while True:
+        if fallocate(fd, 0, <int64_t>start, <int64_t>(end - start)) == 0:
+            return DONE
+        rc = errno
+        if rc != EINTR:
+            return FULL_FILE
+
+
+cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:
+    """Lock not held. Commits the next step of a table; growing at the same time as another process is harmless."""
+    cdef uint32_t limit = rl_load(&t.limit)
+    cdef uint64_t step = R.h.commit_bytes // t.stride
+    cdef uint64_t wanted = limit + (step if step else 1)
+    if limit >= t.capacity:
+        return FULL_TABLE
+    if wanted > t.capacity:
+        wanted = t.capacity
+    if commit_pages(R.control_fd, t.offset + <uint64_t>t.stride * limit, t.offset + <uint64_t>t.stride * wanted):
+        return FULL_TABLE
+    rl_failpoint(R, b"pages.limit")
+    if rl_lock(R):
+        return EIO
+    if t.limit < wanted:
+        rl_set32(R, &t.limit, <uint32_t>wanted)
+    rl_commit(R)
+    return DONE

@@ -1,0 +1,25 @@
+"""What Python sees of the core: the classes and functions of `ray_lite._core`.
+
+Thin skins over the layers below: they check arguments, take and drop the GIL, and turn results into values and exceptions.  Must
+not choose limits, timeouts or retries: those are arguments.
+"""
+include "python/errors.pyx"
+include "python/mapping.pyx"
+include "python/codec.pyx"
+include "python/handles.pyx"
+include "python/views.pyx"
+include "python/region.pyx"
+include "python/callsite.pyx"
+include "python/cwd_watch.pyx"
+include "python/call_context.pyx"
+include "python/submit.pyx"
+include "python/get_wait_put.pyx"
+include "python/payload.pyx"
+include "python/listing.pyx"
+include "python/spilling.pyx"
+include "python/execute.pyx"
+include "python/cancelling.pyx"
+include "python/memory.pyx"
+include "python/pool.pyx"
+include "python/process_lifecycle.pyx"
+include "python/report_ids.pyx"

@@ -1,0 +1,101 @@
+"""Cancelling, the core's Python face: for who cancels, for the node, and for the worker that is told."""
+
+
+def task_of(Region region, ObjectID x) -> tuple:
+    """(record, serial) of the live task that returns an object; (0, 0): it has ended, or the object was put."""
+    cdef rl_region* R = region.R
+    check_region(R)
+    resolve(R, x)
+    if rl_lock(R):
+        check(EIO)
+    t = object_at(R, x.index).task if object_at(R, x.index).state == RL_PENDING else 0
+    serial = task_at(R, t).serial if t else 0
+    rl_commit(R)
+    return t, serial
+
+
+def descendants(Region region, uint32_t t, uint32_t serial) -> list:
+    """(record, serial) of the live tasks that a task submitted, and these, and so on. Locks for 1,024 records at a time."""
+    cdef rl_region* R = region.R
+    cdef uint32_t i, end
+    cdef uint32_t start = 1
+    cdef list found = []
+    check_region(R)
+    while start < rl_load(&R.h.tasks.used):
+        picked = []
+        if rl_lock(R):
+            check(EIO)
+        end = min(start + 1024, R.h.tasks.used)
+        for i in range(start, end):
+            if task_at(R, i).state != RL_FREE and descends(R, i, t, serial):
+                picked.append((i, task_at(R, i).serial))
+        rl_commit(R)
+        found += picked
+        start = end
+    return found
+
+
+def cancel(Region region, uint32_t t, uint32_t serial, bint force, bint recursive=False) -> int:
+    """Cancels a task. 0: it has ended, 1: it was queued, 2: it runs, and is told; if `recursive`, what it submits from now on
+    ends at once."""
+    cdef int found = 0
+    check_region(region.R)
+    check(task_cancel(region.R, t, serial, (RL_CANCEL_FORCED if force else 0) | (RL_CANCEL_ALL if recursive else 0), &found))
+    return found
+
+
+def take_ending(Region region) -> int:
+    """In the node: a cancelled task that was queued is this process's now; 0 when there is none."""
+    cdef uint32_t t = 0
+    check_region(region.R)
+    check(ending_take(region.R, &t))
+    return t
+
+
+def cancels(Region region) -> int:
+    """How often a running task was cancelled. Stale: one look at the slots too late, after the doorbell."""
+    return rl_load(&region.R.h.cancels)
+
+
+def marks(Region region) -> list:
+    """(slot, innermost task marked and not told, one marked to be forced) of the workers that run cancelled tasks."""
+    cdef rl_region* R = region.R
+    cdef list out = []
+    cdef uint32_t s, t, forced
+    check_region(R)
+    for s in range(1, rl_load(&R.h.slots.used)):
+        found = forced = 0
+        if rl_lock(R):
+            check(EIO)
+        t = rl_slot_at(R, s).running if rl_slot_at(R, s).state == RL_ALIVE and s != R.slot else 0
+        found = task_at(R, t).flags & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED if t else 0
+        while t:
+            forced |= task_at(R, t).flags & RL_CANCEL_FORCED
+            t = task_at(R, t).next
+        rl_commit(R)
+        if found or forced:
+            out.append((s, bool(found), forced != 0))
+    return out
+
+
+cdef bint is_untold(rl_task* k) noexcept:
+    return rl_load16(&k.flags) & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED
+
+
+def is_cancelled(Region region) -> bool:
+    """Whether the innermost task of this process is marked, and was not told."""
+    cdef uint32_t t = rl_slot_at(region.R, region.R.slot).running
+    return t != 0 and is_untold(task_at(region.R, t))
+
+
+def told(Region region):
+    """The innermost task of this process is about to be told that it is cancelled: once, unless it is cancelled again."""
+    cdef rl_region* R = region.R
+    cdef uint32_t t
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    t = rl_slot_at(R, R.slot).running
+    if t:
+        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_TOLD)
+    rl_commit(R)

@@ -1,0 +1,50 @@
+"""The one place where result codes become exceptions."""
+from ray_lite.exceptions import ForkedError, ObjectLostError, ObjectStoreFullError, RaySystemError
+STORE_FULL = "the object store is full"
+OTHERS_FIRST = "the object store is full, and others wait for room in it"
+NO_MEMORY = "no memory is left for the object store, or no space where its plasma_directory is"
+SPILL_FULL = "the file of spilled objects has reached its largest size, 4 TiB"
+
+
+cdef int check(int rc) except -1:
+    """Raises what a result code means; DONE and MORE pass."""
+    if rc >= 0 and rc != EIO:
+        return 0
+    if rc == EIO:
+        raise RaySystemError(
+            "the shared region cannot be trusted any more (a lock was lost or a table is damaged); "
+            "shutdown() and init() start a new session")
+    if rc == STALE:
+        raise ObjectLostError("the object is gone, or never was in this session")
+    if rc == FULL_ARENA:
+        raise ObjectStoreFullError(STORE_FULL)
+    if rc == OTHERS_TURN:
+        raise ObjectStoreFullError(OTHERS_FIRST)
+    if rc == FULL_FILE:
+        raise ObjectStoreFullError(NO_MEMORY)
+    if rc == FULL_SPILL:
+        raise ObjectStoreFullError(SPILL_FULL)
+    if rc == FULL_TABLE:
+        raise ObjectStoreFullError("a table of the shared region is full, or no memory is left for it; "
+                                   "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")
+    if rc == FULL_SHAPES:
+        raise ValueError(f"this session has seen {QUEUES_MOST - 1:,} different sets of num_cpus, num_gpus, resources and "
+                         "options of its tasks, which is the most there can be; use fewer different ones")
+    raise RaySystemError(f"unexpected result {rc} from the core")
+
+
+cdef int check_region(rl_region* R) except -1:
+    """The region is open and belongs to this process, not to its parent."""
+    if R == NULL or R.closed:
+        raise RaySystemError("this session has ended; call ray_lite.init() to start one")
+    if R.fork_generation != rl_generation:
+        raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "
+                          "Call ray_lite.init() here to start its own")
+    if rl_node_died(R) and not rl_load(&R.h.closing):
+        raise RaySystemError("the node process of this session died, and the session with it; shutdown() and init() start "
+                             "a new one")
+    return 0
+
+
+cdef object os_error(int code, str what):
+    return OSError(code, f"{what}: {strerror(code).decode()}")

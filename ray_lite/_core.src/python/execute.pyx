@@ -1,0 +1,321 @@
+"""Executing tasks: the worker's side of the hot path: take, load, call, dump, seal.
+
+`Worker.run` loops without Python between plain tasks.  Everything else is the Python object given as `runner`: loading functions
+and arguments, storing results that are not plain, reporting errors.  Neighbours: workers/task_runner.py (the runner).
+"""
+cdef extern from *:
+    """
+    static int rl_stack_depth(void) {
+        PyThreadState *t = PyThreadState_Get();
+    #if PY_VERSION_HEX >= 0x030c0000
+        return t->py_recursion_limit - t->py_recursion_remaining;
+    #elif PY_VERSION_HEX >= 0x030b0000
+        return t->recursion_limit - t->recursion_remaining;
+    #else
+        return t->recursion_depth;
+    #endif
+    }
+    """
+    int rl_stack_depth()
+
+
+def stack_depth() -> int:
+    """What the recursion limit is compared with. Counting frames would take as long as running a task."""
+    return rl_stack_depth()
+
+
+cdef list task_refs(rl_region* R, uint32_t t):
+    """The argument objects of a task, in the order of the call."""
+    cdef list out = []
+    cdef uint32_t r = task_at(R, t).refs
+    while r:
+        out.append(ref_at(R, r).object)
+        r = ref_at(R, r).next
+    out.reverse()
+    return out
+
+
+cdef class Worker:
+    """A worker's loop over a region.
+
+    Args:
+        policy: has function(index) -> callable, load(ObjectID, writable) -> value, arguments(task, bytes, writable) ->
+            (args, kwargs), store_result(task, value), fail(task, exception) -> whether to run it again, setting(object
+            index), shape(queue) -> False if it can't be, raise_cancelled(), is_enough(function index) -> whether this process
+            is to end now (asked if `counts`), and leave_child(exception or None), which ends a child that the task forked
+            and that returned here.
+    """
+
+    def __init__(self, Region region, policy):
+        self.region, self.policy = region, policy
+        self.functions = {}
+
+    def run(self, int64_t spin, int64_t park) -> int:
+        """Works until idle for `park` ns, hot for `spin` ns after a task; how many it ran so far. Then the caller decides.
+
+        `retired` afterwards: this process is to end.
+        """
+        cdef rl_region* R = self.region.R
+        cdef uint32_t t = 0
+        cdef uint32_t done = 0
+        cdef bint hot = False
+        cdef int rc
+        check_region(R)
+        while not rl_load(&R.h.closing) and not self.leaves():
+            check(task_next(R, done, &t))
+            done = 0
+            if t:
+                rl_failpoint(R, b"take.run")
+                done = t if self.execute(t) else 0
+                rl_failpoint(R, b"run.seal")
+                self.ran += 1
+                hot = True
+                continue
+            with nogil:
+                rc = idle_wait(R, spin if hot else 0, park)
+            hot = False
+            if rc == ETIMEDOUT:
+                break
+            PyErr_CheckSignals()
+        if done:
+            check(task_finish(R, done))
+        return self.ran
+
+    cdef bint leaves(self) noexcept:
+        """Whether this process is to end."""
+        if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire(), which stores before the bell
+            self.retired = True
+        return self.retired
+
+    def leave(self):
+        """Stands idle no more."""
+        check_region(self.region.R)
+        check(idle_leave(self.region.R))
+
+    def help(self, ObjectID x, enter=None):
+        """Runs in place a task that the object waits for; whether there was one. Its record is finished here too.
+
+        `enter()` is called when there is one, before it runs. Whatever is raised here but not in the task, by a signal handler
+        say, leaves that to be run again.
+        """
+        cdef rl_place outer = place
+        cdef uint64_t index = rl_thread.index
+        cdef uint32_t t = 0
+        cdef int rc
+        check_region(self.region.R)
+        rc = task_help(self.region.R, x.index, &t)
+        if rc == STALE:
+            return False
+        check(rc)
+        rl_failpoint(self.region.R, b"help.run")
+        calling = self.calling
+        self.calling = 0
+        ended = False
+        try:
+            if enter is not None:
+                enter()
+            ended = self.execute(t)
+        except BaseException:
+            self.again(t, False, True)
+            raise
+        finally:
+            rl_failpoint(self.region.R, b"help.finish")
+            self.seat(&outer, index)
+            try:
+                if ended:
+                    check(task_finish(self.region.R, t))
+                if self.queue != self.shape_of(task_at(self.region.R, outer.record)):  # the outer task goes on
+                    self.dress(task_at(self.region.R, outer.record))
+            finally:
+                self.calling = calling
+        return True
+
+    cdef void seat(self, rl_place* outer, uint64_t index):
+        """The outer task goes on submitting where it stopped."""
+        global place
+        place = outer[0]
+        rl_thread.epoch = outer.epoch
+        rl_thread.index = index
+        rl_thread.ordinal = 0
+
+    cdef void begin(self, uint32_t t):
+        """Calls made from now on are the task's."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        memcpy(place.id, k.id, RL_ID_BYTES)
+        self.epoch += 1
+        place.epoch = self.epoch
+        place.attempt, place.record, place.serial = k.attempts, t, k.serial
+        if k.next == 0:
+            place.outer, place.outer_serial, place.starts = t, k.serial, rl_starts
+        place.threads = 1
+        rl_thread.epoch = self.epoch
+        rl_thread.index = 0
+        rl_thread.ordinal = 0
+
+    cdef bint execute(self, uint32_t t) except -1:
+        """Runs a task. True: its returns hold values or errors, unsealed. False: it is in its queue again."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        self.begin(t)
+        try:
+            if self.shape_of(k) != self.queue or self.strayed(k):
+                if not self.surround(k):
+                    return self.again(t, False, True)
+            f = self.functions.get(k.function)
+            if f is None:
+                f = self.functions[k.function] = self.policy.function(k.function)
+            if k.flags & RL_PLAIN_ARGS:
+                args, kwargs = self.plain_args(t), None
+            else:
+                args, kwargs = self.policy.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
+            result = self.call(t, f, args, kwargs)
+            if self.region.R.fork_generation != rl_generation:
+                self.policy.leave_child(None)
+            args = kwargs = None
+            if k.nreturns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):
+                self.policy.store_result(t, result)
+        except BaseException as e:
+            self.calling = 0
+            if self.region.R.fork_generation != rl_generation:
+                self.policy.leave_child(e)
+            if self.policy.fail(t, e):
+                return self.again(t, True, False)
+        if self.counts:
+            self.retired |= self.policy.is_enough(k.function)
+        return True
+
+    cdef object call(self, uint32_t t, object f, object args, object kwargs):
+        """Calls the user's function; a cancellation is raised only in here."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        self.calling = t
+        if is_untold(k):  # or the mark comes later, and a signal after it
+            self.policy.raise_cancelled()
+        result = f(*args) if kwargs is None else f(*args, **kwargs)
+        self.calling = 0
+        return result
+
+    cdef bint again(self, uint32_t t, bint counted, bint front) except -1:
+        check(task_again(self.region.R, t, counted, front))
+        return False
+
+    cdef bint strayed(self, rl_task* k) noexcept:
+        """Whether this process is, or may be, elsewhere than the task was called: also when an earlier task went somewhere and
+        called others from there, which makes that the setting of calls."""
+        return k.runtime_env != self.setting or k.runtime_env != setting or moved()
+
+    cdef bint surround(self, rl_task* k) except -1:
+        """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
+        its resources are such that this process can't run it."""
+        if self.shape_of(k) != self.queue and not self.dress(k):
+            return False
+        if self.strayed(k):
+            self.policy.setting(k.runtime_env)
+            self.setting = k.runtime_env
+        return True
+
+    cdef uint32_t shape_of(self, rl_task* k) noexcept:
+        return queue_at(self.region.R, k.queue).base
+
+    cdef bint dress(self, rl_task* k) except -1:
+        """Threads, options and the GPUs that are seen, as a task's shape says. False: this process can't have them."""
+        cdef uint32_t shape = self.shape_of(k)
+        self.queue = 0  # if this fails, half of it may be done
+        if self.policy.shape(shape) is False:
+            return False
+        self.queue = shape if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
+        return True
+
+    cdef tuple plain_args(self, uint32_t t):
+        cdef rl_region* R = self.region.R
+        cdef rl_task* k = task_at(R, t)
+        cdef const char* at = self.args_at(t)
+        cdef const char* end = at + k.args_size
+        cdef Py_ssize_t n = <unsigned char>at[0]
+        cdef Py_ssize_t _
+        cdef Py_ssize_t ref = 0
+        cdef list refs = task_refs(R, t) if k.nrefs else None
+        cdef list out = []
+        at += 1
+        for _ in range(n):
+            if at < end and at[0] == b'R':
+                at += 1
+                out.append(self.argument(refs[ref], (k.flags & RL_WRITABLE_ARGS) != 0))
+                ref += 1
+            else:
+                out.append(decode_plain(&at, end))
+        return tuple(out)
+
+    cdef object argument(self, uint32_t i, bint writable):
+        """The value of an argument object, which the task pins."""
+        value = decode_object(self.region.R, i)
+        if value is MISS:
+            value = self.policy.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation), writable)
+        return value
+
+    cdef bint plain_result(self, uint32_t i, object result) except -1:
+        cdef rl_object* o = object_at(self.region.R, i)
+        cdef Py_ssize_t n
+        if o.state != RL_PENDING or o.extent:
+            return False
+        n = encode_plain(result, <char*>o.data, RL_OBJECT_INLINE)
+        if n < 0:
+            return False
+        rl_fresh64(&o.size, <uint64_t>n)
+        rl_fresh32(&o.kind, RL_PLAIN)
+        return True
+
+    cdef const char* args_at(self, uint32_t t):
+        cdef rl_task* k = task_at(self.region.R, t)
+        return block_at(self.region.R, k.extent, k.cell) if k.extent else <char*>k.data
+
+    cdef bytes args_of(self, uint32_t t):
+        return self.args_at(t)[:task_at(self.region.R, t).args_size]
+
+
+def find_help(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int:
+    """Where in the ids, from `start` on, the first is with which `help` could help now; or where the look at so many ended."""
+    cdef rl_region* R = region.R
+    cdef Py_ssize_t end = min(len(ids), start + most)
+    cdef uint32_t i
+    cdef uint32_t found = 0
+    check_region(R)
+    while start < end:
+        i = (<ObjectID>ids[start]).index
+        if not ready(R, i):
+            check(lock_helpable(R, i, &found))
+            rl_abort(R)
+            if found:
+                break
+        start += 1
+    return start
+
+
+def task_arguments(Region region, uint32_t t) -> list:
+    """ObjectIDs of a task's arguments, held by this process."""
+    check_region(region.R)
+    return [hold_id(region.R, i, object_at(region.R, i).generation) for i in task_refs(region.R, t)]
+
+
+def task_returns(Region region, uint32_t t) -> list:
+    """Indices of the returns of a task that this slot runs, in order; those already sealed by an earlier attempt as 0."""
+    check_region(region.R)
+    cdef list out = []
+    cdef uint32_t i = task_at(region.R, t).returns
+    while i:
+        out.append(i if object_at(region.R, i).state == RL_PENDING else 0)
+        i = object_at(region.R, i).next
+    out.reverse()
+    return out
+
+
+def task_facts(Region region, uint32_t t) -> dict:
+    """What a record says: function object, object with the call site or 0, attempts begun, max_retries, returns, id, serial."""
+    check_region(region.R)
+    cdef rl_task* k = task_at(region.R, t)
+    return {"function": k.function, "site": k.site, "attempts": k.attempts, "max_retries": k.max_retries,
+            "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial, "cancelled": (k.flags & RL_CANCELLED) != 0}
+
+
+def function_handle(Region region, uint32_t i) -> ObjectID:
+    """The object with a function's pickle, held by this process; it is pinned for the job."""
+    check_region(region.R)
+    return hold_id(region.R, i, object_at(region.R, i).generation)

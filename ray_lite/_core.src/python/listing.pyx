@@ -1,0 +1,116 @@
+"""Listings: which objects there are, what the table says of each, and which could be spilled.  Racy by design, without the lock."""
+cdef enum:
+    CANDIDATES_MOST = 100000  # objects that one look for spillable ones collects
+
+
+def largest(Region region, uint64_t least, int most, bint here) -> list:
+    """Indices of the largest objects of at least `least` bytes, largest first; `here`: only of those that are not spilled.
+    Racy: each was there at some moment."""
+    cdef rl_region* R = region.R
+    cdef uint32_t i
+    cdef list found = []
+    check_region(R)
+    for i in range(1, rl_load(&R.h.objects.used)):
+        if here and is_away(R, object_at(R, i)):
+            continue
+        if object_at(R, i).size >= least and object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
+            found.append((object_at(R, i).size, i))
+            if len(found) > 4 * most + 1000:
+                found = sorted(found, reverse=True)[:most]
+    return [i for _, i in sorted(found, reverse=True)[:most]]
+
+
+def object_facts(Region region, uint32_t i) -> tuple:
+    """What the table says of an object: (an ObjectID that holds nothing, bytes, state, pins, holders as (pid, kind), index of
+    its call site or 0, whether the session keeps it, whether its bytes are spilled)."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t s
+    cdef ObjectID x = ObjectID.__new__(ObjectID)
+    check_region(R)
+    if not 0 < i < rl_load(&R.h.objects.used):
+        check(STALE)
+    o = object_at(R, i)
+    memcpy(x.raw, o.id, RL_ID_BYTES)
+    holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).kind) for s in range(1, rl_load(&R.h.slots.used))
+               if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
+    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_away(R, o)
+
+
+def oldest(Region region, uint64_t wanted) -> list:
+    """Objects whose bytes may be spilled now and have the most gone unused for longest, together of at least `wanted` bytes if
+    there are such; those that neither a task nor an object needs come first. [(index, generation)], racy.
+    """
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t i
+    cdef uint32_t now = use_clock()
+    cdef list found = []
+    cdef list taken = []
+    cdef uint64_t total = 0
+    check_region(R)
+    for i in range(1, rl_load(&R.h.objects.used)):
+        o = object_at(R, i)
+        if o.state == RL_SEALED and spillable(R, o) and use_of(o).count == 0 and not is_away(R, o):
+            found.append((o.pins == 0, now - use_of(o).stamp, i, o.generation, o.size))
+            if len(found) >= CANDIDATES_MOST:
+                break
+    for _, _, index, generation, size in sorted(found, reverse=True):
+        if total >= wanted:
+            break
+        taken.append((index, generation))
+        total += size
+    return taken
+
+
+cdef bint runs_here(rl_region* R, uint32_t t) noexcept:
+    """Whether a task is on this process's stack."""
+    return task_at(R, t).state == RL_RUNNING and task_at(R, t).owner == R.slot
+
+
+cdef bint stays(rl_region* R, uint32_t i) noexcept:
+    """Whether somebody holds the object who may go on holding it."""
+    cdef uint32_t s
+    for s in range(1, rl_load(&R.h.slots.used)):
+        if holder_has(R, s, i) and (s == R.slot or rl_slot_at(R, s).running == 0):
+            return True
+    return False
+
+
+def ending(Region region) -> int:
+    """Bytes of objects that go when other tasks end than those of this process: only arguments of such pin them, and only
+    workers that run one hold them. Racy."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t r, i
+    cdef dict pins = {}
+    cdef uint64_t total = 0
+    check_region(R)
+    for r in range(1, rl_load(&R.h.refs.used)):
+        if ref_at(R, r).state == RL_REF_ARGUMENT and not runs_here(R, ref_at(R, r).owner):
+            i = ref_at(R, r).object
+            o = object_at(R, i)
+            if o.state == RL_SEALED and o.size > RL_OBJECT_INLINE and o.flags & RL_JOB_PINNED == 0 and not is_away(R, o):
+                pins[i] = pins.get(i, 0) + 1
+    for i, count in pins.items():
+        if count == object_at(R, i).pins and not stays(R, i):
+            total += object_at(R, i).size
+    return total
+
+
+def borrowed(Region region) -> bool:
+    """Whether somebody is moving bytes to the spill file, or a worker other than this one that runs a task looks at some which
+    could be spilled if it did not. Racy."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t i, s
+    check_region(R)
+    for i in range(1, rl_load(&R.h.objects.used)):
+        o = object_at(R, i)
+        if o.state == RL_CREATING and is_away(R, o):
+            return True
+        if o.state == RL_SEALED and spillable(R, o) and use_of(o).count and not is_away(R, o):
+            for s in range(1, rl_load(&R.h.slots.used)):
+                if s != R.slot and rl_slot_at(R, s).running and use_has(R, s, i):
+                    return True
+    return False

@@ -1,0 +1,28 @@
+"""A mapped region of this process: which one ids belong to, and when its memory is unmapped.
+
+`close` unmaps when no call is inside the core and no view is exported, else the last of them does.
+"""
+cdef rl_region* current = NULL     # the region that bare ids and unpickled ids belong to: a process has at most one
+
+
+cdef inline bint mine_to_use(rl_region* R) noexcept:
+    return R != NULL and not R.closed and R.fork_generation == rl_generation
+
+
+cdef inline bint usable(rl_region* R) noexcept:
+    """The fast paths may work; `check_region` says why not."""
+    return mine_to_use(R) and not rl_node_died(R)
+
+
+cdef void region_unmap(rl_region* R) noexcept:
+    munmap(R.meta, R.h_control_bytes)
+    munmap(R.arena, R.h_arena_bytes)
+    munmap(R.handles, R.handles_bytes)
+    R.meta = NULL
+    R.h = NULL
+
+
+cdef void region_leave(rl_region* R) noexcept:
+    R.users -= 1
+    if R.users == 0 and R.closed:
+        region_unmap(R)

@@ -1,0 +1,255 @@
+"""Values that are not plain: a pickle stream, alone (RL_PICKLE) or followed by its buffers (RL_BUFFERS).
+
+    RL_BUFFERS | count u64 | stream length u64 | (offset, length) u64 pairs | stream | 64-byte aligned buffers |
+
+Buffers are copied once, straight into their place, and come back as views.  Lengths are checked on the way out: a
+crashed worker may have written anything.  Neighbours: values/serialization.py makes and reads the parts.
+"""
+cdef enum:
+    ALIGNMENT = 64
+    LARGE_COPY = 65536    # from here the GIL is dropped
+
+
+cdef uint64_t payload_size(Py_ssize_t stream, list lengths):
+    cdef uint64_t at
+    if not lengths:
+        return stream
+    at = 16 + 16 * len(lengths) + stream
+    for n in lengths:
+        at = up(at, ALIGNMENT) + <uint64_t>n
+    return at
+
+
+cdef int copy_in(char* to, object source, uint64_t length) except -1:
+    """Copies a contiguous buffer, or lets a gatherer (it has `copy_to`) write itself."""
+    cdef Py_buffer view
+    if hasattr(source, "copy_to"):
+        source.copy_to(PyMemoryView_FromMemory(to, <Py_ssize_t>length, PyBUF_WRITE))
+        return 0
+    PyObject_GetBuffer(source, &view, PyBUF_SIMPLE)
+    if <uint64_t>view.len != length:
+        PyBuffer_Release(&view)
+        raise ValueError("a buffer changed its length while it was stored")
+    if view.len >= LARGE_COPY:
+        with nogil:
+            rl_copy(to, <const char*>view.buf, view.len)
+    else:
+        memcpy(to, view.buf, view.len)
+    PyBuffer_Release(&view)
+    return 0
+
+
+cdef int payload_fill(char* to, object stream, list buffers, list lengths) except -1:
+    cdef uint64_t* head = <uint64_t*>to
+    cdef uint64_t at = 16 + 16 * len(lengths)
+    cdef Py_ssize_t k
+    if not lengths:
+        return copy_in(to, stream, len(stream))
+    head[0] = len(lengths)
+    head[1] = len(stream)
+    copy_in(to + at, stream, len(stream))
+    at += len(stream)
+    for k in range(len(lengths)):
+        at = up(at, ALIGNMENT)
+        head[2 + 2 * k] = at
+        head[3 + 2 * k] = lengths[k]
+        copy_in(to + at, buffers[k], lengths[k])
+        at += <uint64_t>lengths[k]
+    return 0
+
+
+cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
+    cdef uint32_t* targets
+    cdef Py_ssize_t k
+    cdef int rc
+    if not contained:
+        return 0
+    for x in contained:
+        resolve(R, x)
+    targets = <uint32_t*>malloc(len(contained) * sizeof(uint32_t))
+    if targets == NULL:
+        raise MemoryError(f"no memory for {len(contained):,} ids")
+    for k in range(len(contained)):
+        targets[k] = (<ObjectID>contained[k]).index
+    rc = object_contain(R, i, targets, len(contained))
+    free(targets)
+    return check(rc)
+
+
+def copy_by(uint32_t threads, uint64_t large, uint64_t uncached) -> tuple:
+    """How this process copies buffers: of `large` bytes and more by up to `threads` threads, of `uncached` and more past the
+    caches. What it did so far is returned.
+    """
+    before = rl_copying.threads, rl_copying.large, rl_copying.uncached
+    rl_copying.threads, rl_copying.large, rl_copying.uncached = max(1, threads), max(1, large), uncached
+    return before
+
+
+def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> ObjectID:
+    """An unsealed object of this process with room for `size` bytes; `for_job`: kept until the session ends.
+
+    Raises:
+        ObjectStoreFullError: there is no room.
+    """
+    cdef uint32_t i = 0
+    check_region(region.R)
+    region.R.site = 0 if for_job else site_here()
+    check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, RL_JOB_PINNED if for_job else 0, &i))
+    return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
+
+
+def find_object(Region region, bytes binary):
+    """The ObjectID of a live object whose id was shown (`binary()`), or None: one look into the index."""
+    cdef ObjectID x = ObjectID.__new__(ObjectID)
+    check_region(region.R)
+    memcpy(x.raw, PyBytes_AS_STRING(binary), RL_ID_BYTES)
+    return x if adopt_bare(region.R, x, False) else None
+
+
+def fill_object(Region region, uint32_t i, int kind, parts):
+    """Puts a value into an object that this process owns, taking room first; the object stays unsealed.
+
+    Args:
+        i: index of the object.
+        kind: 0, or RL_ERROR for an exception, which may use the reserve.
+        parts: (stream, buffers, lengths, contained ids).
+
+    Raises:
+        ObjectStoreFullError: there is no room.
+    """
+    stream, buffers, lengths, contained = parts
+    cdef uint64_t size = payload_size(len(stream), lengths)
+    cdef int rc
+    check_region(region.R)
+    region.R.emergency = kind
+    rc = object_room(region.R, i, size)
+    region.R.emergency = 0
+    check(rc)
+    region.R.users += 1
+    try:
+        payload_fill(object_data(region.R, i), stream, buffers, lengths)
+        contain(region.R, i, contained)
+    finally:
+        region_leave(region.R)
+    rl_fresh32(&object_at(region.R, i).kind, (RL_BUFFERS if lengths else RL_PICKLE) | kind)
+
+
+def fill_inline_error(Region region, uint32_t i):
+    """The failure of a return for which not even an error fits into the store."""
+    cdef rl_object* o = object_at(region.R, i)
+    check(object_room(region.R, i, 0))
+    rl_fresh32(&o.kind, RL_PLAIN | RL_ERROR)
+
+
+def seal_object(Region region, ObjectID x):
+    """An object made by `create_object` and filled is complete."""
+    check_region(region.R)
+    check(object_seal(region.R, x.index, object_at(region.R, x.index).kind))
+
+
+def abandon_object(Region region, ObjectID x):
+    """An object made by `create_object` will not be filled; it ends with its handle."""
+    check_region(region.R)
+    check(object_abandon(region.R, x.index))
+
+
+def object_index(ObjectID x) -> int:
+    """Where the object of a resolved id is in the table."""
+    return x.index
+
+
+cdef object part_at(ObjectID x, char* data, uint64_t at, uint64_t n, object private):
+    return make_view(x, data + at, n) if private is None else private[at:at + n]
+
+
+cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
+    """The parts in bytes that stay where they are meanwhile."""
+    cdef rl_object* o = object_at(R, x.index)
+    cdef uint64_t* head
+    cdef uint64_t k
+    if o.kind == RL_PLAIN:
+        return False, None, decode_object(R, x.index)
+    if o.kind == RL_PLAIN | RL_ERROR:
+        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted")
+    if o.kind & 0xff == RL_PICKLE:
+        return (o.kind & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
+    head = <uint64_t*>data
+    if o.size < 16 or head[0] > o.size // 16 - 1 or head[1] > o.size - 16 - 16 * head[0]:
+        raise RaySystemError(f"{x!r} is damaged: its parts are longer than it is")
+    views = []
+    for k in range(head[0]):
+        if head[2 + 2 * k] > o.size or head[3 + 2 * k] > o.size - head[2 + 2 * k]:
+            raise RaySystemError(f"{x!r} is damaged: a buffer lies outside of it")
+        views.append(part_at(x, data, head[2 + 2 * k], head[3 + 2 * k], private))
+    return (o.kind & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
+
+
+def payload(Region region, ObjectID x) -> tuple:
+    """What a sealed object holds.
+
+    Returns:
+        (is an error, stream view, buffer views), or (False, None, value) for a plain value, where MISS says that its bytes
+        are spilled, which those of kept objects never are.
+
+    Raises:
+        RaySystemError: the object's lengths make no sense.
+    """
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef int rc
+    check_region(R)
+    o = object_at(R, x.index)
+    if not spillable(R, o):
+        return parts_of(R, x, object_data(R, x.index), None)
+    rc = use_begin(R, x.index)
+    if rc == AWAY:
+        return False, None, MISS
+    check(rc)
+    try:
+        return parts_of(R, x, object_data(R, x.index), None)
+    finally:
+        use_end(R, x.index)
+
+
+def private_payload(Region region, ObjectID x, private) -> tuple:
+    """The same, of a copy of a spilled object's bytes in this process's own memory, a read-only memoryview."""
+    cdef Py_buffer bytes_there
+    check_region(region.R)
+    PyObject_GetBuffer(private, &bytes_there, PyBUF_SIMPLE)
+    try:
+        return parts_of(region.R, x, <char*>bytes_there.buf, private)
+    finally:
+        PyBuffer_Release(&bytes_there)
+
+
+def writable(View source, uint64_t least) -> Private:
+    """The bytes of a view, to be written.
+
+    Args:
+        least: from so many bytes on they are mapped instead of copied.
+
+    Raises:
+        MemoryError: no memory, or no address space, for them.
+    """
+    cdef Private p = Private.__new__(Private)
+    cdef rl_region* R = source.owner.R
+    cdef uint64_t at = <uint64_t>(source.data - R.arena)
+    cdef uint64_t skip = at % RL_PAGE
+    p.size = source.size
+    if source.data < R.arena or at >= R.h.arena_bytes or p.size < least or R.h.page_bytes != RL_PAGE:
+        if posix_memalign(&p.base, ALIGNMENT, p.size or 1):
+            p.base = NULL
+            raise MemoryError(f"no memory for a writable copy of {p.size:,} bytes")
+        p.data = <char*>p.base
+        copy_in(p.data, source, p.size)
+        return p
+    check_region(R)  # its file is closed with it
+    p.base = mmap(NULL, skip + p.size, PROT_READ | PROT_WRITE, MAP_PRIVATE, R.arena_fd, <int64_t>(at - skip))
+    if p.base == MAP_FAILED:
+        p.base = NULL
+        raise MemoryError(f"no address space for a writable view of {p.size:,} bytes")
+    p.mapped = skip + p.size
+    madvise(p.base, p.mapped, MADV_DONTDUMP)
+    p.data = <char*>p.base + skip
+    p.source = source
+    return p

@@ -1,0 +1,229 @@
+"""The pool of workers as the node sees it, and what a worker is told about itself.
+
+Must not decide how many workers there are: policy/scheduler.py does.
+"""
+cdef enum:
+    KINDS_NAMED = 8  # kinds that an error names
+
+
+def refresh(Region region):
+    """The node's regular look: ages shapes that hang for too long, and makes a lost wake-up good."""
+    check_region(region.R)
+    check(age(region.R))
+    check(rouse_rest(region.R, rl_load(&region.R.h.nready)))
+
+
+cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
+    """Lock held. Tasks that fit after `others` like them, and for which no idle worker is right."""
+    cdef uint32_t q = R.h.ready
+    cdef uint32_t found = 0
+    cdef uint32_t _
+    for _ in range(<uint32_t>LOOKED_AT):
+        if q and fits_beside(R, q, others) and idle_suiting(R, q, False) == 0:
+            found += queue_at(R, q).length
+        q = queue_at(R, q).next if q else 0
+        if q == R.h.ready:
+            break
+    return found
+
+
+def can_start(Region region) -> tuple:
+    """What decides whether a worker more would have work: (ready, idle, starting, free CPUs, a task fits, resting).
+
+    Where some workers can't serve all shapes, `ready` are the tasks for which no idle one is right, and idle ones only rest.
+    """
+    cdef rl_region* R = region.R
+    cdef uint32_t slot = 0
+    cdef uint32_t coming, ready
+    cdef bint fits
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    coming = R.h.ncoming + R.h.nstarting
+    ready = unserved(R, coming) if R.h.keyed else R.h.nready
+    fits = ready > coming if R.h.keyed else wanting(R, coming, False, &slot) != 0
+    out = ready, 0 if R.h.keyed else R.h.nidle, coming, kind_at(R, RL_CPU).free, fits, R.h.nidle
+    rl_commit(R)
+    return out
+
+
+def set_full(Region region, bint full):
+    """Whether no more workers can be started: then nobody rings the node for one."""
+    check_region(region.R)
+    rl_store(&region.R.h.full, full)
+
+
+cdef int retire(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
+    """The worker that is idle the longest, if it is since before `before`, is asked to end; its slot, or 0."""
+    cdef uint32_t s
+    if rl_lock(R):
+        return EIO
+    s = R.h.idle_last
+    out[0] = 0
+    if s and rl_slot_at(R, s).since <= before:
+        idle_remove(R, s)
+        rl_store(&rl_slot_at(R, s).leaving, 1)  # before the bell: the worker looks when it hears it
+        rl_stage_up(R, RL_PUBLISH_BELL, s, 0)
+        out[0] = s
+    rl_commit(R)
+    return DONE
+
+
+def retire_idle(Region region, int64_t idle_for) -> int:
+    """Asks the worker that is idle the longest to end, if it is for `idle_for` ns; its slot, or 0 when there is none."""
+    cdef uint32_t out = 0
+    check_region(region.R)
+    check(retire(region.R, rl_now() - idle_for, &out))
+    return out
+
+
+def longest_idle(Region region) -> int:
+    """For how many ns the worker is idle that is it the longest; -1: none is."""
+    cdef rl_region* R = region.R
+    cdef int64_t since
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    since = rl_slot_at(R, R.h.idle_last).since if R.h.idle_last else 0
+    rl_commit(R)
+    return rl_now() - since if since else -1
+
+
+cdef bint all_lack(rl_region* R) noexcept nogil:
+    """Lock held. Whether there are tasks, each lacks something that others hold, and nobody is on his way."""
+    cdef uint32_t q = R.h.ready
+    cdef uint32_t _
+    if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
+        return False
+    for _ in range(<uint32_t>LOOKED_AT):
+        if q == 0:
+            return True
+        if missing(R, q) == 0:
+            return False
+        q = queue_at(R, q).next
+        if q == R.h.ready:
+            return True
+    return False
+
+
+cdef uint32_t scarce_kinds(rl_region* R, uint32_t* out) noexcept nogil:
+    """Lock held. Some kinds that queued tasks lack; how many. None, if a task lacks nothing."""
+    cdef uint32_t found = 0
+    cdef uint32_t k
+    if not all_lack(R):
+        return 0
+    if R.h.ready:
+        out[0] = missing(R, R.h.ready)
+        found = 1
+    for k in range(RL_CPU, R.h.kinds.used):
+        if found < KINDS_NAMED and kind_at(R, k).head and (found == 0 or k != out[0]):
+            out[found] = k
+            found += 1
+    return found
+
+
+def scarce(Region region) -> list:
+    """Kinds that queued tasks lack, at most 8: CPU 1, GPU 2, then the custom ones; empty when one of them lacks nothing."""
+    cdef uint32_t kinds[KINDS_NAMED]
+    cdef uint32_t found, n
+    check_region(region.R)
+    if rl_lock(region.R):
+        check(EIO)
+    found = scarce_kinds(region.R, kinds)
+    rl_commit(region.R)
+    return [kinds[n] for n in range(found)]
+
+
+def blocked_workers(Region region) -> tuple:
+    """(workers that are blocked without a timeout, the slot of the one that is it last, tasks finished by all, workers that are
+    blocked at all, whether each queued task lacks something that others hold)."""
+    cdef rl_region* R = region.R
+    cdef rl_slot* s
+    cdef uint32_t found = 0
+    cdef uint32_t last = 0
+    cdef uint32_t every = 0
+    cdef uint64_t finished = 0
+    cdef uint32_t i
+    cdef bint lacks
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    for i in range(1, R.h.slots.used):
+        s = rl_slot_at(R, i)
+        finished += s.finished
+        if s.state == RL_ALIVE and s.kind == RL_WORKER and s.blocked:
+            every += 1
+            if rl_load(&s.verdict):
+                found += 1
+                last = i if last == 0 or s.since > rl_slot_at(R, last).since else last
+    lacks = all_lack(R)
+    rl_commit(R)
+    return found, last, finished, every, lacks
+
+
+def condemn(Region region, uint32_t slot):
+    """What the worker in a slot waits for can't come: its call ends with an error."""
+    check_region(region.R)
+    if not rl_cas(&rl_slot_at(region.R, slot).verdict, RL_WAITS, RL_DEADLOCK):
+        return  # it waits no more
+    rl_add(&rl_slot_at(region.R, slot).arrived, 1)
+    rl_futex_wake(&rl_slot_at(region.R, slot).arrived)
+
+
+def take_verdict(Region region) -> bool:
+    """Whether this worker was condemned in its present wait, and has not asked since."""
+    return rl_cas(&rl_slot_at(region.R, region.R.slot).verdict, RL_DEADLOCK, RL_WAITS)
+
+
+def is_leaving(Region region) -> bool:
+    """Whether this worker was asked to end."""
+    return rl_load(&rl_slot_at(region.R, region.R.slot).leaving) != 0
+
+
+def held_gpus(Region region) -> list:
+    """Numbers of the GPUs that the tasks of this process hold."""
+    cdef rl_slot* me
+    cdef uint32_t g
+    check_region(region.R)
+    me = rl_slot_at(region.R, region.R.slot)
+    if me.shape == 0 or queue_at(region.R, me.shape).gpus == 0:
+        return []
+    return [g for g in range(RL_GPUS) if me.gpus[g // 64] >> (g % 64) & 1]
+
+
+def shape_facts(Region region, uint32_t q) -> tuple:
+    """(CPUs in ten-thousandths, object with the options or 0) of the tasks of a queue."""
+    check_region(region.R)
+    return queue_at(region.R, q).cpus, queue_at(region.R, q).options
+
+
+def fix_threads(Region region, uint32_t threads):
+    """This worker's thread pools have their size for good: from now on it serves only tasks with so many CPUs."""
+    cdef rl_region* R = region.R
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    rl_set32(R, &rl_slot_at(R, R.slot).threads, threads)
+    rl_set32(R, &R.h.keyed, 1)
+    rl_commit(R)
+
+
+def resources(Region region) -> list:
+    """(all, free) of each kind in ten-thousandths: CPU, GPU (the parts that are left of shared ones too), custom ones.
+
+    Each number was true at some moment: the lock is held for one kind at a time.
+    """
+    cdef rl_region* R = region.R
+    cdef list out = []
+    cdef int64_t free
+    cdef uint32_t k, g
+    check_region(R)
+    for k in range(1, R.h.kinds.used):
+        if rl_lock(R):
+            check(EIO)
+        free = free_of(R, k)
+        for g in range(RL_GPUS if k == RL_GPU else 0):
+            free += R.h.gpu_room[g] if R.h.gpu_shared[g // 64] >> (g % 64) & 1 else 0
+        rl_commit(R)
+        out.append((kind_at(R, k).total, free))
+    return out

@@ -1,0 +1,294 @@
+"""Region: laying out, mapping, attaching and closing the shared memory; and what it says about itself.
+
+Neighbours: store/region_files.py makes the files; region/layout.h says what is in them.  Must not make files or choose sizes.
+"""
+cdef enum:
+    ABI = 0x524c0000
+    QUEUES_MOST = 65535     # a task's word for its queue has 16 bits
+    DEMANDS_MOST = 1 << 20  # custom kinds that all shapes together demand
+    CALLS_REFUSED = 1       # calls are refused, the mapping stays
+    MAPPING_GONE = 2        # the mapping went, or goes with the last view
+
+
+cdef uint64_t up(uint64_t n, uint64_t to) noexcept nogil:
+    return (n + to - 1) // to * to
+
+
+cdef uint64_t lay_table(rl_table* t, uint64_t at, uint32_t stride, uint32_t capacity) noexcept nogil:
+    t.offset = at
+    t.stride = stride
+    t.capacity = capacity
+    return up(at + <uint64_t>stride * capacity, RL_PAGE)
+
+
+cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds) noexcept nogil:
+    """Fills the offsets of a header; the bytes that the control file needs. `kinds`: custom ones."""
+    cdef uint64_t at = up(sizeof(rl_header), RL_PAGE)
+    at = lay_table(&h.slots, at, sizeof(rl_slot), slots)
+    at = lay_table(&h.kinds, at, sizeof(rl_kind), RL_CUSTOM + kinds)
+    at = lay_table(&h.demands, at, sizeof(rl_demand), DEMANDS_MOST if kinds else 2)
+    at = lay_table(&h.queues, at, sizeof(rl_queue), QUEUES_MOST)
+    h.bucket_offset = at
+    h.buckets = buckets
+    at = up(at + <uint64_t>buckets * 4, RL_PAGE)
+    at = lay_table(&h.objects, at, sizeof(rl_object), objects)
+    at = lay_table(&h.tasks, at, sizeof(rl_task), objects)
+    at = lay_table(&h.refs, at, sizeof(rl_ref), objects * 2)
+    at = lay_table(&h.extents, at, sizeof(rl_extent), objects)
+    h.rows = at
+    h.uses = up(objects // 8 + 8, RL_PAGE)
+    h.row_bytes = 2 * h.uses
+    return at + h.row_bytes * slots
+
+
+def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds=0) -> int:
+    """Size of the control file for so many objects (and tasks), process slots, id buckets (a power of two) and custom kinds
+    of resources."""
+    cdef rl_header h
+    memset(&h, 0, sizeof(h))
+    return lay_out(&h, objects, slots, buckets, kinds)
+
+
+cdef uint32_t abi() noexcept nogil:
+    return ABI | <uint32_t>sizeof(pthread_mutex_t) | (<uint32_t>sizeof(rl_header) << 6 & 0xffc0)
+
+
+cdef class Region:
+    """One process's view of a session's shared memory.
+
+    Made by `create` (the first process: lays the tables out) or `attach` (every other). The files stay the caller's.
+    """
+
+    def __init__(self):
+        raise TypeError("Region.create or Region.attach make regions")
+
+    @staticmethod
+    cdef Region _map(int control_fd, int arena_fd, uint64_t control, uint64_t arena, int bell_fd, uint64_t handles):
+        cdef Region self = Region.__new__(Region)
+        cdef rl_region* R = <rl_region*>calloc(1, sizeof(rl_region))  # outlives the mapping: late handles ask it
+        cdef int code
+        if R == NULL:
+            raise MemoryError("no memory for a region's private part")
+        R.meta = <char*>mmap(NULL, control, PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0)
+        R.arena = <char*>mmap(NULL, arena, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0)
+        R.handles = <uint32_t*>mmap(NULL, handles, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if R.meta == <char*>MAP_FAILED or R.arena == <char*>MAP_FAILED or R.handles == <uint32_t*>MAP_FAILED:
+            code = errno
+            for at, n in ((<size_t>R.meta, control), (<size_t>R.arena, arena), (<size_t>R.handles, handles)):
+                if <void*><size_t>at != MAP_FAILED:
+                    munmap(<void*><size_t>at, n)
+            free(R)
+            raise os_error(code, f"cannot map {control + arena + handles:,} bytes of address space for the region "
+                                 "(RLIMIT_AS, `ulimit -v`, may be too low)")
+        madvise(R.meta, control, MADV_DONTDUMP)
+        madvise(R.arena, arena, MADV_DONTDUMP)
+        madvise(R.arena, arena, MADV_HUGEPAGE)  # where the kernel lets shared memory have them (shmem_enabled); else no harm
+        R.h = <rl_header*>R.meta
+        R.uses = R.handles + handles // 8
+        R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
+        R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
+        R.fork_generation = rl_generation
+        self.R = R
+        return self
+
+    @staticmethod
+    def create(int control_fd, int arena_fd, int bell_fd, sizes):
+        """Lays out a new region in two files of the right size.
+
+        Args:
+            control_fd, arena_fd: files of `sizes.control_bytes` and `sizes.arena_bytes` bytes, all zero.
+            bell_fd: eventfd that wakes the node.
+            sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
+                file), reserve_bytes (of the arena, for failures), spill_least (bytes of the smallest object that may be
+                spilled, 0: none), turn (ns in which who waits for room goes before others), loose_bytes (of a free run
+                that is worth giving back, 0: none is), cpus (ten-thousandths), gpus (their number), kinds (list of how
+                much there is of each custom kind, in ten-thousandths), aging (ns), nonce, pid_namespace.
+
+        Raises:
+            OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
+            ObjectStoreFullError: no memory for the tables.  ValueError: more GPUs than there is room for.
+        """
+        if sizes.gpus > RL_GPUS:
+            raise ValueError(f"a region has room for {RL_GPUS} GPUs, not for {sizes.gpus}")
+        cdef Region self = Region._map(control_fd, arena_fd, sizes.control_bytes, sizes.arena_bytes, bell_fd,
+                                       <uint64_t>sizes.objects * 8)
+        try:
+            self._format(sizes)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    cdef int _format(self, object sizes) except -1:
+        """Header, tables, lock: all that a new region needs before others may see it."""
+        cdef rl_header* h = self.R.h
+        cdef int control_fd = self.R.control_fd
+        cdef int rc
+        check(commit_pages(control_fd, 0, sizeof(rl_header)))
+        lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.kinds))
+        check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
+        h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
+        h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
+        h.page_bytes = sizes.page_bytes
+        h.arena.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
+        h.spill.pages = (<uint32_t>1 << RL_FIRST) - 1
+        h.spill_least, h.turn = sizes.spill_least, sizes.turn >> 20
+        h.loose_least = <uint32_t>(<uint64_t>sizes.loose_bytes // RL_PAGE)
+        h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
+        h.aging = sizes.aging
+        for t in range(TABLES):
+            (<rl_table*>&h.objects)[t].used = 1
+        rc = rl_mutex_make(&h.node_life)
+        if rc == 0:
+            rc = rl_mutex_make(&h.lock.mutex)
+        if rc == 0:
+            rc = rl_robust_works(&h.lock.mutex)
+        if rc == EAGAIN:
+            raise os_error(rc, "cannot start a thread, not even for a moment (RLIMIT_NPROC, `ulimit -u`, or a pids.max)")
+        if rc:
+            raise os_error(rc, "this kernel does not tell the next locker that a lock's owner died (robust futexes; "
+                               "gVisor and some emulators lack them), so ray_lite cannot run here")
+        for t in range(TABLES):
+            check(table_grow(self.R, &(<rl_table*>&h.objects)[t]))
+        while h.kinds.limit < h.kinds.capacity:
+            check(table_grow(self.R, &h.kinds))
+        kinds_begin(self.R, sizes.cpus, sizes.gpus)
+        for t in range(len(sizes.kinds)):
+            kind_begin(self.R, RL_CUSTOM + t, sizes.kinds[t])
+        h.magic = RL_MAGIC
+        return 0
+
+    @staticmethod
+    def attach(int control_fd, int arena_fd, int bell_fd, uint64_t pid_namespace):
+        """Maps a region that another process created.
+
+        Raises:
+            RaySystemError: another version, another ABI (libc, architecture), or another pid namespace: the lock names
+                threads by ids of its namespace.
+        """
+        cdef rl_header* h
+        cdef uint64_t control, arena, handles
+        cdef uint32_t version, its_abi
+        cdef uint64_t magic, its_namespace
+        cdef int64_t there = lseek(control_fd, 0, SEEK_END)
+        if there < 0:
+            raise os_error(errno, "cannot map the region's header")
+        if there < <int64_t>sizeof(rl_header):
+            raise RaySystemError("not a region: the file is too short")
+        h = <rl_header*>mmap(NULL, sizeof(rl_header), PROT_READ, MAP_SHARED, control_fd, 0)
+        if h == <rl_header*>MAP_FAILED:
+            raise os_error(errno, "cannot map the region's header")
+        magic, version, its_abi, its_namespace = h.magic, h.version, h.abi, h.pid_namespace
+        control, arena, handles = h.control_bytes, h.arena_bytes, <uint64_t>h.objects.capacity * 8
+        munmap(h, sizeof(rl_header))
+        if magic != RL_MAGIC or version != RL_VERSION:
+            raise RaySystemError(f"not a region of this version of ray_lite (its format is {version}, ours {RL_VERSION})")
+        if its_abi != abi():
+            raise RaySystemError("the region was made by a ray_lite with another C library or architecture")
+        if its_namespace != pid_namespace:
+            raise RaySystemError("the region belongs to another pid namespace (container); sessions don't cross them")
+        if lseek(control_fd, 0, SEEK_END) < <int64_t>control or lseek(arena_fd, 0, SEEK_END) < <int64_t>arena:
+            raise RaySystemError("the region's files are shorter than its header says")
+        return Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
+
+    def join(self, int kind, uint32_t pid, uint64_t started):
+        """Takes a process slot for this process (driver or node). `started`: start time in clock ticks since boot."""
+        check_region(self.R)
+        check(slot_open(self.R, kind, pid, started, &self.R.slot))
+        if kind == RL_NODE and pthread_mutex_lock(&self.R.h.node_life):
+            raise RaySystemError("the session has a node already")
+        rl_failpoint(self.R, b"join.work")
+
+    def make_current(self):
+        """Bare and unpickled ids belong to this region from now on."""
+        global current
+        current = self.R
+
+    def retire(self):
+        """Calls are told from now on that the session has ended. The mapping stays: some may be on their way."""
+        global current
+        cdef rl_region* R = self.R
+        if current == R:
+            current = NULL
+        if not R.closed:
+            R.users += 1
+            R.closed = CALLS_REFUSED
+
+    def close(self):
+        """Forgets the region. The memory is unmapped now, or when the last exported view goes."""
+        self.retire()
+        if self.R.closed == CALLS_REFUSED:
+            self.R.closed = MAPPING_GONE
+            region_leave(self.R)
+
+    @property
+    def slot(self) -> int:
+        """This process's slot."""
+        return self.R.slot
+
+    @property
+    def cpus(self) -> int:
+        """CPUs of the session in ten-thousandths."""
+        check_region(self.R)
+        return kind_at(self.R, RL_CPU).total
+
+    @property
+    def inherited(self) -> bool:
+        """Whether this process was forked from the one that the region belongs to."""
+        return self.R.fork_generation != rl_generation
+
+    def processes(self) -> list:
+        """(pid, kind) of the processes that have a slot."""
+        cdef uint32_t i
+        check_region(self.R)
+        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).kind) for i in range(1, self.R.h.slots.used)
+                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
+
+    def workers(self) -> list:
+        """(pid, start time) of the workers; of a session that is retired, or whose node died, too."""
+        cdef uint32_t i
+        if self.R.closed == MAPPING_GONE:
+            return []
+        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started) for i in range(1, self.R.h.slots.used)
+                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).kind == RL_WORKER]
+
+    def check(self):
+        """Runs fsck. Raises AssertionError naming the first invariant that does not hold."""
+        cdef rl_finding f
+        cdef uint32_t* scratch
+        cdef int bad
+        check_region(self.R)
+        scratch = <uint32_t*>calloc(max(self.R.h.objects.capacity, self.R.h.extents.capacity), sizeof(uint32_t))
+        if scratch == NULL:
+            raise MemoryError("no memory for fsck")
+        self.R.users += 1
+        with nogil:
+            bad = rl_lock(self.R)
+            if not bad:
+                bad = fsck(self.R, scratch, &f)
+                rl_commit(self.R)
+            else:
+                wrong(&f, b"poisoned", 0, 0, self.R.h.poison)
+        free(scratch)
+        region_leave(self.R)
+        if bad:
+            raise AssertionError(f"{f.what.decode()} (at {f.where}): expected {f.expected}, found {f.found}")
+
+    def statistics(self) -> dict:
+        """Counts of what the region holds now, in entries, bytes and pages; racy, each number true at some moment."""
+        cdef rl_header* h
+        check_region(self.R)
+        h = self.R.h
+        tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(TABLES))
+        return {
+            "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
+            "bytes_used": h.used_bytes, "bytes_spilled": h.spilled_bytes,
+            "spill_bytes": h.spill.committed * <uint64_t>RL_PAGE, "kept": h.kept, "bytes_kept": h.kept_bytes,
+            "bytes_committed": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE,
+            "region_bytes": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
+            "page_bytes": h.page_bytes,
+            "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
+            "cpus": kind_at(self.R, RL_CPU).total / 10000.0,  # C would cut fractions off
+            "cpus_free": kind_at(self.R, RL_CPU).free / 10000.0, "hanging": h.nhung, "reserved": h.reserved != 0,
+            "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,
+        }

@@ -1,0 +1,107 @@
+"""Spilling, the core's part: where spilled bytes are, objects that move bytes, and the exchange of blocks.
+
+Neighbours: records/readers.pyx does the work; store/spill.py reads and writes the file, store/backpressure.py decides when.
+"""
+
+
+def hunger(Region region, bint begun):
+    """This process waits for room from now on, and goes before others for a turn; said at every look. Or it does no more."""
+    cdef rl_region* R = region.R
+    cdef uint32_t* mine
+    check_region(R)
+    mine = &rl_slot_at(R, R.slot).hungry
+    if not begun:
+        rl_store(mine, 0)
+        return
+    if rl_load(mine) == 0 or use_clock() - rl_load(mine) >= 2 * R.h.turn:  # in between, it is the turn of others
+        rl_store(mine, use_clock() or 1)
+    rl_store(&R.h.hungry, 1)
+
+
+def hold_object(Region region, uint32_t index, uint32_t generation):
+    """The ObjectID of a live object, or None when it is gone."""
+    check_region(region.R)
+    if generation != object_at(region.R, index).generation:
+        return None
+    try:
+        return hold_id(region.R, index, generation)
+    except ObjectLostError:
+        return None
+
+
+def whole(Region region, ObjectID x):
+    """(view of all bytes of a sealed object, turn), or None when somebody looks at them or they are spilled."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o = object_at(R, x.index)
+    check_region(R)
+    if o.state != RL_SEALED or not spillable(R, o) or use_of(o).count or is_away(R, o):
+        return None
+    turn = use_of(o).turn
+    if use_begin(R, x.index) == AWAY:
+        return None
+    try:
+        return make_view(x, object_data(R, x.index), o.size), turn
+    finally:
+        use_end(R, x.index)
+
+
+def away(Region region, ObjectID x):
+    """Where the bytes of a spilled object are: (offset in the file, size, checksum, turn); None: they are not spilled."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o = object_at(R, x.index)
+    cdef uint64_t at = 0
+    cdef uint64_t checksum
+    cdef uint32_t turn
+    check_region(R)
+    if rl_lock(R):
+        check(EIO)
+    if is_away(R, o):
+        at = 1 + extent_at(R, o.extent).start * <uint64_t>RL_PAGE
+        checksum, turn = use_of(o).checksum, use_of(o).turn
+    rl_commit(R)
+    return (at - 1, o.size, checksum, turn) if at else None
+
+
+def create_away(Region region, bytes binary, uint64_t size) -> ObjectID:
+    """An unsealed object of this process with `size` bytes of the spill file.
+
+    Raises:
+        ObjectStoreFullError: no entry, or the file can't grow.
+    """
+    cdef uint32_t i = 0
+    check_region(region.R)
+    region.R.site = 0
+    check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, IN_FILE, &i))
+    return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
+
+
+def file_offset(Region region, ObjectID x) -> int:
+    """Where in the spill file an object made by `create_away` has its bytes."""
+    check_region(region.R)
+    return extent_at(region.R, object_at(region.R, x.index).extent).start * <uint64_t>RL_PAGE
+
+
+def room_of(Region region, ObjectID x) -> memoryview:
+    """The bytes of an object of this process that is not sealed, to be written: the object must outlive what is returned."""
+    cdef rl_region* R = region.R
+    check_region(R)
+    return PyMemoryView_FromMemory(object_data(R, x.index), <Py_ssize_t>object_at(R, x.index).size, PyBUF_WRITE)
+
+
+def exchange(Region region, ObjectID x, ObjectID own, uint32_t turn, uint64_t checksum) -> bool:
+    """The bytes of `x`, copied into the unsealed object `own`, are there from now on, and `own` has the old ones.
+
+    Args:
+        turn: of the bytes that were copied.
+        checksum: of them, kept while they are spilled.
+
+    Returns:
+        False: meanwhile they moved, or somebody looks at them; nothing has changed.
+    """
+    cdef int rc
+    check_region(region.R)
+    rc = blocks_exchange(region.R, x.index, own.index, turn, checksum)
+    if rc == STALE:
+        return False
+    check(rc)
+    return True

@@ -1,0 +1,163 @@
+"""Submitting a call: the driver's side of the hot path.
+
+`RemoteCall` is what `f.remote` is: it checks, encodes and submits a call whose arguments are plain or ids, in one function, and
+leaves everything else to the Python function given as `slow`.  Neighbours: codec.pyx, callsite.pyx, call_context.pyx;
+backends/local.py arms it and holds the slow path.
+"""
+cdef enum:
+    CALL_BYTES = 2048      # encoded arguments that the fast path takes
+    CALL_REFS = 32
+
+
+cdef object submit_spec(rl_region* R, rl_spec* s):
+    """Submits; the ObjectID, a list of them, or None."""
+    cdef uint32_t one[2]
+    cdef uint32_t* many = NULL
+    cdef uint32_t k
+    cdef int rc
+    s.site = R.site = site_here()
+    check_region(R)  # that may have run Python code
+    s.returns, s.generations = &one[0], &one[1]
+    if s.nreturns > 1:
+        many = <uint32_t*>malloc(s.nreturns * 2 * sizeof(uint32_t))
+        if many == NULL:
+            raise MemoryError(f"no memory for {s.nreturns:,} return ids")
+        s.returns, s.generations = many, many + s.nreturns
+    s.task = s.returned = s.referred = s.roomed = 0
+    next_id(0, s.id)
+    set_parent(s)
+    rc = task_submit(R, s)
+    if rc:
+        free(many)
+        check(rc)
+    if s.nreturns == 1:
+        return make_id(R, one[0], one[1], object_at(R, one[0]).id)
+    ids = [make_id(R, s.returns[k], s.generations[k], object_at(R, s.returns[k]).id) for k in range(s.nreturns)]
+    free(many)
+    return ids if ids else None
+
+
+cdef class RemoteCall:
+    """`f.remote`: a call that returns ids at once.
+
+    Args:
+        slow: function(args, kwargs) that does whatever the fast path does not: the first call of a session, keyword
+            arguments, values that are not plain, errors.
+    """
+
+    def __init__(self, slow):
+        self.slow = slow
+
+    def arm(self, Region region, target, queue, options):
+        """The fast path is good for this session. `options`: nreturns, max_retries, flags, least and most positional
+        arguments."""
+        self.spec.function, self.spec.queue = target, queue
+        self.spec.nreturns, self.spec.max_retries, self.spec.flags, self.least, self.most = options
+        self.spec.flags |= RL_PLAIN_ARGS
+        self.R = region.R
+
+    def __call__(self, *args, **kwargs):
+        if not kwargs and usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most and not moved():
+            try:
+                result = self.quick(args)
+            except ObjectStoreFullError as full:
+                if full.args[0] not in (STORE_FULL, NO_MEMORY):
+                    raise
+                result = NotImplemented  # the slow path makes room
+            if result is not NotImplemented:
+                return result
+        return self.slow(args, kwargs)
+
+    cdef object quick(self, tuple args):
+        """The ids, or NotImplemented when an argument is not plain."""
+        cdef char data[CALL_BYTES]
+        cdef uint32_t refs[CALL_REFS]
+        cdef rl_spec spec = self.spec
+        cdef Py_ssize_t at = 1
+        cdef Py_ssize_t n = PyTuple_GET_SIZE(args)
+        cdef Py_ssize_t k, one
+        if n > ITEMS_MOST:
+            return NotImplemented
+        data[0] = <char>n
+        for k in range(n):
+            x = <object>PyTuple_GET_ITEM(args, k)
+            if type(x) is ObjectID:
+                if (<ObjectID>x).R != self.R or spec.nrefs == CALL_REFS or at == CALL_BYTES:
+                    return NotImplemented
+                refs[spec.nrefs] = (<ObjectID>x).index
+                spec.nrefs += 1
+                data[at] = b'R'
+                at += 1
+                continue
+            one = encode_plain(x, data + at, CALL_BYTES - at)
+            if one < 0:
+                return NotImplemented
+            at += one
+        spec.args, spec.args_size, spec.refs = data, <uint32_t>at, refs
+        spec.runtime_env = setting
+        return submit_spec(self.R, &spec)
+
+
+def submit(Region region, record, const uint8_t[::1] args, list refs):
+    """Submits a call whose arguments are already bytes.
+
+    Args:
+        record: (function index, queue, nreturns, max_retries, flags, index of the setting's object).
+        args: the pickled arguments.
+        refs: ObjectIDs among them, in the order in which the pickle names them.
+
+    Returns:
+        An ObjectID, a list of them, or None for no returns.
+
+    Raises:
+        ObjectStoreFullError: no room for the arguments; nothing of the call is left.
+    """
+    cdef rl_spec spec
+    cdef uint32_t* found
+    cdef Py_ssize_t k
+    check_region(region.R)
+    memset(&spec, 0, sizeof(spec))
+    spec.function, spec.queue, spec.nreturns, spec.max_retries, spec.flags, spec.runtime_env = record
+    found = <uint32_t*>malloc((len(refs) + 1) * sizeof(uint32_t))
+    if found == NULL:
+        raise MemoryError(f"no memory for {len(refs):,} arguments")
+    try:
+        for k in range(len(refs)):
+            resolve(region.R, refs[k])
+            found[k] = (<ObjectID>refs[k]).index
+        spec.refs, spec.nrefs = found, <uint32_t>len(refs)
+        spec.args, spec.args_size = <const char*>&args[0], <uint32_t>args.shape[0]
+        return submit_spec(region.R, &spec)
+    finally:
+        free(found)
+
+
+def shape(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
+    """The queue of a driver's tasks that have the same demands and options.
+
+    Args:
+        cpus, gpus: in ten-thousandths; GPUs: a part of one, or whole ones.
+        demands: (kind, amount) of custom kinds, which are numbered from 0 as in Region.create.
+        options: object with more options, or 0.
+    """
+    cdef rl_shape s
+    cdef uint32_t q = 0
+    cdef Py_ssize_t d
+    cdef list pairs = sorted(demands)
+    cdef uint32_t* kinds
+    cdef int64_t* amounts
+    check_region(region.R)
+    kinds = <uint32_t*>malloc((len(pairs) + 1) * 16)
+    if kinds == NULL:
+        raise MemoryError(f"no memory for {len(pairs):,} demands")
+    amounts = <int64_t*>(kinds + (len(pairs) + 1) * 2)
+    try:
+        for d in range(len(pairs)):
+            kinds[d], amounts[d] = pairs[d]
+            kinds[d] += RL_CUSTOM
+        s.job, s.options, s.cpus, s.gpus = job, options, cpus, gpus
+        s.n, s.kinds, s.amounts = <uint32_t>len(pairs), kinds, amounts
+        check(shape_queue(region.R, &s, &q))
+    finally:
+        free(kinds)
+    return q

@@ -1,0 +1,101 @@
+"""Buffers of sealed objects: read-only views of the store's own bytes, and writable private ones.
+
+A large writable buffer is a private mapping of the arena's own pages, so that only the pages that are written are copied; it holds
+the object.  A small one, and any on huge pages, is copied at once.  Neighbours: handles.pyx; store/object_store.py decides from
+which size on a mapping pays.
+"""
+
+
+@cython.no_gc_clear  # the end of a view needs its owner, also when the collector breaks a cycle
+cdef class View:
+    """Read-only bytes of a sealed object; keeps the object, and the mapping, as long as anything looks at it."""
+
+    def __init__(self):
+        raise TypeError("views are made by the store")
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, 1, flags)
+
+    def __len__(self):
+        return self.size
+
+    def __dealloc__(self):
+        if self.owner is None:
+            return
+        forget_view(self)
+        if self.used and mine_to_use(self.owner.R):
+            use_end(self.owner.R, self.owner.index)
+        region_leave(self.owner.R)
+
+cdef PyObject* views = NULL    # the last made of this process
+
+
+cdef void list_view(View v) noexcept:
+    global views
+    cdef View last
+    v.before = views
+    if views:
+        last = <View>views
+        last.after = <PyObject*>v
+    views = <PyObject*>v
+
+
+cdef void forget_view(View v) noexcept:
+    global views
+    cdef View other
+    if v.before:
+        other = <View>v.before
+        other.after = v.after
+    if v.after:
+        other = <View>v.after
+        other.before = v.before
+    else:
+        views = v.before
+
+
+def keep_views_for_child():
+    """Before a fork: objects with a view stay until this process ends, since the child will look and holds no bit."""
+    cdef PyObject* v = views
+    while v:
+        if mine_to_use((<View>v).owner.R):
+            handle_add((<View>v).owner.R, (<View>v).owner.index)
+            if (<View>v).used:
+                use_on((<View>v).owner.R, (<View>v).owner.index)
+        v = (<View>v).before
+
+
+cdef View make_view(ObjectID owner, char* data, uint64_t size):
+    """A view of bytes that stay where they are: those of an object that can't be spilled, or that this process uses now."""
+    cdef View v = View.__new__(View)
+    if data < owner.R.arena or data + size > owner.R.arena + owner.R.h.arena_bytes:
+        if data < owner.R.meta or data + size > owner.R.meta + owner.R.h.control_bytes:
+            raise RaySystemError("an object lies outside the region")
+    v.used = spillable(owner.R, object_at(owner.R, owner.index))
+    if v.used:
+        check(use_begin(owner.R, owner.index))
+    v.owner = owner
+    list_view(v)
+    v.data = data
+    v.size = <Py_ssize_t>size
+    owner.R.users += 1
+    return v
+
+
+@cython.no_gc_clear  # the end of the mapping comes before that of its source
+cdef class Private:
+    """Private bytes, 64-byte aligned."""
+
+    def __init__(self):
+        raise TypeError("private buffers are made by the store")
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, 0, flags)
+
+    def __len__(self):
+        return self.size
+
+    def __dealloc__(self):
+        if self.mapped:
+            munmap(self.base, self.mapped)
+        else:
+            free(self.base)

@@ -1,0 +1,28 @@
+"""Edges: each argument of a task that is not sealed yet stands on the list of its object.
+
+tasks/run_task.pyx drains the list when the object is sealed.
+"""
+
+
+cdef void edge_link(rl_region* R, uint32_t r) noexcept nogil:
+    """Lock held. The argument ref `r` waits for its object."""
+    cdef rl_ref* f = ref_at(R, r)
+    cdef rl_object* o = object_at(R, f.object)
+    rl_set32(R, &f.edge_prev, 0)
+    rl_set32(R, &f.edge_next, o.edges)
+    if o.edges:
+        rl_set32(R, &ref_at(R, o.edges).edge_prev, r)
+    rl_set32(R, &o.edges, r)
+    rl_set32(R, &f.linked, 1)
+
+
+cdef void edge_unlink(rl_region* R, uint32_t r) noexcept nogil:
+    """Lock held."""
+    cdef rl_ref* f = ref_at(R, r)
+    if f.edge_next:
+        rl_set32(R, &ref_at(R, f.edge_next).edge_prev, f.edge_prev)
+    if f.edge_prev:
+        rl_set32(R, &ref_at(R, f.edge_prev).edge_next, f.edge_next)
+    else:
+        rl_set32(R, &object_at(R, f.object).edges, f.edge_next)
+    rl_set32(R, &f.linked, 0)

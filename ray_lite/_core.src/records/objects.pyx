@@ -1,0 +1,248 @@
+"""The object table: making an object, giving it a block, sealing it, and finding it again.
+
+The states, and who may change them, are in region/states.h.  Neighbours: references.pyx (what keeps an object alive),
+memory/arena.pyx (blocks), room.pyx (who may take one).
+"""
+cdef enum:
+    IN_FILE = 0x100   # asked of object_create, beside rl_object_flags
+
+
+cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* out) noexcept nogil:
+    """Lock held. A new entry, held by this process."""
+    cdef uint32_t i = table_take(R, &R.h.objects)
+    cdef rl_object* o
+    if i == 0:
+        return GROW_OBJECTS
+    o = object_at(R, i)
+    rl_set32(R, &o.state, state)
+    rl_set32(R, &o.next, 0)
+    memcpy(o.id, id, RL_ID_BYTES)
+    rl_fresh32(&o.kind, 0)
+    rl_fresh64(&o.size, 0)
+    rl_fresh32(&o.pins, 0)
+    rl_fresh32(&o.holders, 0)
+    rl_fresh32(&o.extent, 0)
+    rl_fresh32(&o.task, 0)
+    rl_fresh32(&o.edges, 0)
+    rl_fresh32(&o.contents, 0)
+    rl_fresh16(&o.flags, 0)
+    rl_fresh32(&o.site, R.site)
+    rl_fresh32(&o.owner, R.slot)
+    rl_store(&o.waiter, RL_NOBODY)
+    out[0] = i
+    return holder_set(R, i)
+
+
+cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Lock held. The object's entry names the block from the section that takes it."""
+    cdef uint32_t extent = 0
+    cdef uint32_t cell = 0
+    cdef int rc = block_take(R, size, &extent, &cell)
+    if rc == DONE:
+        rl_set16(R, &object_at(R, i).cell, <uint16_t>cell)
+        rl_set32(R, &object_at(R, i).extent, extent)
+        use_none(R, i)
+        if object_at(R, i).flags & RL_JOB_PINNED:
+            rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes + block_size(R, extent))
+    return rc
+
+
+cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Lock held. The same, of a run of the spill file."""
+    cdef uint32_t extent = 0
+    cdef int rc = spill_run_take(R, size, &extent)
+    if rc == DONE:
+        rl_set16(R, &object_at(R, i).cell, 0)
+        rl_set32(R, &object_at(R, i).extent, extent)
+    return rc
+
+
+cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
+    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it. With IN_FILE it is
+    in the spill file, and the object only moves bytes (uses.pyx)."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = object_take(R, RL_CREATING, id, out)
+        if rc == DONE and flags & RL_JOB_PINNED:
+            object_keep(R, object_at(R, out[0]))
+        if rc == DONE and flags & IN_FILE:
+            rc = spill_run_take_for(R, out[0], size)
+        elif rc == DONE and size > RL_OBJECT_INLINE:
+            rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, out[0], size)
+        if rc == DONE:
+            rl_fresh64(&object_at(R, out[0]).size, size)
+            rl_commit(R)
+            rl_failpoint(R, b"create.fill")
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, size)
+        if rc:
+            return rc
+
+
+cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Room for the payload of a return or of an object under construction that this process owns."""
+    cdef rl_object* o = object_at(R, i)
+    cdef int rc = DONE
+    rl_fresh64(&o.size, 0)
+    if o.extent:
+        if rl_lock(R):
+            return EIO
+        object_drop_block(R, o)  # a section of its own: both ends may merge and split runs
+        rl_commit(R)
+    if size <= RL_OBJECT_INLINE:
+        rl_fresh64(&o.size, size)
+        return DONE
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, i, size)
+        if rc == DONE:
+            rl_commit(R)
+            rl_failpoint(R, b"room.size")
+            rl_fresh64(&o.size, size)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, size)
+        if rc:
+            return rc
+
+
+cdef inline char* object_data(rl_region* R, uint32_t i) noexcept nogil:
+    """Payload of an object that the caller holds (sealed) or owns (not yet)."""
+    cdef rl_object* o = object_at(R, i)
+    return block_at(R, o.extent, o.cell) if o.extent else <char*>o.data
+
+
+cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint64_t n) noexcept nogil:
+    """The object that this process owns will contain the ids of `targets`, which the caller holds: pins them."""
+    cdef uint64_t done = 0
+    cdef uint64_t begun
+    cdef int rc
+    while done < n:
+        if rl_lock(R):
+            return EIO
+        rc = DONE
+        begun = done
+        while done < n and rc == DONE and rl_log_used(R) < RL_LOG_BUDGET - 8:
+            rc = ref_take(R, RL_REF_CONTENT, i, targets[done], &object_at(R, i).contents)
+            done += rc == DONE
+        if rc == DONE:
+            rl_commit(R)
+            rl_failpoint(R, b"contain.chunk")
+            continue
+        rl_abort(R)
+        done = begun
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+    return DONE
+
+
+cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
+    """A put object is complete. Nobody else knows it yet, so no edges and no waiters are due."""
+    rl_failpoint(R, b"fill.seal")
+    if rl_lock(R):
+        return EIO
+    rl_fresh32(&object_at(R, i).kind, kind)
+    rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED)
+    rl_commit(R)
+    return DONE
+
+
+cdef int object_put_inline(rl_region* R, const uint8_t* id, uint32_t kind, const char* data, uint32_t n,
+                           uint32_t* out) noexcept nogil:
+    """A small sealed object in one section: invisible before the commit, so nothing is published."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = object_take(R, RL_SEALED, id, out)
+        if rc == DONE:
+            rl_fresh32(&object_at(R, out[0]).kind, kind)
+            rl_fresh64(&object_at(R, out[0]).size, n)
+            memcpy(object_at(R, out[0]).data, data, rl_length_planted(n, RL_OBJECT_INLINE))
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nogil:
+    """Sets this process's bit on a live object of that generation, else STALE."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = STALE
+        if 0 < i < R.h.objects.used and object_at(R, i).generation == generation:
+            if object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
+                rc = holder_set(R, i)
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int object_release(rl_region* R, uint32_t i) noexcept nogil:
+    """This process's last handle went."""
+    if rl_lock(R):
+        return EIO
+    holder_clear(R, R.slot, i)
+    rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef bint findable(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. Nobody but its creator may hold what is under construction: the creator's death must end it."""
+    if o.state == RL_PENDING:
+        return o.task == 0 or task_at(R, o.task).state != RL_BUILDING
+    return o.state == RL_SEALED
+
+
+cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i, uint32_t* generation) noexcept nogil:
+    """The live object of an id, held by this process from now on, or STALE."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        i[0] = index_find(R, id, thorough)
+        rc = STALE
+        if i[0] and findable(R, object_at(R, i[0])):
+            generation[0] = object_at(R, i[0]).generation
+            rc = holder_set(R, i[0])
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
+    """An object that this process was creating for the job will never be sealed."""
+    cdef rl_object* o = object_at(R, i)
+    if rl_lock(R):
+        return EIO
+    if o.flags & RL_JOB_PINNED:
+        object_unkeep(R, o)
+        object_settle(R, i)
+    rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef int object_expose(rl_region* R, uint32_t i) noexcept nogil:
+    """The id's bytes are about to leave: from now on they can be looked up."""
+    if rl_lock(R):
+        return EIO
+    index_add(R, i)
+    rl_commit(R)
+    return DONE

@@ -1,0 +1,166 @@
+"""What keeps an object alive: holder bits, pins and refs; and the end of an object that nothing keeps.
+
+An object lives while a process holds it (one bit in the row of its slot), a ref pins it, or the task that returns it lives.  The
+section that takes the last of these away frees the bytes, or puts the object on the garbage list when it contains ids whose
+objects must be unpinned first.  Neighbours: objects.pyx makes objects; readers.pyx has the second half of each row.
+"""
+
+
+cdef inline uint64_t* holder_word(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    return <uint64_t*>(R.meta + R.h.rows + R.h.row_bytes * slot) + (i >> 6)
+
+
+cdef inline bint holder_has(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    return (holder_word(R, slot, i)[0] >> (i & 63)) & 1
+
+
+cdef int holder_set(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. This process holds the object; once or twice, no matter."""
+    cdef uint64_t* word
+    cdef uint64_t bit = <uint64_t>1 << (i & 63)
+    if i >= R.row_limit:
+        return GROW_ROW
+    word = holder_word(R, R.slot, i)
+    if word[0] & bit == 0:
+        rl_set64(R, word, word[0] | bit)
+        rl_set32(R, &object_at(R, i).holders, object_at(R, i).holders + 1)
+    return DONE
+
+
+cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held."""
+    cdef uint32_t extent = o.extent
+    if extent:
+        if o.flags & RL_JOB_PINNED:
+            rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, extent))
+        rl_set32(R, &o.extent, 0)
+        block_give(R, extent, o.cell)
+
+
+cdef void object_settle(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Ends the object if nothing needs it any more."""
+    cdef rl_object* o = object_at(R, i)
+    if o.holders or o.pins or o.task or o.state == RL_FREE or o.state == RL_GARBAGE:
+        return
+    object_drop_block(R, o)
+    if o.flags & RL_INDEXED:
+        index_remove(R, i)
+    rl_set32(R, &o.generation, o.generation + 1)
+    if o.contents:
+        rl_set32(R, &o.state, RL_GARBAGE)
+        rl_set32(R, &o.next, R.h.garbage)
+        rl_set32(R, &R.h.garbage, i)
+    else:
+        table_give(R, &R.h.objects, i)
+
+
+cdef void object_keep(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. The session keeps the object until it ends; it has no block yet."""
+    rl_set16(R, &o.flags, <uint16_t>(o.flags | RL_JOB_PINNED))
+    rl_set32(R, &o.pins, o.pins + 1)
+    rl_set32(R, &R.h.kept, R.h.kept + 1)
+
+
+cdef void object_unkeep(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. The session needs it no more; whoever calls settles it."""
+    if o.extent:
+        rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, o.extent))
+    rl_set16(R, &o.flags, <uint16_t>(o.flags & ~RL_JOB_PINNED))
+    rl_set32(R, &o.pins, o.pins - 1)
+    rl_set32(R, &R.h.kept, R.h.kept - 1)
+
+
+cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    """Lock held. The slot holds the object no more; may end it."""
+    cdef uint64_t* word = holder_word(R, slot, i)
+    cdef uint64_t bit = <uint64_t>1 << (i & 63)
+    cdef rl_object* o = object_at(R, i)
+    if word[0] & bit:
+        rl_set64(R, word, word[0] & ~bit)
+        if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it was never finished
+            object_unkeep(R, o)
+        rl_set32_planted(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
+        object_settle(R, i)
+
+
+cdef void pin(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held."""
+    rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins + 1)
+
+
+cdef void unpin(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. May end the object."""
+    rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins - 1)
+    object_settle(R, i)
+
+
+cdef int ref_take(rl_region* R, uint32_t kind, uint32_t owner, uint32_t target, uint32_t* chain) noexcept nogil:
+    """Lock held. `owner`'s chain gets a ref that pins `target`."""
+    cdef uint32_t r = table_take(R, &R.h.refs)
+    cdef rl_ref* f
+    if r == 0:
+        return GROW_REFS
+    f = ref_at(R, r)
+    rl_set32(R, &f.state, kind)
+    rl_set32(R, &f.next, chain[0])
+    rl_fresh32(&f.object, target)
+    rl_fresh32(&f.owner, owner)
+    rl_fresh32(&f.linked, 0)
+    rl_set32(R, chain, r)
+    pin(R, target)
+    return DONE
+
+
+cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
+    """Lock held. Unpins one content."""
+    cdef uint32_t r = o.contents
+    cdef uint32_t target = ref_at(R, r).object
+    rl_set32(R, &o.contents, ref_at(R, r).next)
+    table_give(R, &R.h.refs, r)
+    unpin(R, target)
+
+
+cdef void garbage_cut(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Frees an emptied dead object that unpinning has pushed down to second place."""
+    cdef uint32_t at = R.h.garbage
+    while at and object_at(R, at).next != i:
+        at = object_at(R, at).next
+    if at:
+        rl_set32(R, &object_at(R, at).next, object_at(R, i).next)
+        table_give(R, &R.h.objects, i)
+
+
+cdef int garbage_step(rl_region* R) noexcept nogil:
+    """Lock held. Unpins a few contents of the first dead object; MORE while any are left."""
+    cdef uint32_t i = R.h.garbage
+    cdef uint32_t n = 0
+    cdef uint32_t r, target
+    cdef rl_object* o
+    if i == 0:
+        return DONE
+    o = object_at(R, i)
+    while o.contents and n < 8 and rl_log_used(R) < RL_LOG_BUDGET - 48:
+        r = o.contents
+        target = ref_at(R, r).object
+        rl_set32(R, &o.contents, ref_at(R, r).next)
+        table_give(R, &R.h.refs, r)
+        unpin(R, target)
+        n += 1
+    if o.contents == 0 and R.h.garbage == i:
+        rl_set32(R, &R.h.garbage, o.next)
+        table_give(R, &R.h.objects, i)
+    elif o.contents == 0:
+        garbage_cut(R, i)
+    return MORE if R.h.garbage else DONE
+
+
+cdef int garbage_drain(rl_region* R) noexcept nogil:
+    """Lock not held. By whoever made garbage; a death leaves it to the node."""
+    cdef int rc = MORE
+    while rc == MORE and rl_load(&R.h.garbage):
+        if rl_lock(R):
+            return EIO
+        rc = garbage_step(R)
+        rl_commit(R)
+        rl_failpoint(R, b"garbage.chunk")
+    return DONE

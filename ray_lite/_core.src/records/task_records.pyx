@@ -1,0 +1,63 @@
+"""Task records: the lists a record is on while it is built, runs, or was cancelled in its queue; and its end.
+
+The states are in region/states.h.  Neighbours: tasks/ moves a record through its life; references.pyx (its returns and
+arguments).
+"""
+
+
+cdef void building_remove(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held."""
+    cdef rl_task* k = task_at(R, t)
+    if k.next:
+        rl_set32(R, &task_at(R, k.next).prev, k.prev)
+    if k.prev:
+        rl_set32(R, &task_at(R, k.prev).next, k.next)
+    else:
+        rl_set32(R, &rl_slot_at(R, k.owner).building, k.next)
+
+
+cdef bint drop_refs(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Unpins arguments while the log has room; whether all are gone."""
+    cdef uint32_t r, i
+    while k.refs:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return False
+        r = k.refs
+        i = ref_at(R, r).object
+        if ref_at(R, r).linked:  # of a record under construction that is given up
+            edge_unlink(R, r)
+            rl_set32(R, &k.ndeps, k.ndeps - 1)
+        rl_set32(R, &k.refs, ref_at(R, r).next)
+        table_give(R, &R.h.refs, r)
+        unpin(R, i)
+    return True
+
+
+cdef void task_free(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. The record and its arguments' block."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t extent = k.extent
+    if extent:
+        rl_set32(R, &k.extent, 0)
+        block_give(R, extent, k.cell)
+    rl_set32(R, &k.serial, k.serial + 1)
+    table_give(R, &R.h.tasks, t)
+
+
+cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. The task, off its queue, is innermost on this slot's stack."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef rl_task* k = task_at(R, t)
+    rl_set32(R, &k.state, RL_RUNNING)
+    rl_set32(R, &k.owner, R.slot)
+    rl_set32(R, &k.next, me.running)
+    if k.attempts < RL_ATTEMPTS:
+        rl_set16(R, &k.attempts, k.attempts + 1)
+    rl_set32(R, &me.running, t)
+
+
+cdef void ending_add(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. The record is nobody's but the node's."""
+    rl_set32(R, &task_at(R, t).state, RL_ENDING)
+    rl_set32(R, &task_at(R, t).next, R.h.ending)
+    rl_set32(R, &R.h.ending, t)

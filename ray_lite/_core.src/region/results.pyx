@@ -1,0 +1,26 @@
+"""Results of a step under the lock: done, more sections needed, or what it lacked.
+
+`section_repeats` (memory/sections.pyx) supplies what a GROW_ code names; python/errors.pyx maps the others to exceptions.
+"""
+cdef enum:
+    # results of a locked step: done, more sections needed, or what is missing (grow() supplies it, then the step is retried)
+    DONE = 0
+    MORE = 1
+    GROW_OBJECTS = -1
+    GROW_TASKS = -2
+    GROW_REFS = -3
+    GROW_EXTENTS = -4
+    GROW_QUEUES = -5
+    GROW_SLOTS = -6
+    GROW_ROW = -7
+    GROW_ARENA = -8
+    GROW_SPILL = -9
+    GROW_DEMANDS = -10
+    STALE = -20      # the handle's object or task is gone
+    FULL_ARENA = -21
+    FULL_TABLE = -22
+    FULL_FILE = -23
+    FULL_SPILL = -24
+    AWAY = -25       # the object's bytes are spilled
+    FULL_SHAPES = -27
+    OTHERS_TURN = -26  # there may be room, but others have waited longer for it

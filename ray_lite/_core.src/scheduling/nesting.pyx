@@ -1,0 +1,33 @@
+"""Precedence of nested tasks: CPUs that blocked tasks give back go to nested tasks first, the deepest first.
+
+Otherwise each such CPU would start another parent, which blocks and gives it back again, and a program of parents would have a
+process each before the first child has run.  As many nested tasks have precedence as tasks are blocked; beyond that all queues
+take turns, and a top-level one that was passed over for `aging` ns is next.
+"""
+cdef enum:
+    LOOKED_AT = 64  # queues, or idle workers, that one section looks at where some workers can't serve all shapes
+
+
+cdef uint32_t overdue(rl_region* R) noexcept nogil:
+    """Lock held. A queue of the ring, of tasks that are not nested, when such were passed over for too long; else 0."""
+    cdef uint32_t q = R.h.ready
+    cdef uint32_t _
+    if R.h.waited == 0 or rl_now() - R.h.waited < R.h.aging:
+        return 0
+    for _ in range(<uint32_t>LOOKED_AT):
+        if queue_at(R, q).depth == 0:
+            return q
+        q = queue_at(R, q).next
+    return 0
+
+
+cdef uint32_t foremost(rl_region* R) noexcept nogil:
+    """Lock held. The queue of the ring that is served next, if it fits."""
+    cdef uint32_t q = overdue(R) if R.h.lent > R.h.nested else R.h.ready
+    cdef uint32_t depth = RL_DEPTHS
+    while q == 0 and depth > 1:
+        depth -= 1
+        q = R.h.deep[depth]
+        if q and R.h.waited == 0:
+            rl_set64(R, <uint64_t*>&R.h.waited, <uint64_t>rl_now())
+    return q if q else R.h.ready

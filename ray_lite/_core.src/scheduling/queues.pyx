@@ -1,0 +1,173 @@
+"""Ready queues, one a (job, demands, options, depth), each FIFO: found or made, filled and emptied.
+
+Queues of equal job, demands and options but different depth are one shape, named by its first queue.  Neighbours: rings.pyx
+(where a queue stands), dispatch.pyx (which one is next).
+"""
+cdef struct rl_shape:
+    # what tasks of a queue demand; `kinds` are custom ones, in increasing order
+    uint32_t job
+    uint32_t options
+    int64_t cpus
+    int64_t gpus
+    uint32_t n
+    const uint32_t* kinds
+    const int64_t* amounts
+
+
+cdef uint32_t shape_hash(rl_shape* s) noexcept nogil:
+    cdef uint64_t h = rl_fold(<uint64_t>s.cpus ^ FOLD_A, <uint64_t>s.gpus ^ <uint64_t>s.job << 32 ^ s.options)
+    cdef uint32_t d
+    for d in range(s.n):
+        h = rl_fold(h ^ s.kinds[d], <uint64_t>s.amounts[d] ^ FOLD_B)
+    return <uint32_t>(h % RL_SHAPES)
+
+
+cdef bint shape_equal(rl_region* R, rl_queue* e, rl_shape* s) noexcept nogil:
+    cdef uint32_t d
+    if e.job != s.job or e.options != s.options or e.cpus != s.cpus or e.gpus != s.gpus or e.count != s.n:
+        return False
+    for d in range(s.n):
+        if demand_at(R, e.first + d).kind != s.kinds[d] or demand_at(R, e.first + d).amount != s.amounts[d]:
+            return False
+    return True
+
+
+cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogil:
+    """Lock held. The demands of a new shape, in a row behind all others."""
+    cdef rl_table* t = &R.h.demands
+    cdef uint32_t d
+    if s.n == 0:
+        return DONE
+    if t.limit - t.used < s.n:
+        return GROW_DEMANDS
+    first[0] = t.used
+    for d in range(s.n):
+        rl_fresh32(&demand_at(R, t.used + d).state, 1)
+        rl_fresh32(&demand_at(R, t.used + d).kind, s.kinds[d])
+        rl_fresh64(<uint64_t*>&demand_at(R, t.used + d).amount, <uint64_t>s.amounts[d])
+    rl_set32(R, &t.used, t.used + s.n)
+    rl_set32(R, &t.live, t.live + s.n)
+    return DONE
+
+
+cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noexcept nogil:
+    """Lock held. A new queue for tasks of a shape, whose demands stand from `first` on."""
+    cdef rl_queue* e = queue_at(R, q)
+    rl_set32(R, &e.state, 1)
+    rl_fresh32(&e.job, s.job)
+    rl_fresh32(&e.options, s.options)
+    rl_fresh64(<uint64_t*>&e.cpus, <uint64_t>s.cpus)
+    rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>s.gpus)
+    rl_fresh32(&e.first, first)
+    rl_fresh32(&e.count, s.n)
+
+
+cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
+    """Lock held. The first queue of a shape, made if it is new."""
+    cdef uint32_t* head = &R.h.shapes[shape_hash(s)]
+    cdef uint32_t q = head[0]
+    cdef uint32_t first = 0
+    cdef int rc
+    while q:
+        if shape_equal(R, queue_at(R, q), s):
+            out[0] = q
+            return DONE
+        q = queue_at(R, q).chain
+    rc = demands_write(R, s, &first)
+    q = 0 if rc else table_take(R, &R.h.queues)
+    if q == 0:
+        return rc if rc else GROW_QUEUES
+    queue_begin(R, q, s, first)
+    rl_fresh32(&queue_at(R, q).depth, 0)
+    rl_fresh32(&queue_at(R, q).base, q)
+    rl_set32(R, &queue_at(R, q).chain, head[0])
+    rl_set32(R, head, q)
+    out[0] = q
+    return DONE
+
+
+cdef int shape_queue(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
+    """The first queue of a shape; asked once a shape, then remembered by the caller."""
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = queue_for(R, s, out)
+        if rc == DONE:
+            rl_commit(R)
+            return DONE
+        rl_abort(R)
+        rc = grow(R, rc, 0)
+        if rc:
+            return rc
+
+
+cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* q) noexcept nogil:
+    """Lock held. The queue of a shape for what `parent` submits, made if it is new; without room for it the first one."""
+    cdef uint32_t depth = 0
+    cdef uint32_t found = q[0]
+    cdef rl_queue* base = queue_at(R, q[0])
+    cdef rl_shape shape
+    if task_at(R, parent).serial == serial:
+        depth = queue_at(R, task_at(R, parent).queue).depth
+    depth = min(depth + 1, <uint32_t>RL_DEPTHS - 1)
+    while found and queue_at(R, found).depth != depth:
+        found = queue_at(R, found).sibling
+    if found == 0 and (R.h.queues.free or R.h.queues.used < R.h.queues.capacity):
+        found = table_take(R, &R.h.queues)
+        if found == 0:
+            return GROW_QUEUES
+        shape.job, shape.options, shape.cpus, shape.gpus, shape.n = base.job, base.options, base.cpus, base.gpus, base.count
+        queue_begin(R, found, &shape, base.first)
+        rl_fresh32(&queue_at(R, found).depth, depth)
+        rl_fresh32(&queue_at(R, found).base, q[0])
+        rl_set32(R, &queue_at(R, found).sibling, base.sibling)
+        rl_set32(R, &base.sibling, found)
+    q[0] = found if found else q[0]
+    return DONE
+
+
+cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
+    """Lock held. The task is READY, behind or before the others of its shape."""
+    cdef rl_task* k = task_at(R, t)
+    cdef rl_queue* e = queue_at(R, k.queue)
+    cdef uint32_t before = 0 if front else e.tail
+    cdef uint32_t after = e.head if front else 0
+    rl_set32(R, &k.state, RL_READY)
+    rl_set32(R, &k.owner, 0)
+    rl_set32(R, &k.prev, before)
+    rl_set32(R, &k.next, after)
+    if before:
+        rl_set32(R, &task_at(R, before).next, t)
+    else:
+        rl_set32(R, &e.head, t)
+    if after:
+        rl_set32(R, &task_at(R, after).prev, t)
+    else:
+        rl_set32(R, &e.tail, t)
+    rl_set32(R, &e.length, e.length + 1)
+    rl_set32(R, &R.h.nready, R.h.nready + 1)
+    if e.listed == RL_UNLISTED:
+        ring_add(R, k.queue)
+
+
+cdef void queue_push(rl_region* R, uint32_t t) noexcept nogil:
+    queue_insert(R, t, False)
+
+
+cdef void queue_remove(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. A READY task leaves its queue, wherever in it it is."""
+    cdef rl_task* k = task_at(R, t)
+    cdef rl_queue* e = queue_at(R, k.queue)
+    if k.prev:
+        rl_set32(R, &task_at(R, k.prev).next, k.next)
+    else:
+        rl_set32(R, &e.head, k.next)
+    if k.next:
+        rl_set32(R, &task_at(R, k.next).prev, k.prev)
+    else:
+        rl_set32(R, &e.tail, k.prev)
+    rl_set32(R, &e.length, e.length - 1)
+    rl_set32(R, &R.h.nready, R.h.nready - 1)
+    if e.head == 0:
+        unlist(R, k.queue)

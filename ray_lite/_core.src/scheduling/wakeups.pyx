@@ -1,0 +1,119 @@
+"""Wake-ups: idle workers are rung for tasks that became READY, and the node when another worker could run.
+
+Also the rechecks that are owed after a section, and ageing: each may bring tasks into the ring for which somebody must be rung.
+Neighbours: dispatch.pyx (who would find work), records/slots.pyx (who is idle).  Must not start workers.
+"""
+
+
+cdef uint32_t rouse(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run; how many are left
+    for another section, because this one's log or stage is full."""
+    cdef uint32_t slot = 0
+    cdef uint32_t hung
+    cdef int rc = DONE
+    while wanted and R.h.idle:
+        if wanting(R, R.h.ncoming, True, &slot) == 0:
+            hung = R.h.nhung
+            if R.h.ncoming or slot != RL_MANY:  # whoever comes looks himself
+                break
+            if front(R, &rc) == 0:
+                return wanted if rc == MORE else 0
+            if R.h.nhung == hung:  # what the first ones need nobody here can do; the node starts somebody who can
+                break
+            continue
+        if rl_staged_full(R) or rl_log_used(R) >= RL_LOG_BUDGET - IDLE_LOG:
+            return wanted
+        idle_remove(R, slot)
+        rl_set32(R, &rl_slot_at(R, slot).idle, RL_RUNG)
+        rl_set32(R, &R.h.ncoming, R.h.ncoming + 1)
+        rl_stage_up(R, RL_PUBLISH_BELL, slot, 0)
+        wanted -= 1
+    if rl_slot_at(R, R.slot).kind == RL_NODE or wanted == 0 or R.h.nstarting:
+        return 0  # the node looks before it sleeps; who starts looks himself
+    if R.h.idle == 0 and R.h.working and rl_load(&R.h.full):
+        return 0  # it can start nobody, and need not look whether everybody waits in vain
+    if wanting(R, R.h.ncoming, False, &slot) and slot == 0:
+        rl_owe_node()
+    return 0
+
+
+cdef int rouse_rest(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock not held. Rings whom earlier sections had no room for."""
+    while wanted:
+        if rl_lock(R):
+            return EIO
+        wanted = rouse(R, min(wanted, R.h.nready))
+        rl_commit(R)
+    return DONE
+
+
+cdef int look_owed(rl_region* R, uint32_t q) noexcept nogil:
+    """Lock not held. The look owed for a shape (0: none) of which something was given back, or that left the ring. Also when
+    nothing hangs: in the ring there may be what did not fit before, and nobody came to see it."""
+    cdef uint32_t left = 0
+    cdef bint done = q == 0
+    while not done and rl_load(&R.h.nready):
+        if rl_lock(R):
+            return EIO
+        done = look_back(R, q)
+        left += rouse(R, R.h.nready)
+        rl_commit(R)
+    return rouse_rest(R, left)
+
+
+cdef int look_everywhere(rl_region* R) noexcept nogil:
+    """Lock not held. After a death: at all kinds, since the dead may have owed a look at any."""
+    cdef uint32_t k = RL_CPU
+    cdef bint done
+    while k < R.h.kinds.used and rl_load(&R.h.nhung):
+        if rl_lock(R):
+            return EIO
+        done = True
+        while done and k < R.h.kinds.used:
+            done = look_at(R, k)
+            k += done
+        rl_commit(R)
+        rl_failpoint(R, b"look.chunk")
+    return rouse_rest(R, rl_load(&R.h.nready))
+
+
+cdef uint32_t oldest_hanging(rl_region* R, int64_t since) noexcept nogil:
+    """Lock not needed: a hint. The queue that hangs the longest, if it does since before `since`."""
+    cdef uint32_t best = 0
+    cdef uint32_t q
+    cdef int64_t passed
+    for q in range(1, rl_load(&R.h.queues.used)):
+        passed = <int64_t>rl_load64(<uint64_t*>&queue_at(R, q).passed)
+        if rl_load(&queue_at(R, q).listed) == RL_HUNG and passed and passed < since:
+            since = passed
+            best = q
+    return best
+
+
+cdef int age(rl_region* R) noexcept nogil:
+    """Lock not held. The shape that hangs the longest has the reservation, if nobody has it and that is too long."""
+    cdef uint32_t q
+    if rl_load(&R.h.nhung) == 0 or rl_load(&R.h.reserved):
+        return DONE
+    q = oldest_hanging(R, rl_now() - R.h.aging)
+    if q == 0:
+        return DONE
+    if rl_lock(R):
+        return EIO
+    if R.h.reserved == 0 and queue_at(R, q).listed == RL_HUNG:
+        keep_for(R, q, queue_at(R, q).hung)
+        look_at(R, queue_at(R, q).hung)
+    rl_commit(R)
+    return rouse_rest(R, 1)
+
+
+cdef int idle_leave(rl_region* R) noexcept nogil:
+    """The worker stands idle no more: it retires. If it was rung, another is."""
+    if rl_lock(R):
+        return EIO
+    arrive(R, rl_slot_at(R, R.slot))
+    if rl_slot_at(R, R.slot).idle == RL_IDLE:
+        idle_remove(R, R.slot)
+    rl_commit(R)
+    rl_failpoint(R, b"leave.rouse")
+    return rouse_rest(R, rl_load(&R.h.nready))

@@ -1,0 +1,89 @@
+"""Cancelling: a queued task is taken out of its queue and left to the node, which fails it; a running one is marked.
+
+The mark takes effect when the task is innermost in its process: the node sends a signal, and the worker looks for the mark
+before and after it runs something.  Must not raise anything in a task: workers/cancellation.py does.
+"""
+cdef enum:
+    NOT_THERE = 0  # what a call of `cancel` found: no such task any more
+    WAS_QUEUED = 1
+    IS_RUNNING = 2
+
+
+cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) noexcept nogil:
+    """Lock held. What became of a live record."""
+    cdef rl_task* k = task_at(R, t)
+    if k.state == RL_READY:
+        queue_remove(R, t)
+        ending_add(R, t)
+        owed[0] = 0 if queue_at(R, k.queue).listed else k.queue
+    elif k.state == RL_WAITING:
+        ending_add(R, t)
+    elif k.state == RL_RUNNING:
+        rl_set16(R, &k.flags, <uint16_t>((k.flags | RL_CANCELLED | how) & ~RL_CANCEL_TOLD))
+        rl_set32(R, &R.h.cancels, R.h.cancels + 1)
+    else:
+        return NOT_THERE
+    rl_owe_node()
+    return IS_RUNNING if k.state == RL_RUNNING else WAS_QUEUED
+
+
+cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, int* found) noexcept nogil:
+    """Cancels the task of a record, if it is still that one. `how`: RL_CANCEL_FORCED, RL_CANCEL_ALL or both."""
+    cdef uint32_t owed = 0
+    found[0] = NOT_THERE
+    if rl_lock(R):
+        return EIO
+    if t and task_at(R, t).serial == serial:
+        found[0] = cancel_section(R, t, how, &owed)
+    rl_commit(R)
+    rl_failpoint(R, b"cancel.ring")
+    return look_owed(R, owed)
+
+
+cdef int ending_section(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. Arguments are waited for no more, then the record is this slot's. MORE: the log is full."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t r = k.refs
+    while k.ndeps:
+        if rl_log_used(R) > RL_LOG_BUDGET - 16:
+            return MORE
+        if ref_at(R, r).linked:
+            edge_unlink(R, r)
+            rl_set32(R, &k.ndeps, k.ndeps - 1)
+        r = ref_at(R, r).next
+    if rl_log_used(R) > RL_LOG_BUDGET - 16:
+        return MORE
+    rl_set32(R, &R.h.ending, k.next)
+    rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
+    rl_set32(R, &rl_slot_at(R, R.slot).running, t)
+    rl_set32(R, &k.owner, R.slot)
+    rl_set32(R, &k.state, RL_RUNNING)
+    return DONE
+
+
+cdef int ending_take(rl_region* R, uint32_t* out) noexcept nogil:
+    """The node adopts a cancelled task that was queued, to fail it; 0 when there is none."""
+    cdef int rc = MORE
+    while rc == MORE:
+        if rl_lock(R):
+            return EIO
+        out[0] = R.h.ending
+        rc = ending_section(R, out[0]) if out[0] else DONE
+        rl_commit(R)
+        rl_failpoint(R, b"ending.adopt")
+    return DONE
+
+
+cdef bint descends(rl_region* R, uint32_t t, uint32_t ancestor, uint32_t serial) noexcept nogil:
+    """Lock held. Whether a task was submitted by another, or by one that was, as far as those in between still run."""
+    cdef uint32_t parent = task_at(R, t).parent
+    cdef uint32_t its_serial = task_at(R, t).parent_serial
+    cdef uint32_t _
+    for _ in range(R.h.tasks.live):
+        if parent == 0 or task_at(R, parent).serial != its_serial or task_at(R, parent).state == RL_FREE:
+            return False
+        if parent == ancestor:
+            return its_serial == serial
+        its_serial = task_at(R, parent).parent_serial
+        parent = task_at(R, parent).parent
+    return False

@@ -1,0 +1,154 @@
+"""Tasks run inline: which queued task a process that waits may run itself, in place.
+
+Only descendants of its own running task: the awaited task, the first READY one under the arguments of a waiting one, or,
+when another process runs the awaited task already, one that is waited for there.  A task that was interrupted while it ran
+another inline doesn't do so again, and one that holds GPUs never does.  Neighbours: workers/inline.py decides when, and keeps the
+two tasks apart.
+"""
+cdef enum:
+    HELP_DEPTH = 64
+    HELP_LOOKS = 16  # queued tasks looked at for one that an awaited task waits for
+    HELP_REFS = 64   # arguments looked at in one section
+
+cdef struct rl_walk:
+    # how far the arguments of a waiting task were found to be there: they don't cease to be
+    uint32_t task, serial, ref
+cdef rl_walk walks[HELP_DEPTH]  # of the last walk, by depth
+
+
+cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out) noexcept nogil:
+    """Lock held. The first argument that a WAITING task waits for, or 0. MORE: not found yet, another section goes on."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t _
+    if walk.task != t or walk.serial != k.serial:
+        walk.task, walk.serial, walk.ref = t, k.serial, k.refs
+    for _ in range(<uint32_t>HELP_REFS):
+        if walk.ref == 0 or ref_at(R, walk.ref).linked:
+            out[0] = ref_at(R, walk.ref).object if walk.ref else 0
+            return DONE
+        walk.ref = ref_at(R, walk.ref).next
+    return MORE
+
+
+cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
+    """Lock held. Whether a parent is on this process's stack."""
+    cdef uint32_t t = rl_slot_at(R, R.slot).running
+    cdef uint32_t _
+    for _ in range(<uint32_t>HELP_DEPTH + 1):
+        if t == 0:
+            return False
+        if t == parent:
+            return task_at(R, t).serial == serial
+        t = task_at(R, t).next
+    return False
+
+
+cdef bint inside(rl_region* R, uint32_t t, uint32_t outer) noexcept nogil:
+    """Lock held. Whether a running task is `outer` or is run in place on top of it."""
+    cdef uint32_t at = rl_slot_at(R, task_at(R, t).owner).running
+    cdef bint met = False
+    cdef uint32_t _
+    for _ in range(<uint32_t>HELP_DEPTH + 1):
+        met |= at == t
+        if at == 0 or at == outer:
+            return met and at == outer
+        at = task_at(R, at).next
+    return False
+
+
+cdef uint32_t awaited_in(rl_region* R, uint32_t q, uint32_t outer, uint32_t* looks) noexcept nogil:
+    """Lock held. Of a queue, a READY task that the process of the running task `outer` waits for on behalf of it."""
+    cdef uint32_t slot = task_at(R, outer).owner
+    cdef uint32_t t = queue_at(R, q).head
+    cdef uint32_t waiter
+    cdef rl_task* k
+    while t and looks[0]:
+        looks[0] -= 1
+        k = task_at(R, t)
+        waiter = rl_load(&object_at(R, k.returns).waiter) if k.returns else RL_NOBODY
+        if (waiter == slot or waiter == RL_MANY) and not k.flags & RL_NO_INLINE:
+            if task_at(R, k.parent).serial == k.parent_serial and task_at(R, k.parent).state == RL_RUNNING:
+                if task_at(R, k.parent).owner == slot and inside(R, k.parent, outer):
+                    return t
+        t = k.next
+    return 0
+
+
+cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
+    """Lock held. The same, in the deeper queues of its own shape, where what a recursion waits for is."""
+    cdef uint32_t depth = queue_at(R, task_at(R, outer).queue).depth
+    cdef uint32_t q = queue_at(R, task_at(R, outer).queue).base
+    cdef uint32_t looks = HELP_LOOKS
+    cdef uint32_t found = 0
+    while q and not found:
+        if queue_at(R, q).depth > depth or queue_at(R, q).depth == RL_DEPTHS - 1:
+            found = awaited_in(R, q, outer, &looks)
+        q = queue_at(R, q).sibling
+    return found
+
+
+cdef uint32_t helpable(rl_region* R, uint32_t i, int* rc) noexcept nogil:
+    """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments. 0: none,
+    or (MORE) not found yet.
+
+    If another process runs the task already, then one that it waits for there: else this worker would sleep, its CPU would
+    go to a new worker, and a recursion would grow the pool.
+    """
+    cdef uint32_t held = rl_slot_at(R, R.slot).shape
+    cdef uint32_t n, t
+    cdef rl_task* k
+    t = rl_slot_at(R, R.slot).running
+    if t == 0 or task_at(R, t).flags & RL_INTERRUPTED:
+        return 0
+    for n in range(<uint32_t>HELP_DEPTH):
+        t = object_at(R, i).task
+        if t == 0:
+            return 0
+        k = task_at(R, t)
+        if k.flags & RL_NO_INLINE or not mine(R, k.parent, k.parent_serial):
+            return 0
+        if k.state == RL_READY:
+            return t if within(R, k.queue, held) else 0
+        if k.state == RL_RUNNING and k.owner != R.slot:
+            t = awaited_by(R, t)
+            return t if t and within(R, task_at(R, t).queue, held) else 0
+        if k.state != RL_WAITING:
+            return 0
+        rc[0] = unready_argument(R, t, &walks[n], &i)
+        if rc[0] == MORE or i == 0:
+            return 0
+    return 0
+
+
+cdef int lock_helpable(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+    """Lock not held, but afterwards it is. The task that could be run in place for an object, or 0."""
+    cdef int rc = MORE
+    out[0] = 0
+    while rc == MORE:
+        rc = DONE
+        if rl_lock(R):
+            return EIO
+        if object_at(R, i).state == RL_PENDING:
+            out[0] = helpable(R, i, &rc)
+        if rc == MORE:
+            rl_abort(R)
+    return DONE
+
+
+cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+    """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
+    cdef uint32_t q
+    if lock_helpable(R, i, out):
+        return EIO
+    if out[0]:
+        q = task_at(R, out[0]).queue
+        queue_remove(R, out[0])
+        run_begin(R, out[0])
+        if queue_at(R, q).passed:
+            rl_set64(R, <uint64_t*>&queue_at(R, q).passed, 0)
+        if queue_at(R, q).listed:  # as before: nothing was given back, and it still is where it was
+            q = 0
+        rl_commit(R)
+        return look_owed(R, q)
+    rl_abort(R)
+    return STALE

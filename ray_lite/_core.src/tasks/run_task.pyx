@@ -1,0 +1,189 @@
+"""Running: a worker takes a task, seals its returns, wakes those who waited for them, and takes the next in the same section.
+
+The ready set of a task is a count, `ndeps`, of its unsealed arguments: sealing an object unlinks its edges and counts down, and
+zero makes the task READY.  Nobody ever recomputes the count.  Neighbours: scheduling/dispatch.pyx (which task is next),
+sweep.pyx (the tasks of a dead worker).  Must not decide retries: policy/scheduler.py does.
+"""
+cdef enum:
+    FINISH_LOG = 44  # log entries that the last step of finishing writes at most
+
+
+cdef uint32_t edges_drain(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Counts down the tasks that wait for object `i`, as many as the log allows; how many became READY."""
+    cdef uint32_t fresh = 0
+    cdef uint32_t r, t
+    while object_at(R, i).edges and rl_log_used(R) < RL_LOG_BUDGET - 20:
+        r = object_at(R, i).edges
+        t = ref_at(R, r).owner
+        edge_unlink(R, r)
+        rl_set32(R, &task_at(R, t).ndeps, task_at(R, t).ndeps - 1)
+        if task_at(R, t).ndeps == 0 and task_at(R, t).state == RL_WAITING:
+            queue_push(R, t)
+            fresh += 1
+    return fresh
+
+
+cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* given) noexcept nogil:
+    """Lock held. Publishes the returns, counts down who waits for them, then gives up what the record holds.
+
+    `given`: the shape whose resources were given back, if it came so far. The chain of returns stays whole until all are
+    sealed, so that after a death "all sealed" says: finish, don't run again.
+    """
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t i = k.returns
+    cdef rl_object* o
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    while i:
+        o = object_at(R, i)
+        if rl_log_used(R) > RL_LOG_BUDGET - 24 or rl_staged_full(R):
+            return MORE
+        if o.state == RL_PENDING:
+            if o.holders or o.pins:
+                rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED)
+            else:
+                rl_set32(R, &o.state, RL_SEALED)  # nobody can read it, and it ends below: nothing to publish
+        if o.edges:
+            fresh[0] += edges_drain(R, i)
+            if o.edges:
+                return MORE
+        i = o.next
+    while k.returns:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return MORE
+        i = k.returns
+        rl_set32(R, &k.returns, object_at(R, i).next)
+        rl_set32(R, &object_at(R, i).task, 0)
+        object_settle(R, i)
+    if not drop_refs(R, k):
+        return MORE
+    if k.next == 0 and me.shape:
+        if rl_log_used(R) + give_log(R, R.slot) > RL_LOG_BUDGET:
+            return MORE
+        given[0] = me.shape
+        resources_give(R, R.slot)
+    if rl_log_used(R) > RL_LOG_BUDGET - FINISH_LOG:
+        return MORE
+    rl_set32(R, &me.running, k.next)
+    rl_set64(R, &me.finished, me.finished + 1)
+    task_free(R, t)
+    return DONE
+
+
+cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
+    """Seals the returns of this slot's innermost task (their payloads are in place) and frees the record."""
+    cdef uint32_t fresh
+    cdef uint32_t left = 0
+    cdef uint32_t given = 0
+    cdef int rc = MORE
+    while rc == MORE:
+        fresh = 0
+        if rl_lock(R):
+            return EIO
+        rc = finish_section(R, t, &fresh, &given)
+        left += rouse(R, fresh)
+        rl_commit(R)
+        rl_failpoint(R, b"finish.chunk")
+    return rouse_rest(R, left) or look_owed(R, given) or garbage_drain(R)
+
+
+cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
+    """A half-written return of a task that this slot owns is empty again."""
+    cdef rl_object* o = object_at(R, i)
+    cdef int rc = MORE
+    while rc == MORE:
+        rc = DONE
+        if rl_lock(R):
+            return EIO
+        if o.contents:
+            rc = MORE
+            contents_step(R, o)
+        else:
+            object_drop_block(R, o)
+            rl_fresh32(&o.kind, 0)
+            rl_fresh64(&o.size, 0)
+        rl_commit(R)
+    return garbage_drain(R)
+
+
+cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
+    """A RUNNING task of this slot (adopted from a dead one) goes back to its queue; partial results are dropped."""
+    cdef rl_task* k = task_at(R, t)
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &rl_slot_at(R, R.slot).running, k.next)
+    if not counted:
+        rl_set16(R, &k.attempts, k.attempts - 1)
+        rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
+    queue_insert(R, t, front)
+    rouse(R, 1)
+    rl_commit(R)
+    return DONE
+
+
+cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
+    """This slot's innermost task goes back to its queue, to run again; what is filled of its returns is dropped before."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t given = 0
+    cdef uint32_t i = k.returns
+    while i:
+        if object_at(R, i).state == RL_PENDING and return_reset(R, i):
+            return EIO
+        i = object_at(R, i).next
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &me.running, k.next)
+    if k.next == 0 and me.shape:
+        given = me.shape
+        resources_give(R, R.slot)
+    if not counted:
+        rl_set16(R, &k.attempts, k.attempts - 1)
+    queue_insert(R, t, front)
+    rl_commit(R)
+    rl_failpoint(R, b"again.look")
+    return look_owed(R, given) or rouse_rest(R, 1)
+
+
+cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* out) noexcept nogil:
+    """Lock held. With nothing of its own to finish, a worker looks for those who wait for what it gave back, then takes the
+    next task, or stands idle. MORE: the log is full."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef int rc = DONE
+    cdef uint32_t q
+    if given[0] and not look_back(R, given[0]):
+        return MORE
+    given[0] = 0
+    q = turn_of(R, R.slot, &rc)
+    if rc == MORE or rl_log_used(R) + (take_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
+        return MORE
+    if q:
+        out[0] = take(R, R.slot, q, owed)
+        if me.idle == RL_IDLE:
+            idle_remove(R, R.slot)
+    elif me.idle == RL_BUSY:
+        idle_add(R, R.slot)
+    return DONE
+
+
+cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogil:
+    """Finishes a task (0: none) and takes the next in the same section, else stands idle. DONE with out 0: idle."""
+    cdef uint32_t fresh
+    cdef uint32_t left = 0
+    cdef uint32_t given = 0
+    cdef uint32_t owed = 0
+    cdef int rc = MORE
+    out[0] = 0
+    while rc == MORE:
+        fresh = 0
+        if rl_lock(R):
+            return EIO
+        arrive(R, rl_slot_at(R, R.slot))
+        rc = finish_section(R, finished, &fresh, &given) if finished else DONE
+        if rc == DONE:
+            finished = 0
+            rc = next_section(R, &given, &owed, out)
+            fresh = R.h.nready if rc == DONE and (out[0] or R.h.keyed) else 0
+        left += rouse(R, fresh)
+        rl_commit(R)
+        rl_failpoint(R, b"next.chunk")
+    return rouse_rest(R, left) or look_owed(R, owed) or garbage_drain(R)

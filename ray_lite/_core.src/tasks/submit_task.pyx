@@ -1,0 +1,196 @@
+"""Submitting: a record is built in as many sections as it needs, then queued or left waiting for its arguments.
+
+A long operation is cut where the log budget ends, and the record says by itself how far it came; so a half-built record of a dead
+process is unwound by the sweep.  Neighbours: records/task_records.pyx, scheduling/queues.pyx.
+"""
+cdef enum:
+    STEP_LOG = 46  # log entries that one small step writes at most
+
+
+cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. A BUILDING record on this slot's list."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef uint32_t q = s.queue
+    cdef int rc = nested_queue(R, s.parent, s.parent_serial, &q) if s.parent else DONE
+    cdef uint32_t t = table_take(R, &R.h.tasks) if rc == DONE else 0
+    cdef rl_task* k
+    if t == 0:
+        return rc if rc else GROW_TASKS
+    k = task_at(R, t)
+    memcpy(k.id, s.id, RL_ID_BYTES)
+    rl_fresh32(&k.function, s.function)
+    rl_fresh16(&k.queue, <uint16_t>q)
+    rl_fresh32(&k.site, s.site)
+    rl_fresh32(&k.parent, s.parent)
+    rl_fresh32(&k.parent_serial, s.parent_serial)
+    rl_fresh32(&k.ndeps, 0)
+    rl_fresh16(&k.attempts, 0)
+    rl_fresh16(&k.max_retries, <uint16_t>s.max_retries)
+    rl_fresh32(&k.nreturns, s.nreturns)
+    rl_fresh32(&k.nrefs, 0)
+    rl_fresh32(&k.returns, 0)
+    rl_fresh32(&k.refs, 0)
+    rl_fresh32(&k.args_size, s.args_size)
+    rl_fresh32(&k.extent, 0)
+    rl_fresh16(&k.flags, <uint16_t>s.flags)
+    rl_fresh32(&k.runtime_env, s.runtime_env)
+    rl_fresh32(&k.owner, R.slot)
+    rl_fresh32(&k.prev, 0)
+    if s.args_size <= RL_TASK_INLINE:
+        memcpy(k.data, s.args, s.args_size)
+    rl_set32(R, &k.state, RL_BUILDING)
+    rl_set32(R, &k.next, me.building)
+    if me.building:
+        rl_set32(R, &task_at(R, me.building).prev, t)
+    rl_set32(R, &me.building, t)
+    s.task = t
+    return DONE
+
+
+cdef int submit_return(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. The next return object, PENDING, held by the submitter."""
+    cdef uint8_t id[RL_ID_BYTES]
+    cdef uint32_t i = 0
+    cdef int rc
+    id_derive(s.id, s.returned, FOLD_A, id)
+    rc = object_take(R, RL_PENDING, id, &i)
+    if rc:
+        return rc
+    rl_fresh32(&object_at(R, i).task, s.task)
+    rl_set32(R, &object_at(R, i).next, task_at(R, s.task).returns)
+    rl_set32(R, &task_at(R, s.task).returns, i)
+    s.returns[s.returned] = i
+    s.generations[s.returned] = object_at(R, i).generation
+    s.returned += 1
+    return DONE
+
+
+cdef int submit_ref(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. The next argument object is pinned, and waited for if it is not sealed."""
+    cdef rl_task* k = task_at(R, s.task)
+    cdef uint32_t i = s.refs[s.referred]
+    cdef int rc = ref_take(R, RL_REF_ARGUMENT, s.task, i, &k.refs)
+    if rc:
+        return rc
+    rl_set32(R, &k.nrefs, k.nrefs + 1)
+    if object_at(R, i).state != RL_SEALED:
+        edge_link(R, k.refs)
+        rl_set32(R, &k.ndeps, k.ndeps + 1)
+    s.referred += 1
+    return DONE
+
+
+cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. The record is complete."""
+    cdef rl_task* k = task_at(R, s.task)
+    building_remove(R, s.task)
+    if s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_ALL:
+        ending_add(R, s.task)
+        rl_owe_node()
+        return
+    if k.ndeps:
+        rl_set32(R, &k.state, RL_WAITING)
+        rl_set32(R, &k.owner, 0)
+        return
+    queue_push(R, s.task)
+    rouse(R, 1)
+
+
+cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. As much of the record as one log holds. DONE, MORE or what to grow."""
+    cdef rl_task* k
+    cdef uint32_t extent = 0
+    cdef uint32_t cell = 0
+    cdef int rc
+    if s.task == 0:
+        rc = submit_record(R, s)
+        if rc:
+            return rc
+    k = task_at(R, s.task)
+    while s.returned < s.nreturns:
+        if rl_log_used(R) > RL_LOG_BUDGET - 24:
+            return MORE
+        rc = submit_return(R, s)
+        if rc:
+            return rc
+    while s.referred < s.nrefs:
+        if rl_log_used(R) > RL_LOG_BUDGET - 24:
+            return MORE
+        rc = submit_ref(R, s)
+        if rc:
+            return rc
+    if s.args_size > RL_TASK_INLINE and not s.roomed:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return MORE
+        rc = block_take(R, s.args_size, &extent, &cell)
+        if rc:
+            return rc
+        rl_fresh16(&k.cell, <uint16_t>cell)
+        rl_set32(R, &k.extent, extent)
+        s.roomed = 1
+        return MORE
+    if rl_log_used(R) > RL_LOG_BUDGET - 24:
+        return MORE
+    submit_ready(R, s)
+    return DONE
+
+
+cdef int unwind_section(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
+    """Lock held. Undoes a piece of a BUILDING record: its returns, its refs, its block, itself."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t i
+    while k.returns:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return MORE
+        i = k.returns
+        rl_set32(R, &k.returns, object_at(R, i).next)
+        rl_set32(R, &object_at(R, i).task, 0)
+        holder_clear(R, slot, i)
+    if not drop_refs(R, k):
+        return MORE
+    if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+        return MORE
+    building_remove(R, t)
+    task_free(R, t)
+    return DONE
+
+
+cdef int task_unwind(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
+    """A record under construction is given up, by its builder or by the sweep of a dead one."""
+    cdef int rc = MORE
+    while rc == MORE:
+        if rl_lock(R):
+            return EIO
+        rc = unwind_section(R, slot, t)
+        rl_commit(R)
+        rl_failpoint(R, b"unwind.chunk")
+    return garbage_drain(R)
+
+
+cdef int task_submit(rl_region* R, rl_spec* s) noexcept nogil:
+    """Makes the task known. On any failure nothing of it is left. Wakes whoever can run it."""
+    cdef rl_spec before
+    cdef bint copied = False
+    cdef int rc = MORE
+    while rc != DONE:
+        before = s[0]
+        if rl_lock(R):
+            return EIO
+        rc = submit_section(R, s)
+        if rc >= 0:
+            rl_commit(R)
+            if rc == MORE:
+                rl_failpoint(R, b"submit.chunk")
+            if s.roomed and not copied:
+                memcpy(block_at(R, task_at(R, s.task).extent, task_at(R, s.task).cell), s.args, s.args_size)
+                copied = True
+            continue
+        rl_abort(R)
+        s[0] = before
+        rc = grow(R, rc, s.args_size)
+        if rc:
+            if s.task:
+                task_unwind(R, R.slot, s.task)
+            return rc
+        rc = MORE
+    return DONE

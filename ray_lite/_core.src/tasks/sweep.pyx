@@ -1,0 +1,112 @@
+"""The sweep: gives back what a dead process held.
+
+It runs only in the node, only after the process's pidfd said that every thread of it is gone; each step is one short section
+and may be repeated.  Must not decide what a death means: policy/scheduler.py does.
+"""
+
+
+cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
+    """The process is gone: off the idle list, what it held given back. Afterwards all who wait for resources are looked at."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    if rl_lock(R):
+        return EIO
+    arrive(R, s)
+    if s.idle == RL_IDLE:
+        idle_remove(R, slot)
+    elif s.idle == RL_STARTING:
+        rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
+        rl_set32(R, &s.idle, RL_BUSY)
+    resources_give(R, slot)
+    rl_set32(R, &s.blocked, 0)
+    rl_set32(R, &s.state, RL_SWEEPING)
+    rl_commit(R)
+    rl_failpoint(R, b"sweeping.adopt")
+    return look_everywhere(R)
+
+
+cdef bint finish_begun(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Whether arguments of a RUNNING record were given up: without returns, only that tells that it has run."""
+    cdef uint32_t r = k.refs
+    cdef uint32_t n = 0
+    while r:
+        n += 1
+        r = ref_at(R, r).next
+    return n != k.nrefs
+
+
+cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* complete) noexcept nogil:
+    """The innermost task of a dead slot moves to this one (the node's), its unsealed returns emptied; 0 when there is none."""
+    cdef uint32_t t, i
+    cdef rl_task* k
+    if rl_lock(R):
+        return EIO
+    t = rl_slot_at(R, slot).running
+    out[0] = t
+    complete[0] = True
+    if t:
+        k = task_at(R, t)
+        complete[0] = k.nreturns != 0 or finish_begun(R, k)
+        rl_set32(R, &rl_slot_at(R, slot).running, k.next)
+        rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
+        rl_set32(R, &rl_slot_at(R, R.slot).running, t)
+        rl_set32(R, &k.owner, R.slot)
+    rl_commit(R)
+    rl_failpoint(R, b"adopt.reset")
+    i = task_at(R, t).returns if t else 0
+    while i:
+        if object_at(R, i).state == RL_PENDING:
+            complete[0] = False
+            if return_reset(R, i):
+                return EIO
+        i = object_at(R, i).next
+    return DONE
+
+
+cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    """The dead slot's bits on object `i`; an object that it was still creating ends."""
+    if rl_lock(R):
+        return EIO
+    use_clear(R, slot, i)
+    holder_clear(R, slot, i)
+    rl_commit(R)
+    rl_failpoint(R, b"sweep.bit")
+    return DONE
+
+
+cdef void wake_everybody(rl_region* R) noexcept nogil:
+    """After a death: whatever wake-up the dead process owed is made good; everybody looks for himself."""
+    cdef uint32_t i
+    cdef rl_slot* s
+    rl_add(&R.h.deaths, 1)
+    for i in range(1, rl_load(&R.h.slots.used)):
+        s = rl_slot_at(R, i)
+        rl_add(&s.arrived, 1)
+        rl_futex_wake(&s.arrived)
+        rl_add(&s.bell, 1)
+        rl_futex_wake(&s.bell)
+
+
+cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
+    """Returns everything a dead process held but its running tasks (adopted before), frees the slot, and wakes everybody."""
+    cdef uint64_t bits
+    cdef uint64_t word
+    cdef uint32_t i
+    while rl_slot_at(R, slot).building:
+        if task_unwind(R, slot, rl_slot_at(R, slot).building):
+            return EIO
+    for word in range((<uint64_t>rl_load(&R.h.objects.used) + 63) // 64):
+        bits = holder_word(R, slot, <uint32_t>(word * 64))[0] if word * 64 < rl_load(&R.h.objects.limit) else 0
+        while bits:
+            i = <uint32_t>(word * 64 + __builtin_ctzll(bits))
+            bits &= bits - 1
+            if sweep_bit(R, slot, i):
+                return EIO
+    rl_failpoint(R, b"sweep.free")
+    if garbage_drain(R) or rl_lock(R):
+        return EIO
+    rl_set32(R, &rl_slot_at(R, slot).epoch, rl_slot_at(R, slot).epoch + 1)
+    table_give(R, &R.h.slots, slot)
+    rl_commit(R)
+    rl_failpoint(R, b"free.wake")
+    wake_everybody(R)
+    return DONE

@@ -1,0 +1,9 @@
+"""Verification: fsck, which checks every invariant of the region, and a digest of its content.
+
+Reads only; allocates nothing.
+"""
+include "verify/fsck_objects.pyx"
+include "verify/fsck_arena.pyx"
+include "verify/fsck_tasks.pyx"
+include "verify/fsck_scheduling.pyx"
+include "verify/fsck.pyx"

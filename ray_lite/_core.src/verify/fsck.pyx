@@ -1,0 +1,68 @@
+"""fsck: every invariant of the region, checked under the lock; and a digest of its logical content.
+
+Run at each test's teardown, after each step of the crash-state enumeration, and by `Region.check()`.  It allocates nothing (the
+caller gives scratch memory) and trusts nothing: walks of lists are bounded by table sizes.
+"""
+
+
+cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
+    """Lock held (or a private copy). 0, or 1 with the finding. `scratch`: a word for each object and extent."""
+    cdef uint32_t i
+    if R.h.poison:
+        return wrong(f, b"poison", 0, 0, R.h.poison)
+    if R.h.lock.word:
+        return wrong(f, b"log: not empty", 0, 0, R.h.lock.word)
+    if fsck_table(R, &R.h.objects, f) or fsck_table(R, &R.h.tasks, f) or fsck_table(R, &R.h.refs, f):
+        return 1
+    if fsck_table(R, &R.h.extents, f) or fsck_table(R, &R.h.queues, f) or fsck_table(R, &R.h.slots, f):
+        return 1
+    if fsck_table(R, &R.h.kinds, f) or fsck_table(R, &R.h.demands, f):
+        return 1
+    for i in range(1, R.h.objects.used):
+        if fsck_object(R, i, f):
+            return 1
+    if fsck_holders(R, f) or fsck_refs(R, scratch, f) or fsck_contents(R, f) or fsck_lists(R, f):
+        return 1
+    if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_kept(R, f):
+        return 1
+    return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f) or fsck_kinds(R, f)
+
+
+cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
+    return rl_fold(a ^ FOLD_A, b ^ FOLD_B) + a
+
+
+cdef uint64_t digest(rl_region* R) noexcept nogil:
+    """What the region says, without how: equal before and after a section that was rolled back."""
+    cdef uint64_t d = mix(R.h.nhung, R.h.used_bytes)
+    cdef uint64_t e, id
+    cdef uint32_t i
+    cdef rl_object* o
+    cdef rl_task* k
+    cdef rl_slot* s
+    for i in range(1, R.h.objects.used):
+        o = object_at(R, i)
+        if o.state != RL_FREE:
+            memcpy(&id, o.id, 8)
+            e = mix(mix(i, o.state), mix(o.pins, o.holders))
+            d += mix(mix(e, id), mix(mix(o.task, o.extent), mix(o.edges, o.contents)))
+            if R.h.spill_least and o.state == RL_SEALED and o.extent:
+                d += mix(mix(use_of(o).count, use_of(o).turn), use_of(o).checksum)
+    for i in range(1, R.h.tasks.used):
+        k = task_at(R, i)
+        if k.state != RL_FREE:
+            memcpy(&id, k.id, 8)
+            e = mix(mix(i, k.state), mix(k.owner, k.ndeps))
+            d += mix(mix(e, id), mix(mix(k.returns, k.refs), mix(k.attempts, mix(k.next, k.flags))))
+    for i in range(1, R.h.slots.used):
+        s = rl_slot_at(R, i)
+        if s.state != RL_FREE:
+            d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(s.shape, s.idle * 8 + s.blocked)))
+            d += mix(mix(i, s.keyed), mix(s.gpus[0], s.gpus[1]))
+    for i in range(1, R.h.kinds.used):
+        d += mix(mix(i, <uint64_t>kind_at(R, i).free), mix(kind_at(R, i).head, kind_at(R, i).tail))
+    d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
+    d += mix(mix(R.h.lent, R.h.working), R.h.nested)
+    d += mix(mix(mix(R.h.reserved, R.h.lenders), R.h.ending), mix(R.h.cancels, R.h.whales))
+    d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.punches))
+    return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

@@ -1,0 +1,99 @@
+"""fsck of tasks and slots: every record is in exactly one place, and the counts add up."""
+
+
+cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t linked = 0
+    cdef uint32_t n = 0
+    cdef uint32_t i = k.returns
+    while i:
+        n += 1
+        if n > k.nreturns or i >= R.h.objects.used or object_at(R, i).task != t:
+            return wrong(f, b"task: returns", t, k.nreturns, i)
+        i = object_at(R, i).next
+    n = 0
+    i = k.refs
+    while i:
+        n += 1
+        if n > k.nrefs or ref_at(R, i).state != RL_REF_ARGUMENT or ref_at(R, i).owner != t:
+            return wrong(f, b"task: refs", t, k.nrefs, i)
+        linked += ref_at(R, i).linked
+        i = ref_at(R, i).next
+    if linked != k.ndeps:
+        return wrong(f, b"task: ndeps", t, linked, k.ndeps)
+    if k.ndeps and k.state != RL_WAITING and k.state != RL_BUILDING and k.state != RL_ENDING:
+        return wrong(f, b"task: runs with unready arguments", t, 0, k.ndeps)
+    if k.state == RL_WAITING and k.ndeps == 0:
+        return wrong(f, b"task: waits for nothing", t, 1, 0)
+    return 0
+
+
+cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
+    """Records against the lists of the slots; READY ones against the queues in fsck_queues."""
+    cdef uint32_t counts[6]
+    cdef uint32_t running = 0
+    cdef uint32_t building = 0
+    cdef uint32_t t, s
+    memset(counts, 0, sizeof(counts))
+    for t in range(1, R.h.tasks.used):
+        if task_at(R, t).state > RL_ENDING:
+            return wrong(f, b"task: state", t, RL_ENDING, task_at(R, t).state)
+        counts[task_at(R, t).state] += 1
+        if task_at(R, t).state != RL_FREE and fsck_task(R, t, f):
+            return 1
+    for s in range(1, R.h.slots.used):
+        if rl_slot_at(R, s).state == RL_FREE:
+            continue
+        t = rl_slot_at(R, s).running
+        while t:
+            running += 1
+            if running > counts[RL_RUNNING] or task_at(R, t).state != RL_RUNNING or task_at(R, t).owner != s:
+                return wrong(f, b"slot: running list", s, counts[RL_RUNNING], t)
+            t = task_at(R, t).next
+        t = rl_slot_at(R, s).building
+        while t:
+            building += 1
+            if building > counts[RL_BUILDING] or task_at(R, t).state != RL_BUILDING or task_at(R, t).owner != s:
+                return wrong(f, b"slot: building list", s, counts[RL_BUILDING], t)
+            t = task_at(R, t).next
+    t = R.h.ending
+    s = 0
+    while t:
+        s += 1
+        if s > counts[RL_ENDING] or task_at(R, t).state != RL_ENDING:
+            return wrong(f, b"task: ending list", t, counts[RL_ENDING], s)
+        t = task_at(R, t).next
+    if s != counts[RL_ENDING]:
+        return wrong(f, b"task: ends outside the list", 0, counts[RL_ENDING], s)
+    if running != counts[RL_RUNNING] or building != counts[RL_BUILDING]:
+        return wrong(f, b"task: running or building outside the lists", running, counts[RL_RUNNING], building)
+    return wrong(f, b"queues: nready", 0, counts[RL_READY], R.h.nready) if counts[RL_READY] != R.h.nready else 0
+
+
+cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
+    """The idle list, and who starts or comes."""
+    cdef uint32_t idle = 0
+    cdef uint32_t starting = 0
+    cdef uint32_t coming = 0
+    cdef uint32_t n = 0
+    cdef uint32_t prev = 0
+    cdef uint32_t i
+    cdef rl_slot* s
+    for i in range(1, R.h.slots.used):
+        s = rl_slot_at(R, i)
+        if s.state != RL_FREE:
+            idle += s.idle == RL_IDLE
+            starting += s.idle == RL_STARTING
+            coming += s.idle == RL_RUNG
+    if starting != R.h.nstarting or coming != R.h.ncoming:
+        return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
+    i = R.h.idle
+    while i:
+        n += 1
+        if n > idle or rl_slot_at(R, i).idle != RL_IDLE or rl_slot_at(R, i).prev != prev:
+            return wrong(f, b"slots: idle list", i, idle, n)
+        prev = i
+        i = rl_slot_at(R, i).next
+    if prev != R.h.idle_last:
+        return wrong(f, b"slots: end of the idle list", prev, prev, R.h.idle_last)
+    return wrong(f, b"slots: idle", 0, idle, n) if n != idle or n != R.h.nidle else 0
