@@ -134,9 +134,9 @@ def overhead(quick: bool) -> dict[str, float]:
     count = 100_000 if quick else 1_000_000
     ray.init(num_cpus=1)
     try:
-        before = session.current().statistics().region_bytes
+        before = session.current().view.statistics().region_bytes
         kept = [ray.put(i.to_bytes(SMALL, "little")) for i in range(count)]
-        growth = session.current().statistics().region_bytes - before
+        growth = session.current().view.statistics().region_bytes - before
         assert ray.get(kept[-1]) == (count - 1).to_bytes(SMALL, "little")
         return {"object_overhead": growth / count - SMALL}
     finally:

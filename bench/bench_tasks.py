@@ -126,5 +126,5 @@ def backlog(quick: bool) -> dict[str, float]:
 
 def footprint(info: dict[str, Any]) -> int:
     """Bytes that the session uses: every process's own, and the shared region once."""
-    region = session.current().statistics().region_bytes
+    region = session.current().view.statistics().region_bytes
     return private_bytes(family(os.getpid(), info["node_pid"])) + int(region)

@@ -27,7 +27,7 @@ from ray_lite.api import (
     wait,
 )
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, WORKER_MODE, __version__
-from ray_lite.state import global_state
+from ray_lite.global_state import global_state
 
 __all__ = [
     "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "cancel", "exceptions",

@@ -9,18 +9,18 @@ cdef extern from "region/layout.h" nogil:
         RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
         RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
-        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_ENDING
+        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED
         RL_ALIVE, RL_SWEEPING
         RL_DRIVER, RL_NODE, RL_WORKER
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
-        RL_UNLISTED, RL_IN_RING, RL_HUNG
+        RL_UNLISTED, RL_IN_RING, RL_STALLED
         RL_CPU, RL_GPU, RL_CUSTOM
-        RL_DEADLOCK, RL_WAITS
+        RL_DEADLOCK, RL_WAITS_FOREVER
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
-        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_TOLD
-        RL_CANCEL_ALL
+        RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
+        RL_CANCEL_RECURSIVE
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
@@ -32,7 +32,7 @@ cdef extern from "region/layout.h" nogil:
     ctypedef struct rl_undo:
         uint64_t where, old
     ctypedef struct rl_stage:
-        uint32_t kind, index, value
+        uint32_t what, index, value
     ctypedef struct pthread_mutex_t:
         pass
     int pthread_mutex_lock(pthread_mutex_t* m)
@@ -46,16 +46,16 @@ cdef extern from "region/layout.h" nogil:
     ctypedef struct rl_object:
         uint32_t state, next
         uint8_t id[20]
-        uint32_t generation, kind, pins, holders, owner
+        uint32_t generation, format, pins, holders, owner
         uint64_t size
         uint32_t extent
         uint16_t cell, flags
         uint32_t waiter, task, edges, contents, hash_next, site
         uint8_t data[40]
-    ctypedef struct rl_use:
-        uint32_t count, stamp
+    ctypedef struct rl_block_info:
+        uint32_t readers, last_read
         uint64_t checksum
-        uint32_t turn
+        uint32_t moves
     ctypedef struct rl_task:
         uint32_t state, next
         uint8_t id[20]
@@ -76,46 +76,46 @@ cdef extern from "region/layout.h" nogil:
     ctypedef struct rl_extent:
         uint32_t state, next, prev, start, pages, left, right, clas
         uint64_t cells[4]
-    ctypedef struct rl_kind:
+    ctypedef struct rl_resource:
         uint32_t state, next
         int64_t total, free
         uint32_t head, tail
     ctypedef struct rl_demand:
-        uint32_t state, kind
+        uint32_t state, resource
         int64_t amount
     ctypedef struct rl_queue:
         uint32_t state, next, prev, job
         int64_t cpus, gpus
-        uint32_t first, count, head, tail, length, listed, hung, options
-        int64_t passed
-        uint32_t chain, depth, base, sibling, deep_next, deep_prev
+        uint32_t first, count, head, tail, length, listed, stalled_on, options
+        int64_t stalled_since
+        uint32_t chain, depth, base, sibling, nested_next, nested_prev
     ctypedef struct rl_slot:
-        uint32_t state, next, prev, kind, pid, epoch, running, building, shape, whale, idle, blocked
+        uint32_t state, next, prev, role, pid, epoch, running, building, shape, next_wide, availability, blocked
         uint64_t started, finished
-        uint32_t bell, parked, arrived, wake_at, waiting, hungry, leaving, verdict
+        uint32_t bell, parked, arrived, wake_at, waiting, waiting_for_room, leaving, deadlock_flag
         uint64_t gpus[4]
-        uint32_t keyed, threads
+        uint32_t gpu_bound, threads
         int64_t since
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
-        uint64_t nonce, pid_namespace, control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, uses
+        uint64_t session_id, pid_namespace, control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits
         uint32_t buckets, spill_least
         uint64_t bucket_offset
-        uint32_t poison, deaths, rung, closing, reports, hungry, turn
-        rl_table objects, tasks, refs, extents, queues, slots, kinds, demands
+        uint32_t poison, deaths, bell_rung, closing, reports, waiting_for_room, room_precedence
+        rl_table objects, tasks, refs, extents, queues, slots, resources, demands
         int64_t aging
         uint32_t shapes[1024]
-        uint32_t whales, nhung, reserved, lenders, ending, cancels, full, keyed, working, nested, lent
-        int64_t waited
-        uint32_t deep[8]
+        uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit, workers_differ, nworking, nworking_nested, nblocked
+        int64_t toplevel_waiting_since
+        uint32_t nested_rings[8]
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]
-        uint32_t ready, idle, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept
+        uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
-        uint32_t punches, loose_least, loose, grown
+        uint32_t ntrims, trim_least, trimmable, grew
         uint32_t partial[18]
         pthread_mutex_t node_life
         rl_mutex lock
@@ -146,15 +146,30 @@ cdef extern from "sys/mman.h" nogil:
     int madvise(void* at, size_t n, int advice)
     int MADV_DONTDUMP, MADV_DONTNEED, MADV_HUGEPAGE
 
+cdef extern from "region/states.h" nogil:
+    enum:
+        RL_OWNED, RL_MAY_LACK, RL_LACKS, RL_HAS_TASK, RL_HAS_CREATOR, RL_HAS_VALUE
+    ctypedef struct rl_state_rule:
+        uint32_t next, facts
+    const rl_state_rule* rl_object_rules
+    const rl_state_rule* rl_task_rules
+    bint rl_object_may(rl_region* R, rl_object* o, uint32_t to)
+    bint rl_task_may(rl_region* R, rl_task* k, uint32_t to)
+    void rl_object_become(rl_region* R, rl_object* o, uint32_t to)
+    void rl_object_publish(rl_region* R, uint32_t i)
+    void rl_task_become(rl_region* R, rl_task* k, uint32_t to)
+    void rl_process_become(rl_region* R, rl_slot* s, uint32_t to)
+    void rl_worker_become(rl_region* R, rl_slot* s, uint32_t to)
+
 cdef extern from "region/sync.h" nogil:
     ctypedef struct rl_region:
         char* meta
         char* arena
         rl_header* h
         uint32_t* handles
-        uint32_t* uses
+        uint32_t* reads
         int control_fd, arena_fd, bell_fd
-        uint32_t slot, fork_generation, row_limit, closed, shared, emergency, site
+        uint32_t slot, fork_generation, row_limit, closed, shared
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
@@ -175,14 +190,14 @@ cdef extern from "region/sync.h" nogil:
     void rl_set16(rl_region* R, uint16_t* p, uint16_t v)
     void rl_set32(rl_region* R, uint32_t* p, uint32_t v)
     void rl_set64(rl_region* R, uint64_t* p, uint64_t v)
-    void rl_set32_planted(rl_region* R, uint32_t* p, uint32_t v)
-    uint32_t rl_length_planted(uint32_t n, uint32_t room)
+    void rl_set32_mutant(rl_region* R, uint32_t* p, uint32_t v)
+    uint32_t rl_length_mutant(uint32_t n, uint32_t room)
     void rl_fresh16(uint16_t* p, uint16_t v)
     void rl_fresh32(uint32_t* p, uint32_t v)
     void rl_fresh64(uint64_t* p, uint64_t v)
     uint32_t rl_log_used(rl_region* R)
     bint rl_staged_full(rl_region* R)
-    void rl_stage_up(rl_region* R, uint32_t kind, uint32_t index, uint32_t value)
+    void rl_stage_up(rl_region* R, uint32_t what, uint32_t index, uint32_t value)
     rl_slot* rl_slot_at(rl_region* R, uint32_t i)
     void rl_bump(rl_slot* s)
     void rl_recover(rl_region* R)
@@ -245,9 +260,9 @@ cdef struct rl_spec:
     uint32_t roomed
 
 
-cdef struct rl_place:
-    # where in the program calls are made now: the task that the main thread runs
-    uint8_t id[20]
+cdef struct rl_call_context:
+    # whose calls are made now, and in which runtime environment: all stores to it are in python/call_context.pyx
+    uint8_t id[20]         # of the task that the main thread runs, or the driver's root
     uint32_t attempt
     uint32_t record
     uint32_t serial
@@ -255,6 +270,10 @@ cdef struct rl_place:
     uint32_t outer, outer_serial  # the task at the bottom of the stack
     unsigned long starts   # of threads, before it began
     uint64_t epoch         # grows with each task: other threads' ordinals start anew
+    uint32_t runtime_env   # object with the environment of calls, 0: the first
+    PyObject* path_list    # compared, never used: sys.path as it was when it was marked
+    PyObject* path_ends[2]
+    Py_ssize_t path_length
 
 
 cdef class ObjectID:
@@ -266,21 +285,23 @@ cdef class ObjectID:
     cdef uint8_t raw[20]
 
 
-cdef class View:
+cdef class StoreBuffer:
+    cdef char* data
+    cdef Py_ssize_t size
+    cdef bint readonly
+
+
+cdef class View(StoreBuffer):
     cdef ObjectID owner
     cdef PyObject* before      # all views of this process, so that a fork can keep their objects
     cdef PyObject* after
-    cdef char* data
-    cdef Py_ssize_t size
-    cdef bint used             # the bytes may be spilled when nobody uses them
+    cdef bint reads            # the bytes may be spilled when nobody reads them: this view counts as a reader
 
 
-cdef class Private:
+cdef class Private(StoreBuffer):
     cdef View source           # of a mapping: what is not written yet is the object's
     cdef void* base
     cdef uint64_t mapped       # bytes of the mapping, 0 for plain memory
-    cdef char* data
-    cdef uint64_t size
 
 
 cdef class Region:
@@ -302,22 +323,20 @@ cdef class RemoteCall:
 
 cdef class Worker:
     cdef readonly Region region
-    cdef object policy
+    cdef object runner
     cdef readonly dict functions
     cdef uint64_t epoch
     cdef readonly uint64_t ran
-    cdef public bint counts  # whether the policy wants to hear of the end of each task
+    cdef bint counts  # whether the policy wants to hear of the end of each task
     cdef readonly bint retired  # whether this process is to end: it was asked to, or the policy said so
     cdef readonly uint32_t calling  # the record whose function runs now, and may be interrupted
-    cdef uint32_t setting, queue
-    cdef bint strayed(self, rl_task* k) noexcept
-    cdef bint surround(self, rl_task* k) except -1
+    cdef uint32_t runtime_env, queue
+    cdef bint env_changed(self, rl_task* k) noexcept
+    cdef bint apply_runtime_env(self, rl_task* k) except -1
     cdef uint32_t shape_of(self, rl_task* k) noexcept
-    cdef bint dress(self, rl_task* k) except -1
+    cdef bint apply_shape(self, rl_task* k) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self) noexcept
-    cdef void seat(self, rl_place* outer, uint64_t index)
-    cdef void begin(self, uint32_t t)
     cdef bint execute(self, uint32_t t) except -1
     cdef bint again(self, uint32_t t, bint counted, bint front) except -1
     cdef tuple plain_args(self, uint32_t t)

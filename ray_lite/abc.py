@@ -1,11 +1,11 @@
-"""Backend: what the public functions ask of an implementation (local.py, serial.py; a worker's is local too)."""
+"""Backend and SessionView: what the public functions ask of an implementation (backends/, workers/backend.py)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from ray_lite.calls.functions import Call, Function, Token
 
 
 class Statistics(Protocol):
@@ -32,19 +32,45 @@ class Statistics(Protocol):
         """Bytes of shared memory that have pages."""
 
 
+class SessionView(Protocol):
+    """What a session holds and uses."""
+
+    def check(self) -> None:
+        """Raises AssertionError when an invariant of the session does not hold."""
+
+    def statistics(self) -> Statistics:
+        """What the session holds now."""
+
+    def amounts(self) -> dict[str, tuple[float, float]]:
+        """Of each resource of the session: (how much there is, how much is free)."""
+
+    def objects(self) -> list[Any]:
+        """A store.listing.Row for each object, largest first."""
+
+    def memory(self, most: int) -> Any:
+        """A store.memory_report.Memory with the `most` largest objects."""
+
+    def worker_pids(self) -> list[int]:
+        """Pids of the live workers."""
+
+
 class Backend(Protocol):
     """One session as seen by one process. All methods may be called from any thread."""
 
     is_worker: bool  #: True in a process that runs tasks
     address: dict[str, Any]  #: what `init` returned
-    nonce: int  #: names the session
+    session_id: int
+
+    @property
+    def view(self) -> SessionView:
+        """What the session holds and uses."""
 
     @property
     def inherited(self) -> bool:
         """True in a forked child of the process that made it."""
 
-    def submit(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Submits a call of a remote_function.RemoteFunction; its ids at once."""
+    def submit(self, call: Call) -> Any:
+        """Submits a call of a remote function; its ids at once."""
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         """The value of an id, or the values of a list of ids; `timeout` in seconds; `writable`: arrays may be written."""
@@ -55,38 +81,17 @@ class Backend(Protocol):
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         """(ready, rest) in input order; `timeout` in milliseconds."""
 
-    def export(self, function: Any) -> Any:
-        """A token by which other processes of the session find the function of a remote_function.RemoteFunction."""
-
-    def function(self, token: Any) -> Callable[..., Any]:
-        """The exported function behind a token."""
+    def export(self, function: Function) -> Token:
+        """A token by which other processes of the session find the function."""
 
     def cancel(self, x: Any, force: bool, recursive: bool) -> bool:
         """Cancels the task that returns an object; whether it had not ended."""
 
     def gpu_ids(self) -> list[int | str]:
-        """The GPUs that the task at hand holds."""
-
-    def amounts(self) -> dict[str, tuple[float, float]]:
-        """Of each resource of the session: (how much there is, how much is free)."""
+        """The GPUs that the current task holds."""
 
     def attempt(self) -> int:
-        """Which attempt of the task at hand this is, from 1; 0 outside of tasks."""
-
-    def check(self) -> None:
-        """Raises AssertionError when an invariant of the session does not hold."""
-
-    def statistics(self) -> Statistics:
-        """What the session holds now."""
-
-    def objects(self) -> list[Any]:
-        """A store.Row for each object, largest first."""
-
-    def memory(self, most: int) -> Any:
-        """A usage.Memory with the `most` largest objects."""
-
-    def worker_pids(self) -> list[int]:
-        """Pids of the live workers."""
+        """Which attempt of the current task this is, from 1; 0 outside of tasks."""
 
     def close(self) -> None:
         """Ends the session. Idempotent."""

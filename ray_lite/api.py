@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ray_lite import session, termination
+from ray_lite import session
+from ray_lite.backends.serial import SerialBackend
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
-from ray_lite.files import arena_place, spill_place
-from ray_lite.launch import Request, launch
-from ray_lite.options import GPUS_MOST, Options, amount, duration, kinds, whole
+from ray_lite.driver import sigterm
+from ray_lite.driver.launch import launch
+from ray_lite.driver.plan import Request
+from ray_lite.options import GPUS_MOST, Options, amount, custom_resources, duration, whole
 from ray_lite.remote_function import RemoteFunction
-from ray_lite.serial import SerialBackend
+from ray_lite.store.region_files import arena_backing, spill_path
 
 _changing = threading.RLock()  # whoever starts or ends a session; a handler of signals may end the one that its thread starts
 
@@ -95,7 +97,7 @@ def _start(request: Request) -> None:
         return
     session.install(launch(request))
     atexit.register(shutdown)
-    termination.watch(shutdown)
+    sigterm.watch(shutdown)
 
 
 def _check_free() -> None:
@@ -144,8 +146,8 @@ def _request(given: dict[str, Any]) -> Request:
         pin=given["pin"],
         num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
         object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
-        place=arena_place(directory, given["huge_pages"], config),
-        spill_directory=spill_place(given["spill_directory"]),
+        backing=arena_backing(directory, given["huge_pages"], config),
+        spill_directory=spill_path(given["spill_directory"]),
         object_id_seed=None if seed is None else whole("object_id_seed", seed),
         node_ip_address=address or "127.0.0.1",
         shutdown_grace=duration("shutdown_grace", given["shutdown_grace"]),
@@ -159,7 +161,7 @@ def _request(given: dict[str, Any]) -> Request:
 
 def _resources(given: dict[str, Any]) -> dict[str, float]:
     """The session's custom resources, by name."""
-    found = kinds("resources", given["resources"])
+    found = custom_resources("resources", given["resources"])
     count = given["num_custom_resource"]
     if count is not None and whole("num_custom_resource", count, 0, 1 << 31) != len(found) and given["resources"] is not None:
         raise ValueError(f"num_custom_resource={count}, but resources has {len(found)} names")
@@ -181,7 +183,7 @@ def shutdown(worker: Any = None) -> None:
         if backend.is_worker and not backend.inherited:
             raise RuntimeError("shutdown() can't be called in a worker")
         atexit.unregister(shutdown)
-        termination.leave()
+        sigterm.leave()
         session.clear()
         backend.close()
 
@@ -273,7 +275,7 @@ def memory(most: int = 10) -> Any:
         A record with bytes_used, bytes_kept, bytes_committed, bytes_spilled, arena_bytes, page_bytes, objects, largest (id,
         bytes, state, pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
     """
-    return session.current().memory(whole("most", most, 0, 1_000_000))
+    return session.current().view.memory(whole("most", most, 0, 1_000_000))
 
 
 def put(value: Any, worker: Any = None, *, timeout: float | None = None) -> Any:

@@ -35,12 +35,12 @@ class Config(NamedTuple):
     copy_uncached: int = 33_554_432  #: and from this size on past the caches, which they would only empty
     full_wait: float = 10.0  #: a full store: `put` and tasks' results wait so long while something is about to be freed
     full_look: float = 0.001  #: and look first after so long, then ever less often, up to 32 times it
-    full_turn: float = 1.0  #: who waits for room goes before others for so long, then it is their turn
+    room_precedence: float = 1.0  #: a process that waits for room goes before others for so long
     spill_least: int = 32_768  #: objects from this size on can be spilled; smaller ones stay in memory
     spill_batch: int = 16_777_216  #: at least so much is spilled at once
-    ahead: int = 16_777_216  #: the node keeps so much memory of the store ready beyond what is used, at most a 16th of it
-    loose: int = 67_108_864  #: free memory of the store in one piece of so many bytes goes back to the kernel
-    loose_after: float = 5.0  #: and this long after it came to be: what is used again meanwhile is not touched anew
+    preallocate: int = 16_777_216  #: the node keeps so much memory of the store ready beyond what is used, at most a 16th of it
+    trim: int = 67_108_864  #: free memory of the store in one piece of so many bytes goes back to the kernel
+    trim_after: float = 5.0  #: so long after it became free: what is used again meanwhile keeps its pages
     private_pages: int = 1_048_576  #: a writable buffer from this size on is mapped, and copied only where it is written
     spin: float = 50e-6  #: how long a call burns time before it sleeps: about one wake-up across CPUs
     hot: float = 1e-3  #: how long an idle worker stays hot after its last task

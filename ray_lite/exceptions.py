@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+import enum
+
 
 class RayError(Exception):
     """Base of all exceptions of ray_lite."""
@@ -72,8 +74,28 @@ class TaskCancelledError(RayError):
     """The task was cancelled."""
 
 
+class FullReason(enum.Enum):
+    """Why there is no room."""
+
+    STORE = "the object store is full"
+    PROMISED = "the object store is full, and other processes have waited longer for room in it"
+    MEMORY = "no memory is left for the object store, or no space where its plasma_directory is"
+    SPILL_FILE = "the file of spilled objects has reached its largest size, 4 TiB"
+    SPILL_DISK = "the object store is full, and spilling failed"
+    TABLE = ("a table of the shared region is full, or no memory is left for it; "
+             "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")
+
+
 class ObjectStoreFullError(RayError):
-    """The object store has no room; the message names sizes and the largest holders."""
+    """The object store has no room; the message names sizes and the largest holders.
+
+    Attributes:
+        reason: what is full.
+    """
+
+    def __init__(self, text: str = "", reason: FullReason = FullReason.STORE) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class ObjectLostError(RayError):

@@ -19,8 +19,8 @@ _LATER = {
 }
 
 
-class Extra(NamedTuple):
-    """Options that only the worker needs, and most tasks haven't."""
+class WorkerOptions(NamedTuple):
+    """Options that only the worker needs; most tasks have none, so they travel beside the record."""
 
     max_calls: int = 0
     retry_exceptions: tuple[type[BaseException], ...] = ()
@@ -40,9 +40,9 @@ class Options(NamedTuple):
     writable_args: bool = False
 
     @property
-    def extra(self) -> Extra:
-        """What travels beside the record."""
-        return Extra(self.max_calls, self.retry_exceptions)
+    def for_worker(self) -> WorkerOptions:
+        """What only the worker needs."""
+        return WorkerOptions(self.max_calls, self.retry_exceptions)
 
     def updated(self, given: dict[str, Any]) -> Options:
         """These options, changed by the given ones.
@@ -96,18 +96,18 @@ def gpus(name: str, value: Any) -> float:
     return number
 
 
-def kinds(name: str, value: Any) -> dict[str, float]:
+def custom_resources(name: str, value: Any) -> dict[str, float]:
     """Checked custom resources: a dict of names and amounts."""
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise TypeError(f"{name} must be a dict of names and amounts, got {value!r}")
-    for kind in value:
-        if not isinstance(kind, str):
-            raise TypeError(f"{name} must have strings for names, got {kind!r}")
-        if kind in ("CPU", "GPU"):
-            raise ValueError(f"{name} must not name {kind}: use num_{kind.lower()}s")
-    return {kind: amount(f"{name}[{kind!r}]", one) for kind, one in value.items()}
+    for resource in value:
+        if not isinstance(resource, str):
+            raise TypeError(f"{name} must have strings for names, got {resource!r}")
+        if resource in ("CPU", "GPU"):
+            raise ValueError(f"{name} must not name {resource}: use num_{resource.lower()}s")
+    return {resource: amount(f"{name}[{resource!r}]", one) for resource, one in value.items()}
 
 
 def exception_classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
@@ -148,7 +148,7 @@ _CHECKS = {
     "num_return_vals": lambda name, value: whole(name, value, 0, RETURNS_MOST),
     "num_cpus": amount,
     "num_gpus": gpus,
-    "resources": lambda name, value: tuple(sorted(kinds(name, value).items())),
+    "resources": lambda name, value: tuple(sorted(custom_resources(name, value).items())),
     "max_calls": lambda name, value: whole(name, value, 0, CALLS_MOST),
     "max_retries": lambda name, value: whole(name, value, 0, RETRIES_MOST),
     "retry_exceptions": exception_classes,

@@ -1,4 +1,7 @@
-"""The current backend of this process: the only global state. api.py, remote_function.py and serialization.py read it."""
+"""The current backend of this process: the only global state above the core.
+
+api.py, remote_function.py, global_state.py and workers/main.py read or set it.
+"""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def _end_session():
     if ray is None or not ray.is_initialized():
         return
     try:
-        ray.session.current().check()
+        ray.session.current().view.check()
     finally:
         ray.shutdown()
 
@@ -225,12 +225,12 @@ def ray_session(fresh):
 @pytest.fixture
 def statistics(fresh):
     """What the live session counts: `statistics().objects`, `.tasks`, `.workers`, `.bytes_used`."""
-    return lambda: fresh.session.current().statistics()
+    return lambda: fresh.session.current().view.statistics()
 
 
 @pytest.fixture
 def worker_pids(fresh):
-    return lambda: fresh.session.current().worker_pids()
+    return lambda: fresh.session.current().view.worker_pids()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_lite import machine
+from ray_lite.system import machine
 from ray_lite.config import Config
 
 ROOT = Path(__file__).parents[1]

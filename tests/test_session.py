@@ -7,8 +7,8 @@ import pytest
 from ray_lite import session
 from ray_lite.abc import Backend
 from ray_lite.exceptions import RaySystemError
-from ray_lite.local import LocalBackend
-from ray_lite.serial import SerialBackend
+from ray_lite.backends.local import LocalBackend
+from ray_lite.backends.serial import SerialBackend
 
 
 def test_there_is_none_to_begin_with():

@@ -196,7 +196,7 @@ if pid == 0:
     time.sleep(30)
     os._exit(0)
 with open({str(note)!r}, "w") as file:
-    file.write(f"{{pid}} {{ray.session.current().worker_pids()[0]}}")
+    file.write(f"{{pid}} {{ray.session.current().view.worker_pids()[0]}}")
 os._exit(0)
 """
     )

@@ -27,7 +27,7 @@ def test_what_is_dropped_goes_back(memory, statistics, wait_until):
         del x
         wait_until(lambda: memory() < SIZE // 2, what="the return of the memory")
         wait_until(lambda: statistics().bytes_committed < SIZE // 2, what="the end of the piece")
-        ray.session.current().check()
+        ray.session.current().view.check()
 
 
 def test_what_is_in_use_stays(memory, wait_until):

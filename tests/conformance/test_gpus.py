@@ -99,7 +99,7 @@ def test_ten_tasks_on_ten_gpus_get_all_ten(bare, gate, wait_until):
 
     ids = [held.remote() for _ in range(12)]
     wait_until(lambda: len(gate.arrived("in")) == 10, 20)
-    assert ray.session.current().statistics().tasks == 12
+    assert ray.session.current().view.statistics().tasks == 12
     gate.open()
     found = ray.get(ids)
     assert sorted(sum(found[:10], [])) == list(range(10))

@@ -165,7 +165,7 @@ def test_who_waits_for_many_gives_its_cpu_back_before_it_has_looked_at_all():
         class Seen(Exception):
             pass
 
-        look, seen = _core.find_help, []
+        look, seen = _core.find_inline, []
 
         def spy(region, ids, start, most):
             seen.append((start, most, region.statistics()["cpus_free"]))
@@ -173,12 +173,12 @@ def test_who_waits_for_many_gives_its_cpu_back_before_it_has_looked_at_all():
                 raise Seen
             return look(region, ids, start, most)
 
-        _core.find_help = spy
+        _core.find_inline = spy
         try:
             with contextlib.suppress(Seen):
                 ray.get([child.remote() for _ in range(1000)])
         finally:
-            _core.find_help = look
+            _core.find_inline = look
         return seen, session.current().region.statistics()["cpus_free"]
 
     assert ray.get(parent.remote(), timeout=10) == ([(0, 64, 0), (64, 1000, 1)], 0)

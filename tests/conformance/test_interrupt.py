@@ -155,7 +155,7 @@ def test_ctrl_c_at_a_terminal_reaches_only_the_driver(start_script, wait_until, 
             open(go_on, "w").close()
             print("interrupted", flush=True)
         pid = ray.get(one)
-        print(pid in ray.session.current().worker_pids(), len(ray.get([held.remote() for _ in range(10)])))
+        print(pid in ray.session.current().view.worker_pids(), len(ray.get([held.remote() for _ in range(10)])))
     """,
         args=[ready, go_on],
     )

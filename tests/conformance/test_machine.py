@@ -83,7 +83,7 @@ def test_a_session_follows_its_control_groups(start_script, groups, gate):
     driver = start_script("""
         import os, sys, time
         import ray_lite as ray
-        from ray_lite import cgroups
+        from ray_lite.system import cgroups
         cgroups.PROC, cgroups.ROOT, gate = sys.argv[1:]
         ray.init(verbose=True)
 
@@ -95,7 +95,7 @@ def test_a_session_follows_its_control_groups(start_script, groups, gate):
             return os.getpid()
 
         ids = [held.remote() for _ in range(30)]
-        facts = ray.session.current().statistics()
+        facts = ray.session.current().view.statistics()
         print(facts.cpus, facts.arena_bytes, len(set(ray.get(ids))))
     """, args=[*groups, gate.path], env=clean)
     said = driver.stderr.readline()

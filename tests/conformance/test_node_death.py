@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite import launch
+from ray_lite.driver import launch
 from ray_lite.exceptions import RaySystemError
-from ray_lite.forkserver import started_at
+from ray_lite.system.process import started_at
 
 SOON = 3.0  # one second is promised; the rest is for a loaded machine
 

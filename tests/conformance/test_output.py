@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.control_process import Control
+from ray_lite.control.handle import Control
 
 
 def logs():

@@ -11,7 +11,7 @@ import ray_lite as ray
 
 
 def workers():
-    return ray.session.current().worker_pids()
+    return ray.session.current().view.worker_pids()
 
 
 def test_workers_beyond_the_cpus_end_when_long_idle(fresh, monkeypatch, gate, wait_until):
@@ -38,9 +38,9 @@ def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
             ray.get(nest.remote(nest, 20))
         except ray.exceptions.DeadlockError as error:
             print("can't be more than 4 (max_workers)" in str(error))
-        while ray.session.current().statistics().tasks:  # the inner ones go on, and fail in their turn
+        while ray.session.current().view.statistics().tasks:  # the inner ones go on, and fail in their turn
             pass
-        print(ray.get(nest.remote(nest, 3)), len(ray.session.current().worker_pids()))
+        print(ray.get(nest.remote(nest, 3)), len(ray.session.current().view.worker_pids()))
     """)
     assert output == "0\nTrue\n0 4\n"
 
@@ -160,13 +160,13 @@ def test_a_limit_of_processes_clamps_the_pool_and_is_named(run_script, fork_fail
     """RLIMIT_NPROC, known before, or met only when a fork fails: work goes on, and what limits it is said."""
     done = run_script(f"""
         import ray_lite as ray
-        from ray_lite import machine
+        from ray_lite.system import machine
         if {fork_fails}:
             machine._processes_left = lambda enough: []
         ray.init(num_cpus=256)
         held = ray.remote(lambda k: (__import__("time").sleep(0.01), k)[1])
         assert ray.get([held.remote(k) for k in range(300)], timeout=40) == list(range(300))
-        print(2 < len(ray.session.current().worker_pids()) <= 40)
+        print(2 < len(ray.session.current().view.worker_pids()) <= 40)
         nest = ray.remote(inline=False)(lambda me, n: n and ray.get(me.remote(me, n - 1)))
         try:
             ray.get(nest.remote(nest, 50), timeout=30)
@@ -265,7 +265,7 @@ def test_few_descriptors_clamp_the_pool(output_of):
         ray.init(num_cpus=64, driver_mode=ray.SILENT_MODE)
         f = ray.remote(lambda k: (__import__("time").sleep(0.002), k)[1])
         assert ray.get([f.remote(k) for k in range(300)]) == list(range(300))
-        print(len(ray.session.current().worker_pids()) <= (64 - 16) // 4)
+        print(len(ray.session.current().view.worker_pids()) <= (64 - 16) // 4)
     """) == "True\n"
 
 

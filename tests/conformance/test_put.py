@@ -123,15 +123,15 @@ def test_put_and_forget_does_not_fill_the_store(fresh, statistics):
 
 
 def test_large_arrays_are_copied_by_as_many_threads_as_the_task_has_cpus():
-    threads = _core.copy_by(1, 1, 1)[0]
-    _core.copy_by(threads, Config().copy_large, Config().copy_uncached)
+    threads = _core.set_copy_policy(1, 1, 1)[0]
+    _core.set_copy_policy(threads, Config().copy_large, Config().copy_uncached)
     cores = len(os.sched_getaffinity(0))
     assert threads == min(2, cores)
 
     @ray.remote
     def copying():
-        found = _core.copy_by(1, 1, 1)
-        _core.copy_by(*found)
+        found = _core.set_copy_policy(1, 1, 1)
+        _core.set_copy_policy(*found)
         return found
 
     one, two = copying.remote(), copying._submit(args=[], num_cpus=2)

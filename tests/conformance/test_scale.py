@@ -42,7 +42,7 @@ def test_a_death_does_not_wait_for_the_end_of_many_cancelled_tasks(fresh, gate, 
     wait, arrive = gate.wait, gate.arrive
     node = psutil.Process(fresh.init(num_cpus=1)["node_pid"])
     never = ray.remote(lambda: 1)
-    held = ray.remote(lambda: (arrive(str(ray.session.current().statistics().tasks)), wait())).remote()
+    held = ray.remote(lambda: (arrive(str(ray.session.current().view.statistics().tasks)), wait())).remote()
     first, = wait_until(lambda: gate.arrived())
     node.suspend()
     ids = [never.remote() for _ in range(100_000)]

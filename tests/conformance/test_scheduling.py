@@ -248,7 +248,7 @@ def test_impossible_demands_are_refused_at_the_call(fresh, demand, message):
             call.remote()
     with pytest.raises(ValueError, match=message):
         ray.remote(lambda: 1)._submit([], **demand)
-    assert fresh.session.current().statistics().tasks == 0
+    assert fresh.session.current().view.statistics().tasks == 0
 
 
 @pytest.mark.parametrize("options, error", [

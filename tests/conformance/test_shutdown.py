@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite import machine
+from ray_lite.system import machine
 from ray_lite.config import Config
 
 MANY = 360  # workers
@@ -230,7 +230,7 @@ def test_more_workers_than_select_has_descriptors(output_of):
         ray.init(num_cpus={MANY}, shutdown_grace=0.1)
         sleep = ray.remote(lambda: time.sleep(60))
         ids = [sleep.remote() for _ in range({MANY})]
-        while len(ray.session.current().worker_pids()) < {MANY}:
+        while len(ray.session.current().view.worker_pids()) < {MANY}:
             time.sleep(0.01)
         ray.shutdown()
         print("ended")

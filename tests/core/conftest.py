@@ -35,14 +35,14 @@ SIZES = SimpleNamespace(
     page_bytes=4096,
     reserve_bytes=0,
     spill_least=0,
-    turn=10**9,
-    loose_bytes=0,
+    room_precedence=10**9,
+    trim_bytes=0,
     arena=1 << 24,
     cpus=20000,
     gpus=0,
-    kinds=(),
+    resources=(),
     aging=1_000_000_000,
-    nonce=1,
+    session_id=1,
     pid_namespace=0,
 )
 
@@ -53,7 +53,7 @@ class Place(SimpleNamespace):
     @classmethod
     def make(cls, **changes):
         sizes = SimpleNamespace(**{**vars(SIZES), **changes})
-        sizes.control_bytes = _core.control_bytes(sizes.objects, sizes.slots, sizes.buckets, len(sizes.kinds))
+        sizes.control_bytes = _core.control_bytes(sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources))
         sizes.arena_bytes = sizes.arena
         control, arena = os.memfd_create("ray_lite-control"), os.memfd_create("ray_lite-arena")
         os.ftruncate(control, sizes.control_bytes)
@@ -206,7 +206,7 @@ def worker(forked):
         slot = _core.open_worker(region)
 
         def main():
-            _core.become(region, slot, os.getpid(), 0)
+            _core.adopt_slot(region, slot, os.getpid(), 0)
             function(region)
 
         return forked(main), slot
@@ -228,7 +228,7 @@ def bury():
             if complete:
                 _core.finish_task(region, t)
             else:
-                again.append(_core.task_facts(region, t)["id"])
+                again.append(_core.task_facts(region, t)[5])
                 _core.requeue_task(region, t, counted, True)
         _core.end_sweep(region, slot)
         return again
@@ -239,8 +239,10 @@ def bury():
 # ---------------------------------------------------------------- tasks
 
 
-class Policy:
+class Runner:
     """Runs tasks whose function is a number in a table, and whose values are all plain."""
+
+    counts_calls = False
 
     def __init__(self, region, functions, by_index):
         self.region, self.functions, self.by_index = region, functions, by_index
@@ -269,7 +271,7 @@ class Policy:
     def raise_cancelled(self):
         raise RuntimeError("cancelled before its function was called")
 
-    def setting(self, bits):
+    def runtime_env(self, index):
         """Where the caller was: nothing to these functions."""
 
     def shape(self, cpus):
@@ -286,7 +288,7 @@ class Tasks:
     def __init__(self, region, functions):
         self.region, self.functions = region, functions
         self.by_index, self.calls, self.handles = {}, {}, []
-        _core.mark_surroundings()  # or the fast path declines: it can't tell whether the caller has moved
+        _core.mark_env()  # or the fast path declines: it can't tell whether the caller has moved
         for name in functions:
             x = _core.create_object(region, _core.next_put_id(), 0, True)
             _core.fill_object(region, _core.object_index(x), 0, (name.encode(), [], [], []))
@@ -299,25 +301,25 @@ class Tasks:
         key = (name, cpus, nreturns, retries, flags)
         if key not in self.calls:
             call = _core.RemoteCall(declined)
-            queue = _core.shape(self.region, self.region.slot, cpus)
+            queue = _core.demand_queue(self.region, self.region.slot, cpus)
             index = next(i for i, n in self.by_index.items() if n == name)
             call.arm(self.region, index, queue, (nreturns, retries, flags, 0, 255))
             self.calls[key] = call
         return self.calls[key]
 
     def shaped(self, name, *shape):
-        """The same, for a shape: CPUs, GPUs, and pairs of a custom kind and an amount."""
+        """The same, for a shape: CPUs, GPUs, and pairs of a custom resource and an amount."""
         call = _core.RemoteCall(declined)
         index = next(i for i, n in self.by_index.items() if n == name)
-        call.arm(self.region, index, _core.shape(self.region, self.region.slot, *shape), (1, 3, 0, 0, 255))
+        call.arm(self.region, index, _core.demand_queue(self.region, self.region.slot, *shape), (1, 3, 0, 0, 255))
         return call
 
-    def policy(self, region):
-        return Policy(region, self.functions, self.by_index)
+    def runner(self, region):
+        return Runner(region, self.functions, self.by_index)
 
     def worker(self, region, spin=50_000, park=2_000 * MILLION):
         """Works until the session closes."""
-        loop = _core.Worker(region, self.policy(region))
+        loop = _core.Worker(region, self.runner(region))
         while not _core.is_closing(region):
             loop.run(spin, park)
 

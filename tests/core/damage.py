@@ -1,4 +1,4 @@
-"""Words of a control file by name, to read and to damage: layout.h is read for the offsets.
+"""Words of a control file by name, to read and to damage: the headers of region/ are read for the offsets.
 
 `Words` finds a field of the header or of an entry; `Scene` is a region full of life with the names of its parts.
 """
@@ -8,15 +8,16 @@ import os
 import re
 from pathlib import Path
 
-LAYOUT = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "layout.h"
+REGION = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "region"
+HEADERS = [REGION / name for name in ("constants.h", "entries.h", "layout.h")]
 TYPES = {"char": 1, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32, "rl_space": 1096}
 TABLES = {"object": "objects", "task": "tasks", "ref": "refs", "extent": "extents", "queue": "queues", "slot": "slots",
-          "kind": "kinds"}
+          "resource": "resources"}
 
 
 def structs():
     """{struct: {field: (offset, bytes of an element)}}, up to the first field of a type that isn't known here."""
-    text = LAYOUT.read_text()
+    text = "".join(path.read_text() for path in HEADERS)
     numbers = {name: int(value) for name, value in re.findall(r"#define (\w+) (\d+)", text)}
     found = {}
     for body, name in re.findall(r"typedef struct \{\n(.*?)^\} (\w+);", text, re.S | re.M):
@@ -32,7 +33,7 @@ def fields(body, numbers):
         size = TYPES[kind]
         at += -at % min(size, 8)
         yield name, (at, min(size, 8))
-        at += size * (eval(count, dict(numbers)) if count else 1)  # a product of constants of layout.h
+        at += size * (eval(count, dict(numbers)) if count else 1)  # a product of constants of constants.h
 
 
 class Words:
@@ -116,7 +117,7 @@ class Scene:
         self.waiting = next(t for t in range(1, 50) if self.read("task", t, "state") == 2)
         slots = range(1, 16)
         self.busy = next(s for s in slots if self.read("slot", s, "running"))
-        self.idle = next(s for s in slots if self.read("slot", s, "idle") == 1)
+        self.idle = next(s for s in slots if self.read("slot", s, "availability") == 1)
         return self
 
     def lent(self):

@@ -20,11 +20,11 @@ from multiprocessing.connection import Pipe
 from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectLostError
-from ray_lite.failures import SystemFailure
-from ray_lite.files import SMALL_PAGE, Sizes, make_files
-from ray_lite.forkserver import started_at
-from ray_lite.scheduler import Died, Fail, Requeue, Running, Scheduler
-from ray_lite.store import Store
+from ray_lite.values.failures import SystemFailure
+from ray_lite.store.region_files import SMALL_PAGE, Sizes, make_files
+from ray_lite.system.process import started_at
+from ray_lite.policy.scheduler import Died, Fail, Requeue, Running, Scheduler
+from ray_lite.store.object_store import Store
 
 PATIENCE_S = 10  # until an answer counts as missing
 PARK_NS = 20_000_000_000  # longer than anybody's patience: a lost wake-up shows
@@ -49,7 +49,7 @@ class Fuse:
 
 
 class Puppet:
-    """In the child: the orders, by name. Also the policy of its `_core.Worker`."""
+    """In the child: the orders, by name. Also the runner of its `_core.Worker`."""
 
     def __init__(self, region, link, fuse):
         self.region, self.link, self.fuse = region, link, fuse
@@ -137,7 +137,7 @@ class Puppet:
         return ("idle",)
 
     def help(self, binary):
-        return ("helped",) if self.worker.help(self.handles[binary]) else ("none",)
+        return ("helped",) if self.worker.run_inline(self.handles[binary]) else ("none",)
 
     def block(self):
         _core.block(self.region)
@@ -158,7 +158,7 @@ class Puppet:
 
     def act(self, data, *values):
         """The body of every task."""
-        task = _core.task_facts(self.region, _core.current_task()[0])["id"]
+        task = _core.task_facts(self.region, _core.current_task()[0])[5]
         self.link.send(("took", task, data, list(values)))
         values = self.obey()
         return values[0] if len(values) == 1 else values
@@ -182,7 +182,9 @@ class Puppet:
     def fail(self, task, error):
         raise error  # no order fails in a task: the puppet ends, and the test says so
 
-    def setting(self, index):
+    counts_calls = False
+
+    def runtime_env(self, index):
         """The caller was somewhere else: nothing to these tasks."""
 
     def shape(self, cpus):
@@ -240,13 +242,13 @@ def small(cpus):
         page_bytes=SMALL_PAGE,
         reserve_bytes=0,
         spill_least=0,
-        turn=10**9,
-        loose_bytes=0,
+        room_precedence=10**9,
+        trim_bytes=0,
         cpus=cpus,
         gpus=0,
-        kinds=(),
+        resources=(),
         aging=1 << 60,
-        nonce=1,
+        session_id=1,
         pid_namespace=0,
     )
 
@@ -285,7 +287,7 @@ class Stage:
                 link.close()
             if nanoseconds is not None:
                 fuse.light(nanoseconds)
-            _core.become(self.region, slot, os.getpid(), started_at(os.getpid()))
+            _core.adopt_slot(self.region, slot, os.getpid(), started_at(os.getpid()))
             theirs.send("here")
             Puppet(self.region, theirs, fuse).obey()
         except EOFError:
@@ -304,8 +306,8 @@ class Stage:
         while (adopted := _core.adopt_task(self.region, slot))[0]:
             task, complete = adopted
             facts = _core.task_facts(self.region, task)
-            running = Running(task, "puppet", "", facts["attempts"], facts["max_retries"], innermost, complete)
-            self.obey(self.scheduler.died(died, running))
+            running = Running(task, "puppet", "", facts[2], facts[3], innermost, complete)
+            self.obey(self.scheduler.on_death(died, running))
             innermost = False
         _core.end_sweep(self.region, slot)
 

@@ -69,7 +69,7 @@ cdef void make_region(rl_region* R) noexcept nogil:
     lay_out(h, OBJECTS, SLOTS, BUCKETS, 1)
     h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
     h.arena.pages, h.aging = ARENA // RL_PAGE, AGING
-    h.spill.pages, h.spill_least, h.loose_least = 1 << 20, SPILL_LEAST, LOOSE_LEAST
+    h.spill.pages, h.spill_least, h.trim_least = 1 << 20, SPILL_LEAST, LOOSE_LEAST
     world.file = memfd_create(b"spill", 0)
     for t in range(TABLES):
         (<rl_table*>&h.objects)[t].used = 1
@@ -78,8 +78,8 @@ cdef void make_region(rl_region* R) noexcept nogil:
     for t in range(TABLES):
         if table_grow(R, &(<rl_table*>&h.objects)[t]):
             broken(b"grow a table", t, 0, 1)
-    kinds_begin(R, CPUS, 0)
-    kind_begin(R, RL_CUSTOM, CPUS)
+    resources_begin(R, CPUS, 0)
+    resource_begin(R, RL_CUSTOM, CPUS)
     forbid_gaps(R)
 
 
@@ -94,8 +94,8 @@ cdef void forbid_gaps(rl_region* R) noexcept nogil:
             (<rl_table*>&h.objects)[t].stride
         rl_forbid(R.meta + end, up(end, RL_PAGE) - end)
     for t in range(h.slots.capacity):
-        rl_forbid(R.meta + h.rows + t * h.row_bytes + row, h.uses - row)
-        rl_forbid(R.meta + h.rows + t * h.row_bytes + h.uses + row, h.row_bytes - h.uses - row)
+        rl_forbid(R.meta + h.rows + t * h.row_bytes + row, h.reader_bits - row)
+        rl_forbid(R.meta + h.rows + t * h.row_bytes + h.reader_bits + row, h.row_bytes - h.reader_bits - row)
     rl_forbid(R.meta + sizeof(rl_header), h.slots.offset - sizeof(rl_header))
     rl_forbid(R.arena, ARENA)
 
@@ -103,7 +103,7 @@ cdef void forbid_gaps(rl_region* R) noexcept nogil:
 cdef void be_born(rl_process* p, uint32_t kind, uint64_t seed) noexcept nogil:
     p.R = node.R
     p.R.row_limit = 0
-    p.R.uses = <uint32_t*>calloc(OBJECTS, sizeof(uint32_t))
+    p.R.reads = <uint32_t*>calloc(OBJECTS, sizeof(uint32_t))
     p.kind = kind
     p.most = HELD_SPARE
     p.seed = seed * 0x9e3779b97f4a7c15ull + 1
@@ -205,10 +205,10 @@ cdef void nothing_is_left() noexcept nogil:
         broken(b"objects, tasks or refs are left", h.objects.live, h.tasks.live, h.refs.live)
     if h.spilled_bytes:
         broken(b"spilled bytes are left", 0, 0, h.spilled_bytes)
-    if h.used_bytes or h.slots.live != 1 or kind_at(&node.R, RL_CPU).free != CPUS:
-        broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>kind_at(&node.R, RL_CPU).free)
-    if kind_at(&node.R, RL_CUSTOM).free != CPUS or h.nhung or h.reserved or h.ending:
-        broken(b"of the custom kind, or what hangs", <uint64_t>kind_at(&node.R, RL_CUSTOM).free, h.nhung, h.reserved)
+    if h.used_bytes or h.slots.live != 1 or resource_at(&node.R, RL_CPU).free != CPUS:
+        broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>resource_at(&node.R, RL_CPU).free)
+    if resource_at(&node.R, RL_CUSTOM).free != CPUS or h.nstalled or h.reserved_for or h.cancelled_queued:
+        broken(b"of the custom kind, or what hangs", <uint64_t>resource_at(&node.R, RL_CUSTOM).free, h.nstalled, h.reserved_for)
 
 
 cdef uint64_t total(rl_deed what) noexcept nogil:

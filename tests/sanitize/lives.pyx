@@ -28,7 +28,7 @@ cdef void* drive_second(void* it) noexcept nogil:
     while not rl_load(&world.over):
         n = rl_load(&p.nlent)
         if n:
-            memcpy(lack, p.lent, sizeof(lack))
+            memcpy(lack, p.nblocked, sizeof(lack))
             w.lack, w.n, w.allowed, w.marked = lack, n, 0, False
             w.deadline, w.spin, w.park = rl_now() + 3 * MILLISECOND, 0, MILLISECOND
             wait_for(&p.R, &w, 10)
@@ -54,7 +54,7 @@ cdef void learn_arguments(rl_process* p, uint32_t t) noexcept nogil:
     while r:
         i = ref_at(R, r).object
         n += 1
-        if not ready(R, i):
+        if not is_sealed(R, i):
             broken(b"an argument that is not ready", t, RL_SEALED, i)
         if p.nheld < HELD - HELD_SPARE and hold(p, i, object_at(R, i).generation):
             read(p, i)
@@ -72,11 +72,11 @@ cdef void give_return(rl_process* p, uint32_t i) noexcept nogil:
     cdef uint32_t n
     if did(p, ROOM, object_room(&p.R, i, any_size(p))):
         did(p, ROOM, object_room(&p.R, i, 0))
-        rl_fresh32(&o.kind, RL_PLAIN | RL_ERROR)
+        rl_fresh32(&o.format, RL_PLAIN | RL_ERROR)
         return
     n = give_contents(p, i, contents)
     fill(p, i, contents, n)
-    rl_fresh32(&o.kind, RL_PICKLE)
+    rl_fresh32(&o.format, RL_PICKLE)
 
 
 cdef void execute(rl_process* p, uint32_t t) noexcept nogil:
@@ -108,7 +108,7 @@ cdef void die(rl_process* p) noexcept nogil:
         usleep(PAUSE)
     rl_store(&p.gone, 0)
     p.dying = False
-    memset(p.R.uses, 0, p.R.h.objects.capacity * sizeof(uint32_t))
+    memset(p.R.reads, 0, p.R.h.objects.capacity * sizeof(uint32_t))
     p.nheld = p.floor = p.depth = p.record = p.serial = 0
     if slot_adopt(&p.R, p.R.slot, 1, 1):
         broken(b"adopt", p.R.slot, 0, 1)
@@ -122,10 +122,10 @@ cdef uint32_t finish_half(rl_process* p, uint32_t t) noexcept nogil:
     if rl_lock(&p.R):
         broken(b"poisoned", 0, 0, p.R.h.poison)
     rc = finish_section(&p.R, t, &fresh, &given)
-    rouse(&p.R, fresh)
+    wake_workers(&p.R, fresh)
     rl_commit(&p.R)
     p.dying = rc == MORE
-    if not p.dying and look_owed(&p.R, given):
+    if not p.dying and recheck_owed(&p.R, given):
         broken(b"look", given, DONE, EIO)
     return t if p.dying else 0
 
@@ -179,7 +179,7 @@ cdef void give_up(uint32_t t) noexcept nogil:
     while i:
         if rl_load(&object_at(R, i).state) == RL_PENDING:
             did(&node, ROOM, object_room(R, i, 0))
-            rl_fresh32(&object_at(R, i).kind, RL_PLAIN | RL_ERROR)
+            rl_fresh32(&object_at(R, i).format, RL_PLAIN | RL_ERROR)
         i = object_at(R, i).next
     did(&node, FAILED, task_finish(R, t))
 
@@ -216,14 +216,14 @@ cdef void look_after(rl_process* w) noexcept nogil:
 cdef void look_at_pool() noexcept nogil:
     """The node's look at the pool: what hangs for long, who has been idle for long."""
     cdef uint32_t slot = 0
-    did(&node, REFRESH, age(&node.R) or rouse_rest(&node.R, rl_load(&node.R.h.nready)))
+    did(&node, REFRESH, age(&node.R) or wake_workers_unlocked(&node.R, rl_load(&node.R.h.nready)))
     if roll(&node, 2) == 0 and retire(&node.R, rl_now() - RESTED, &slot) == DONE and slot:
         count(&node, RETIRE)
 
 
 cdef void end_cancelled() noexcept nogil:
     cdef uint32_t t = 0
-    while not ending_take(&node.R, &t) and t:
+    while not cancelled_queued_take(&node.R, &t) and t:
         count(&node, ENDED)
         give_up(t)
 
@@ -236,7 +236,7 @@ cdef void* supervise(void* it) noexcept nogil:
     while not rl_load(&world.over):
         if posix_read(node.R.bell_fd, &rung, 8) == 8:
             count(&node, BELL)
-            rl_store(&node.R.h.rung, 0)
+            rl_store(&node.R.h.bell_rung, 0)
         for k in range(WORKERS):
             look_after(&workers[k])
         if round & 3 == 0:

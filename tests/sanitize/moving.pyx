@@ -26,8 +26,8 @@ cdef bint move_back(rl_process* p, uint32_t i) noexcept nogil:
     cdef bint good
     if rl_lock(R):
         broken(b"poisoned", 0, 0, R.h.poison)
-    good = is_away(R, o)
-    turn, checksum = use_of(o).turn, use_of(o).checksum
+    good = is_spilled(R, o)
+    turn, checksum = block_info_of(o).moves, block_info_of(o).checksum
     at = extent_at(R, o.extent).start * <uint64_t>RL_PAGE
     rl_commit(R)
     if not good:
@@ -55,10 +55,10 @@ cdef void move_out(rl_process* p, uint32_t i) noexcept nogil:
     cdef int rc
     if rl_lock(R):
         broken(b"poisoned", 0, 0, R.h.poison)
-    turn = use_of(o).turn
+    turn = block_info_of(o).moves
     rl_commit(R)
     new_id(id)
-    if did(p, CREATE, object_create(R, id, o.size, IN_FILE, &own)):
+    if did(p, CREATE, object_create(R, id, o.size, IN_SPILL_FILE, &own)):
         return
     pwrite(world.file, object_data(R, i), o.size, <int64_t>(extent_at(R, object_at(R, own).extent).start * <uint64_t>RL_PAGE))
     rc = blocks_exchange(R, i, own, turn, sum_of(object_data(R, i), o.size))
@@ -71,17 +71,17 @@ cdef void move_some(rl_process* p) noexcept nogil:
     cdef int rc
     if i == 0 or not ready(&p.R, i) or not spillable(&p.R, object_at(&p.R, i)):
         return
-    rc = use_begin(&p.R, i)
+    rc = read_begin(&p.R, i)
     if rc == DONE:
         move_out(p, i)
-        use_end(&p.R, i)
-    elif rc != AWAY:
-        broken(b"a look before a move", i, AWAY, <uint64_t>rc)
+        read_end(&p.R, i)
+    elif rc != SPILLED:
+        broken(b"a look before a move", i, SPILLED, <uint64_t>rc)
 
 
 cdef void give_some(rl_process* p) noexcept nogil:
     """By the node."""
-    cdef int64_t given = give_one(&p.R, &p.R.h.arena, p.R.arena_fd)
+    cdef int64_t given = trim_one(&p.R, &p.R.h.arena, p.R.arena_fd)
     if given < 0 and given != FULL_TABLE:
         broken(b"give back", 0, 0, <uint64_t>-given)
     if given > 0:

@@ -139,7 +139,7 @@ cdef void cancel_some(rl_process* p) noexcept nogil:
     rl_commit(&p.R)
     if roll(p, 4) == 0:
         usleep(PAUSE)
-    if task_cancel(&p.R, t, serial, roll(p, 2) * RL_CANCEL_FORCED | roll(p, 2) * RL_CANCEL_ALL, &found):
+    if task_cancel(&p.R, t, serial, roll(p, 2) * RL_CANCEL_FORCED | roll(p, 2) * RL_CANCEL_RECURSIVE, &found):
         broken(b"cancel", t, DONE, EIO)
     count(p, CANCEL if found == WAS_QUEUED else MARK if found == IS_RUNNING else NOTHING)
 
@@ -162,7 +162,7 @@ cdef void await_some(rl_process* p) noexcept nogil:
     lack[0] = i if i else lack[0]
     memcpy(all, lack, sizeof(lack))
     for k in range(n if p.depth else 0):
-        help(p, lack[k])
+        run_inline(p, lack[k])
     if p.dying:
         return
     if p.depth:
@@ -193,20 +193,20 @@ cdef void lend(rl_process* p) noexcept nogil:
     """The driver's second thread waits too, for some of the same."""
     cdef uint32_t n
     if p.second and rl_load(&p.nlent) == 0:
-        n = some_known(p, p.lent, 1 + roll(p, LENT))
+        n = some_known(p, p.nblocked, 1 + roll(p, LENT))
         if n:
             count(p, LEND)
             rl_store(&p.nlent, n)
 
 
-cdef void help(rl_process* p, uint32_t i) noexcept nogil:
+cdef void run_inline(rl_process* p, uint32_t i) noexcept nogil:
     """Runs in place a task that the object waits for, if there is one."""
     cdef uint32_t floor = p.floor
     cdef uint32_t t = 0
     cdef int rc
     if p.dying or p.depth > 4 or p.nheld > HELD // 2 or rl_load(&object_at(&p.R, i).state) != RL_PENDING:
         return
-    rc = task_help(&p.R, i, &t)
+    rc = inline_take(&p.R, i, &t)
     if rc == STALE:
         return
     did(p, HELP, rc)

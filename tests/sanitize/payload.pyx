@@ -35,7 +35,7 @@ cdef uint32_t inspect(rl_process* p, uint32_t i) noexcept nogil:
     cdef rl_object* o = object_at(&p.R, i)
     cdef const char* data = object_data(&p.R, i)
     cdef uint32_t n = 0
-    if o.kind & RL_ERROR:
+    if o.format & RL_ERROR:
         return 0
     if o.size < HEAD:
         if not all_equal(data, o.size, o.id[0]):
@@ -53,11 +53,11 @@ cdef bint look(rl_process* p, uint32_t i) noexcept nogil:
     """A held, sealed object's bytes are here, and stay until `look_away`; False: there is no room for them."""
     cdef int rc
     while spillable(&p.R, object_at(&p.R, i)):
-        rc = use_begin(&p.R, i)
+        rc = read_begin(&p.R, i)
         if rc == DONE:
             break
-        if rc != AWAY:
-            broken(b"a look", i, AWAY, <uint64_t>rc)
+        if rc != SPILLED:
+            broken(b"a look", i, SPILLED, <uint64_t>rc)
         count(p, AWAY_OBJECT)
         if not move_back(p, i):
             return False
@@ -66,7 +66,7 @@ cdef bint look(rl_process* p, uint32_t i) noexcept nogil:
 
 cdef void look_away(rl_process* p, uint32_t i) noexcept nogil:
     if spillable(&p.R, object_at(&p.R, i)):
-        use_end(&p.R, i)
+        read_end(&p.R, i)
 
 
 cdef void read(rl_process* p, uint32_t i) noexcept nogil:

@@ -45,7 +45,7 @@ cdef struct rl_process:
     bint dying               # it does nothing more; the node is told by `gone`
     uint32_t gone            # atomic: 1 dead, 2 swept, and R.slot is the new one's
     pthread_t second
-    uint32_t lent[LENT]       # of a driver, to its second thread
+    uint32_t nblocked[LENT]       # of a driver, to its second thread
     uint32_t nlent           # atomic: not 0 while the second thread waits
     uint64_t counts[DEEDS]
 
@@ -150,7 +150,7 @@ cdef bint hold(rl_process* p, uint32_t i, uint32_t generation) noexcept nogil:
 cdef bint is_lent(rl_process* p, uint32_t i) noexcept nogil:
     cdef uint32_t k
     for k in range(rl_load(&p.nlent)):
-        if p.lent[k] == i:
+        if p.nblocked[k] == i:
             return True
     return False
 

@@ -81,7 +81,7 @@ def test_processes_meet_in_one_region(harness, sanitizer):
 
 
 @pytest.mark.parametrize(
-    "switch, function", [("RL_PLANT_PLAIN_PUBLISH", "rl_publish"), ("RL_PLANT_LATE_CLEAR", "rl_commit")]
+    "switch, function", [("RL_MUTANT_PLAIN_PUBLISH", "rl_publish"), ("RL_MUTANT_LATE_CLEAR", "rl_commit")]
 )
 def test_tsan_finds_a_planted_race(harness, switch, function):
     """A state that is published by a plain store; a word of the lock that is stored after the unlock."""
@@ -91,7 +91,7 @@ def test_tsan_finds_a_planted_race(harness, switch, function):
 
 
 def test_asan_finds_a_planted_read_out_of_bounds(harness):
-    done = harness("address", 1, "RL_PLANT_OVERREAD")
+    done = harness("address", 1, "RL_MUTANT_OVERREAD")
     assert done.returncode == FOUND, done.stdout
     assert "heap-buffer-overflow" in done.stderr and "object_put_inline" in done.stderr, done.stderr
 

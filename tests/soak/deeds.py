@@ -172,7 +172,7 @@ def flaky(label, good):
 def inspecting(label):
     """The invariants, looked at by a worker."""
     note(label)
-    ray.session.current().check()
+    ray.session.current().view.check()
     return values.mix(label)
 
 

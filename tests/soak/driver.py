@@ -80,16 +80,16 @@ class Driver:
 
     def count(self):
         """What the session says about itself."""
-        counts = ray.session.current().statistics()._asdict()
+        counts = ray.session.current().view.statistics()._asdict()
         return {**counts, "bytes": counts["bytes_used"] + counts["bytes_spilled"], "spilled": dict(self.spilled)}
 
     def _note_spilled(self, kind, ids):
         if self.spills:
-            self.spilled[kind] += sum(_core.away(ray.session.current().region, x) is not None for x in ids)
+            self.spilled[kind] += sum(_core.spilled_place(ray.session.current().region, x) is not None for x in ids)
 
     def check(self):
         """fsck; the counts after it."""
-        ray.session.current().check()
+        ray.session.current().view.check()
         return self.count()
 
     def quiet(self, expected, patience):

@@ -187,8 +187,8 @@ cdef uint32_t run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     if S == &R.h.spill and extent_at(R, x).clas:
         rl_set32(R, &extent_at(R, x).clas, 0)
     run_link(R, S, x)
-    if S != &R.h.holes and R.h.loose == 0 and R.h.loose_least and extent_at(R, x).pages >= R.h.loose_least:
-        rl_set32(R, &R.h.loose, 1)
+    if S != &R.h.holes and R.h.trimmable == 0 and R.h.trim_least and extent_at(R, x).pages >= R.h.trim_least:
+        rl_set32(R, &R.h.trimmable, 1)
         rl_owe_node()
     return x
 

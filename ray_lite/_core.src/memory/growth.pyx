@@ -6,9 +6,9 @@ meanwhile.  Free runs of the spill file need no pages.  Neighbour: arena.pyx (ru
 """
 
 
-cdef uint32_t step_pages(rl_region* R) noexcept nogil:
+cdef uint32_t step_pages(rl_region* R, bint reserve) noexcept nogil:
     """The arena grows by so many pages or a multiple."""
-    return <uint32_t>(R.h.page_bytes if R.emergency else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
+    return <uint32_t>(R.h.page_bytes if reserve else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
 
 
 cdef uint32_t run_largest(rl_space* S) noexcept nogil:
@@ -40,8 +40,8 @@ cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) n
     rl_set32(R, &S.last, x)
     rl_set32(R, &S.committed, first + pages)
     run_give(R, S, x)
-    if S == &R.h.arena and not R.h.grown and rl_slot_at(R, R.slot).kind != RL_NODE:
-        rl_set32(R, &R.h.grown, 1)
+    if S == &R.h.arena and not R.h.grew and rl_slot_at(R, R.slot).role != RL_NODE:
+        rl_set32(R, &R.h.grew, 1)
         rl_owe_node()
     return DONE
 
@@ -52,17 +52,16 @@ cdef int space_extend(rl_region* R, rl_space* S, uint32_t first, uint32_t pages)
     while True:
         if rl_lock(R):
             return EIO
-        rc = run_append(R, S, first, pages)
-        if rc == DONE:
+        if run_append(R, S, first, pages) == DONE:
             rl_commit(R)
             return DONE
         rl_abort(R)
-        rc = grow(R, rc, 0)
+        rc = table_grow(R, &R.h.extents)
         if rc:
             return rc
 
 
-cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages) noexcept nogil:
+cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages, bint reserve) noexcept nogil:
     """Lock not held. Pages behind the last extent, with those of a free one there as many as are wanted."""
     cdef uint32_t first, missing
     cdef uint32_t last = S.pages
@@ -77,8 +76,8 @@ cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages) noexcept nogil:
     rl_abort(R)
     missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
     if arena:
-        step = step_pages(R)
-        last -= 0 if R.emergency else R.h.reserve
+        step = step_pages(R, reserve)
+        last -= 0 if reserve else R.h.reserve
     pages = (missing // step + (1 if missing % step else 0)) * step
     pages = min(pages, last - first if first < last else 0)
     if pages < missing or pages == 0:
@@ -108,15 +107,15 @@ cdef int hole_filled(rl_region* R, uint32_t x, uint32_t start, uint32_t pages, u
             rl_commit(R)
             return DONE
         rl_abort(R)
-        rc = grow(R, rc, 0)
+        rc = table_grow(R, &R.h.extents)
         if rc:
             return rc
 
 
-cdef int hole_fill(rl_region* R, uint32_t pages, bint whole) noexcept nogil:
+cdef int hole_fill(rl_region* R, uint32_t pages, bint whole, bint reserve) noexcept nogil:
     """Lock not held. Pages for the front of a hole, or for a whole one that may be too small. MORE: there is no such hole."""
     cdef uint32_t x, start, number
-    cdef uint32_t step = step_pages(R)
+    cdef uint32_t step = step_pages(R, reserve)
     if rl_lock(R):
         return EIO
     x = run_largest(&R.h.holes) if whole else run_find(R, &R.h.holes, pages)
@@ -131,7 +130,7 @@ cdef int hole_fill(rl_region* R, uint32_t pages, bint whole) noexcept nogil:
     return hole_filled(R, x, start, pages, number)
 
 
-cdef int space_grow(rl_region* R, rl_space* S, uint64_t size) noexcept nogil:
+cdef int space_grow(rl_region* R, rl_space* S, uint64_t size, bint reserve) noexcept nogil:
     """Lock not held. Pages for a block of `size`; the arena's are committed. FULL_ARENA or FULL_SPILL when they end, FULL_FILE
     when there is no memory for them, or no space in the file system."""
     cdef bint arena = S == &R.h.arena
@@ -145,10 +144,10 @@ cdef int space_grow(rl_region* R, rl_space* S, uint64_t size) noexcept nogil:
     if found:
         return DONE  # somebody gave room back meanwhile
     if arena:
-        rc = hole_fill(R, pages, False)
+        rc = hole_fill(R, pages, False, reserve)
     if rc == MORE:
-        rc = tail_grow(R, S, pages)
+        rc = tail_grow(R, S, pages, reserve)
     if rc == FULL_ARENA:
-        rc = hole_fill(R, pages, True)  # with what is free beside it, it may be enough
+        rc = hole_fill(R, pages, True, reserve)  # with what is free beside it, it may be enough
         return FULL_ARENA if rc == MORE else rc
     return rc

@@ -5,11 +5,11 @@ there are holes: memory that was given back is not wanted.  Neighbour: growth.py
 """
 
 
-cdef int grow_ahead(rl_region* R, uint32_t pages, bint* more) noexcept nogil:
+cdef int preallocate_step(rl_region* R, uint32_t pages, bint* more) noexcept nogil:
     """One step towards `pages` free ones behind the last run in use. An error of the machine's is none here: who needs the
     memory will meet it."""
     cdef rl_space* S = &R.h.arena
-    cdef uint32_t step = step_pages(R)
+    cdef uint32_t step = step_pages(R, False)
     cdef uint32_t free = 0
     cdef uint32_t first
     more[0] = False
@@ -19,14 +19,14 @@ cdef int grow_ahead(rl_region* R, uint32_t pages, bint* more) noexcept nogil:
     if S.last and extent_at(R, S.last).state == RL_EXTENT_FREE:
         free = extent_at(R, S.last).pages
     if free >= pages or R.h.holes.committed or first + step + R.h.reserve > S.pages:
-        rl_set32(R, &R.h.grown, 0)
+        rl_set32(R, &R.h.grew, 0)
         rl_commit(R)
         return DONE
     rl_abort(R)
     if commit_pages(R.arena_fd, first * <uint64_t>RL_PAGE, (first + step) * <uint64_t>RL_PAGE):
         if rl_lock(R):
             return EIO
-        rl_set32(R, &R.h.grown, 0)
+        rl_set32(R, &R.h.grew, 0)
         rl_commit(R)
         return DONE
     rl_failpoint(R, b"ahead.extend")

@@ -11,7 +11,7 @@ cdef int row_grow(rl_region* R) noexcept nogil:
     cdef uint64_t at = R.h.rows + R.h.row_bytes * R.slot
     if commit_pages(R.control_fd, at, at + limit // 8 + 8):
         return FULL_TABLE
-    if R.h.spill_least and commit_pages(R.control_fd, at + R.h.uses, at + R.h.uses + limit // 8 + 8):
+    if R.h.spill_least and commit_pages(R.control_fd, at + R.h.reader_bits, at + R.h.reader_bits + limit // 8 + 8):
         return FULL_TABLE
     R.row_limit = <uint32_t>limit
     return DONE
@@ -22,9 +22,9 @@ cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
     if missing == GROW_ROW:
         return row_grow(R)
     if missing == GROW_ARENA:
-        return space_grow(R, &R.h.arena, size)
+        return space_grow(R, &R.h.arena, size, False)
     if missing == GROW_SPILL:
-        return space_grow(R, &R.h.spill, size)
+        return space_grow(R, &R.h.spill, size, False)
     if (missing == GROW_QUEUES or missing == GROW_DEMANDS) and table_of(R, missing).limit == table_of(R, missing).capacity:
         return FULL_SHAPES
     if GROW_SLOTS <= missing < 0 or missing == GROW_DEMANDS:

@@ -33,21 +33,21 @@ cdef extern from * nogil:
     void Py_XINCREF(PyObject* x)
     void Py_DECREF(PyObject* x)
 cdef uint32_t OURS = 0xfffffffe   # the site of frames of our own
-cdef object ask_site = None   # function(file, line, name) -> index
-cdef str our_folder = ""      # frames of files in it are passed over: they make calls on somebody's behalf
+cdef object ask_call_site = None   # function(file, line, name) -> index
+cdef str own_folder = ""      # frames of files in it are passed over: they make calls on somebody's behalf
 
 
-def set_sites(ask, str folder):
+def set_call_sites(ask, str folder):
     """From now on each task notes where it was called.
 
     Args:
         ask: function(file, line, function's name) -> index of an object with the text, or 0; None: nothing is noted.
         folder: of files whose frames are not meant.
     """
-    global ask_site, our_folder
+    global ask_call_site, own_folder
     cdef Py_ssize_t k
     cdef PyObject* code
-    ask_site, our_folder = ask, folder
+    ask_call_site, own_folder = ask, folder
     for k in range(RL_PLACES):
         code, rl_places[k].code = rl_places[k].code, NULL
         Py_XDECREF(code)
@@ -65,8 +65,8 @@ cdef uint32_t site_asked(object frame) except? 0xffffffff:
     cdef PyObject* old
     cdef uint32_t site = OURS
     cdef rl_call_place* known
-    if not frame.f_code.co_filename.startswith(our_folder):
-        site = ask_site(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name)
+    if not frame.f_code.co_filename.startswith(own_folder):
+        site = ask_call_site(frame.f_code.co_filename, frame.f_lineno or 0, frame.f_code.co_name)
     known = place_of(<PyObject*>frame, &code)
     old = known.code
     Py_INCREF(<object>code)
@@ -86,7 +86,7 @@ cdef uint32_t site_of(PyObject* frame) except? 0xffffffff:
 
 cdef uint32_t site_here() except? 0xffffffff:
     """The site of the call that is being made, or 0."""
-    cdef PyObject* frame = rl_caller() if ask_site is not None else NULL
+    cdef PyObject* frame = rl_caller() if ask_call_site is not None else NULL
     cdef PyObject* outer = NULL
     cdef uint32_t site = OURS
     Py_XINCREF(frame)

@@ -40,24 +40,24 @@ def cancel(Region region, uint32_t t, uint32_t serial, bint force, bint recursiv
     ends at once."""
     cdef int found = 0
     check_region(region.R)
-    check(task_cancel(region.R, t, serial, (RL_CANCEL_FORCED if force else 0) | (RL_CANCEL_ALL if recursive else 0), &found))
+    check(task_cancel(region.R, t, serial, (RL_CANCEL_FORCED if force else 0) | (RL_CANCEL_RECURSIVE if recursive else 0), &found))
     return found
 
 
-def take_ending(Region region) -> int:
+def take_cancelled_queued(Region region) -> int:
     """In the node: a cancelled task that was queued is this process's now; 0 when there is none."""
     cdef uint32_t t = 0
     check_region(region.R)
-    check(ending_take(region.R, &t))
+    check(cancelled_queued_take(region.R, &t))
     return t
 
 
-def cancels(Region region) -> int:
+def cancel_count(Region region) -> int:
     """How often a running task was cancelled. Stale: one look at the slots too late, after the doorbell."""
     return rl_load(&region.R.h.cancels)
 
 
-def marks(Region region) -> list:
+def cancel_marks(Region region) -> list:
     """(slot, innermost task marked and not told, one marked to be forced) of the workers that run cancelled tasks."""
     cdef rl_region* R = region.R
     cdef list out = []
@@ -68,7 +68,7 @@ def marks(Region region) -> list:
         if rl_lock(R):
             check(EIO)
         t = rl_slot_at(R, s).running if rl_slot_at(R, s).state == RL_ALIVE and s != R.slot else 0
-        found = task_at(R, t).flags & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED if t else 0
+        found = task_at(R, t).flags & (RL_CANCELLED | RL_CANCEL_DELIVERED) == RL_CANCELLED if t else 0
         while t:
             forced |= task_at(R, t).flags & RL_CANCEL_FORCED
             t = task_at(R, t).next
@@ -78,17 +78,13 @@ def marks(Region region) -> list:
     return out
 
 
-cdef bint is_untold(rl_task* k) noexcept:
-    return rl_load16(&k.flags) & (RL_CANCELLED | RL_CANCEL_TOLD) == RL_CANCELLED
-
-
 def is_cancelled(Region region) -> bool:
     """Whether the innermost task of this process is marked, and was not told."""
     cdef uint32_t t = rl_slot_at(region.R, region.R.slot).running
-    return t != 0 and is_untold(task_at(region.R, t))
+    return t != 0 and is_undelivered(task_at(region.R, t))
 
 
-def told(Region region):
+def cancel_delivered(Region region):
     """The innermost task of this process is about to be told that it is cancelled: once, unless it is cancelled again."""
     cdef rl_region* R = region.R
     cdef uint32_t t
@@ -97,5 +93,5 @@ def told(Region region):
         check(EIO)
     t = rl_slot_at(R, R.slot).running
     if t:
-        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_TOLD)
+        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_DELIVERED)
     rl_commit(R)

@@ -7,17 +7,17 @@ directory raises no audit event and is missed.
 cdef extern from *:
     """
     #define RL_ANYBODY (~0ul)
-    static unsigned long rl_wanderer = RL_ANYBODY; /* who may be on its way, if the hook is there; 0: nobody. Under the GIL */
-    static unsigned long rl_starts; /* of threads by Python, so far */
-    static int rl_hear(const char *event, PyObject *args, void *data) {
+    static unsigned long rl_cwd_mover = RL_ANYBODY; /* who may be on its way, if the hook is there; 0: nobody. Under the GIL */
+    static unsigned long rl_thread_starts; /* of threads by Python, so far */
+    static int rl_on_audit(const char *event, PyObject *args, void *data) {
         unsigned long me;
         if (event[0] == 'o' && strcmp(event, "os.chdir") == 0) {
             me = PyThread_get_thread_ident();
-            rl_wanderer = rl_wanderer == 0 || rl_wanderer == me ? me : RL_ANYBODY;
+            rl_cwd_mover = rl_cwd_mover == 0 || rl_cwd_mover == me ? me : RL_ANYBODY;
         } else if (event[0] == '_' && strncmp(event, "_thread.start_", 14) == 0) {
-            rl_starts++;
+            rl_thread_starts++;
         } else if (event[0] == 'r' && strcmp(event, "ray_lite.watch") == 0) {
-            rl_wanderer = 0;
+            rl_cwd_mover = 0;
         }
         return 0;
     }
@@ -25,17 +25,17 @@ cdef extern from *:
         static int asked;
         if (asked) return 0;
         asked = 1;
-        return PySys_AddAuditHook(rl_hear, NULL) ? -1 : PySys_Audit("ray_lite.watch", NULL);
+        return PySys_AddAuditHook(rl_on_audit, NULL) ? -1 : PySys_Audit("ray_lite.watch", NULL);
     }
     static unsigned long rl_me(void) { return PyThread_get_thread_ident(); }
     """
-    unsigned long rl_wanderer, rl_starts
+    unsigned long rl_cwd_mover, rl_thread_starts
     unsigned long rl_me()
     int rl_watch() except -1
 cdef rl_stat directory  # where this process was when it last said that it stays
 
 
-def listen():
+def watch_cwd():
     """From now on events are heard of; for the rest of the process's life, since a hook can't be taken away.  If another hook
     forbids it, or the event that tries it, each look at the directory is a system call."""
     try:
@@ -44,25 +44,25 @@ def listen():
         pass
 
 
-cdef void settle() noexcept:
-    global rl_wanderer
-    rl_wanderer = 0
+cdef void cwd_settled() noexcept:
+    global rl_cwd_mover
+    rl_cwd_mover = 0
 
 
-cdef void stay_here() noexcept:
+cdef void cwd_mark() noexcept:
     """The working directory is the one to be compared with from now on."""
     stat(b".", &directory)
-    if rl_wanderer == rl_me():
-        settle()
+    if rl_cwd_mover == rl_me():
+        cwd_settled()
 
 
-cdef bint wandered() noexcept:
+cdef bint cwd_changed() noexcept:
     """Whether the working directory is another one."""
     cdef rl_stat now
-    if rl_wanderer == 0:
+    if rl_cwd_mover == 0:
         return False
     if stat(b".", &now) != 0 or now.st_ino != directory.st_ino or now.st_dev != directory.st_dev:
         return True
-    if rl_wanderer == rl_me():
-        settle()
+    if rl_cwd_mover == rl_me():
+        cwd_settled()
     return False

@@ -1,9 +1,10 @@
 """The one place where result codes become exceptions."""
-from ray_lite.exceptions import ForkedError, ObjectLostError, ObjectStoreFullError, RaySystemError
-STORE_FULL = "the object store is full"
-OTHERS_FIRST = "the object store is full, and others wait for room in it"
-NO_MEMORY = "no memory is left for the object store, or no space where its plasma_directory is"
-SPILL_FULL = "the file of spilled objects has reached its largest size, 4 TiB"
+from ray_lite.exceptions import ForkedError, FullReason, ObjectLostError, ObjectStoreFullError, RaySystemError
+
+cdef dict FULL_REASONS = {
+    FULL_ARENA: FullReason.STORE, ROOM_PROMISED: FullReason.PROMISED, FULL_FILE: FullReason.MEMORY,
+    FULL_SPILL: FullReason.SPILL_FILE, FULL_TABLE: FullReason.TABLE,
+}
 
 
 cdef int check(int rc) except -1:
@@ -16,17 +17,8 @@ cdef int check(int rc) except -1:
             "shutdown() and init() start a new session")
     if rc == STALE:
         raise ObjectLostError("the object is gone, or never was in this session")
-    if rc == FULL_ARENA:
-        raise ObjectStoreFullError(STORE_FULL)
-    if rc == OTHERS_TURN:
-        raise ObjectStoreFullError(OTHERS_FIRST)
-    if rc == FULL_FILE:
-        raise ObjectStoreFullError(NO_MEMORY)
-    if rc == FULL_SPILL:
-        raise ObjectStoreFullError(SPILL_FULL)
-    if rc == FULL_TABLE:
-        raise ObjectStoreFullError("a table of the shared region is full, or no memory is left for it; "
-                                   "raise RAY_LITE_OBJECTS or keep fewer objects and tasks alive")
+    if rc in FULL_REASONS:
+        raise ObjectStoreFullError(FULL_REASONS[rc].value, FULL_REASONS[rc])
     if rc == FULL_SHAPES:
         raise ValueError(f"this session has seen {QUEUES_MOST - 1:,} different sets of num_cpus, num_gpus, resources and "
                          "options of its tasks, which is the most there can be; use fewer different ones")

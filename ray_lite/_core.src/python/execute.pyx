@@ -39,15 +39,11 @@ cdef class Worker:
     """A worker's loop over a region.
 
     Args:
-        policy: has function(index) -> callable, load(ObjectID, writable) -> value, arguments(task, bytes, writable) ->
-            (args, kwargs), store_result(task, value), fail(task, exception) -> whether to run it again, setting(object
-            index), shape(queue) -> False if it can't be, raise_cancelled(), is_enough(function index) -> whether this process
-            is to end now (asked if `counts`), and leave_child(exception or None), which ends a child that the task forked
-            and that returned here.
+        runner: what is not done here; the protocol `_Runner` in _core.pyi says what it must have.
     """
 
-    def __init__(self, Region region, policy):
-        self.region, self.policy = region, policy
+    def __init__(self, Region region, runner):
+        self.region, self.runner = region, runner
         self.functions = {}
 
     def run(self, int64_t spin, int64_t park) -> int:
@@ -92,18 +88,18 @@ cdef class Worker:
         check_region(self.region.R)
         check(idle_leave(self.region.R))
 
-    def help(self, ObjectID x, enter=None):
+    def run_inline(self, ObjectID x, enter=None):
         """Runs in place a task that the object waits for; whether there was one. Its record is finished here too.
 
         `enter()` is called when there is one, before it runs. Whatever is raised here but not in the task, by a signal handler
         say, leaves that to be run again.
         """
-        cdef rl_place outer = place
+        cdef rl_call_context outer = context
         cdef uint64_t index = rl_thread.index
         cdef uint32_t t = 0
         cdef int rc
         check_region(self.region.R)
-        rc = task_help(self.region.R, x.index, &t)
+        rc = inline_take(self.region.R, x.index, &t)
         if rc == STALE:
             return False
         check(rc)
@@ -120,75 +116,54 @@ cdef class Worker:
             raise
         finally:
             rl_failpoint(self.region.R, b"help.finish")
-            self.seat(&outer, index)
+            context_resume(&outer, index)
             try:
                 if ended:
                     check(task_finish(self.region.R, t))
                 if self.queue != self.shape_of(task_at(self.region.R, outer.record)):  # the outer task goes on
-                    self.dress(task_at(self.region.R, outer.record))
+                    self.apply_shape(task_at(self.region.R, outer.record))
             finally:
                 self.calling = calling
         return True
 
-    cdef void seat(self, rl_place* outer, uint64_t index):
-        """The outer task goes on submitting where it stopped."""
-        global place
-        place = outer[0]
-        rl_thread.epoch = outer.epoch
-        rl_thread.index = index
-        rl_thread.ordinal = 0
-
-    cdef void begin(self, uint32_t t):
-        """Calls made from now on are the task's."""
-        cdef rl_task* k = task_at(self.region.R, t)
-        memcpy(place.id, k.id, RL_ID_BYTES)
-        self.epoch += 1
-        place.epoch = self.epoch
-        place.attempt, place.record, place.serial = k.attempts, t, k.serial
-        if k.next == 0:
-            place.outer, place.outer_serial, place.starts = t, k.serial, rl_starts
-        place.threads = 1
-        rl_thread.epoch = self.epoch
-        rl_thread.index = 0
-        rl_thread.ordinal = 0
-
     cdef bint execute(self, uint32_t t) except -1:
         """Runs a task. True: its returns hold values or errors, unsealed. False: it is in its queue again."""
         cdef rl_task* k = task_at(self.region.R, t)
-        self.begin(t)
+        self.epoch += 1
+        context_begin(self.region.R, t, self.epoch)
         try:
-            if self.shape_of(k) != self.queue or self.strayed(k):
-                if not self.surround(k):
+            if self.shape_of(k) != self.queue or self.env_changed(k):
+                if not self.apply_runtime_env(k):
                     return self.again(t, False, True)
             f = self.functions.get(k.function)
             if f is None:
-                f = self.functions[k.function] = self.policy.function(k.function)
+                f = self.functions[k.function] = self.runner.function(k.function)
             if k.flags & RL_PLAIN_ARGS:
                 args, kwargs = self.plain_args(t), None
             else:
-                args, kwargs = self.policy.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
+                args, kwargs = self.runner.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
             result = self.call(t, f, args, kwargs)
             if self.region.R.fork_generation != rl_generation:
-                self.policy.leave_child(None)
+                self.runner.leave_child(None)
             args = kwargs = None
             if k.nreturns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):
-                self.policy.store_result(t, result)
+                self.runner.store_result(t, result)
         except BaseException as e:
             self.calling = 0
             if self.region.R.fork_generation != rl_generation:
-                self.policy.leave_child(e)
-            if self.policy.fail(t, e):
+                self.runner.leave_child(e)
+            if self.runner.fail(t, e):
                 return self.again(t, True, False)
         if self.counts:
-            self.retired |= self.policy.is_enough(k.function)
+            self.retired |= self.runner.is_enough(k.function)
         return True
 
     cdef object call(self, uint32_t t, object f, object args, object kwargs):
         """Calls the user's function; a cancellation is raised only in here."""
         cdef rl_task* k = task_at(self.region.R, t)
         self.calling = t
-        if is_untold(k):  # or the mark comes later, and a signal after it
-            self.policy.raise_cancelled()
+        if is_undelivered(k):  # or the mark comes later, and a signal after it
+            self.runner.raise_cancelled()
         result = f(*args) if kwargs is None else f(*args, **kwargs)
         self.calling = 0
         return result
@@ -197,31 +172,32 @@ cdef class Worker:
         check(task_again(self.region.R, t, counted, front))
         return False
 
-    cdef bint strayed(self, rl_task* k) noexcept:
+    cdef bint env_changed(self, rl_task* k) noexcept:
         """Whether this process is, or may be, elsewhere than the task was called: also when an earlier task went somewhere and
         called others from there, which makes that the setting of calls."""
-        return k.runtime_env != self.setting or k.runtime_env != setting or moved()
+        return k.runtime_env != self.runtime_env or k.runtime_env != context.runtime_env or env_moved()
 
-    cdef bint surround(self, rl_task* k) except -1:
+    cdef bint apply_runtime_env(self, rl_task* k) except -1:
         """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
         its resources are such that this process can't run it."""
-        if self.shape_of(k) != self.queue and not self.dress(k):
+        if self.shape_of(k) != self.queue and not self.apply_shape(k):
             return False
-        if self.strayed(k):
-            self.policy.setting(k.runtime_env)
-            self.setting = k.runtime_env
+        if self.env_changed(k):
+            self.runner.runtime_env(k.runtime_env)
+            self.runtime_env = k.runtime_env
         return True
 
     cdef uint32_t shape_of(self, rl_task* k) noexcept:
         return queue_at(self.region.R, k.queue).base
 
-    cdef bint dress(self, rl_task* k) except -1:
+    cdef bint apply_shape(self, rl_task* k) except -1:
         """Threads, options and the GPUs that are seen, as a task's shape says. False: this process can't have them."""
         cdef uint32_t shape = self.shape_of(k)
         self.queue = 0  # if this fails, half of it may be done
-        if self.policy.shape(shape) is False:
+        if self.runner.shape(shape) is False:
             return False
-        self.queue = shape if kind_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
+        self.counts = self.runner.counts_calls
+        self.queue = shape if resource_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
         return True
 
     cdef tuple plain_args(self, uint32_t t):
@@ -248,7 +224,7 @@ cdef class Worker:
         """The value of an argument object, which the task pins."""
         value = decode_object(self.region.R, i)
         if value is MISS:
-            value = self.policy.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation), writable)
+            value = self.runner.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation), writable)
         return value
 
     cdef bint plain_result(self, uint32_t i, object result) except -1:
@@ -260,7 +236,7 @@ cdef class Worker:
         if n < 0:
             return False
         rl_fresh64(&o.size, <uint64_t>n)
-        rl_fresh32(&o.kind, RL_PLAIN)
+        rl_fresh32(&o.format, RL_PLAIN)
         return True
 
     cdef const char* args_at(self, uint32_t t):
@@ -271,8 +247,8 @@ cdef class Worker:
         return self.args_at(t)[:task_at(self.region.R, t).args_size]
 
 
-def find_help(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int:
-    """Where in the ids, from `start` on, the first is with which `help` could help now; or where the look at so many ended."""
+def find_inline(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int:
+    """Where in the ids, from `start` on, the first is with which `run_inline` could help now; or where the look at so many ended."""
     cdef rl_region* R = region.R
     cdef Py_ssize_t end = min(len(ids), start + most)
     cdef uint32_t i
@@ -280,8 +256,8 @@ def find_help(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int
     check_region(R)
     while start < end:
         i = (<ObjectID>ids[start]).index
-        if not ready(R, i):
-            check(lock_helpable(R, i, &found))
+        if not is_sealed(R, i):
+            check(lock_inline_candidate(R, i, &found))
             rl_abort(R)
             if found:
                 break
@@ -307,12 +283,13 @@ def task_returns(Region region, uint32_t t) -> list:
     return out
 
 
-def task_facts(Region region, uint32_t t) -> dict:
-    """What a record says: function object, object with the call site or 0, attempts begun, max_retries, returns, id, serial."""
+def task_facts(Region region, uint32_t t) -> tuple:
+    """What a record says: (index of the function's object, of the object with the call site or 0, attempts begun, max_retries,
+    number of returns, id, serial, whether the task is cancelled)."""
     check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
-    return {"function": k.function, "site": k.site, "attempts": k.attempts, "max_retries": k.max_retries,
-            "nreturns": k.nreturns, "id": k.id[:RL_ID_BYTES], "serial": k.serial, "cancelled": (k.flags & RL_CANCELLED) != 0}
+    return (k.function, k.site, k.attempts, k.max_retries, k.nreturns, k.id[:RL_ID_BYTES], k.serial,
+            (k.flags & RL_CANCELLED) != 0)
 
 
 def function_handle(Region region, uint32_t i) -> ObjectID:

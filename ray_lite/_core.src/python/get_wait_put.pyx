@@ -10,7 +10,7 @@ cdef object decode_object(rl_region* R, uint32_t i):
     """The value of a sealed plain object, or MISS."""
     cdef rl_object* o = object_at(R, i)
     cdef const char* at
-    if o.kind != RL_PLAIN:
+    if o.format != RL_PLAIN:
         return MISS
     at = object_data(R, i)
     R.users += 1  # a collector's run in between may let another thread close the region
@@ -23,7 +23,7 @@ cdef object decode_object(rl_region* R, uint32_t i):
 def get_ready(Region region, x):
     """The value of one id if it is sealed and plain, else MISS."""
     cdef rl_region* R = region.R
-    if type(x) is ObjectID and (<ObjectID>x).R == R and usable(R) and ready(R, (<ObjectID>x).index):
+    if type(x) is ObjectID and (<ObjectID>x).R == R and is_usable(R) and is_sealed(R, (<ObjectID>x).index):
         return decode_object(R, (<ObjectID>x).index)
     return MISS
 
@@ -48,17 +48,18 @@ def put_plain(Region region, value):
     cdef rl_region* R = region.R
     cdef uint8_t id[RL_ID_BYTES]
     cdef char data[RL_OBJECT_INLINE]
+    cdef rl_origin origin
     cdef Py_ssize_t n
     cdef uint32_t i = 0
-    if not usable(R):
+    if not is_usable(R):
         return MISS
     n = encode_plain(value, data, RL_OBJECT_INLINE)
     if n < 0:
         return MISS
-    R.site = site_here()
+    origin.id, origin.site = id, site_here()
     check_region(R)  # that may have run Python code
     next_id(PUT_INDEX, id)
-    check(object_put_inline(R, id, RL_PLAIN, data, <uint32_t>n, &i))
+    check(object_put_inline(R, &origin, RL_PLAIN, data, <uint32_t>n, &i))
     return make_id(R, i, object_at(R, i).generation, id)
 
 
@@ -88,7 +89,7 @@ def lacking(Region region, list ids) -> list:
     """Those of the resolved ids that are not sealed."""
     cdef rl_region* R = region.R
     check_region(R)
-    return [x for x in ids if not ready(R, (<ObjectID>x).index)]
+    return [x for x in ids if not is_sealed(R, (<ObjectID>x).index)]
 
 
 cdef uint64_t fill_lack(rl_region* R, list ids, uint32_t* lack):
@@ -170,7 +171,7 @@ cdef object fill_split(rl_region* R, list ids, list rest, Py_ssize_t wanted):
         if (<ObjectID>p).stamp == stamp:
             raise ValueError(f"wait takes unique ids; {<object>p!r} is there twice")
         (<ObjectID>p).stamp = stamp
-        if wanted and ready(R, (<ObjectID>p).index):
+        if wanted and is_sealed(R, (<ObjectID>p).index):
             found.append(<object>p)
             wanted -= 1
         else:

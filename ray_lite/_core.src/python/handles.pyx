@@ -15,7 +15,7 @@ cdef inline void handle_add(rl_region* R, uint32_t i) noexcept:
 
 cdef void handle_drop(rl_region* R, uint32_t i) noexcept:
     """One handle fewer; the last one's bit goes."""
-    if mine_to_use(R):
+    if is_own(R):
         R.handles[i] -= 1
         if R.handles[i] == 0:
             object_release(R, i)
@@ -41,7 +41,7 @@ cdef class ObjectID:
             raise ValueError(f"ObjectID takes 20 bytes, got {len(binary)}")
         if self.R == NULL:
             memcpy(self.raw, PyBytes_AS_STRING(binary), RL_ID_BYTES)
-            if usable(current):
+            if is_usable(current):
                 adopt_bare(current, self, False)
 
     def __dealloc__(self):
@@ -61,7 +61,7 @@ cdef class ObjectID:
 
     def binary(self):
         """The 20 bytes. They hold nothing: keep the ObjectID as long as the object is needed."""
-        if self.index and not self.exposed and usable(self.R):
+        if self.index and not self.exposed and is_usable(self.R):
             check(object_expose(self.R, self.index))
             self.exposed = True
         return self.raw[:RL_ID_BYTES]

@@ -11,7 +11,7 @@ def largest(Region region, uint64_t least, int most, bint here) -> list:
     cdef list found = []
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
-        if here and is_away(R, object_at(R, i)):
+        if here and is_spilled(R, object_at(R, i)):
             continue
         if object_at(R, i).size >= least and object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
             found.append((object_at(R, i).size, i))
@@ -32,27 +32,27 @@ def object_facts(Region region, uint32_t i) -> tuple:
         check(STALE)
     o = object_at(R, i)
     memcpy(x.raw, o.id, RL_ID_BYTES)
-    holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).kind) for s in range(1, rl_load(&R.h.slots.used))
+    holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).role) for s in range(1, rl_load(&R.h.slots.used))
                if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
-    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_away(R, o)
+    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_spilled(R, o)
 
 
-def oldest(Region region, uint64_t wanted) -> list:
+def spill_candidates(Region region, uint64_t wanted) -> list:
     """Objects whose bytes may be spilled now and have the most gone unused for longest, together of at least `wanted` bytes if
     there are such; those that neither a task nor an object needs come first. [(index, generation)], racy.
     """
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t i
-    cdef uint32_t now = use_clock()
+    cdef uint32_t now = coarse_clock()
     cdef list found = []
     cdef list taken = []
     cdef uint64_t total = 0
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
         o = object_at(R, i)
-        if o.state == RL_SEALED and spillable(R, o) and use_of(o).count == 0 and not is_away(R, o):
-            found.append((o.pins == 0, now - use_of(o).stamp, i, o.generation, o.size))
+        if o.state == RL_SEALED and spillable(R, o) and block_info_of(o).readers == 0 and not is_spilled(R, o):
+            found.append((o.pins == 0, now - block_info_of(o).last_read, i, o.generation, o.size))
             if len(found) >= CANDIDATES_MOST:
                 break
     for _, _, index, generation, size in sorted(found, reverse=True):
@@ -77,7 +77,7 @@ cdef bint stays(rl_region* R, uint32_t i) noexcept:
     return False
 
 
-def ending(Region region) -> int:
+def bytes_freed_soon(Region region) -> int:
     """Bytes of objects that go when other tasks end than those of this process: only arguments of such pin them, and only
     workers that run one hold them. Racy."""
     cdef rl_region* R = region.R
@@ -90,7 +90,7 @@ def ending(Region region) -> int:
         if ref_at(R, r).state == RL_REF_ARGUMENT and not runs_here(R, ref_at(R, r).owner):
             i = ref_at(R, r).object
             o = object_at(R, i)
-            if o.state == RL_SEALED and o.size > RL_OBJECT_INLINE and o.flags & RL_JOB_PINNED == 0 and not is_away(R, o):
+            if o.state == RL_SEALED and o.size > RL_OBJECT_INLINE and o.flags & RL_JOB_PINNED == 0 and not is_spilled(R, o):
                 pins[i] = pins.get(i, 0) + 1
     for i, count in pins.items():
         if count == object_at(R, i).pins and not stays(R, i):
@@ -98,7 +98,7 @@ def ending(Region region) -> int:
     return total
 
 
-def borrowed(Region region) -> bool:
+def others_reading(Region region) -> bool:
     """Whether somebody is moving bytes to the spill file, or a worker other than this one that runs a task looks at some which
     could be spilled if it did not. Racy."""
     cdef rl_region* R = region.R
@@ -107,10 +107,10 @@ def borrowed(Region region) -> bool:
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
         o = object_at(R, i)
-        if o.state == RL_CREATING and is_away(R, o):
+        if o.state == RL_CREATING and is_spilled(R, o):
             return True
-        if o.state == RL_SEALED and spillable(R, o) and use_of(o).count and not is_away(R, o):
+        if o.state == RL_SEALED and spillable(R, o) and block_info_of(o).readers and not is_spilled(R, o):
             for s in range(1, rl_load(&R.h.slots.used)):
-                if s != R.slot and rl_slot_at(R, s).running and use_has(R, s, i):
+                if s != R.slot and rl_slot_at(R, s).running and reader_has(R, s, i):
                     return True
     return False

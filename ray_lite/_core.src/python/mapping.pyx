@@ -5,13 +5,13 @@
 cdef rl_region* current = NULL     # the region that bare ids and unpickled ids belong to: a process has at most one
 
 
-cdef inline bint mine_to_use(rl_region* R) noexcept:
+cdef inline bint is_own(rl_region* R) noexcept:
     return R != NULL and not R.closed and R.fork_generation == rl_generation
 
 
-cdef inline bint usable(rl_region* R) noexcept:
+cdef inline bint is_usable(rl_region* R) noexcept:
     """The fast paths may work; `check_region` says why not."""
-    return mine_to_use(R) and not rl_node_died(R)
+    return is_own(R) and not rl_node_died(R)
 
 
 cdef void region_unmap(rl_region* R) noexcept:

@@ -1,12 +1,12 @@
 """Memory of the store, for the node: trimming what is free for long, and preallocating."""
 
 
-def is_loose(Region region) -> bool:
-    """Whether a free run that is worth giving back came to be since `give_back` found none."""
-    return not region.R.closed and region.R.h.loose != 0
+def has_trimmable(Region region) -> bool:
+    """Whether a free run that is worth giving back came to be since `trim` found none."""
+    return not region.R.closed and region.R.h.trimmable != 0
 
 
-def give_back(Region region, int spill_fd) -> int:
+def trim(Region region, int spill_fd) -> int:
     """Gives a large free run back: memory of the arena, or disk space of the spill file, if its descriptor is not -1.
 
     Returns:
@@ -16,29 +16,29 @@ def give_back(Region region, int spill_fd) -> int:
     cdef int64_t given = 0
     check_region(R)
     if R.h.page_bytes == RL_PAGE:
-        given = give_one(R, &R.h.arena, R.arena_fd)
+        given = trim_one(R, &R.h.arena, R.arena_fd)
     if given == 0 and spill_fd >= 0:
-        given = give_one(R, &R.h.spill, spill_fd)
+        given = trim_one(R, &R.h.spill, spill_fd)
     check(<int>min(given, 0))
     if given == 0:
         if rl_lock(R):
             check(EIO)
-        rl_set32(R, &R.h.loose, 0)
+        rl_set32(R, &R.h.trimmable, 0)
         rl_commit(R)
     return given
 
 
-def has_grown(Region region) -> bool:
-    """Whether another process had to let the arena grow since `ahead` had done enough."""
-    return not region.R.closed and region.R.h.grown != 0
+def should_preallocate(Region region) -> bool:
+    """Whether another process had to let the arena grow since `preallocate` had done enough."""
+    return not region.R.closed and region.R.h.grew != 0
 
 
-def ahead(Region region, uint64_t size) -> bool:
+def preallocate(Region region, uint64_t size) -> bool:
     """Commits a step of pages if fewer than `size` bytes are free behind the last run in use; whether more is to be done."""
     cdef bint more = False
     check_region(region.R)
     if region.R.h.page_bytes == RL_PAGE:
-        check(grow_ahead(region.R, <uint32_t>(min(size, region.R.h.arena_bytes // 16) // RL_PAGE), &more))
-    elif region.R.h.grown:
-        check(grow_ahead(region.R, 0, &more))
+        check(preallocate_step(region.R, <uint32_t>(min(size, region.R.h.arena_bytes // 16) // RL_PAGE), &more))
+    elif region.R.h.grew:
+        check(preallocate_step(region.R, 0, &more))
     return more

@@ -76,7 +76,7 @@ cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
     return check(rc)
 
 
-def copy_by(uint32_t threads, uint64_t large, uint64_t uncached) -> tuple:
+def set_copy_policy(uint32_t threads, uint64_t large, uint64_t uncached) -> tuple:
     """How this process copies buffers: of `large` bytes and more by up to `threads` threads, of `uncached` and more past the
     caches. What it did so far is returned.
     """
@@ -91,10 +91,13 @@ def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> O
     Raises:
         ObjectStoreFullError: there is no room.
     """
+    cdef rl_origin origin
     cdef uint32_t i = 0
     check_region(region.R)
-    region.R.site = 0 if for_job else site_here()
-    check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, RL_JOB_PINNED if for_job else 0, &i))
+    origin.id = <const uint8_t*>PyBytes_AS_STRING(binary)
+    origin.site = 0 if for_job else site_here()
+    check_region(region.R)  # asking for the site may have run Python code
+    check(object_create(region.R, &origin, size, RL_JOB_PINNED if for_job else 0, &i))
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
 
@@ -106,45 +109,41 @@ def find_object(Region region, bytes binary):
     return x if adopt_bare(region.R, x, False) else None
 
 
-def fill_object(Region region, uint32_t i, int kind, parts):
+def fill_object(Region region, uint32_t i, int flag, pickled):
     """Puts a value into an object that this process owns, taking room first; the object stays unsealed.
 
     Args:
         i: index of the object.
-        kind: 0, or RL_ERROR for an exception, which may use the reserve.
-        parts: (stream, buffers, lengths, contained ids).
+        flag: 0, or RL_ERROR for an exception, which may use the reserve.
+        pickled: (stream, buffers, lengths, contained ids).
 
     Raises:
         ObjectStoreFullError: there is no room.
     """
-    stream, buffers, lengths, contained = parts
+    stream, buffers, lengths, contained = pickled
     cdef uint64_t size = payload_size(len(stream), lengths)
-    cdef int rc
     check_region(region.R)
-    region.R.emergency = kind
-    rc = object_room(region.R, i, size)
-    region.R.emergency = 0
-    check(rc)
+    check(object_room(region.R, i, size, flag != 0))
     region.R.users += 1
     try:
         payload_fill(object_data(region.R, i), stream, buffers, lengths)
         contain(region.R, i, contained)
     finally:
         region_leave(region.R)
-    rl_fresh32(&object_at(region.R, i).kind, (RL_BUFFERS if lengths else RL_PICKLE) | kind)
+    rl_fresh32(&object_at(region.R, i).format, (RL_BUFFERS if lengths else RL_PICKLE) | flag)
 
 
 def fill_inline_error(Region region, uint32_t i):
     """The failure of a return for which not even an error fits into the store."""
     cdef rl_object* o = object_at(region.R, i)
-    check(object_room(region.R, i, 0))
-    rl_fresh32(&o.kind, RL_PLAIN | RL_ERROR)
+    check(object_room(region.R, i, 0, True))
+    rl_fresh32(&o.format, RL_PLAIN | RL_ERROR)
 
 
 def seal_object(Region region, ObjectID x):
     """An object made by `create_object` and filled is complete."""
     check_region(region.R)
-    check(object_seal(region.R, x.index, object_at(region.R, x.index).kind))
+    check(object_seal(region.R, x.index, object_at(region.R, x.index).format))
 
 
 def abandon_object(Region region, ObjectID x):
@@ -167,12 +166,12 @@ cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
     cdef rl_object* o = object_at(R, x.index)
     cdef uint64_t* head
     cdef uint64_t k
-    if o.kind == RL_PLAIN:
+    if o.format == RL_PLAIN:
         return False, None, decode_object(R, x.index)
-    if o.kind == RL_PLAIN | RL_ERROR:
-        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted")
-    if o.kind & 0xff == RL_PICKLE:
-        return (o.kind & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
+    if o.format == RL_PLAIN | RL_ERROR:
+        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted", FullReason.STORE)
+    if o.format & 0xff == RL_PICKLE:
+        return (o.format & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
     head = <uint64_t*>data
     if o.size < 16 or head[0] > o.size // 16 - 1 or head[1] > o.size - 16 - 16 * head[0]:
         raise RaySystemError(f"{x!r} is damaged: its parts are longer than it is")
@@ -181,7 +180,7 @@ cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
         if head[2 + 2 * k] > o.size or head[3 + 2 * k] > o.size - head[2 + 2 * k]:
             raise RaySystemError(f"{x!r} is damaged: a buffer lies outside of it")
         views.append(part_at(x, data, head[2 + 2 * k], head[3 + 2 * k], private))
-    return (o.kind & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
+    return (o.format & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
 
 
 def payload(Region region, ObjectID x) -> tuple:
@@ -201,14 +200,14 @@ def payload(Region region, ObjectID x) -> tuple:
     o = object_at(R, x.index)
     if not spillable(R, o):
         return parts_of(R, x, object_data(R, x.index), None)
-    rc = use_begin(R, x.index)
-    if rc == AWAY:
+    rc = read_begin(R, x.index)
+    if rc == SPILLED:
         return False, None, MISS
     check(rc)
     try:
         return parts_of(R, x, object_data(R, x.index), None)
     finally:
-        use_end(R, x.index)
+        read_end(R, x.index)
 
 
 def private_payload(Region region, ObjectID x, private) -> tuple:

@@ -3,26 +3,26 @@
 Must not decide how many workers there are: policy/scheduler.py does.
 """
 cdef enum:
-    KINDS_NAMED = 8  # kinds that an error names
+    RESOURCES_NAMED = 8  # kinds that an error names
 
 
-def refresh(Region region):
+def recheck_stalled(Region region):
     """The node's regular look: ages shapes that hang for too long, and makes a lost wake-up good."""
     check_region(region.R)
     check(age(region.R))
-    check(rouse_rest(region.R, rl_load(&region.R.h.nready)))
+    check(wake_workers_unlocked(region.R, rl_load(&region.R.h.nready)))
 
 
 cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
     """Lock held. Tasks that fit after `others` like them, and for which no idle worker is right."""
-    cdef uint32_t q = R.h.ready
+    cdef uint32_t q = R.h.ready_ring
     cdef uint32_t found = 0
     cdef uint32_t _
-    for _ in range(<uint32_t>LOOKED_AT):
-        if q and fits_beside(R, q, others) and idle_suiting(R, q, False) == 0:
+    for _ in range(<uint32_t>SCAN_LIMIT):
+        if q and fits_after(R, q, others) and idle_suitable(R, q, False) == 0:
             found += queue_at(R, q).length
         q = queue_at(R, q).next if q else 0
-        if q == R.h.ready:
+        if q == R.h.ready_ring:
             break
     return found
 
@@ -40,20 +40,20 @@ def can_start(Region region) -> tuple:
     if rl_lock(R):
         check(EIO)
     coming = R.h.ncoming + R.h.nstarting
-    ready = unserved(R, coming) if R.h.keyed else R.h.nready
-    fits = ready > coming if R.h.keyed else wanting(R, coming, False, &slot) != 0
-    out = ready, 0 if R.h.keyed else R.h.nidle, coming, kind_at(R, RL_CPU).free, fits, R.h.nidle
+    ready = unserved(R, coming) if R.h.workers_differ else R.h.nready
+    fits = ready > coming if R.h.workers_differ else pick_unserved(R, coming, False, &slot) != 0
+    out = ready, 0 if R.h.workers_differ else R.h.nidle, coming, resource_at(R, RL_CPU).free, fits, R.h.nidle
     rl_commit(R)
     return out
 
 
-def set_full(Region region, bint full):
+def set_at_limit(Region region, bint full):
     """Whether no more workers can be started: then nobody rings the node for one."""
     check_region(region.R)
-    rl_store(&region.R.h.full, full)
+    rl_store(&region.R.h.at_limit, full)
 
 
-cdef int retire(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
+cdef int retire_step(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
     """The worker that is idle the longest, if it is since before `before`, is asked to end; its slot, or 0."""
     cdef uint32_t s
     if rl_lock(R):
@@ -61,7 +61,7 @@ cdef int retire(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
     s = R.h.idle_last
     out[0] = 0
     if s and rl_slot_at(R, s).since <= before:
-        idle_remove(R, s)
+        idle_remove(R, s, RL_BUSY)
         rl_store(&rl_slot_at(R, s).leaving, 1)  # before the bell: the worker looks when it hears it
         rl_stage_up(R, RL_PUBLISH_BELL, s, 0)
         out[0] = s
@@ -73,7 +73,7 @@ def retire_idle(Region region, int64_t idle_for) -> int:
     """Asks the worker that is idle the longest to end, if it is for `idle_for` ns; its slot, or 0 when there is none."""
     cdef uint32_t out = 0
     check_region(region.R)
-    check(retire(region.R, rl_now() - idle_for, &out))
+    check(retire_step(region.R, rl_now() - idle_for, &out))
     return out
 
 
@@ -91,45 +91,45 @@ def longest_idle(Region region) -> int:
 
 cdef bint all_lack(rl_region* R) noexcept nogil:
     """Lock held. Whether there are tasks, each lacks something that others hold, and nobody is on his way."""
-    cdef uint32_t q = R.h.ready
+    cdef uint32_t q = R.h.ready_ring
     cdef uint32_t _
     if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
         return False
-    for _ in range(<uint32_t>LOOKED_AT):
+    for _ in range(<uint32_t>SCAN_LIMIT):
         if q == 0:
             return True
-        if missing(R, q) == 0:
+        if lacking_resource(R, q) == 0:
             return False
         q = queue_at(R, q).next
-        if q == R.h.ready:
+        if q == R.h.ready_ring:
             return True
     return False
 
 
-cdef uint32_t scarce_kinds(rl_region* R, uint32_t* out) noexcept nogil:
+cdef uint32_t scarce_resources_step(rl_region* R, uint32_t* out) noexcept nogil:
     """Lock held. Some kinds that queued tasks lack; how many. None, if a task lacks nothing."""
     cdef uint32_t found = 0
     cdef uint32_t k
     if not all_lack(R):
         return 0
-    if R.h.ready:
-        out[0] = missing(R, R.h.ready)
+    if R.h.ready_ring:
+        out[0] = lacking_resource(R, R.h.ready_ring)
         found = 1
-    for k in range(RL_CPU, R.h.kinds.used):
-        if found < KINDS_NAMED and kind_at(R, k).head and (found == 0 or k != out[0]):
+    for k in range(RL_CPU, R.h.resources.used):
+        if found < RESOURCES_NAMED and resource_at(R, k).head and (found == 0 or k != out[0]):
             out[found] = k
             found += 1
     return found
 
 
-def scarce(Region region) -> list:
+def scarce_resources(Region region) -> list:
     """Kinds that queued tasks lack, at most 8: CPU 1, GPU 2, then the custom ones; empty when one of them lacks nothing."""
-    cdef uint32_t kinds[KINDS_NAMED]
+    cdef uint32_t kinds[RESOURCES_NAMED]
     cdef uint32_t found, n
     check_region(region.R)
     if rl_lock(region.R):
         check(EIO)
-    found = scarce_kinds(region.R, kinds)
+    found = scarce_resources_step(region.R, kinds)
     rl_commit(region.R)
     return [kinds[n] for n in range(found)]
 
@@ -151,9 +151,9 @@ def blocked_workers(Region region) -> tuple:
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         finished += s.finished
-        if s.state == RL_ALIVE and s.kind == RL_WORKER and s.blocked:
+        if s.state == RL_ALIVE and s.role == RL_WORKER and s.blocked:
             every += 1
-            if rl_load(&s.verdict):
+            if rl_load(&s.deadlock_flag):
                 found += 1
                 last = i if last == 0 or s.since > rl_slot_at(R, last).since else last
     lacks = all_lack(R)
@@ -161,18 +161,18 @@ def blocked_workers(Region region) -> tuple:
     return found, last, finished, every, lacks
 
 
-def condemn(Region region, uint32_t slot):
+def break_deadlock(Region region, uint32_t slot):
     """What the worker in a slot waits for can't come: its call ends with an error."""
     check_region(region.R)
-    if not rl_cas(&rl_slot_at(region.R, slot).verdict, RL_WAITS, RL_DEADLOCK):
+    if not rl_cas(&rl_slot_at(region.R, slot).deadlock_flag, RL_WAITS_FOREVER, RL_DEADLOCK):
         return  # it waits no more
     rl_add(&rl_slot_at(region.R, slot).arrived, 1)
     rl_futex_wake(&rl_slot_at(region.R, slot).arrived)
 
 
-def take_verdict(Region region) -> bool:
+def take_deadlock(Region region) -> bool:
     """Whether this worker was condemned in its present wait, and has not asked since."""
-    return rl_cas(&rl_slot_at(region.R, region.R.slot).verdict, RL_DEADLOCK, RL_WAITS)
+    return rl_cas(&rl_slot_at(region.R, region.R.slot).deadlock_flag, RL_DEADLOCK, RL_WAITS_FOREVER)
 
 
 def is_leaving(Region region) -> bool:
@@ -204,11 +204,11 @@ def fix_threads(Region region, uint32_t threads):
     if rl_lock(R):
         check(EIO)
     rl_set32(R, &rl_slot_at(R, R.slot).threads, threads)
-    rl_set32(R, &R.h.keyed, 1)
+    rl_set32(R, &R.h.workers_differ, 1)
     rl_commit(R)
 
 
-def resources(Region region) -> list:
+def resource_amounts(Region region) -> list:
     """(all, free) of each kind in ten-thousandths: CPU, GPU (the parts that are left of shared ones too), custom ones.
 
     Each number was true at some moment: the lock is held for one kind at a time.
@@ -218,12 +218,12 @@ def resources(Region region) -> list:
     cdef int64_t free
     cdef uint32_t k, g
     check_region(R)
-    for k in range(1, R.h.kinds.used):
+    for k in range(1, R.h.resources.used):
         if rl_lock(R):
             check(EIO)
         free = free_of(R, k)
         for g in range(RL_GPUS if k == RL_GPU else 0):
             free += R.h.gpu_room[g] if R.h.gpu_shared[g // 64] >> (g % 64) & 1 else 0
         rl_commit(R)
-        out.append((kind_at(R, k).total, free))
+        out.append((resource_at(R, k).total, free))
     return out

@@ -10,7 +10,7 @@ def open_worker(Region region) -> int:
     return slot
 
 
-def become(Region region, uint32_t slot, uint32_t pid, uint64_t started):
+def adopt_slot(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     """In the forked worker: the region is this process's now, and the slot that the node opened.
 
     The parent's handles are the parent's: this process holds nothing yet.
@@ -47,7 +47,7 @@ def unblock(Region region):
     check(block_end(region.R))
 
 
-def umask() -> int:
+def get_umask() -> int:
     """This process's, which only setting another one tells: no signal handler can come in between and leave that."""
     cdef uint32_t found = rl_umask(0)
     rl_umask(found)
@@ -68,13 +68,13 @@ def while_blocked(Region region, bint for_ever, wait):
 def answer_bell(Region region):
     """The node heard its doorbell: whoever rings from now on writes to the eventfd again."""
     check_region(region.R)
-    rl_store(&region.R.h.rung, 0)
+    rl_store(&region.R.h.bell_rung, 0)
     rl_failpoint(region.R, b"answer.look")
 
 
-def is_rung(Region region) -> bool:
+def is_bell_rung(Region region) -> bool:
     """Whether somebody claimed the doorbell and the node has not answered. A forked child of the node may ask."""
-    return not region.R.closed and rl_load(&region.R.h.rung) != 0
+    return not region.R.closed and rl_load(&region.R.h.bell_rung) != 0
 
 
 def close_session(Region region):
@@ -153,7 +153,7 @@ def lock_owner(Region region) -> int:
     return 0 if region.R.closed else rl_lock_owner(region.R)
 
 
-def node_look(Region region) -> bool:
+def has_ready_tasks(Region region) -> bool:
     """Whether tasks are queued: then the node looks again soon, in case a wake-up was lost."""
     check_region(region.R)
     return rl_load(&region.R.h.nready) != 0

@@ -25,7 +25,7 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     """Fills the offsets of a header; the bytes that the control file needs. `kinds`: custom ones."""
     cdef uint64_t at = up(sizeof(rl_header), RL_PAGE)
     at = lay_table(&h.slots, at, sizeof(rl_slot), slots)
-    at = lay_table(&h.kinds, at, sizeof(rl_kind), RL_CUSTOM + kinds)
+    at = lay_table(&h.resources, at, sizeof(rl_resource), RL_CUSTOM + kinds)
     at = lay_table(&h.demands, at, sizeof(rl_demand), DEMANDS_MOST if kinds else 2)
     at = lay_table(&h.queues, at, sizeof(rl_queue), QUEUES_MOST)
     h.bucket_offset = at
@@ -36,8 +36,8 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     at = lay_table(&h.refs, at, sizeof(rl_ref), objects * 2)
     at = lay_table(&h.extents, at, sizeof(rl_extent), objects)
     h.rows = at
-    h.uses = up(objects // 8 + 8, RL_PAGE)
-    h.row_bytes = 2 * h.uses
+    h.reader_bits = up(objects // 8 + 8, RL_PAGE)
+    h.row_bytes = 2 * h.reader_bits
     return at + h.row_bytes * slots
 
 
@@ -84,7 +84,7 @@ cdef class Region:
         madvise(R.arena, arena, MADV_DONTDUMP)
         madvise(R.arena, arena, MADV_HUGEPAGE)  # where the kernel lets shared memory have them (shmem_enabled); else no harm
         R.h = <rl_header*>R.meta
-        R.uses = R.handles + handles // 8
+        R.reads = R.handles + handles // 8
         R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
         R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
         R.fork_generation = rl_generation
@@ -100,9 +100,9 @@ cdef class Region:
             bell_fd: eventfd that wakes the node.
             sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
                 file), reserve_bytes (of the arena, for failures), spill_least (bytes of the smallest object that may be
-                spilled, 0: none), turn (ns in which who waits for room goes before others), loose_bytes (of a free run
+                spilled, 0: none), turn (ns in which who waits for room goes before others), trim_bytes (of a free run
                 that is worth giving back, 0: none is), cpus (ten-thousandths), gpus (their number), kinds (list of how
-                much there is of each custom kind, in ten-thousandths), aging (ns), nonce, pid_namespace.
+                much there is of each custom kind, in ten-thousandths), aging (ns), session_id, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -125,15 +125,15 @@ cdef class Region:
         cdef int control_fd = self.R.control_fd
         cdef int rc
         check(commit_pages(control_fd, 0, sizeof(rl_header)))
-        lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.kinds))
+        lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources))
         check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
-        h.version, h.abi, h.nonce, h.pid_namespace = RL_VERSION, abi(), sizes.nonce, sizes.pid_namespace
+        h.version, h.abi, h.session_id, h.pid_namespace = RL_VERSION, abi(), sizes.session_id, sizes.pid_namespace
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
         h.page_bytes = sizes.page_bytes
         h.arena.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
         h.spill.pages = (<uint32_t>1 << RL_FIRST) - 1
-        h.spill_least, h.turn = sizes.spill_least, sizes.turn >> 20
-        h.loose_least = <uint32_t>(<uint64_t>sizes.loose_bytes // RL_PAGE)
+        h.spill_least, h.room_precedence = sizes.spill_least, sizes.room_precedence >> 20
+        h.trim_least = <uint32_t>(<uint64_t>sizes.trim_bytes // RL_PAGE)
         h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
         h.aging = sizes.aging
         for t in range(TABLES):
@@ -150,11 +150,11 @@ cdef class Region:
                                "gVisor and some emulators lack them), so ray_lite cannot run here")
         for t in range(TABLES):
             check(table_grow(self.R, &(<rl_table*>&h.objects)[t]))
-        while h.kinds.limit < h.kinds.capacity:
-            check(table_grow(self.R, &h.kinds))
-        kinds_begin(self.R, sizes.cpus, sizes.gpus)
-        for t in range(len(sizes.kinds)):
-            kind_begin(self.R, RL_CUSTOM + t, sizes.kinds[t])
+        while h.resources.limit < h.resources.capacity:
+            check(table_grow(self.R, &h.resources))
+        resources_begin(self.R, sizes.cpus, sizes.gpus)
+        for t in range(len(sizes.resources)):
+            resource_begin(self.R, RL_CUSTOM + t, sizes.resources[t])
         h.magic = RL_MAGIC
         return 0
 
@@ -230,7 +230,7 @@ cdef class Region:
     def cpus(self) -> int:
         """CPUs of the session in ten-thousandths."""
         check_region(self.R)
-        return kind_at(self.R, RL_CPU).total
+        return resource_at(self.R, RL_CPU).total
 
     @property
     def inherited(self) -> bool:
@@ -241,7 +241,7 @@ cdef class Region:
         """(pid, kind) of the processes that have a slot."""
         cdef uint32_t i
         check_region(self.R)
-        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).kind) for i in range(1, self.R.h.slots.used)
+        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).role) for i in range(1, self.R.h.slots.used)
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
 
     def workers(self) -> list:
@@ -250,7 +250,7 @@ cdef class Region:
         if self.R.closed == MAPPING_GONE:
             return []
         return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started) for i in range(1, self.R.h.slots.used)
-                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).kind == RL_WORKER]
+                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).role == RL_WORKER]
 
     def check(self):
         """Runs fsck. Raises AssertionError naming the first invariant that does not hold."""
@@ -288,7 +288,7 @@ cdef class Region:
             "region_bytes": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
-            "cpus": kind_at(self.R, RL_CPU).total / 10000.0,  # C would cut fractions off
-            "cpus_free": kind_at(self.R, RL_CPU).free / 10000.0, "hanging": h.nhung, "reserved": h.reserved != 0,
+            "cpus": resource_at(self.R, RL_CPU).total / 10000.0,  # C would cut fractions off
+            "cpus_free": resource_at(self.R, RL_CPU).free / 10000.0, "stalled": h.nstalled, "reserved": h.reserved_for != 0,
             "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,
         }

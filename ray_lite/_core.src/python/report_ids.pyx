@@ -5,7 +5,7 @@ control/report_channel.py numbers failures, backends/local.py marks them, contro
 """
 
 
-def next_report(Region region) -> int:
+def next_report_id(Region region) -> int:
     """A serial number above zero, not raised yet; it is used again after 2**32 others, its bit after RL_REPORTS."""
     cdef uint32_t serial = 0
     check_region(region.R)

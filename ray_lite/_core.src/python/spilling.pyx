@@ -4,18 +4,18 @@ Neighbours: records/readers.pyx does the work; store/spill.py reads and writes t
 """
 
 
-def hunger(Region region, bint begun):
+def wait_for_room(Region region, bint begun):
     """This process waits for room from now on, and goes before others for a turn; said at every look. Or it does no more."""
     cdef rl_region* R = region.R
-    cdef uint32_t* mine
+    cdef uint32_t* on_own_stack
     check_region(R)
-    mine = &rl_slot_at(R, R.slot).hungry
+    on_own_stack = &rl_slot_at(R, R.slot).waiting_for_room
     if not begun:
-        rl_store(mine, 0)
+        rl_store(on_own_stack, 0)
         return
-    if rl_load(mine) == 0 or use_clock() - rl_load(mine) >= 2 * R.h.turn:  # in between, it is the turn of others
-        rl_store(mine, use_clock() or 1)
-    rl_store(&R.h.hungry, 1)
+    if rl_load(on_own_stack) == 0 or coarse_clock() - rl_load(on_own_stack) >= 2 * R.h.room_precedence:  # in between, it is the turn of others
+        rl_store(on_own_stack, coarse_clock() or 1)
+    rl_store(&R.h.waiting_for_room, 1)
 
 
 def hold_object(Region region, uint32_t index, uint32_t generation):
@@ -29,23 +29,23 @@ def hold_object(Region region, uint32_t index, uint32_t generation):
         return None
 
 
-def whole(Region region, ObjectID x):
+def movable_bytes(Region region, ObjectID x):
     """(view of all bytes of a sealed object, turn), or None when somebody looks at them or they are spilled."""
     cdef rl_region* R = region.R
     cdef rl_object* o = object_at(R, x.index)
     check_region(R)
-    if o.state != RL_SEALED or not spillable(R, o) or use_of(o).count or is_away(R, o):
+    if o.state != RL_SEALED or not spillable(R, o) or block_info_of(o).readers or is_spilled(R, o):
         return None
-    turn = use_of(o).turn
-    if use_begin(R, x.index) == AWAY:
+    turn = block_info_of(o).moves
+    if read_begin(R, x.index) == SPILLED:
         return None
     try:
         return make_view(x, object_data(R, x.index), o.size), turn
     finally:
-        use_end(R, x.index)
+        read_end(R, x.index)
 
 
-def away(Region region, ObjectID x):
+def spilled_place(Region region, ObjectID x):
     """Where the bytes of a spilled object are: (offset in the file, size, checksum, turn); None: they are not spilled."""
     cdef rl_region* R = region.R
     cdef rl_object* o = object_at(R, x.index)
@@ -55,23 +55,24 @@ def away(Region region, ObjectID x):
     check_region(R)
     if rl_lock(R):
         check(EIO)
-    if is_away(R, o):
+    if is_spilled(R, o):
         at = 1 + extent_at(R, o.extent).start * <uint64_t>RL_PAGE
-        checksum, turn = use_of(o).checksum, use_of(o).turn
+        checksum, turn = block_info_of(o).checksum, block_info_of(o).moves
     rl_commit(R)
     return (at - 1, o.size, checksum, turn) if at else None
 
 
-def create_away(Region region, bytes binary, uint64_t size) -> ObjectID:
+def create_spilled(Region region, bytes binary, uint64_t size) -> ObjectID:
     """An unsealed object of this process with `size` bytes of the spill file.
 
     Raises:
         ObjectStoreFullError: no entry, or the file can't grow.
     """
+    cdef rl_origin origin
     cdef uint32_t i = 0
     check_region(region.R)
-    region.R.site = 0
-    check(object_create(region.R, <const uint8_t*>PyBytes_AS_STRING(binary), size, IN_FILE, &i))
+    origin.id, origin.site = <const uint8_t*>PyBytes_AS_STRING(binary), 0
+    check(object_create(region.R, &origin, size, IN_SPILL_FILE, &i))
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
 
@@ -81,18 +82,18 @@ def file_offset(Region region, ObjectID x) -> int:
     return extent_at(region.R, object_at(region.R, x.index).extent).start * <uint64_t>RL_PAGE
 
 
-def room_of(Region region, ObjectID x) -> memoryview:
+def unsealed_bytes(Region region, ObjectID x) -> memoryview:
     """The bytes of an object of this process that is not sealed, to be written: the object must outlive what is returned."""
     cdef rl_region* R = region.R
     check_region(R)
     return PyMemoryView_FromMemory(object_data(R, x.index), <Py_ssize_t>object_at(R, x.index).size, PyBUF_WRITE)
 
 
-def exchange(Region region, ObjectID x, ObjectID own, uint32_t turn, uint64_t checksum) -> bool:
+def exchange_blocks(Region region, ObjectID x, ObjectID own, uint32_t moves, uint64_t checksum) -> bool:
     """The bytes of `x`, copied into the unsealed object `own`, are there from now on, and `own` has the old ones.
 
     Args:
-        turn: of the bytes that were copied.
+        moves: of the bytes that were copied, as `movable_bytes` or `spilled_place` gave it.
         checksum: of them, kept while they are spilled.
 
     Returns:
@@ -100,7 +101,7 @@ def exchange(Region region, ObjectID x, ObjectID own, uint32_t turn, uint64_t ch
     """
     cdef int rc
     check_region(region.R)
-    rc = blocks_exchange(region.R, x.index, own.index, turn, checksum)
+    rc = blocks_exchange(region.R, x.index, own.index, moves, checksum)
     if rc == STALE:
         return False
     check(rc)

@@ -8,6 +8,8 @@ cdef enum:
     CALL_BYTES = 2048      # encoded arguments that the fast path takes
     CALL_REFS = 32
 
+cdef tuple MAKING_ROOM_HELPS = (FullReason.STORE, FullReason.MEMORY)
+
 
 cdef object submit_spec(rl_region* R, rl_spec* s):
     """Submits; the ObjectID, a list of them, or None."""
@@ -15,7 +17,7 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
     cdef uint32_t* many = NULL
     cdef uint32_t k
     cdef int rc
-    s.site = R.site = site_here()
+    s.site = site_here()
     check_region(R)  # that may have run Python code
     s.returns, s.generations = &one[0], &one[1]
     if s.nreturns > 1:
@@ -57,11 +59,11 @@ cdef class RemoteCall:
         self.R = region.R
 
     def __call__(self, *args, **kwargs):
-        if not kwargs and usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most and not moved():
+        if not kwargs and is_usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most and not env_moved():
             try:
                 result = self.quick(args)
             except ObjectStoreFullError as full:
-                if full.args[0] not in (STORE_FULL, NO_MEMORY):
+                if full.reason not in MAKING_ROOM_HELPS:
                     raise
                 result = NotImplemented  # the slow path makes room
             if result is not NotImplemented:
@@ -94,7 +96,7 @@ cdef class RemoteCall:
                 return NotImplemented
             at += one
         spec.args, spec.args_size, spec.refs = data, <uint32_t>at, refs
-        spec.runtime_env = setting
+        spec.runtime_env = context.runtime_env
         return submit_spec(self.R, &spec)
 
 
@@ -132,32 +134,32 @@ def submit(Region region, record, const uint8_t[::1] args, list refs):
         free(found)
 
 
-def shape(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
+def demand_queue(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
     """The queue of a driver's tasks that have the same demands and options.
 
     Args:
         cpus, gpus: in ten-thousandths; GPUs: a part of one, or whole ones.
-        demands: (kind, amount) of custom kinds, which are numbered from 0 as in Region.create.
+        demands: (kind, amount) of custom numbers, which are numbered from 0 as in Region.create.
         options: object with more options, or 0.
     """
     cdef rl_shape s
     cdef uint32_t q = 0
     cdef Py_ssize_t d
     cdef list pairs = sorted(demands)
-    cdef uint32_t* kinds
+    cdef uint32_t* numbers
     cdef int64_t* amounts
     check_region(region.R)
-    kinds = <uint32_t*>malloc((len(pairs) + 1) * 16)
-    if kinds == NULL:
+    numbers = <uint32_t*>malloc((len(pairs) + 1) * 16)
+    if numbers == NULL:
         raise MemoryError(f"no memory for {len(pairs):,} demands")
-    amounts = <int64_t*>(kinds + (len(pairs) + 1) * 2)
+    amounts = <int64_t*>(numbers + (len(pairs) + 1) * 2)
     try:
         for d in range(len(pairs)):
-            kinds[d], amounts[d] = pairs[d]
-            kinds[d] += RL_CUSTOM
+            numbers[d], amounts[d] = pairs[d]
+            numbers[d] += RL_CUSTOM
         s.job, s.options, s.cpus, s.gpus = job, options, cpus, gpus
-        s.n, s.kinds, s.amounts = <uint32_t>len(pairs), kinds, amounts
+        s.n, s.resources, s.amounts = <uint32_t>len(pairs), numbers, amounts
         check(shape_queue(region.R, &s, &q))
     finally:
-        free(kinds)
+        free(numbers)
     return q

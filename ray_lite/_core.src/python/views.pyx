@@ -6,26 +6,31 @@ which size on a mapping pays.
 """
 
 
-@cython.no_gc_clear  # the end of a view needs its owner, also when the collector breaks a cycle
-cdef class View:
-    """Read-only bytes of a sealed object; keeps the object, and the mapping, as long as anything looks at it."""
+cdef class StoreBuffer:
+    """Bytes of the store, or a copy of them, behind the buffer protocol."""
 
     def __init__(self):
-        raise TypeError("views are made by the store")
+        raise TypeError("buffers of the store are made by the store")
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, self.data, self.size, 1, flags)
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, self.readonly, flags)
 
     def __len__(self):
         return self.size
+
+
+@cython.no_gc_clear  # the end of a view needs its owner, also when the collector breaks a cycle
+cdef class View(StoreBuffer):
+    """Read-only bytes of a sealed object; keeps the object, and the mapping, as long as anything looks at it."""
 
     def __dealloc__(self):
         if self.owner is None:
             return
         forget_view(self)
-        if self.used and mine_to_use(self.owner.R):
-            use_end(self.owner.R, self.owner.index)
+        if self.reads and is_own(self.owner.R):
+            read_end(self.owner.R, self.owner.index)
         region_leave(self.owner.R)
+
 
 cdef PyObject* views = NULL    # the last made of this process
 
@@ -57,10 +62,10 @@ def keep_views_for_child():
     """Before a fork: objects with a view stay until this process ends, since the child will look and holds no bit."""
     cdef PyObject* v = views
     while v:
-        if mine_to_use((<View>v).owner.R):
+        if is_own((<View>v).owner.R):
             handle_add((<View>v).owner.R, (<View>v).owner.index)
-            if (<View>v).used:
-                use_on((<View>v).owner.R, (<View>v).owner.index)
+            if (<View>v).reads:
+                read_again((<View>v).owner.R, (<View>v).owner.index)
         v = (<View>v).before
 
 
@@ -70,29 +75,21 @@ cdef View make_view(ObjectID owner, char* data, uint64_t size):
     if data < owner.R.arena or data + size > owner.R.arena + owner.R.h.arena_bytes:
         if data < owner.R.meta or data + size > owner.R.meta + owner.R.h.control_bytes:
             raise RaySystemError("an object lies outside the region")
-    v.used = spillable(owner.R, object_at(owner.R, owner.index))
-    if v.used:
-        check(use_begin(owner.R, owner.index))
+    v.reads = spillable(owner.R, object_at(owner.R, owner.index))
+    if v.reads:
+        check(read_begin(owner.R, owner.index))
     v.owner = owner
     list_view(v)
     v.data = data
     v.size = <Py_ssize_t>size
+    v.readonly = True
     owner.R.users += 1
     return v
 
 
 @cython.no_gc_clear  # the end of the mapping comes before that of its source
-cdef class Private:
-    """Private bytes, 64-byte aligned."""
-
-    def __init__(self):
-        raise TypeError("private buffers are made by the store")
-
-    def __getbuffer__(self, Py_buffer* buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, self.data, self.size, 0, flags)
-
-    def __len__(self):
-        return self.size
+cdef class Private(StoreBuffer):
+    """Writable bytes of this process alone, 64-byte aligned."""
 
     def __dealloc__(self):
         if self.mapped:

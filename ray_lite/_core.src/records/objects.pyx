@@ -4,29 +4,28 @@ The states, and who may change them, are in region/states.h.  Neighbours: refere
 memory/arena.pyx (blocks), room.pyx (who may take one).
 """
 cdef enum:
-    IN_FILE = 0x100   # asked of object_create, beside rl_object_flags
+    IN_SPILL_FILE = 0x100   # asked of object_create, beside rl_object_flags
 
 
-cdef int object_take(rl_region* R, uint32_t state, const uint8_t* id, uint32_t* out) noexcept nogil:
+cdef struct rl_origin:
+    # what a new object is called, and where in the program it is made: object with the call site, or 0
+    const uint8_t* id
+    uint32_t site
+
+
+cdef int object_take(rl_region* R, uint32_t state, const rl_origin* from_, uint32_t* out) noexcept nogil:
     """Lock held. A new entry, held by this process."""
     cdef uint32_t i = table_take(R, &R.h.objects)
     cdef rl_object* o
     if i == 0:
         return GROW_OBJECTS
     o = object_at(R, i)
-    rl_set32(R, &o.state, state)
+    rl_object_become(R, o, state)
     rl_set32(R, &o.next, 0)
-    memcpy(o.id, id, RL_ID_BYTES)
-    rl_fresh32(&o.kind, 0)
-    rl_fresh64(&o.size, 0)
-    rl_fresh32(&o.pins, 0)
-    rl_fresh32(&o.holders, 0)
-    rl_fresh32(&o.extent, 0)
-    rl_fresh32(&o.task, 0)
-    rl_fresh32(&o.edges, 0)
-    rl_fresh32(&o.contents, 0)
-    rl_fresh16(&o.flags, 0)
-    rl_fresh32(&o.site, R.site)
+    memcpy(o.id, from_.id, RL_ID_BYTES)
+    memset(&o.format, 0, <size_t>(<char*>&o.waiter - <char*>&o.format))
+    memset(&o.task, 0, <size_t>(<char*>&o.site - <char*>&o.task))
+    rl_fresh32(&o.site, from_.site)
     rl_fresh32(&o.owner, R.slot)
     rl_store(&o.waiter, RL_NOBODY)
     out[0] = i
@@ -41,7 +40,7 @@ cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
     if rc == DONE:
         rl_set16(R, &object_at(R, i).cell, <uint16_t>cell)
         rl_set32(R, &object_at(R, i).extent, extent)
-        use_none(R, i)
+        block_info_reset(R, i)
         if object_at(R, i).flags & RL_JOB_PINNED:
             rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes + block_size(R, extent))
     return rc
@@ -57,33 +56,37 @@ cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept no
     return rc
 
 
-cdef int object_create(rl_region* R, const uint8_t* id, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
-    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it. With IN_FILE it is
-    in the spill file, and the object only moves bytes (uses.pyx)."""
-    cdef int rc
+cdef int object_create(rl_region* R, const rl_origin* from_, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
+    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it. With IN_SPILL_FILE it
+    is in the spill file, and the object only moves bytes (readers.pyx)."""
+    cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
-        rc = object_take(R, RL_CREATING, id, out)
+        rc = object_take(R, RL_CREATING, from_, out)
         if rc == DONE and flags & RL_JOB_PINNED:
             object_keep(R, object_at(R, out[0]))
-        if rc == DONE and flags & IN_FILE:
+        if rc == DONE and flags & IN_SPILL_FILE:
             rc = spill_run_take_for(R, out[0], size)
         elif rc == DONE and size > RL_OBJECT_INLINE:
-            rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, out[0], size)
+            rc = block_take_in_turn(R, out[0], size)
         if rc == DONE:
             rl_fresh64(&object_at(R, out[0]).size, size)
-            rl_commit(R)
-            rl_failpoint(R, b"create.fill")
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, size)
-        if rc:
-            return rc
+        if not section_repeats(R, &rc, size):
+            break
+    if rc == DONE:
+        rl_failpoint(R, b"create.fill")
+    return rc
 
 
-cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
-    """Room for the payload of a return or of an object under construction that this process owns."""
+cdef int block_take_in_turn(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
+    """Lock held. A block for the object, unless it is large and other processes have waited longer for room."""
+    return ROOM_PROMISED if size > LARGEST_CELL and room_promised_to_others(R) else block_take_for(R, i, size)
+
+
+cdef int object_room(rl_region* R, uint32_t i, uint64_t size, bint reserve) noexcept nogil:
+    """Room for the payload of a return or of an object under construction that this process owns; `reserve`: the last pages of the
+    arena may be used, and others need not be waited for."""
     cdef rl_object* o = object_at(R, i)
     cdef int rc = DONE
     rl_fresh64(&o.size, 0)
@@ -92,22 +95,22 @@ cdef int object_room(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
             return EIO
         object_drop_block(R, o)  # a section of its own: both ends may merge and split runs
         rl_commit(R)
-    if size <= RL_OBJECT_INLINE:
-        rl_fresh64(&o.size, size)
-        return DONE
-    while True:
+    while size > RL_OBJECT_INLINE:
         if rl_lock(R):
             return EIO
-        rc = OTHERS_TURN if size > LARGEST_CELL and others_first(R) else block_take_for(R, i, size)
-        if rc == DONE:
-            rl_commit(R)
-            rl_failpoint(R, b"room.size")
-            rl_fresh64(&o.size, size)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, size)
-        if rc:
-            return rc
+        rc = block_take_for(R, i, size) if reserve else block_take_in_turn(R, i, size)
+        if rc == GROW_ARENA and reserve:
+            rl_abort(R)
+            rc = space_grow(R, &R.h.arena, size, True)
+            if rc:
+                return rc
+            continue
+        if not section_repeats(R, &rc, size):
+            break
+    if rc == DONE:
+        rl_failpoint(R, b"room.size")
+        rl_fresh64(&o.size, size)
+    return rc
 
 
 cdef inline char* object_data(rl_region* R, uint32_t i) noexcept nogil:
@@ -129,15 +132,11 @@ cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint6
         while done < n and rc == DONE and rl_log_used(R) < RL_LOG_BUDGET - 8:
             rc = ref_take(R, RL_REF_CONTENT, i, targets[done], &object_at(R, i).contents)
             done += rc == DONE
-        if rc == DONE:
-            rl_commit(R)
-            rl_failpoint(R, b"contain.chunk")
-            continue
-        rl_abort(R)
-        done = begun
-        rc = grow(R, rc, 0)
-        if rc:
+        if rc != DONE:
+            done = begun
+        if not section_repeats(R, &rc, 0) and rc != DONE:
             return rc
+        rl_failpoint(R, b"contain.chunk")
     return DONE
 
 
@@ -146,35 +145,31 @@ cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
     rl_failpoint(R, b"fill.seal")
     if rl_lock(R):
         return EIO
-    rl_fresh32(&object_at(R, i).kind, kind)
-    rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED)
+    rl_fresh32(&object_at(R, i).format, kind)
+    rl_object_publish(R, i)
     rl_commit(R)
     return DONE
 
 
-cdef int object_put_inline(rl_region* R, const uint8_t* id, uint32_t kind, const char* data, uint32_t n,
+cdef int object_put_inline(rl_region* R, const rl_origin* from_, uint32_t format, const char* data, uint32_t n,
                            uint32_t* out) noexcept nogil:
     """A small sealed object in one section: invisible before the commit, so nothing is published."""
-    cdef int rc
+    cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
-        rc = object_take(R, RL_SEALED, id, out)
+        rc = object_take(R, RL_SEALED, from_, out)
         if rc == DONE:
-            rl_fresh32(&object_at(R, out[0]).kind, kind)
+            rl_fresh32(&object_at(R, out[0]).format, format)
             rl_fresh64(&object_at(R, out[0]).size, n)
-            memcpy(object_at(R, out[0]).data, data, rl_length_planted(n, RL_OBJECT_INLINE))
-            rl_commit(R)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, 0)
-        if rc:
+            memcpy(object_at(R, out[0]).data, data, rl_length_mutant(n, RL_OBJECT_INLINE))
+        if not section_repeats(R, &rc, 0):
             return rc
 
 
 cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nogil:
     """Sets this process's bit on a live object of that generation, else STALE."""
-    cdef int rc
+    cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
@@ -182,12 +177,7 @@ cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nog
         if 0 < i < R.h.objects.used and object_at(R, i).generation == generation:
             if object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
                 rc = holder_set(R, i)
-        if rc == DONE:
-            rl_commit(R)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, 0)
-        if rc:
+        if not section_repeats(R, &rc, 0):
             return rc
 
 
@@ -209,7 +199,7 @@ cdef bint findable(rl_region* R, rl_object* o) noexcept nogil:
 
 cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i, uint32_t* generation) noexcept nogil:
     """The live object of an id, held by this process from now on, or STALE."""
-    cdef int rc
+    cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
@@ -218,12 +208,7 @@ cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i
         if i[0] and findable(R, object_at(R, i[0])):
             generation[0] = object_at(R, i[0]).generation
             rc = holder_set(R, i[0])
-        if rc == DONE:
-            rl_commit(R)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, 0)
-        if rc:
+        if not section_repeats(R, &rc, 0):
             return rc
 
 
@@ -234,7 +219,7 @@ cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
         return EIO
     if o.flags & RL_JOB_PINNED:
         object_unkeep(R, o)
-        object_settle(R, i)
+        free_if_unreferenced(R, i)
     rl_commit(R)
     return garbage_drain(R)
 

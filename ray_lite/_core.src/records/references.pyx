@@ -37,7 +37,7 @@ cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
         block_give(R, extent, o.cell)
 
 
-cdef void object_settle(rl_region* R, uint32_t i) noexcept nogil:
+cdef void free_if_unreferenced(rl_region* R, uint32_t i) noexcept nogil:
     """Lock held. Ends the object if nothing needs it any more."""
     cdef rl_object* o = object_at(R, i)
     if o.holders or o.pins or o.task or o.state == RL_FREE or o.state == RL_GARBAGE:
@@ -47,10 +47,10 @@ cdef void object_settle(rl_region* R, uint32_t i) noexcept nogil:
         index_remove(R, i)
     rl_set32(R, &o.generation, o.generation + 1)
     if o.contents:
-        rl_set32(R, &o.state, RL_GARBAGE)
+        rl_object_become(R, o, RL_GARBAGE)
         rl_set32(R, &o.next, R.h.garbage)
         rl_set32(R, &R.h.garbage, i)
-    else:
+    elif rl_object_may(R, o, RL_FREE):
         table_give(R, &R.h.objects, i)
 
 
@@ -79,8 +79,8 @@ cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
         rl_set64(R, word, word[0] & ~bit)
         if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it was never finished
             object_unkeep(R, o)
-        rl_set32_planted(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
-        object_settle(R, i)
+        rl_set32_mutant(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
+        free_if_unreferenced(R, i)
 
 
 cdef void pin(rl_region* R, uint32_t i) noexcept nogil:
@@ -91,7 +91,7 @@ cdef void pin(rl_region* R, uint32_t i) noexcept nogil:
 cdef void unpin(rl_region* R, uint32_t i) noexcept nogil:
     """Lock held. May end the object."""
     rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins - 1)
-    object_settle(R, i)
+    free_if_unreferenced(R, i)
 
 
 cdef int ref_take(rl_region* R, uint32_t kind, uint32_t owner, uint32_t target, uint32_t* chain) noexcept nogil:

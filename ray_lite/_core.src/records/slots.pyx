@@ -8,45 +8,37 @@ cdef enum:
     IDLE_LOG = 7  # what joining or leaving the idle list writes at most, and being rung
 
 
-cdef int slot_open(rl_region* R, uint32_t kind, uint32_t pid, uint64_t started, uint32_t* out) noexcept nogil:
+cdef int slot_open(rl_region* R, uint32_t role, uint32_t pid, uint64_t started, uint32_t* out) noexcept nogil:
     """A slot for a process. A worker's is opened by the node before the fork, as STARTING."""
-    cdef rl_slot* s
-    cdef uint32_t i, word
-    cdef int rc
+    cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
-        i = table_take(R, &R.h.slots)
-        if i:
-            s = rl_slot_at(R, i)
-            rl_set32(R, &s.state, RL_ALIVE)
-            rl_fresh32(&s.kind, kind)
-            rl_fresh32(&s.pid, pid)
-            rl_fresh64(&s.started, started)
-            rl_fresh32(&s.running, 0)
-            rl_fresh32(&s.building, 0)
-            rl_fresh32(&s.shape, 0)
-            rl_fresh32(&s.blocked, 0)
-            rl_fresh32(&s.keyed, 0)
-            rl_fresh32(&s.threads, 0)
-            for word in range(RL_GPU_WORDS):
-                rl_fresh64(&s.gpus[word], 0)
-            rl_fresh64(&s.finished, 0)
-            rl_fresh32(&s.idle, RL_STARTING if kind == RL_WORKER else RL_BUSY)
-            if kind == RL_WORKER:
-                rl_set32(R, &R.h.nstarting, R.h.nstarting + 1)
-            rl_store(&s.parked, 0)
-            rl_store(&s.waiting, 0)
-            rl_store(&s.hungry, 0)
-            rl_store(&s.leaving, 0)
-            rl_store(&s.verdict, 0)
-            out[0] = i
-            rl_commit(R)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, GROW_SLOTS, 0)
-        if rc:
+        out[0] = table_take(R, &R.h.slots)
+        rc = DONE if out[0] else GROW_SLOTS
+        if rc == DONE:
+            slot_begin(R, rl_slot_at(R, out[0]), role)
+            rl_fresh32(&rl_slot_at(R, out[0]).pid, pid)
+            rl_fresh64(&rl_slot_at(R, out[0]).started, started)
+        if not section_repeats(R, &rc, 0):
             return rc
+
+
+cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
+    """Lock held. A new slot, in which nothing is left of the process that had it before."""
+    rl_process_become(R, s, RL_ALIVE)
+    memset(&s.running, 0, <size_t>(<char*>&s.availability - <char*>&s.running))
+    rl_fresh32(&s.blocked, 0)
+    rl_fresh64(&s.finished, 0)
+    memset(&s.gpus, 0, <size_t>(<char*>&s.since - <char*>&s.gpus))
+    rl_fresh32(&s.role, role)
+    if role == RL_WORKER:
+        rl_worker_become(R, s, RL_STARTING)
+    rl_store(&s.parked, 0)
+    rl_store(&s.waiting, 0)
+    rl_store(&s.waiting_for_room, 0)
+    rl_store(&s.leaving, 0)
+    rl_store(&s.deadlock_flag, 0)
 
 
 cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started) noexcept nogil:
@@ -59,48 +51,34 @@ cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started)
         return EIO
     rl_set32(R, &s.pid, pid)
     rl_set64(R, &s.started, started)
-    rl_set32(R, &s.idle, RL_RUNG)
-    rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
-    rl_set32(R, &R.h.ncoming, R.h.ncoming + 1)
+    rl_worker_become(R, s, RL_RUNG)
     rl_commit(R)
     return DONE
 
 
 cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held."""
+    """Lock held. The worker stands idle from now on."""
     cdef rl_slot* s = rl_slot_at(R, slot)
-    rl_set32(R, &s.next, R.h.idle)
+    rl_set32(R, &s.next, R.h.idle_first)
     rl_set32(R, &s.prev, 0)
-    if R.h.idle:
-        rl_set32(R, &rl_slot_at(R, R.h.idle).prev, slot)
-    else:
-        rl_set32(R, &R.h.idle_last, slot)
+    rl_set32(R, &rl_slot_at(R, R.h.idle_first).prev if R.h.idle_first else &R.h.idle_last, slot)
     rl_set64(R, <uint64_t*>&s.since, <uint64_t>rl_now())
-    rl_set32(R, &R.h.idle, slot)
-    rl_set32(R, &R.h.nidle, R.h.nidle + 1)
-    rl_set32(R, &s.idle, RL_IDLE)
+    rl_set32(R, &R.h.idle_first, slot)
+    rl_worker_become(R, s, RL_IDLE)
 
 
-cdef void idle_remove(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. Off the idle list, by itself or by whoever rings."""
+cdef void idle_remove(rl_region* R, uint32_t slot, uint32_t to) noexcept nogil:
+    """Lock held. The worker leaves the idle list, by itself (BUSY) or because it is rung (RUNG)."""
     cdef rl_slot* s = rl_slot_at(R, slot)
-    if s.next:
-        rl_set32(R, &rl_slot_at(R, s.next).prev, s.prev)
-    else:
-        rl_set32(R, &R.h.idle_last, s.prev)
-    if s.prev:
-        rl_set32(R, &rl_slot_at(R, s.prev).next, s.next)
-    else:
-        rl_set32(R, &R.h.idle, s.next)
-    rl_set32(R, &R.h.nidle, R.h.nidle - 1)
-    rl_set32(R, &s.idle, RL_BUSY)
+    rl_set32(R, &rl_slot_at(R, s.next).prev if s.next else &R.h.idle_last, s.prev)
+    rl_set32(R, &rl_slot_at(R, s.prev).next if s.prev else &R.h.idle_first, s.next)
+    rl_worker_become(R, s, to)
 
 
-cdef void arrive(rl_region* R, rl_slot* s) noexcept nogil:
+cdef void worker_arrived(rl_region* R, rl_slot* s) noexcept nogil:
     """Lock held. A rung worker is here (or dead): it counts as coming no more."""
-    if s.idle == RL_RUNG:
-        rl_set32(R, &s.idle, RL_BUSY)
-        rl_set32(R, &R.h.ncoming, R.h.ncoming - 1)
+    if s.availability == RL_RUNG:
+        rl_worker_become(R, s, RL_BUSY)
 
 
 cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
@@ -110,7 +88,7 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     cdef uint32_t bell = rl_load(&me.bell)
     cdef int64_t until
     cdef int rc
-    if rl_load(&me.idle) != RL_IDLE or rl_load(&me.leaving):  # asked to end after its last look at that: the bell was before
+    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving):  # asked to end after its last look at that: the bell was before
         return DONE
     until = rl_now() + spin
     while spin > 0 and rl_load(&me.bell) == bell:

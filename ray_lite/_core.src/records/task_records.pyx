@@ -37,6 +37,8 @@ cdef void task_free(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. The record and its arguments' block."""
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t extent = k.extent
+    if not rl_task_may(R, k, RL_FREE):
+        return
     if extent:
         rl_set32(R, &k.extent, 0)
         block_give(R, extent, k.cell)
@@ -48,7 +50,7 @@ cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. The task, off its queue, is innermost on this slot's stack."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef rl_task* k = task_at(R, t)
-    rl_set32(R, &k.state, RL_RUNNING)
+    rl_task_become(R, k, RL_RUNNING)
     rl_set32(R, &k.owner, R.slot)
     rl_set32(R, &k.next, me.running)
     if k.attempts < RL_ATTEMPTS:
@@ -56,8 +58,13 @@ cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
     rl_set32(R, &me.running, t)
 
 
-cdef void ending_add(rl_region* R, uint32_t t) noexcept nogil:
+cdef void cancelled_queued_add(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. The record is nobody's but the node's."""
-    rl_set32(R, &task_at(R, t).state, RL_ENDING)
-    rl_set32(R, &task_at(R, t).next, R.h.ending)
-    rl_set32(R, &R.h.ending, t)
+    rl_task_become(R, task_at(R, t), RL_CANCELLED_QUEUED)
+    rl_set32(R, &task_at(R, t).next, R.h.cancelled_queued)
+    rl_set32(R, &R.h.cancelled_queued, t)
+
+
+cdef bint is_undelivered(rl_task* k) noexcept nogil:
+    """Whether a running task was cancelled and not told so yet. Its flags may change at any time."""
+    return rl_load16(&k.flags) & (RL_CANCELLED | RL_CANCEL_DELIVERED) == RL_CANCELLED

@@ -5,7 +5,7 @@ costs one increment and harms nobody.  Neighbours: region/sync.h (publish, bump)
 """
 
 
-cdef bint ready(rl_region* R, uint32_t i) noexcept nogil:
+cdef bint is_sealed(rl_region* R, uint32_t i) noexcept nogil:
     return rl_load(&object_at(R, i).state) == RL_SEALED  # acquire: the payload behind it is complete
 
 
@@ -14,7 +14,7 @@ cdef uint64_t still_lacking(rl_region* R, uint32_t* lack, uint64_t n) noexcept n
     cdef uint64_t kept = 0
     cdef uint64_t k
     for k in range(n):
-        if not ready(R, lack[k]):
+        if not is_sealed(R, lack[k]):
             lack[kept] = lack[k]
             kept += 1
     return kept

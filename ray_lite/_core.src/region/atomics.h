@@ -59,7 +59,7 @@ static inline uint32_t rl_publish(uint32_t *state, uint32_t value, uint32_t *wai
 #ifdef RL_LITMUS
     __atomic_store_n(state, value, __ATOMIC_RELEASE);
     return __atomic_load_n(waiter, __ATOMIC_ACQUIRE);
-#elif defined(RL_PLANT_PLAIN_PUBLISH) /* for TSAN: a store that tells nobody what came before it */
+#elif defined(RL_MUTANT_PLAIN_PUBLISH) /* for TSAN: a store that tells nobody what came before it */
     *state = value;
     return __atomic_load_n(waiter, __ATOMIC_SEQ_CST);
 #else

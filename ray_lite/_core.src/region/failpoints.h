@@ -23,10 +23,10 @@ enum rl_failpoint_action { RL_COUNT = 0, RL_KILL = 1, RL_HOLD = 2 };
 typedef struct {
     char name[32];
     uint32_t action;
-    uint32_t kinds;     /* bits of rl_slot_kind: who may be caught */
+    uint32_t kinds;     /* bits of rl_role: who may be caught */
     uint32_t countdown; /* passages of those until one is caught; 0: nobody is */
     uint32_t caught;    /* its pid */
-    uint32_t hits[4];   /* passages by rl_slot_kind; 0: before it had a slot */
+    uint32_t hits[4];   /* passages by rl_role; 0: before it had a slot */
 } rl_failpoint_entry;
 
 static rl_failpoint_entry *rl_failpoints; /* inherited by forked children, and shared with them */
@@ -51,7 +51,7 @@ static inline void rl_catch(rl_failpoint_entry *e) {
 }
 
 static inline void rl_pass(const char *name, rl_header *h, uint32_t slot) {
-    uint32_t kind = slot ? ((rl_slot *)((char *)h + h->slots.offset) + slot)->kind & 3 : 0;
+    uint32_t kind = slot ? ((rl_slot *)((char *)h + h->slots.offset) + slot)->role & 3 : 0;
     rl_failpoint_entry *e;
     if (!rl_failpoints) rl_failpoints_open();
     for (e = rl_failpoints; e < rl_failpoints + rl_failpoints_count; e++) {

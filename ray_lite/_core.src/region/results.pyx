@@ -21,6 +21,6 @@ cdef enum:
     FULL_TABLE = -22
     FULL_FILE = -23
     FULL_SPILL = -24
-    AWAY = -25       # the object's bytes are spilled
+    SPILLED = -25       # the object's bytes are spilled
     FULL_SHAPES = -27
-    OTHERS_TURN = -26  # there may be room, but others have waited longer for it
+    ROOM_PROMISED = -26  # there may be room, but others have waited longer for it

@@ -74,7 +74,7 @@ static inline void rl_bump(rl_slot *s) {
         rl_owe(&s->arrived);
 }
 static inline void rl_publish_one(rl_region *R, rl_stage *e) {
-    if (e->kind == RL_PUBLISH_STATE) {
+    if (e->what == RL_PUBLISH_STATE) {
         rl_object *o = (rl_object *)(R->meta + R->h->objects.offset) + e->index;
         uint32_t w = rl_publish(&o->state, e->value, &o->waiter);
         if (w == RL_MANY) {
@@ -129,10 +129,10 @@ static inline void rl_pay(rl_region *R) { /* the system calls that the section o
     uint64_t one = 1;
     rl_failpoint(R, "unlock.wake");
     for (uint32_t i = 0; i < rl_owed.n; i++) rl_futex_wake(rl_owed.word[i]);
-    if (rl_owed.ring && rl_swap(&R->h->rung, 1) == 0) {
+    if (rl_owed.ring && rl_swap(&R->h->bell_rung, 1) == 0) {
         rl_failpoint(R, "claim.ring");
         /* the eventfd is full only when the node is already awake; nothing is lost if the write fails */
-        if (write(R->bell_fd, &one, sizeof one) < 0) rl_store(&R->h->rung, 0);
+        if (write(R->bell_fd, &one, sizeof one) < 0) rl_store(&R->h->bell_rung, 0);
     }
     rl_owed.n = 0;
     rl_owed.ring = 0;
@@ -161,11 +161,11 @@ static inline void rl_commit(rl_region *R) { /* commit, publish, unlock, then th
     uint32_t n = (uint32_t)L->word;
     if (n > L->longest) L->longest = n;
     rl_blocks_settle(1);
-#ifdef RL_PLANT_EARLY_PUBLISH
+#ifdef RL_MUTANT_EARLY_PUBLISH
     for (uint32_t i = 0; i < L->staged; i++) rl_publish_one(R, &L->stage[i]);
 #endif
     RL_ORDER();
-#ifndef RL_PLANT_LATE_CLEAR
+#ifndef RL_MUTANT_LATE_CLEAR
     L->word = (uint64_t)L->staged << 32; /* the commit: nothing to undo, this much to publish */
     RL_ORDER();
     if (L->staged) {

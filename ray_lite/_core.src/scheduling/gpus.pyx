@@ -52,7 +52,7 @@ cdef void set_bits(rl_region* R, uint64_t* words, uint32_t word, uint64_t bits, 
         rl_set64(R, &words[word], wanted)
 
 
-cdef void choose_gpus(rl_region* R, rl_slot* s, int64_t amount) noexcept nogil:
+cdef void gpus_choose(rl_region* R, rl_slot* s, int64_t amount) noexcept nogil:
     """Lock held. The worker gets its GPUs, for good: the first free ones, or the fullest that has room."""
     cdef int64_t left = max(1, amount // RL_UNIT)
     cdef int shared = gpu_sharing(R, amount) if amount < RL_UNIT else -1
@@ -71,7 +71,7 @@ cdef void choose_gpus(rl_region* R, rl_slot* s, int64_t amount) noexcept nogil:
         set_bits(R, s.gpus, word, chosen, True)
 
 
-cdef void gpus_move(rl_region* R, rl_slot* s, int64_t amount, bint take) noexcept nogil:
+cdef void grant_gpus(rl_region* R, rl_slot* s, int64_t amount, bint take) noexcept nogil:
     """Lock held. The GPUs of a worker are taken or given back, whole or the part of one."""
     cdef uint32_t word, g
     cdef uint64_t bit
@@ -95,4 +95,4 @@ cdef void gpus_move(rl_region* R, rl_slot* s, int64_t amount, bint take) noexcep
         set_bits(R, R.h.gpu_shared, word, bit, room < RL_UNIT)
         set_bits(R, R.h.gpu_free, word, bit, room == RL_UNIT)
     if whole:
-        kind_move(R, RL_GPU, -whole if take else whole)
+        resource_add(R, RL_GPU, -whole if take else whole)

@@ -5,29 +5,29 @@ process each before the first child has run.  As many nested tasks have preceden
 take turns, and a top-level one that was passed over for `aging` ns is next.
 """
 cdef enum:
-    LOOKED_AT = 64  # queues, or idle workers, that one section looks at where some workers can't serve all shapes
+    SCAN_LIMIT = 64  # queues, or idle workers, that one section looks at where some workers can't serve all shapes
 
 
-cdef uint32_t overdue(rl_region* R) noexcept nogil:
+cdef uint32_t overdue_toplevel(rl_region* R) noexcept nogil:
     """Lock held. A queue of the ring, of tasks that are not nested, when such were passed over for too long; else 0."""
-    cdef uint32_t q = R.h.ready
+    cdef uint32_t q = R.h.ready_ring
     cdef uint32_t _
-    if R.h.waited == 0 or rl_now() - R.h.waited < R.h.aging:
+    if R.h.toplevel_waiting_since == 0 or rl_now() - R.h.toplevel_waiting_since < R.h.aging:
         return 0
-    for _ in range(<uint32_t>LOOKED_AT):
+    for _ in range(<uint32_t>SCAN_LIMIT):
         if queue_at(R, q).depth == 0:
             return q
         q = queue_at(R, q).next
     return 0
 
 
-cdef uint32_t foremost(rl_region* R) noexcept nogil:
+cdef uint32_t pick_next(rl_region* R) noexcept nogil:
     """Lock held. The queue of the ring that is served next, if it fits."""
-    cdef uint32_t q = overdue(R) if R.h.lent > R.h.nested else R.h.ready
+    cdef uint32_t q = overdue_toplevel(R) if R.h.nblocked > R.h.nworking_nested else R.h.ready_ring
     cdef uint32_t depth = RL_DEPTHS
     while q == 0 and depth > 1:
         depth -= 1
-        q = R.h.deep[depth]
-        if q and R.h.waited == 0:
-            rl_set64(R, <uint64_t*>&R.h.waited, <uint64_t>rl_now())
-    return q if q else R.h.ready
+        q = R.h.nested_rings[depth]
+        if q and R.h.toplevel_waiting_since == 0:
+            rl_set64(R, <uint64_t*>&R.h.toplevel_waiting_since, <uint64_t>rl_now())
+    return q if q else R.h.ready_ring

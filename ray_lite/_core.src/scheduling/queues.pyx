@@ -4,13 +4,13 @@ Queues of equal job, demands and options but different depth are one shape, name
 (where a queue stands), dispatch.pyx (which one is next).
 """
 cdef struct rl_shape:
-    # what tasks of a queue demand; `kinds` are custom ones, in increasing order
+    # what tasks of a queue demand; `resources` are custom ones, in increasing order
     uint32_t job
     uint32_t options
     int64_t cpus
     int64_t gpus
     uint32_t n
-    const uint32_t* kinds
+    const uint32_t* resources
     const int64_t* amounts
 
 
@@ -18,7 +18,7 @@ cdef uint32_t shape_hash(rl_shape* s) noexcept nogil:
     cdef uint64_t h = rl_fold(<uint64_t>s.cpus ^ FOLD_A, <uint64_t>s.gpus ^ <uint64_t>s.job << 32 ^ s.options)
     cdef uint32_t d
     for d in range(s.n):
-        h = rl_fold(h ^ s.kinds[d], <uint64_t>s.amounts[d] ^ FOLD_B)
+        h = rl_fold(h ^ s.resources[d], <uint64_t>s.amounts[d] ^ FOLD_B)
     return <uint32_t>(h % RL_SHAPES)
 
 
@@ -27,7 +27,7 @@ cdef bint shape_equal(rl_region* R, rl_queue* e, rl_shape* s) noexcept nogil:
     if e.job != s.job or e.options != s.options or e.cpus != s.cpus or e.gpus != s.gpus or e.count != s.n:
         return False
     for d in range(s.n):
-        if demand_at(R, e.first + d).kind != s.kinds[d] or demand_at(R, e.first + d).amount != s.amounts[d]:
+        if demand_at(R, e.first + d).resource != s.resources[d] or demand_at(R, e.first + d).amount != s.amounts[d]:
             return False
     return True
 
@@ -43,7 +43,7 @@ cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogi
     first[0] = t.used
     for d in range(s.n):
         rl_fresh32(&demand_at(R, t.used + d).state, 1)
-        rl_fresh32(&demand_at(R, t.used + d).kind, s.kinds[d])
+        rl_fresh32(&demand_at(R, t.used + d).resource, s.resources[d])
         rl_fresh64(<uint64_t*>&demand_at(R, t.used + d).amount, <uint64_t>s.amounts[d])
     rl_set32(R, &t.used, t.used + s.n)
     rl_set32(R, &t.live, t.live + s.n)
@@ -88,17 +88,12 @@ cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
 
 cdef int shape_queue(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
     """The first queue of a shape; asked once a shape, then remembered by the caller."""
-    cdef int rc
+    cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
         rc = queue_for(R, s, out)
-        if rc == DONE:
-            rl_commit(R)
-            return DONE
-        rl_abort(R)
-        rc = grow(R, rc, 0)
-        if rc:
+        if not section_repeats(R, &rc, 0):
             return rc
 
 
@@ -133,18 +128,12 @@ cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
     cdef rl_queue* e = queue_at(R, k.queue)
     cdef uint32_t before = 0 if front else e.tail
     cdef uint32_t after = e.head if front else 0
-    rl_set32(R, &k.state, RL_READY)
+    rl_task_become(R, k, RL_READY)
     rl_set32(R, &k.owner, 0)
     rl_set32(R, &k.prev, before)
     rl_set32(R, &k.next, after)
-    if before:
-        rl_set32(R, &task_at(R, before).next, t)
-    else:
-        rl_set32(R, &e.head, t)
-    if after:
-        rl_set32(R, &task_at(R, after).prev, t)
-    else:
-        rl_set32(R, &e.tail, t)
+    rl_set32(R, &task_at(R, before).next if before else &e.head, t)
+    rl_set32(R, &task_at(R, after).prev if after else &e.tail, t)
     rl_set32(R, &e.length, e.length + 1)
     rl_set32(R, &R.h.nready, R.h.nready + 1)
     if e.listed == RL_UNLISTED:
@@ -159,14 +148,8 @@ cdef void queue_remove(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. A READY task leaves its queue, wherever in it it is."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_queue* e = queue_at(R, k.queue)
-    if k.prev:
-        rl_set32(R, &task_at(R, k.prev).next, k.next)
-    else:
-        rl_set32(R, &e.head, k.next)
-    if k.next:
-        rl_set32(R, &task_at(R, k.next).prev, k.prev)
-    else:
-        rl_set32(R, &e.tail, k.prev)
+    rl_set32(R, &task_at(R, k.prev).next if k.prev else &e.head, k.next)
+    rl_set32(R, &task_at(R, k.next).prev if k.next else &e.tail, k.prev)
     rl_set32(R, &e.length, e.length - 1)
     rl_set32(R, &R.h.nready, R.h.nready - 1)
     if e.head == 0:

@@ -2,34 +2,34 @@
 
 One shape at a time has it.  It asks for its resources in a fixed order, CPU last, and keeps what it found so far and what is
 released of the resource that it lacks.  So it gets all of them after a finite time, and no CPU rests while it waits for something
-else.  A holder of that resource may itself wait for a task that needs what is kept: so the reservation is lifted while no holder
+else.  A holder of that resource may itself wait for a task that needs what is kept: so the reservation is reservation_lifted while no holder
 works that could release some.  Neighbours: fits.pyx asks what is reserved; dispatch.pyx and wakeups.pyx decide who gets it.
 """
 cdef enum:
-    KEEP_LOG = 3  # log entries that `keep_for` writes
+    RESERVE_LOG = 3  # log entries that `reserve_for` writes
 
 
-cdef bint is_lender(rl_region* R, uint32_t slot) noexcept nogil:
+cdef bint is_working_holder(rl_region* R, uint32_t slot) noexcept nogil:
     """Lock held. Whether a process holds of the kind that the reserved shape lacks, and works."""
     cdef rl_slot* s = rl_slot_at(R, slot)
-    return s.state and s.shape and not s.blocked and demanded(R, s.shape, queue_at(R, R.h.reserved).hung) != 0
+    return s.state and s.shape and not s.blocked and demanded(R, s.shape, queue_at(R, R.h.reserved_for).stalled_on) != 0
 
 
-cdef void keep_for(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
+cdef void reserve_for(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
     """Lock held. The reservation is a shape's, which lacks a kind. Whoever works and holds of it is counted from now on."""
     cdef uint32_t found = 0
     cdef uint32_t s
-    rl_set32(R, &R.h.reserved, q)
-    rl_set32(R, &queue_at(R, q).hung, k)
+    rl_set32(R, &R.h.reserved_for, q)
+    rl_set32(R, &queue_at(R, q).stalled_on, k)
     for s in range(1, R.h.slots.used):
-        found += is_lender(R, s)
-    rl_set32(R, &R.h.lenders, found)
+        found += is_working_holder(R, s)
+    rl_set32(R, &R.h.working_holders, found)
 
 
-cdef void lenders_move(rl_region* R, uint32_t shape, int by) noexcept nogil:
+cdef void count_working_holders(rl_region* R, uint32_t shape, int by) noexcept nogil:
     """Lock held. One that holds what a shape demands begins to work, or works no more."""
-    if R.h.reserved and demanded(R, shape, queue_at(R, R.h.reserved).hung):
-        rl_set32(R, &R.h.lenders, R.h.lenders + by)
+    if R.h.reserved_for and demanded(R, shape, queue_at(R, R.h.reserved_for).stalled_on):
+        rl_set32(R, &R.h.working_holders, R.h.working_holders + by)
 
 
 cdef bint has_free(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept nogil:
@@ -42,30 +42,30 @@ cdef bint has_free(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept
     return need == 0 or need <= free_of(R, k)
 
 
-cdef bint lifted(rl_region* R) noexcept nogil:
+cdef bint reservation_lifted(rl_region* R) noexcept nogil:
     """Lock held. Whether there is a reservation and it doesn't bind. Of CPUs it always does: who is blocked holds none."""
-    cdef uint32_t q = R.h.reserved
-    if q == 0 or R.h.lenders:
+    cdef uint32_t q = R.h.reserved_for
+    if q == 0 or R.h.working_holders:
         return False
-    return queue_at(R, q).hung != RL_CPU and not enough(R, q, queue_at(R, q).hung, 1)
+    return queue_at(R, q).stalled_on != RL_CPU and not has_free(R, q, queue_at(R, q).stalled_on, 1)
 
 
-cdef bint is_kept(rl_region* R, uint32_t k) noexcept nogil:
+cdef bint is_reserved(rl_region* R, uint32_t k) noexcept nogil:
     """Lock held. Whether what the reserved shape demands of a kind is kept for it."""
-    cdef uint32_t lacks = queue_at(R, R.h.reserved).hung
-    return (k == lacks or lacks == RL_CPU or k != RL_CPU and k < lacks) and not lifted(R)
+    cdef uint32_t lacks = queue_at(R, R.h.reserved_for).stalled_on
+    return (k == lacks or lacks == RL_CPU or k != RL_CPU and k < lacks) and not reservation_lifted(R)
 
 
-cdef int64_t kept_of(rl_region* R, uint32_t k) noexcept nogil:
+cdef int64_t reserved_amount(rl_region* R, uint32_t k) noexcept nogil:
     """Lock held. How much of a kept kind; whole GPUs, unless there is room in a shared one."""
-    cdef int64_t amount = demanded(R, R.h.reserved, k)
+    cdef int64_t amount = demanded(R, R.h.reserved_for, k)
     if k != RL_GPU or amount == 0 or amount >= RL_UNIT:
         return amount
     return 0 if gpu_sharing(R, amount) >= 0 else RL_UNIT
 
 
-cdef bint may_share(rl_region* R) noexcept nogil:
+cdef bint may_share_gpu(rl_region* R) noexcept nogil:
     """Lock held. Whether who needs a part of a GPU may have it of a shared one, though GPUs are kept: the reserved shape needs
     whole ones and has them, or a part for which no shared one has room."""
-    cdef int64_t amount = demanded(R, R.h.reserved, RL_GPU)
-    return amount == 0 or queue_at(R, R.h.reserved).hung != RL_GPU and gpu_sharing(R, amount) < 0
+    cdef int64_t amount = demanded(R, R.h.reserved_for, RL_GPU)
+    return amount == 0 or queue_at(R, R.h.reserved_for).stalled_on != RL_GPU and gpu_sharing(R, amount) < 0

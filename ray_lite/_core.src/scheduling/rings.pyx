@@ -5,84 +5,84 @@ first.  So a release looks at the head of one list.  Neighbours: queues.pyx fill
 ones back.
 """
 cdef enum:
-    HANG_LOG = 15    # log entries that `hang` writes at most
-    UNHANG_LOG = 14  # and going back to the ring
+    STALL_LOG = 15    # log entries that `stall` writes at most
+    UNSTALL_LOG = 14  # and going back to the ring
 
 
-cdef void deep_add(rl_region* R, uint32_t q) noexcept nogil:
+cdef void nested_ring_add(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. A queue of nested tasks is in the ring: in that of its depth, too."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef uint32_t* head = &R.h.deep[e.depth]
+    cdef uint32_t* head = &R.h.nested_rings[e.depth]
     if e.depth == 0:
         return
     if head[0] == 0:
-        rl_set32(R, &e.deep_next, q)
-        rl_set32(R, &e.deep_prev, q)
+        rl_set32(R, &e.nested_next, q)
+        rl_set32(R, &e.nested_prev, q)
         rl_set32(R, head, q)
         return
-    rl_set32(R, &e.deep_next, head[0])
-    rl_set32(R, &e.deep_prev, queue_at(R, head[0]).deep_prev)
-    rl_set32(R, &queue_at(R, e.deep_prev).deep_next, q)
-    rl_set32(R, &queue_at(R, head[0]).deep_prev, q)
+    rl_set32(R, &e.nested_next, head[0])
+    rl_set32(R, &e.nested_prev, queue_at(R, head[0]).nested_prev)
+    rl_set32(R, &queue_at(R, e.nested_prev).nested_next, q)
+    rl_set32(R, &queue_at(R, head[0]).nested_prev, q)
 
 
-cdef void deep_remove(rl_region* R, uint32_t q) noexcept nogil:
+cdef void nested_ring_remove(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef uint32_t* head = &R.h.deep[e.depth]
+    cdef uint32_t* head = &R.h.nested_rings[e.depth]
     if e.depth == 0:
         return
-    if e.deep_next == q:
+    if e.nested_next == q:
         rl_set32(R, head, 0)
         return
-    rl_set32(R, &queue_at(R, e.deep_prev).deep_next, e.deep_next)
-    rl_set32(R, &queue_at(R, e.deep_next).deep_prev, e.deep_prev)
+    rl_set32(R, &queue_at(R, e.nested_prev).nested_next, e.nested_next)
+    rl_set32(R, &queue_at(R, e.nested_next).nested_prev, e.nested_prev)
     if head[0] == q:
-        rl_set32(R, head, e.deep_next)
+        rl_set32(R, head, e.nested_next)
 
 
-cdef void deep_turn(rl_region* R, uint32_t q) noexcept nogil:
+cdef void nested_ring_turn(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. A task of the queue is taken: others of its depth are next."""
     cdef rl_queue* e = queue_at(R, q)
-    if e.depth and R.h.deep[e.depth] == q and e.deep_next != q:
-        rl_set32(R, &R.h.deep[e.depth], e.deep_next)
+    if e.depth and R.h.nested_rings[e.depth] == q and e.nested_next != q:
+        rl_set32(R, &R.h.nested_rings[e.depth], e.nested_next)
 
 
 cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. The queue has tasks: it is served last in turn."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef uint32_t first = R.h.ready
+    cdef uint32_t first = R.h.ready_ring
     if first == 0:
         rl_set32(R, &e.next, q)
         rl_set32(R, &e.prev, q)
-        rl_set32(R, &R.h.ready, q)
+        rl_set32(R, &R.h.ready_ring, q)
     else:
         rl_set32(R, &e.next, first)
         rl_set32(R, &e.prev, queue_at(R, first).prev)
         rl_set32(R, &queue_at(R, e.prev).next, q)
         rl_set32(R, &queue_at(R, first).prev, q)
     rl_set32(R, &e.listed, RL_IN_RING)
-    deep_add(R, q)
+    nested_ring_add(R, q)
 
 
 cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held."""
     cdef rl_queue* e = queue_at(R, q)
     if e.next == q:
-        rl_set32(R, &R.h.ready, 0)
+        rl_set32(R, &R.h.ready_ring, 0)
     else:
         rl_set32(R, &queue_at(R, e.prev).next, e.next)
         rl_set32(R, &queue_at(R, e.next).prev, e.prev)
-        if R.h.ready == q:
-            rl_set32(R, &R.h.ready, e.next)
+        if R.h.ready_ring == q:
+            rl_set32(R, &R.h.ready_ring, e.next)
     rl_set32(R, &e.listed, RL_UNLISTED)
-    deep_remove(R, q)
+    nested_ring_remove(R, q)
 
 
-cdef void hang(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
+cdef void stall(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
     """Lock held. A queue of the ring lacks a kind: behind those that demand as much of it."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef rl_kind* kind = kind_at(R, k)
+    cdef rl_resource* kind = resource_at(R, k)
     cdef uint32_t before = kind.tail
     cdef uint32_t after
     ring_remove(R, q)
@@ -93,30 +93,30 @@ cdef void hang(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
     rl_set32(R, &e.next, after)
     rl_set32(R, &queue_at(R, before).next if before else &kind.head, q)
     rl_set32(R, &queue_at(R, after).prev if after else &kind.tail, q)
-    rl_set32(R, &e.listed, RL_HUNG)
-    rl_set32(R, &e.hung, k)
-    rl_set32(R, &R.h.nhung, R.h.nhung + 1)
-    if e.passed == 0:
-        rl_set64(R, <uint64_t*>&e.passed, <uint64_t>rl_now())
+    rl_set32(R, &e.listed, RL_STALLED)
+    rl_set32(R, &e.stalled_on, k)
+    rl_set32(R, &R.h.nstalled, R.h.nstalled + 1)
+    if e.stalled_since == 0:
+        rl_set64(R, <uint64_t*>&e.stalled_since, <uint64_t>rl_now())
 
 
-cdef void take_down(rl_region* R, uint32_t q) noexcept nogil:
+cdef void unstall(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. A hanging queue hangs no more."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef rl_kind* kind = kind_at(R, e.hung)
+    cdef rl_resource* kind = resource_at(R, e.stalled_on)
     rl_set32(R, &queue_at(R, e.prev).next if e.prev else &kind.head, e.next)
     rl_set32(R, &queue_at(R, e.next).prev if e.next else &kind.tail, e.prev)
     rl_set32(R, &e.listed, RL_UNLISTED)
-    rl_set32(R, &R.h.nhung, R.h.nhung - 1)
+    rl_set32(R, &R.h.nstalled, R.h.nstalled - 1)
 
 
 cdef void unlist(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. A queue is empty now."""
-    if queue_at(R, q).listed == RL_HUNG:
-        take_down(R, q)
+    if queue_at(R, q).listed == RL_STALLED:
+        unstall(R, q)
     else:
         ring_remove(R, q)
-    if R.h.reserved == q:
-        rl_set32(R, &R.h.reserved, 0)
-    if queue_at(R, q).passed:
-        rl_set64(R, <uint64_t*>&queue_at(R, q).passed, 0)
+    if R.h.reserved_for == q:
+        rl_set32(R, &R.h.reserved_for, 0)
+    if queue_at(R, q).stalled_since:
+        rl_set64(R, <uint64_t*>&queue_at(R, q).stalled_since, 0)

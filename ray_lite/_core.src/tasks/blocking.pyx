@@ -11,31 +11,31 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     if me.blocked == 1:
         rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
         if me.shape:
-            kind_move(R, RL_CPU, queue_at(R, me.shape).cpus)
-            work_move(R, me.shape, -1)
-            lent_move(R, 1)
-            look_at(R, RL_CPU)
-            owed = R.h.reserved if lifted(R) else 0
-    rl_store(&me.verdict, RL_WAITS if for_ever else 0)
-    rouse(R, R.h.nready)
-    if R.h.working == 0 and R.h.nready:
+            resource_add(R, RL_CPU, queue_at(R, me.shape).cpus)
+            count_working(R, me.shape, -1)
+            count_blocked(R, 1)
+            recheck_resource(R, RL_CPU)
+            owed = R.h.reserved_for if reservation_lifted(R) else 0
+    rl_store(&me.deadlock_flag, RL_WAITS_FOREVER if for_ever else 0)
+    wake_workers(R, R.h.nready)
+    if R.h.nworking == 0 and R.h.nready:
         rl_owe_node()  # what is left may lack what those hold who wait
     rl_commit(R)
     rl_failpoint(R, b"block.sleep")
-    return look_owed(R, owed)
+    return recheck_owed(R, owed)
 
 
 cdef int block_end(rl_region* R) noexcept nogil:
     """It woke: the CPUs are its own again at once, even if the free ones fall below zero."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     rl_failpoint(R, b"wake.unblock")
-    rl_store(&me.verdict, 0)  # it was about this wait
+    rl_store(&me.deadlock_flag, 0)  # it was about this wait
     if rl_lock(R):
         return EIO
     rl_set32(R, &me.blocked, me.blocked - 1)
     if me.blocked == 0 and me.shape:
-        kind_move(R, RL_CPU, -queue_at(R, me.shape).cpus)
-        work_move(R, me.shape, 1)
-        lent_move(R, -1)
+        resource_add(R, RL_CPU, -queue_at(R, me.shape).cpus)
+        count_working(R, me.shape, 1)
+        count_blocked(R, -1)
     rl_commit(R)
     return DONE

@@ -14,12 +14,12 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
     cdef rl_task* k = task_at(R, t)
     if k.state == RL_READY:
         queue_remove(R, t)
-        ending_add(R, t)
+        cancelled_queued_add(R, t)
         owed[0] = 0 if queue_at(R, k.queue).listed else k.queue
     elif k.state == RL_WAITING:
-        ending_add(R, t)
+        cancelled_queued_add(R, t)
     elif k.state == RL_RUNNING:
-        rl_set16(R, &k.flags, <uint16_t>((k.flags | RL_CANCELLED | how) & ~RL_CANCEL_TOLD))
+        rl_set16(R, &k.flags, <uint16_t>((k.flags | RL_CANCELLED | how) & ~RL_CANCEL_DELIVERED))
         rl_set32(R, &R.h.cancels, R.h.cancels + 1)
     else:
         return NOT_THERE
@@ -28,7 +28,7 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
 
 
 cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, int* found) noexcept nogil:
-    """Cancels the task of a record, if it is still that one. `how`: RL_CANCEL_FORCED, RL_CANCEL_ALL or both."""
+    """Cancels the task of a record, if it is still that one. `how`: RL_CANCEL_FORCED, RL_CANCEL_RECURSIVE or both."""
     cdef uint32_t owed = 0
     found[0] = NOT_THERE
     if rl_lock(R):
@@ -37,10 +37,10 @@ cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, in
         found[0] = cancel_section(R, t, how, &owed)
     rl_commit(R)
     rl_failpoint(R, b"cancel.ring")
-    return look_owed(R, owed)
+    return recheck_owed(R, owed)
 
 
-cdef int ending_section(rl_region* R, uint32_t t) noexcept nogil:
+cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Arguments are waited for no more, then the record is this slot's. MORE: the log is full."""
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t r = k.refs
@@ -53,22 +53,22 @@ cdef int ending_section(rl_region* R, uint32_t t) noexcept nogil:
         r = ref_at(R, r).next
     if rl_log_used(R) > RL_LOG_BUDGET - 16:
         return MORE
-    rl_set32(R, &R.h.ending, k.next)
+    rl_set32(R, &R.h.cancelled_queued, k.next)
     rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
     rl_set32(R, &rl_slot_at(R, R.slot).running, t)
     rl_set32(R, &k.owner, R.slot)
-    rl_set32(R, &k.state, RL_RUNNING)
+    rl_task_become(R, k, RL_RUNNING)
     return DONE
 
 
-cdef int ending_take(rl_region* R, uint32_t* out) noexcept nogil:
+cdef int cancelled_queued_take(rl_region* R, uint32_t* out) noexcept nogil:
     """The node adopts a cancelled task that was queued, to fail it; 0 when there is none."""
     cdef int rc = MORE
     while rc == MORE:
         if rl_lock(R):
             return EIO
-        out[0] = R.h.ending
-        rc = ending_section(R, out[0]) if out[0] else DONE
+        out[0] = R.h.cancelled_queued
+        rc = cancelled_queued_section(R, out[0]) if out[0] else DONE
         rl_commit(R)
         rl_failpoint(R, b"ending.adopt")
     return DONE

@@ -6,14 +6,14 @@ another inline doesn't do so again, and one that holds GPUs never does.  Neighbo
 two tasks apart.
 """
 cdef enum:
-    HELP_DEPTH = 64
-    HELP_LOOKS = 16  # queued tasks looked at for one that an awaited task waits for
-    HELP_REFS = 64   # arguments looked at in one section
+    INLINE_DEPTH = 64
+    INLINE_LOOKS = 16  # queued tasks looked at for one that an awaited task waits for
+    INLINE_REFS = 64   # arguments looked at in one section
 
 cdef struct rl_walk:
     # how far the arguments of a waiting task were found to be there: they don't cease to be
     uint32_t task, serial, ref
-cdef rl_walk walks[HELP_DEPTH]  # of the last walk, by depth
+cdef rl_walk walks[INLINE_DEPTH]  # of the last walk, by depth
 
 
 cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out) noexcept nogil:
@@ -22,7 +22,7 @@ cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out
     cdef uint32_t _
     if walk.task != t or walk.serial != k.serial:
         walk.task, walk.serial, walk.ref = t, k.serial, k.refs
-    for _ in range(<uint32_t>HELP_REFS):
+    for _ in range(<uint32_t>INLINE_REFS):
         if walk.ref == 0 or ref_at(R, walk.ref).linked:
             out[0] = ref_at(R, walk.ref).object if walk.ref else 0
             return DONE
@@ -30,11 +30,11 @@ cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out
     return MORE
 
 
-cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
+cdef bint on_own_stack(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
     """Lock held. Whether a parent is on this process's stack."""
     cdef uint32_t t = rl_slot_at(R, R.slot).running
     cdef uint32_t _
-    for _ in range(<uint32_t>HELP_DEPTH + 1):
+    for _ in range(<uint32_t>INLINE_DEPTH + 1):
         if t == 0:
             return False
         if t == parent:
@@ -43,12 +43,12 @@ cdef bint mine(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
     return False
 
 
-cdef bint inside(rl_region* R, uint32_t t, uint32_t outer) noexcept nogil:
+cdef bint on_stack_above(rl_region* R, uint32_t t, uint32_t outer) noexcept nogil:
     """Lock held. Whether a running task is `outer` or is run in place on top of it."""
     cdef uint32_t at = rl_slot_at(R, task_at(R, t).owner).running
     cdef bint met = False
     cdef uint32_t _
-    for _ in range(<uint32_t>HELP_DEPTH + 1):
+    for _ in range(<uint32_t>INLINE_DEPTH + 1):
         met |= at == t
         if at == 0 or at == outer:
             return met and at == outer
@@ -68,7 +68,7 @@ cdef uint32_t awaited_in(rl_region* R, uint32_t q, uint32_t outer, uint32_t* loo
         waiter = rl_load(&object_at(R, k.returns).waiter) if k.returns else RL_NOBODY
         if (waiter == slot or waiter == RL_MANY) and not k.flags & RL_NO_INLINE:
             if task_at(R, k.parent).serial == k.parent_serial and task_at(R, k.parent).state == RL_RUNNING:
-                if task_at(R, k.parent).owner == slot and inside(R, k.parent, outer):
+                if task_at(R, k.parent).owner == slot and on_stack_above(R, k.parent, outer):
                     return t
         t = k.next
     return 0
@@ -78,7 +78,7 @@ cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
     """Lock held. The same, in the deeper queues of its own shape, where what a recursion waits for is."""
     cdef uint32_t depth = queue_at(R, task_at(R, outer).queue).depth
     cdef uint32_t q = queue_at(R, task_at(R, outer).queue).base
-    cdef uint32_t looks = HELP_LOOKS
+    cdef uint32_t looks = INLINE_LOOKS
     cdef uint32_t found = 0
     while q and not found:
         if queue_at(R, q).depth > depth or queue_at(R, q).depth == RL_DEPTHS - 1:
@@ -87,7 +87,7 @@ cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
     return found
 
 
-cdef uint32_t helpable(rl_region* R, uint32_t i, int* rc) noexcept nogil:
+cdef uint32_t inline_candidate(rl_region* R, uint32_t i, int* rc) noexcept nogil:
     """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments. 0: none,
     or (MORE) not found yet.
 
@@ -100,18 +100,18 @@ cdef uint32_t helpable(rl_region* R, uint32_t i, int* rc) noexcept nogil:
     t = rl_slot_at(R, R.slot).running
     if t == 0 or task_at(R, t).flags & RL_INTERRUPTED:
         return 0
-    for n in range(<uint32_t>HELP_DEPTH):
+    for n in range(<uint32_t>INLINE_DEPTH):
         t = object_at(R, i).task
         if t == 0:
             return 0
         k = task_at(R, t)
-        if k.flags & RL_NO_INLINE or not mine(R, k.parent, k.parent_serial):
+        if k.flags & RL_NO_INLINE or not on_own_stack(R, k.parent, k.parent_serial):
             return 0
         if k.state == RL_READY:
-            return t if within(R, k.queue, held) else 0
+            return t if fits_within(R, k.queue, held) else 0
         if k.state == RL_RUNNING and k.owner != R.slot:
             t = awaited_by(R, t)
-            return t if t and within(R, task_at(R, t).queue, held) else 0
+            return t if t and fits_within(R, task_at(R, t).queue, held) else 0
         if k.state != RL_WAITING:
             return 0
         rc[0] = unready_argument(R, t, &walks[n], &i)
@@ -120,7 +120,7 @@ cdef uint32_t helpable(rl_region* R, uint32_t i, int* rc) noexcept nogil:
     return 0
 
 
-cdef int lock_helpable(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+cdef int lock_inline_candidate(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
     """Lock not held, but afterwards it is. The task that could be run in place for an object, or 0."""
     cdef int rc = MORE
     out[0] = 0
@@ -129,26 +129,26 @@ cdef int lock_helpable(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
         if rl_lock(R):
             return EIO
         if object_at(R, i).state == RL_PENDING:
-            out[0] = helpable(R, i, &rc)
+            out[0] = inline_candidate(R, i, &rc)
         if rc == MORE:
             rl_abort(R)
     return DONE
 
 
-cdef int task_help(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
+cdef int inline_take(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
     """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
     cdef uint32_t q
-    if lock_helpable(R, i, out):
+    if lock_inline_candidate(R, i, out):
         return EIO
     if out[0]:
         q = task_at(R, out[0]).queue
         queue_remove(R, out[0])
         run_begin(R, out[0])
-        if queue_at(R, q).passed:
-            rl_set64(R, <uint64_t*>&queue_at(R, q).passed, 0)
+        if queue_at(R, q).stalled_since:
+            rl_set64(R, <uint64_t*>&queue_at(R, q).stalled_since, 0)
         if queue_at(R, q).listed:  # as before: nothing was given back, and it still is where it was
             q = 0
         rl_commit(R)
-        return look_owed(R, q)
+        return recheck_owed(R, q)
     rl_abort(R)
     return STALE

@@ -39,9 +39,9 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
             return MORE
         if o.state == RL_PENDING:
             if o.holders or o.pins:
-                rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED)
+                rl_object_publish(R, i)
             else:
-                rl_set32(R, &o.state, RL_SEALED)  # nobody can read it, and it ends below: nothing to publish
+                rl_object_become(R, o, RL_SEALED)  # nobody can read it, and it ends below: nothing to publish
         if o.edges:
             fresh[0] += edges_drain(R, i)
             if o.edges:
@@ -53,14 +53,14 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
         i = k.returns
         rl_set32(R, &k.returns, object_at(R, i).next)
         rl_set32(R, &object_at(R, i).task, 0)
-        object_settle(R, i)
+        free_if_unreferenced(R, i)
     if not drop_refs(R, k):
         return MORE
     if k.next == 0 and me.shape:
-        if rl_log_used(R) + give_log(R, R.slot) > RL_LOG_BUDGET:
+        if rl_log_used(R) + release_log(R, R.slot) > RL_LOG_BUDGET:
             return MORE
         given[0] = me.shape
-        resources_give(R, R.slot)
+        grant_release(R, R.slot)
     if rl_log_used(R) > RL_LOG_BUDGET - FINISH_LOG:
         return MORE
     rl_set32(R, &me.running, k.next)
@@ -80,10 +80,10 @@ cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
         if rl_lock(R):
             return EIO
         rc = finish_section(R, t, &fresh, &given)
-        left += rouse(R, fresh)
+        left += wake_workers(R, fresh)
         rl_commit(R)
         rl_failpoint(R, b"finish.chunk")
-    return rouse_rest(R, left) or look_owed(R, given) or garbage_drain(R)
+    return wake_workers_unlocked(R, left) or recheck_owed(R, given) or garbage_drain(R)
 
 
 cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
@@ -99,7 +99,7 @@ cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
             contents_step(R, o)
         else:
             object_drop_block(R, o)
-            rl_fresh32(&o.kind, 0)
+            rl_fresh32(&o.format, 0)
             rl_fresh64(&o.size, 0)
         rl_commit(R)
     return garbage_drain(R)
@@ -115,7 +115,7 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
         rl_set16(R, &k.attempts, k.attempts - 1)
         rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
     queue_insert(R, t, front)
-    rouse(R, 1)
+    wake_workers(R, 1)
     rl_commit(R)
     return DONE
 
@@ -135,13 +135,13 @@ cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept
     rl_set32(R, &me.running, k.next)
     if k.next == 0 and me.shape:
         given = me.shape
-        resources_give(R, R.slot)
+        grant_release(R, R.slot)
     if not counted:
         rl_set16(R, &k.attempts, k.attempts - 1)
     queue_insert(R, t, front)
     rl_commit(R)
     rl_failpoint(R, b"again.look")
-    return look_owed(R, given) or rouse_rest(R, 1)
+    return recheck_owed(R, given) or wake_workers_unlocked(R, 1)
 
 
 cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* out) noexcept nogil:
@@ -150,17 +150,17 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef int rc = DONE
     cdef uint32_t q
-    if given[0] and not look_back(R, given[0]):
+    if given[0] and not recheck_released(R, given[0]):
         return MORE
     given[0] = 0
-    q = turn_of(R, R.slot, &rc)
-    if rc == MORE or rl_log_used(R) + (take_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
+    q = pick_for_worker(R, R.slot, &rc)
+    if rc == MORE or rl_log_used(R) + (grant_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
         return MORE
     if q:
-        out[0] = take(R, R.slot, q, owed)
-        if me.idle == RL_IDLE:
-            idle_remove(R, R.slot)
-    elif me.idle == RL_BUSY:
+        out[0] = take_task(R, R.slot, q, owed)
+        if me.availability == RL_IDLE:
+            idle_remove(R, R.slot, RL_BUSY)
+    elif me.availability == RL_BUSY:
         idle_add(R, R.slot)
     return DONE
 
@@ -177,13 +177,13 @@ cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogi
         fresh = 0
         if rl_lock(R):
             return EIO
-        arrive(R, rl_slot_at(R, R.slot))
+        worker_arrived(R, rl_slot_at(R, R.slot))
         rc = finish_section(R, finished, &fresh, &given) if finished else DONE
         if rc == DONE:
             finished = 0
             rc = next_section(R, &given, &owed, out)
-            fresh = R.h.nready if rc == DONE and (out[0] or R.h.keyed) else 0
-        left += rouse(R, fresh)
+            fresh = R.h.nready if rc == DONE and (out[0] or R.h.workers_differ) else 0
+        left += wake_workers(R, fresh)
         rl_commit(R)
         rl_failpoint(R, b"next.chunk")
-    return rouse_rest(R, left) or look_owed(R, owed) or garbage_drain(R)
+    return wake_workers_unlocked(R, left) or recheck_owed(R, owed) or garbage_drain(R)

@@ -18,27 +18,21 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
         return rc if rc else GROW_TASKS
     k = task_at(R, t)
     memcpy(k.id, s.id, RL_ID_BYTES)
+    memset(&k.prev, 0, <size_t>(<char*>&k.data - <char*>&k.prev))
     rl_fresh32(&k.function, s.function)
+    rl_fresh32(&k.owner, R.slot)
     rl_fresh16(&k.queue, <uint16_t>q)
-    rl_fresh32(&k.site, s.site)
-    rl_fresh32(&k.parent, s.parent)
-    rl_fresh32(&k.parent_serial, s.parent_serial)
-    rl_fresh32(&k.ndeps, 0)
-    rl_fresh16(&k.attempts, 0)
     rl_fresh16(&k.max_retries, <uint16_t>s.max_retries)
     rl_fresh32(&k.nreturns, s.nreturns)
-    rl_fresh32(&k.nrefs, 0)
-    rl_fresh32(&k.returns, 0)
-    rl_fresh32(&k.refs, 0)
+    rl_fresh32(&k.parent, s.parent)
+    rl_fresh32(&k.parent_serial, s.parent_serial)
     rl_fresh32(&k.args_size, s.args_size)
-    rl_fresh32(&k.extent, 0)
+    rl_fresh32(&k.site, s.site)
     rl_fresh16(&k.flags, <uint16_t>s.flags)
     rl_fresh32(&k.runtime_env, s.runtime_env)
-    rl_fresh32(&k.owner, R.slot)
-    rl_fresh32(&k.prev, 0)
     if s.args_size <= RL_TASK_INLINE:
         memcpy(k.data, s.args, s.args_size)
-    rl_set32(R, &k.state, RL_BUILDING)
+    rl_task_become(R, k, RL_BUILDING)
     rl_set32(R, &k.next, me.building)
     if me.building:
         rl_set32(R, &task_at(R, me.building).prev, t)
@@ -50,10 +44,12 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
 cdef int submit_return(rl_region* R, rl_spec* s) noexcept nogil:
     """Lock held. The next return object, PENDING, held by the submitter."""
     cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin origin
     cdef uint32_t i = 0
     cdef int rc
     id_derive(s.id, s.returned, FOLD_A, id)
-    rc = object_take(R, RL_PENDING, id, &i)
+    origin.id, origin.site = id, s.site
+    rc = object_take(R, RL_PENDING, &origin, &i)
     if rc:
         return rc
     rl_fresh32(&object_at(R, i).task, s.task)
@@ -84,16 +80,16 @@ cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
     """Lock held. The record is complete."""
     cdef rl_task* k = task_at(R, s.task)
     building_remove(R, s.task)
-    if s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_ALL:
-        ending_add(R, s.task)
+    if s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_RECURSIVE:
+        cancelled_queued_add(R, s.task)
         rl_owe_node()
         return
     if k.ndeps:
-        rl_set32(R, &k.state, RL_WAITING)
+        rl_task_become(R, k, RL_WAITING)
         rl_set32(R, &k.owner, 0)
         return
     queue_push(R, s.task)
-    rouse(R, 1)
+    wake_workers(R, 1)
 
 
 cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:

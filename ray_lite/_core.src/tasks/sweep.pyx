@@ -10,18 +10,17 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
     cdef rl_slot* s = rl_slot_at(R, slot)
     if rl_lock(R):
         return EIO
-    arrive(R, s)
-    if s.idle == RL_IDLE:
-        idle_remove(R, slot)
-    elif s.idle == RL_STARTING:
-        rl_set32(R, &R.h.nstarting, R.h.nstarting - 1)
-        rl_set32(R, &s.idle, RL_BUSY)
-    resources_give(R, slot)
+    worker_arrived(R, s)
+    if s.availability == RL_IDLE:
+        idle_remove(R, slot, RL_BUSY)
+    elif s.availability == RL_STARTING:
+        rl_worker_become(R, s, RL_BUSY)
+    grant_release(R, slot)
     rl_set32(R, &s.blocked, 0)
-    rl_set32(R, &s.state, RL_SWEEPING)
+    rl_process_become(R, s, RL_SWEEPING)
     rl_commit(R)
     rl_failpoint(R, b"sweeping.adopt")
-    return look_everywhere(R)
+    return recheck_all(R)
 
 
 cdef bint finish_begun(rl_region* R, rl_task* k) noexcept nogil:
@@ -66,7 +65,7 @@ cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
     """The dead slot's bits on object `i`; an object that it was still creating ends."""
     if rl_lock(R):
         return EIO
-    use_clear(R, slot, i)
+    reader_clear(R, slot, i)
     holder_clear(R, slot, i)
     rl_commit(R)
     rl_failpoint(R, b"sweep.bit")

@@ -16,7 +16,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_table(R, &R.h.extents, f) or fsck_table(R, &R.h.queues, f) or fsck_table(R, &R.h.slots, f):
         return 1
-    if fsck_table(R, &R.h.kinds, f) or fsck_table(R, &R.h.demands, f):
+    if fsck_table(R, &R.h.resources, f) or fsck_table(R, &R.h.demands, f):
         return 1
     for i in range(1, R.h.objects.used):
         if fsck_object(R, i, f):
@@ -25,7 +25,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_kept(R, f):
         return 1
-    return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f) or fsck_kinds(R, f)
+    return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f) or fsck_resources(R, f)
 
 
 cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
@@ -34,7 +34,7 @@ cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
 
 cdef uint64_t digest(rl_region* R) noexcept nogil:
     """What the region says, without how: equal before and after a section that was rolled back."""
-    cdef uint64_t d = mix(R.h.nhung, R.h.used_bytes)
+    cdef uint64_t d = mix(R.h.nstalled, R.h.used_bytes)
     cdef uint64_t e, id
     cdef uint32_t i
     cdef rl_object* o
@@ -47,7 +47,7 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
             e = mix(mix(i, o.state), mix(o.pins, o.holders))
             d += mix(mix(e, id), mix(mix(o.task, o.extent), mix(o.edges, o.contents)))
             if R.h.spill_least and o.state == RL_SEALED and o.extent:
-                d += mix(mix(use_of(o).count, use_of(o).turn), use_of(o).checksum)
+                d += mix(mix(block_info_of(o).readers, block_info_of(o).moves), block_info_of(o).checksum)
     for i in range(1, R.h.tasks.used):
         k = task_at(R, i)
         if k.state != RL_FREE:
@@ -57,12 +57,12 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:
-            d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(s.shape, s.idle * 8 + s.blocked)))
-            d += mix(mix(i, s.keyed), mix(s.gpus[0], s.gpus[1]))
-    for i in range(1, R.h.kinds.used):
-        d += mix(mix(i, <uint64_t>kind_at(R, i).free), mix(kind_at(R, i).head, kind_at(R, i).tail))
-    d += mix(mix(R.h.nready, R.h.ready), mix(R.h.idle, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
-    d += mix(mix(R.h.lent, R.h.working), R.h.nested)
-    d += mix(mix(mix(R.h.reserved, R.h.lenders), R.h.ending), mix(R.h.cancels, R.h.whales))
-    d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.punches))
+            d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(s.shape, s.availability * 8 + s.blocked)))
+            d += mix(mix(i, s.gpu_bound), mix(s.gpus[0], s.gpus[1]))
+    for i in range(1, R.h.resources.used):
+        d += mix(mix(i, <uint64_t>resource_at(R, i).free), mix(resource_at(R, i).head, resource_at(R, i).tail))
+    d += mix(mix(R.h.nready, R.h.ready_ring), mix(R.h.idle_first, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
+    d += mix(mix(R.h.nblocked, R.h.nworking), R.h.nworking_nested)
+    d += mix(mix(mix(R.h.reserved_for, R.h.working_holders), R.h.cancelled_queued), mix(R.h.cancels, R.h.wide_holders))
+    d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.ntrims))
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

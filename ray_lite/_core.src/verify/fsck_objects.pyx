@@ -59,11 +59,11 @@ cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
             return wrong(f, b"object: holders", i, n, o.holders)
         uses = 0
         for s in range(1, R.h.slots.used):
-            uses += use_has(R, s, i)
-            if use_has(R, s, i) and not holder_has(R, s, i):
+            uses += reader_has(R, s, i)
+            if reader_has(R, s, i) and not holder_has(R, s, i):
                 return wrong(f, b"object: used by one who does not hold it", i, 0, s)
-        if R.h.spill_least and o.state == RL_SEALED and o.extent and uses != use_of(o).count:
-            return wrong(f, b"object: uses", i, uses, use_of(o).count)
+        if R.h.spill_least and o.state == RL_SEALED and o.extent and uses != block_info_of(o).readers:
+            return wrong(f, b"object: uses", i, uses, block_info_of(o).readers)
     for s in range(1, R.h.slots.used):
         if rl_slot_at(R, s).state == RL_FREE:
             for i in range(R.h.objects.used // 64 + 1):
@@ -88,15 +88,15 @@ cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
         return wrong(f, b"object: state", i, RL_SEALED, o.state)
     if not (o.holders or o.pins or o.task):
         return wrong(f, b"object: leaked", i, 1, 0)
-    if o.state == RL_PENDING and (o.task == 0 or task_at(R, o.task).state == RL_FREE):
+    if rl_object_rules[o.state].facts & RL_HAS_TASK and (o.task == 0 or task_at(R, o.task).state == RL_FREE):
         return wrong(f, b"object: pending without a task", i, 1, o.task)
-    if o.state == RL_CREATING and (rl_slot_at(R, o.owner).state == RL_FREE or not holder_has(R, o.owner, i)):
+    if rl_object_rules[o.state].facts & RL_HAS_CREATOR and (rl_slot_at(R, o.owner).state == RL_FREE or not holder_has(R, o.owner, i)):
         return wrong(f, b"object: creating without a creator", i, 1, o.owner)
     if o.extent:
         if o.extent >= R.h.extents.used or not has_bytes(extent_at(R, o.extent).state):
             return wrong(f, b"object: block", i, RL_EXTENT_USED, o.extent)
         room = block_size(R, o.extent)
-    if o.state == RL_SEALED and o.size > room:
+    if rl_object_rules[o.state].facts & RL_HAS_VALUE and o.size > room:
         return wrong(f, b"object: size", i, room, o.size)
     return 0
 

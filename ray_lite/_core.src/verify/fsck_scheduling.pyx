@@ -20,99 +20,99 @@ cdef int fsck_queue(rl_region* R, uint32_t q, uint32_t* total, rl_finding* f) no
 
 cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
     """Queues of nested tasks are in the ring of their depth while they are in the ring; who lends, and who works, is known."""
-    cdef uint32_t lent = 0
+    cdef uint32_t nblocked = 0
+    cdef uint32_t nworking_nested = 0
+    cdef uint32_t nworking = 0
     cdef uint32_t nested = 0
-    cdef uint32_t working = 0
-    cdef uint32_t deep = 0
     cdef uint32_t q, s, depth
     for q in range(1, R.h.queues.used):
-        deep += queue_at(R, q).state != 0 and queue_at(R, q).listed == RL_IN_RING and queue_at(R, q).depth != 0
+        nested += queue_at(R, q).state != 0 and queue_at(R, q).listed == RL_IN_RING and queue_at(R, q).depth != 0
     for depth in range(1, RL_DEPTHS):
-        q = R.h.deep[depth]
+        q = R.h.nested_rings[depth]
         while q:
-            if deep == 0 or queue_at(R, q).listed != RL_IN_RING or queue_at(R, q).depth != depth:
+            if nested == 0 or queue_at(R, q).listed != RL_IN_RING or queue_at(R, q).depth != depth:
                 return wrong(f, b"nesting: ring of a depth", q, depth, queue_at(R, q).depth)
-            if queue_at(R, queue_at(R, q).deep_next).deep_prev != q:
-                return wrong(f, b"nesting: ring of a depth", q, q, queue_at(R, queue_at(R, q).deep_next).deep_prev)
-            deep -= 1
-            q = queue_at(R, q).deep_next if queue_at(R, q).deep_next != R.h.deep[depth] else 0
+            if queue_at(R, queue_at(R, q).nested_next).nested_prev != q:
+                return wrong(f, b"nesting: ring of a depth", q, q, queue_at(R, queue_at(R, q).nested_next).nested_prev)
+            nested -= 1
+            q = queue_at(R, q).nested_next if queue_at(R, q).nested_next != R.h.nested_rings[depth] else 0
     for s in range(1, R.h.slots.used):
         if rl_slot_at(R, s).state and rl_slot_at(R, s).shape:
-            lent += rl_slot_at(R, s).blocked != 0
-            working += rl_slot_at(R, s).blocked == 0
-            nested += rl_slot_at(R, s).blocked == 0 and queue_at(R, rl_slot_at(R, s).shape).depth != 0
-    if deep or nested != R.h.nested:
-        return wrong(f, b"nesting: queues left out, or who is nested", deep, nested, R.h.nested)
-    if working != R.h.working:
-        return wrong(f, b"nesting: working", 0, working, R.h.working)
-    return wrong(f, b"nesting: lent", 0, lent, R.h.lent) if lent != R.h.lent else 0
+            nblocked += rl_slot_at(R, s).blocked != 0
+            nworking += rl_slot_at(R, s).blocked == 0
+            nworking_nested += rl_slot_at(R, s).blocked == 0 and queue_at(R, rl_slot_at(R, s).shape).depth != 0
+    if nested or nworking_nested != R.h.nworking_nested:
+        return wrong(f, b"nesting: queues left out, or who is nested", nested, nworking_nested, R.h.nworking_nested)
+    if nworking != R.h.nworking:
+        return wrong(f, b"nesting: working", 0, nworking, R.h.nworking)
+    return wrong(f, b"nesting: lent", 0, nblocked, R.h.nblocked) if nblocked != R.h.nblocked else 0
 
 
 cdef int fsck_reservation(rl_region* R, rl_finding* f) noexcept nogil:
     """It is for a shape with tasks, and says who can give back what that one lacks."""
-    cdef uint32_t lenders = 0
+    cdef uint32_t working_holders = 0
     cdef uint32_t s
-    if queue_at(R, R.h.reserved).length == 0:
-        return wrong(f, b"reservation: for an empty queue", R.h.reserved, 1, 0)
+    if queue_at(R, R.h.reserved_for).length == 0:
+        return wrong(f, b"reservation: for an empty queue", R.h.reserved_for, 1, 0)
     for s in range(1, R.h.slots.used):
-        lenders += is_lender(R, s)
-    return wrong(f, b"reservation: lenders", R.h.reserved, lenders, R.h.lenders) if lenders != R.h.lenders else 0
+        working_holders += is_working_holder(R, s)
+    return wrong(f, b"reservation: lenders", R.h.reserved_for, working_holders, R.h.working_holders) if working_holders != R.h.working_holders else 0
 
 
-cdef int fsck_hanging(rl_region* R, uint32_t hung, rl_finding* f) noexcept nogil:
+cdef int fsck_stalled(rl_region* R, uint32_t stalled_on, rl_finding* f) noexcept nogil:
     """Each hangs on the list of a kind that it demands, the least demanding first."""
     cdef uint32_t n = 0
     cdef uint32_t k, q, prev
     cdef int64_t least
-    for k in range(1, R.h.kinds.used):
-        q = kind_at(R, k).head
+    for k in range(1, R.h.resources.used):
+        q = resource_at(R, k).head
         prev = 0
         least = 1
         while q:
             n += 1
-            if n > hung or queue_at(R, q).listed != RL_HUNG or queue_at(R, q).hung != k or queue_at(R, q).prev != prev:
-                return wrong(f, b"queues: hanging list", k, hung, q)
+            if n > stalled_on or queue_at(R, q).listed != RL_STALLED or queue_at(R, q).stalled_on != k or queue_at(R, q).prev != prev:
+                return wrong(f, b"queues: stalled list", k, stalled_on, q)
             if demanded(R, q, k) < least:
-                return wrong(f, b"queues: hanging order", q, <uint64_t>least, <uint64_t>demanded(R, q, k))
+                return wrong(f, b"queues: stalled order", q, <uint64_t>least, <uint64_t>demanded(R, q, k))
             least = demanded(R, q, k)
             prev = q
             q = queue_at(R, q).next
-        if kind_at(R, k).tail != prev:
-            return wrong(f, b"queues: hanging tail", k, prev, kind_at(R, k).tail)
-    return wrong(f, b"queues: hang nowhere", 0, hung, n) if n != hung else 0
+        if resource_at(R, k).tail != prev:
+            return wrong(f, b"queues: stalled tail", k, prev, resource_at(R, k).tail)
+    return wrong(f, b"queues: stalled nowhere", 0, stalled_on, n) if n != stalled_on else 0
 
 
 cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t total = 0
     cdef uint32_t listed = 0
-    cdef uint32_t hung = 0
+    cdef uint32_t stalled_on = 0
     cdef uint32_t n = 0
     cdef uint32_t q
     for q in range(1, R.h.queues.used):
         if queue_at(R, q).state:
             listed += queue_at(R, q).listed == RL_IN_RING
-            hung += queue_at(R, q).listed == RL_HUNG
-            if queue_at(R, q).listed > RL_HUNG:
-                return wrong(f, b"queue: listed", q, RL_HUNG, queue_at(R, q).listed)
+            stalled_on += queue_at(R, q).listed == RL_STALLED
+            if queue_at(R, q).listed > RL_STALLED:
+                return wrong(f, b"queue: listed", q, RL_STALLED, queue_at(R, q).listed)
             if fsck_queue(R, q, &total, f):
                 return 1
     if total != R.h.nready:
         return wrong(f, b"queues: total", 0, R.h.nready, total)
-    if hung != R.h.nhung:
-        return wrong(f, b"queues: hanging", 0, hung, R.h.nhung)
-    if R.h.reserved and fsck_reservation(R, f):
+    if stalled_on != R.h.nstalled:
+        return wrong(f, b"queues: stalled", 0, stalled_on, R.h.nstalled)
+    if R.h.reserved_for and fsck_reservation(R, f):
         return 1
-    q = R.h.ready
+    q = R.h.ready_ring
     while q:
         n += 1
         if n > listed or queue_at(R, q).listed != RL_IN_RING or queue_at(R, queue_at(R, q).next).prev != q:
             return wrong(f, b"queues: ring", q, listed, n)
         q = queue_at(R, q).next
-        if q == R.h.ready:
+        if q == R.h.ready_ring:
             break
     if n != listed:
         return wrong(f, b"queues: ring length", 0, listed, n)
-    return fsck_hanging(R, hung, f) or fsck_nesting(R, f)
+    return fsck_stalled(R, stalled_on, f) or fsck_nesting(R, f)
 
 
 cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
@@ -121,7 +121,7 @@ cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t g, s
     cdef uint64_t bit
     cdef int64_t left
-    for g in range(<uint32_t>(kind_at(R, RL_GPU).total // RL_UNIT)):
+    for g in range(<uint32_t>(resource_at(R, RL_GPU).total // RL_UNIT)):
         bit = <uint64_t>1 << (g % 64)
         left = R.h.gpu_room[g] if R.h.gpu_shared[g // 64] & bit else RL_UNIT if R.h.gpu_free[g // 64] & bit else 0
         free += (R.h.gpu_free[g // 64] & bit) != 0
@@ -130,34 +130,34 @@ cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
                 left += min(queue_at(R, rl_slot_at(R, s).shape).gpus, <int64_t>RL_UNIT)
         if left != RL_UNIT or R.h.gpu_free[g // 64] & R.h.gpu_shared[g // 64] & bit:
             return wrong(f, b"resources: GPU", g, RL_UNIT, <uint64_t>left)
-    if free * RL_UNIT != kind_at(R, RL_GPU).free:
-        return wrong(f, b"resources: free GPUs", 0, free, <uint64_t>kind_at(R, RL_GPU).free // RL_UNIT)
+    if free * RL_UNIT != resource_at(R, RL_GPU).free:
+        return wrong(f, b"resources: free GPUs", 0, free, <uint64_t>resource_at(R, RL_GPU).free // RL_UNIT)
     return 0
 
 
-cdef int fsck_kinds(rl_region* R, rl_finding* f) noexcept nogil:
+cdef int fsck_resources(rl_region* R, rl_finding* f) noexcept nogil:
     """What is free and what is held, of each kind, is what there is; whales are listed."""
-    cdef uint32_t whales = 0
+    cdef uint32_t wide_holders = 0
     cdef uint32_t n = 0
     cdef uint32_t k, s
     cdef int64_t found
-    for k in range(1, R.h.kinds.used):
-        found = kind_at(R, k).free
+    for k in range(1, R.h.resources.used):
+        found = resource_at(R, k).free
         for s in range(1, R.h.slots.used):
             if rl_slot_at(R, s).state == RL_FREE or rl_slot_at(R, s).shape == 0 or k == RL_GPU:
                 continue
-            if k >= RL_CUSTOM and is_whale(R, rl_slot_at(R, s).shape) or k == RL_CPU and rl_slot_at(R, s).blocked:
+            if k >= RL_CUSTOM and is_wide(R, rl_slot_at(R, s).shape) or k == RL_CPU and rl_slot_at(R, s).blocked:
                 continue
             found += demanded(R, rl_slot_at(R, s).shape, k)
-        if found != kind_at(R, k).total and k != RL_GPU:
-            return wrong(f, b"resources: CPUs or others", k, <uint64_t>kind_at(R, k).total, <uint64_t>found)
+        if found != resource_at(R, k).total and k != RL_GPU:
+            return wrong(f, b"resources: CPUs or others", k, <uint64_t>resource_at(R, k).total, <uint64_t>found)
     for s in range(1, R.h.slots.used):
         if rl_slot_at(R, s).state and rl_slot_at(R, s).shape:
-            whales += is_whale(R, rl_slot_at(R, s).shape)
-    s = R.h.whales
+            wide_holders += is_wide(R, rl_slot_at(R, s).shape)
+    s = R.h.wide_holders
     while s:
         n += 1
-        if n > whales or rl_slot_at(R, s).shape == 0 or not is_whale(R, rl_slot_at(R, s).shape):
-            return wrong(f, b"resources: whales", s, whales, n)
-        s = rl_slot_at(R, s).whale
-    return wrong(f, b"resources: whales unlisted", 0, whales, n) if n != whales else fsck_gpus(R, f)
+        if n > wide_holders or rl_slot_at(R, s).shape == 0 or not is_wide(R, rl_slot_at(R, s).shape):
+            return wrong(f, b"resources: whales", s, wide_holders, n)
+        s = rl_slot_at(R, s).next_wide
+    return wrong(f, b"resources: whales unlisted", 0, wide_holders, n) if n != wide_holders else fsck_gpus(R, f)

@@ -21,9 +21,9 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
         i = ref_at(R, i).next
     if linked != k.ndeps:
         return wrong(f, b"task: ndeps", t, linked, k.ndeps)
-    if k.ndeps and k.state != RL_WAITING and k.state != RL_BUILDING and k.state != RL_ENDING:
+    if k.ndeps and not rl_task_rules[k.state].facts & RL_MAY_LACK:
         return wrong(f, b"task: runs with unready arguments", t, 0, k.ndeps)
-    if k.state == RL_WAITING and k.ndeps == 0:
+    if rl_task_rules[k.state].facts & RL_LACKS and k.ndeps == 0:
         return wrong(f, b"task: waits for nothing", t, 1, 0)
     return 0
 
@@ -36,8 +36,8 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t t, s
     memset(counts, 0, sizeof(counts))
     for t in range(1, R.h.tasks.used):
-        if task_at(R, t).state > RL_ENDING:
-            return wrong(f, b"task: state", t, RL_ENDING, task_at(R, t).state)
+        if task_at(R, t).state > RL_CANCELLED_QUEUED:
+            return wrong(f, b"task: state", t, RL_CANCELLED_QUEUED, task_at(R, t).state)
         counts[task_at(R, t).state] += 1
         if task_at(R, t).state != RL_FREE and fsck_task(R, t, f):
             return 1
@@ -56,15 +56,15 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
             if building > counts[RL_BUILDING] or task_at(R, t).state != RL_BUILDING or task_at(R, t).owner != s:
                 return wrong(f, b"slot: building list", s, counts[RL_BUILDING], t)
             t = task_at(R, t).next
-    t = R.h.ending
+    t = R.h.cancelled_queued
     s = 0
     while t:
         s += 1
-        if s > counts[RL_ENDING] or task_at(R, t).state != RL_ENDING:
-            return wrong(f, b"task: ending list", t, counts[RL_ENDING], s)
+        if s > counts[RL_CANCELLED_QUEUED] or task_at(R, t).state != RL_CANCELLED_QUEUED:
+            return wrong(f, b"task: ending list", t, counts[RL_CANCELLED_QUEUED], s)
         t = task_at(R, t).next
-    if s != counts[RL_ENDING]:
-        return wrong(f, b"task: ends outside the list", 0, counts[RL_ENDING], s)
+    if s != counts[RL_CANCELLED_QUEUED]:
+        return wrong(f, b"task: ends outside the list", 0, counts[RL_CANCELLED_QUEUED], s)
     if running != counts[RL_RUNNING] or building != counts[RL_BUILDING]:
         return wrong(f, b"task: running or building outside the lists", running, counts[RL_RUNNING], building)
     return wrong(f, b"queues: nready", 0, counts[RL_READY], R.h.nready) if counts[RL_READY] != R.h.nready else 0
@@ -82,15 +82,15 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:
-            idle += s.idle == RL_IDLE
-            starting += s.idle == RL_STARTING
-            coming += s.idle == RL_RUNG
+            idle += s.availability == RL_IDLE
+            starting += s.availability == RL_STARTING
+            coming += s.availability == RL_RUNG
     if starting != R.h.nstarting or coming != R.h.ncoming:
         return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
-    i = R.h.idle
+    i = R.h.idle_first
     while i:
         n += 1
-        if n > idle or rl_slot_at(R, i).idle != RL_IDLE or rl_slot_at(R, i).prev != prev:
+        if n > idle or rl_slot_at(R, i).availability != RL_IDLE or rl_slot_at(R, i).prev != prev:
             return wrong(f, b"slots: idle list", i, idle, n)
         prev = i
         i = rl_slot_at(R, i).next

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PLANTS = ["RL_PLANT_UNLOGGED", "RL_PLANT_EARLY_PUBLISH", "RL_PLANT_LATE_CLEAR"]
+PLANTS = ["RL_MUTANT_UNLOGGED", "RL_MUTANT_EARLY_PUBLISH", "RL_MUTANT_LATE_CLEAR"]
 
 
 def beside(name):

@@ -145,12 +145,12 @@ cdef int nothing_left(uint32_t slot) noexcept nogil:
     cdef rl_region* R = &court.work
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef uint32_t i
-    if s.state != RL_FREE or s.running or s.building or s.idle == RL_IDLE:
+    if s.state != RL_FREE or s.running or s.building or s.availability == RL_IDLE:
         return object_to(b"swept: the slot owns something", slot, 0, s.state)
     for i in range(1, R.h.objects.used):
         if holder_has(R, slot, i):
             return object_to(b"swept: a holder bit", i, 0, 1)
-        if use_has(R, slot, i):
+        if reader_has(R, slot, i):
             return object_to(b"swept: a bit of use", i, 0, 1)
         if object_at(R, i).state == RL_CREATING and object_at(R, i).owner == slot:
             return object_to(b"swept: an object under construction", i, 0, 1)
@@ -161,11 +161,11 @@ cdef int nothing_left(uint32_t slot) noexcept nogil:
 
 
 cdef bint demanded_in_ring(rl_region* R, uint32_t k) noexcept nogil:
-    cdef uint32_t q = R.h.ready
+    cdef uint32_t q = R.h.ready_ring
     while q:
         if demanded(R, q, k):
             return True
-        q = queue_at(R, q).next if queue_at(R, q).next != R.h.ready else 0
+        q = queue_at(R, q).next if queue_at(R, q).next != R.h.ready_ring else 0
     return False
 
 
@@ -174,21 +174,21 @@ cdef int nothing_owed(rl_region* R) noexcept nogil:
     afterwards; and nobody idles beside a task that he could run."""
     cdef uint32_t slot = 0
     cdef uint32_t k, q
-    for k in range(RL_CPU, R.h.kinds.used):
-        q = kind_at(R, k).head
-        if q and enough(R, q, k, 1) and not demanded_in_ring(R, k):
+    for k in range(RL_CPU, R.h.resources.used):
+        q = resource_at(R, k).head
+        if q and has_enough(R, q, k, 1) and not demanded_in_ring(R, k):
             return object_to(b"owed: a look at what hangs", k, 0, q)
-        q = R.h.reserved
-        if q and queue_at(R, q).listed == RL_HUNG and queue_at(R, q).hung == k and enough(R, q, k, 1):
+        q = R.h.reserved_for
+        if q and queue_at(R, q).listed == RL_STALLED and queue_at(R, q).stalled_on == k and has_enough(R, q, k, 1):
             if not demanded_in_ring(R, k):
                 return object_to(b"owed: a look at what is reserved for", k, 0, q)
-    q = wanting(R, R.h.ncoming, True, &slot) if R.h.idle else 0
+    q = pick_unserved(R, R.h.ncoming, True, &slot) if R.h.idle_first else 0
     return object_to(b"owed: a bell", q, 0, slot) if q else 0
 
 
 cdef bint same_bytes(rl_region* C, rl_object* was, rl_object* now) noexcept nogil:
     """They are where they were, or the exchange that was stepped has moved them."""
-    return now.extent == was.extent or spillable(C, was) and use_of(now).turn == use_of(was).turn + 1
+    return now.extent == was.extent or spillable(C, was) and block_info_of(now).moves == block_info_of(was).moves + 1
 
 
 cdef int survivors_keep(uint32_t dead) noexcept nogil:

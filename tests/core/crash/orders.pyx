@@ -77,7 +77,7 @@ cdef int order_finish(rl_order* o) noexcept nogil:
 
 
 cdef int order_help(rl_order* o) noexcept nogil:
-    return task_help(o.who, o.a, &o.out)
+    return inline_take(o.who, o.a, &o.out)
 
 
 cdef int order_leave(rl_order* o) noexcept nogil:
@@ -133,15 +133,15 @@ cdef int order_drain(rl_order* o) noexcept nogil:
 
 
 cdef int order_use(rl_order* o) noexcept nogil:
-    return use_begin(o.who, o.a)
+    return read_begin(o.who, o.a)
 
 
 cdef int order_unuse(rl_order* o) noexcept nogil:
-    return use_end(o.who, o.a)
+    return read_end(o.who, o.a)
 
 
 cdef int order_away(rl_order* o) noexcept nogil:
-    return object_create(o.who, o.id, o.size, IN_FILE, &o.out)
+    return object_create(o.who, o.id, o.size, IN_SPILL_FILE, &o.out)
 
 
 cdef int order_exchange(rl_order* o) noexcept nogil:
@@ -149,11 +149,11 @@ cdef int order_exchange(rl_order* o) noexcept nogil:
 
 
 cdef int order_loose(rl_order* o) noexcept nogil:
-    return loose_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena, o.id, &o.out)
+    return trim_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena, o.id, &o.out)
 
 
 cdef int order_given(rl_order* o) noexcept nogil:
-    return loose_given(o.who, &o.who.h.spill if o.b & 1 else &o.who.h.arena, o.a, o.b >> 1)
+    return trim_finish(o.who, &o.who.h.spill if o.b & 1 else &o.who.h.arena, o.a, o.b >> 1)
 
 
 cdef int order_cancel(rl_order* o) noexcept nogil:
@@ -164,7 +164,7 @@ cdef int order_cancel(rl_order* o) noexcept nogil:
 
 
 cdef int order_ending(rl_order* o) noexcept nogil:
-    return ending_take(o.who, &o.out)
+    return cancelled_queued_take(o.who, &o.out)
 
 
 cdef int order_again(rl_order* o) noexcept nogil:

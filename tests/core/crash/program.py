@@ -24,8 +24,8 @@ UNIT = 4096
 def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
-    sizes |= dict(spill_least=4096, turn=10**9, loose_bytes=5 * UNIT, cpus=20000, aging=1, nonce=1, pid_namespace=0)
-    sizes |= dict(gpus=1, kinds=[10000] * KINDS)
+    sizes |= dict(spill_least=4096, room_precedence=10**9, trim_bytes=5 * UNIT, cpus=20000, aging=1, session_id=1, pid_namespace=0)
+    sizes |= dict(gpus=1, resources=[10000] * KINDS)
     control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"], KINDS)
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
@@ -332,7 +332,7 @@ class Program:
             if t == 0:
                 self.die(ONE)
         facts = self.region.statistics()
-        assert [facts[name] for name in ("tasks", "ready", "hanging", "reserved")] == [0, 0, 0, False]
+        assert [facts[name] for name in ("tasks", "ready", "stalled", "reserved")] == [0, 0, 0, False]
         self.all_is_free()
 
     def all_is_free(self):

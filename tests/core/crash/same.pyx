@@ -23,7 +23,7 @@ cdef bint queue_same(const char* a, const char* b) noexcept nogil:
 
 
 cdef bint kind_same(const char* a, const char* b) noexcept nogil:
-    return piece_same(a, b, 0, sizeof(rl_kind))
+    return piece_same(a, b, 0, sizeof(rl_resource))
 
 
 cdef bint object_same(const char* a, const char* b) noexcept nogil:
@@ -81,11 +81,11 @@ cdef uint64_t different(rl_region* a, rl_region* b) noexcept nogil:
     for at in range(a.h.slots.used):
         if memcmp(a.meta + a.h.rows + at * a.h.row_bytes, b.meta + a.h.rows + at * a.h.row_bytes, ROW_BYTES):
             return a.h.rows + at * a.h.row_bytes
-        if memcmp(a.meta + a.h.rows + at * a.h.row_bytes + a.h.uses,
-                  b.meta + a.h.rows + at * a.h.row_bytes + a.h.uses, ROW_BYTES):
-            return a.h.rows + at * a.h.row_bytes + a.h.uses
+        if memcmp(a.meta + a.h.rows + at * a.h.row_bytes + a.h.reader_bits,
+                  b.meta + a.h.rows + at * a.h.row_bytes + a.h.reader_bits, ROW_BYTES):
+            return a.h.rows + at * a.h.row_bytes + a.h.reader_bits
     at = table_different(a, b, &a.h.slots, slot_same)
-    at = at or table_different(a, b, &a.h.queues, queue_same) or table_different(a, b, &a.h.kinds, kind_same)
+    at = at or table_different(a, b, &a.h.queues, queue_same) or table_different(a, b, &a.h.resources, kind_same)
     at = at or table_different(a, b, &a.h.objects, object_same)
     at = at or table_different(a, b, &a.h.tasks, task_same)
     at = at or table_different(a, b, &a.h.refs, ref_same)

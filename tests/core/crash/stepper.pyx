@@ -42,7 +42,7 @@ cdef class Stepper:
     cdef Region region
     cdef rl_region actor[8]
     cdef rl_order order
-    cdef char* nested
+    cdef char* nworking_nested
     cdef readonly dict totals
 
     def __init__(self, Region region, uint32_t every):
@@ -54,7 +54,7 @@ cdef class Stepper:
         court.every = every
         court.scratch = <uint32_t*>private_copy(max(region.R.h.objects.capacity, region.R.h.extents.capacity) * 4)
         rl_step.last = private_copy(n)
-        self.nested = private_copy(n)
+        self.nworking_nested = private_copy(n)
         for k in range(SNAPSHOTS if every else 0):
             court.snapshot[k] = private_copy(n)
         self.copy_of(&court.work, n)
@@ -63,7 +63,7 @@ cdef class Stepper:
         self.spans()
         for k in range(ACTORS):
             self.actor[k] = region.R[0]
-            self.actor[k].uses = <uint32_t*>private_copy(region.R.h.objects.capacity * 4)
+            self.actor[k].reads = <uint32_t*>private_copy(region.R.h.objects.capacity * 4)
 
     cdef int copy_of(self, rl_region* R, uint64_t n) except -1:
         R[0] = self.region.R[0]
@@ -82,7 +82,7 @@ cdef class Stepper:
         rl_span_add(log, sizeof(rl_header) - log, False)
         rl_span_add(R.h.slots.offset, R.h.slots.capacity * sizeof(rl_slot), True)
         rl_span_add(R.h.queues.offset, (QUEUES + 1) * sizeof(rl_queue), True)
-        rl_span_add(R.h.kinds.offset, R.h.kinds.capacity * sizeof(rl_kind), True)
+        rl_span_add(R.h.resources.offset, R.h.resources.capacity * sizeof(rl_resource), True)
         rl_span_add(R.h.demands.offset, DEMANDS * sizeof(rl_demand), True)
         rl_span_add(R.h.bucket_offset, R.h.buckets * 4, True)
         for k in range(4):  # objects, tasks, refs, extents
@@ -90,7 +90,7 @@ cdef class Stepper:
             rl_span_add(t.offset, <uint64_t>t.capacity * t.stride, True)
         for k in range(R.h.slots.capacity):
             rl_span_add(R.h.rows + k * R.h.row_bytes, ROW_BYTES, True)
-            rl_span_add(R.h.rows + k * R.h.row_bytes + R.h.uses, ROW_BYTES, True)
+            rl_span_add(R.h.rows + k * R.h.row_bytes + R.h.reader_bits, ROW_BYTES, True)
 
     def close(self):
         """Gives the copies back."""
@@ -100,7 +100,7 @@ cdef class Stepper:
         for k in range(ACTORS):
             munmap(self.actor[k].uses, self.region.R.h.objects.capacity * 4)
         munmap(rl_step.last, n)
-        munmap(self.nested, n)
+        munmap(self.nworking_nested, n)
         munmap(court.work.meta, n)
         munmap(court.calm.meta, n)
         for k in range(SNAPSHOTS if court.every else 0):
@@ -171,14 +171,14 @@ cdef class Stepper:
         cdef uint32_t k
         cdef uint64_t states = rl_step.states
         cdef uint64_t instructions = rl_step.instructions
-        R.meta = self.nested
+        R.meta = self.nworking_nested
         R.h = <rl_header*>R.meta
-        rl_step.live = self.nested
+        rl_step.live = self.nworking_nested
         rl_step.changed = judge_recovery
         rl_step.states = 0
         for k in range(court.snapshots):
-            rl_spans_copy(self.nested, court.snapshot[k])
-            rl_spans_copy(rl_step.last, self.nested)
+            rl_spans_copy(self.nworking_nested, court.snapshot[k])
+            rl_spans_copy(rl_step.last, self.nworking_nested)
             court.pending = court.expected[k]
             recovery_stepped(&R)
         self.totals["nested"] += rl_step.states
@@ -226,7 +226,7 @@ cdef class Stepper:
         while t:
             out.append(t)
             t = task_at(self.region.R, t).next
-        return s.idle == RL_IDLE, s.blocked, out
+        return s.availability == RL_IDLE, s.blocked, out
 
     def returns(self, uint32_t t) -> list:
         """The PENDING returns of a task."""
@@ -245,12 +245,12 @@ cdef class Stepper:
         for i in [entry[0] for entry in self.holds(who) if entry[1] == RL_SEALED]:
             o = object_at(R, i)
             if spillable(R, o):
-                u = use_of(o)
-                found.append((i, o.size, is_away(R, o), u.turn, u.count, self.actor[who].uses[i]))
+                u = block_info_of(o)
+                found.append((i, o.size, is_spilled(R, o), u.moves, u.readers, self.actor[who].reads[i]))
         return found
 
     def looks(self, int who, uint32_t i) -> int:
-        return self.actor[who].uses[i]
+        return self.actor[who].reads[i]
 
     def id_of(self, uint32_t i) -> bytes:
         return object_at(self.region.R, i).id[:RL_ID_BYTES]
@@ -260,7 +260,7 @@ cdef class Stepper:
 
     def idle(self, int who) -> int:
         """How the actor stands: busy, idle, blocked, starting or rung."""
-        return rl_slot_at(self.region.R, self.actor[who].slot).idle
+        return rl_slot_at(self.region.R, self.actor[who].slot).availability
 
     def leaving(self, int who) -> bool:
         """Whether the actor was asked to end."""

@@ -39,7 +39,7 @@ def test_no_crash_state_of_random_operations_is_broken(program):
     assert longest <= 64
 
 
-@pytest.mark.parametrize("switch", ["RL_PLANT_UNLOGGED", "RL_PLANT_EARLY_PUBLISH", "RL_PLANT_LATE_CLEAR"])
+@pytest.mark.parametrize("switch", ["RL_MUTANT_UNLOGGED", "RL_MUTANT_EARLY_PUBLISH", "RL_MUTANT_LATE_CLEAR"])
 @pytest.mark.watchdog(300)
 def test_each_planted_bug_is_found(program, switch):
     with pytest.raises(AssertionError) as found:
@@ -188,7 +188,7 @@ def test_tasks_are_cancelled_wherever_they_are(one):
     whales = [call(one, WHALE, nreturns=2) for _ in range(3)]
     assert one.do("next", ONE)[1] == whales[0]
     one.do("next", TWO)
-    assert one.stepper.work(TWO)[0] and one.region.statistics()["hanging"] == 1
+    assert one.stepper.work(TWO)[0] and one.region.statistics()["stalled"] == 1
     one.do("age", NODE)
     assert one.region.statistics()["reserved"]
     custom = call(one, CUSTOM, nreturns=1)
@@ -332,7 +332,7 @@ def test_what_is_kept_is_anybodys_while_nobody_can_give_the_rest(one):
     one.do("age", NODE)
     assert one.region.statistics()["reserved"]
     child, other = call(one, 5), call(one, 5)
-    assert one.do("next", TWO)[1] == 0 and one.region.statistics()["hanging"] == 2
+    assert one.do("next", TWO)[1] == 0 and one.region.statistics()["stalled"] == 2
     one.do("block", ONE)
     assert one.stepper.idle(TWO) == RUNG
     assert one.do("next", TWO)[1] == child

@@ -1,0 +1,44 @@
+/* constants.h - constants of the region: sizes, limits, flags, and the numbers of roles, formats and states.
+ * The states' meaning and transitions are in states.h.  No structures here. */
+#ifndef RL_CONSTANTS_H
+#define RL_CONSTANTS_H
+
+#define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
+#define RL_VERSION 7u
+#define RL_NONE 0u
+#define RL_ID_BYTES 20
+#define RL_PAGE 4096u
+#define RL_LOG_MAX 128  /* capacity of the undo log; a section may use RL_LOG_BUDGET of it */
+#define RL_LOG_BUDGET 64
+#define RL_STAGE_MAX 32 /* publications of one section */
+#define RL_OBJECT_INLINE 40
+#define RL_TASK_INLINE 28 /* a plain call of three numbers */
+#define RL_REPORTS 262144 /* failures whose bit says whether a get has raised them; older ones share it */
+#define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (arena.pyx) */
+#define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
+#define RL_SECOND 8     /* second-level lists: eighths of a power of two */
+#define RL_SHAPES 1024  /* chains of the index of queues */
+#define RL_DEPTHS 8     /* depths of nested tasks that are told apart */
+#define RL_GPUS 256     /* GPUs of a session */
+#define RL_GPU_WORDS 4  /* RL_GPUS bits */
+#define RL_ATTEMPTS 0xffffu /* most that a task's word for them holds */
+#define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
+
+enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };
+enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4, RL_CANCELLED_QUEUED = 5 };
+enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
+enum rl_role { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3 };
+enum rl_availability { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
+enum rl_listed { RL_UNLISTED = 0, RL_IN_RING = 1, RL_STALLED = 2 };
+enum rl_resource_number { RL_CPU = 1, RL_GPU = 2, RL_CUSTOM = 3 };
+enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4,
+                       RL_EXTENT_HOLE = 5 };
+enum rl_ref_state { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
+enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
+enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
+enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
+                     RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128 };
+enum rl_deadlock { RL_DEADLOCK = 1, RL_WAITS_FOREVER = 2 };
+enum rl_format { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_ERROR = 0x100 };
+enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };
+#endif

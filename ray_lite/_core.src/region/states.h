@@ -1,0 +1,93 @@
+/* states.h - the state machines of the region: what a state means, what it may become, and the one setter of each.
+ *
+ * Object   FREE; PENDING: return of a task that has not ended; CREATING: a process fills it; SEALED: it has its value, for good;
+ *          GARBAGE: nothing needs it, and ids that it contains are still to be unpinned.
+ *          Its owner dies while CREATING, or while its task runs: the sweep ends or empties it.  SEALED is published (sync.h).
+ * Task     FREE; BUILDING: on its slot's list `building`; WAITING: nowhere but on the edges of its arguments; READY: in a queue;
+ *          RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled before it ran, on the header's list for the node.
+ *          Its owner dies: BUILDING is unwound, RUNNING is queued again, or failed.
+ * Process  FREE; ALIVE; SWEEPING: it is gone, and what it held is being given back.
+ * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot was opened and its process not there yet; RUNG: on
+ *          its way to look for a task.  The header counts the last three.
+ *
+ * An entry becomes FREE by table_give (memory/tables.pyx) alone, which knows no state machine: whoever calls it asks rl_task_may or
+ * rl_object_may before.  A forbidden move poisons the region and changes nothing: it is a bug, and no data can be trusted after it.
+ * fsck reads the tables; tests/test_docs.py compares docs/internals.md with them. */
+#ifndef RL_STATES_H
+#define RL_STATES_H
+#include "sync.h"
+
+#define RL_TO(state) (1u << RL_##state)
+
+enum rl_state_facts { RL_OWNED = 1, RL_MAY_LACK = 2, RL_LACKS = 4, RL_HAS_TASK = 8, RL_HAS_CREATOR = 16, RL_HAS_VALUE = 32 };
+
+typedef struct {
+    uint32_t next;  /* states that it may become, a bit each */
+    uint32_t facts; /* rl_state_facts that hold in it */
+} rl_state_rule;
+
+static const rl_state_rule rl_object_rules[] = {
+    [RL_FREE] = {RL_TO(PENDING) | RL_TO(CREATING) | RL_TO(SEALED), 0},
+    [RL_PENDING] = {RL_TO(SEALED) | RL_TO(GARBAGE) | RL_TO(FREE), RL_HAS_TASK},
+    [RL_CREATING] = {RL_TO(SEALED) | RL_TO(GARBAGE) | RL_TO(FREE), RL_HAS_CREATOR},
+    [RL_SEALED] = {RL_TO(GARBAGE) | RL_TO(FREE), RL_HAS_VALUE},
+    [RL_GARBAGE] = {RL_TO(FREE), 0},
+};
+static const rl_state_rule rl_task_rules[] = {
+    [RL_FREE] = {RL_TO(BUILDING), 0},
+    [RL_BUILDING] = {RL_TO(WAITING) | RL_TO(READY) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED | RL_MAY_LACK},
+    [RL_WAITING] = {RL_TO(READY) | RL_TO(CANCELLED_QUEUED), RL_MAY_LACK | RL_LACKS},
+    [RL_READY] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), 0},
+    [RL_RUNNING] = {RL_TO(READY) | RL_TO(FREE), RL_OWNED},
+    [RL_CANCELLED_QUEUED] = {RL_TO(RUNNING), RL_MAY_LACK},
+};
+static const rl_state_rule rl_process_rules[] = {
+    [RL_FREE] = {RL_TO(ALIVE), 0},
+    [RL_ALIVE] = {RL_TO(SWEEPING), 0},
+    [RL_SWEEPING] = {RL_TO(FREE), 0},
+};
+static const rl_state_rule rl_worker_rules[] = {
+    [RL_BUSY] = {RL_TO(IDLE) | RL_TO(STARTING), 0},
+    [RL_IDLE] = {RL_TO(BUSY) | RL_TO(RUNG), 0},
+    [RL_STARTING] = {RL_TO(RUNG) | RL_TO(BUSY), 0},
+    [RL_RUNG] = {RL_TO(BUSY), 0},
+};
+#define RL_STATES(rules) (sizeof(rules) / sizeof((rules)[0]))
+
+static inline int rl_may(rl_region *R, const rl_state_rule *rules, uint32_t n, uint32_t from, uint32_t to) {
+    if (from < n && rules[from].next >> to & 1) return 1;
+    rl_store(&R->h->poison, EUCLEAN);
+    return 0;
+}
+static inline int rl_object_may(rl_region *R, rl_object *o, uint32_t to) {
+    return rl_may(R, rl_object_rules, RL_STATES(rl_object_rules), o->state, to);
+}
+static inline int rl_task_may(rl_region *R, rl_task *k, uint32_t to) {
+    return rl_may(R, rl_task_rules, RL_STATES(rl_task_rules), k->state, to);
+}
+/* All setters: lock held. */
+static inline void rl_object_become(rl_region *R, rl_object *o, uint32_t to) {
+    if (rl_object_may(R, o, to)) rl_set32(R, &o->state, to);
+}
+static inline void rl_object_publish(rl_region *R, uint32_t i) { /* SEALED, for readers without the lock, after the commit */
+    rl_object *o = (rl_object *)(R->meta + R->h->objects.offset) + i;
+    if (rl_object_may(R, o, RL_SEALED)) rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED);
+}
+static inline void rl_task_become(rl_region *R, rl_task *k, uint32_t to) {
+    if (rl_task_may(R, k, to)) rl_set32(R, &k->state, to);
+}
+static inline void rl_process_become(rl_region *R, rl_slot *s, uint32_t to) {
+    if (rl_may(R, rl_process_rules, RL_STATES(rl_process_rules), s->state, to)) rl_set32(R, &s->state, to);
+}
+static inline uint32_t *rl_worker_count(rl_header *h, uint32_t availability) {
+    return availability == RL_IDLE ? &h->nidle : availability == RL_STARTING ? &h->nstarting
+         : availability == RL_RUNG ? &h->ncoming : NULL;
+}
+static inline void rl_worker_become(rl_region *R, rl_slot *s, uint32_t to) { /* and the header's counts with it */
+    uint32_t *less = rl_worker_count(R->h, s->availability), *more = rl_worker_count(R->h, to);
+    if (!rl_may(R, rl_worker_rules, RL_STATES(rl_worker_rules), s->availability, to)) return;
+    if (less) rl_set32(R, less, *less - 1);
+    if (more) rl_set32(R, more, *more + 1);
+    rl_set32(R, &s->availability, to);
+}
+#endif

@@ -1,0 +1,117 @@
+"""SerialBackend: PYTHON_MODE. Everything runs inline in the driver, values stand for ids, no process is started; for debugging."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+from ray_lite.calls.functions import Call, Function, Token
+from ray_lite.values.serialization import dumps, flat, loads
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy, or what pickling makes of a value that can't be deep-copied, such as a module."""
+    try:
+        return copy.deepcopy(value)
+    except TypeError:
+        pickled = dumps(value)
+        return loads(pickled.stream, flat(pickled), writable=True)
+
+
+def _arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments copied in one deepcopy, so that shared references stay shared; where that fails, one by one."""
+    try:
+        return copy.deepcopy((args, kwargs))
+    except TypeError:
+        return tuple(map(_copied, args)), {name: _copied(value) for name, value in kwargs.items()}
+
+
+class Statistics(NamedTuple):
+    """Counts of a session that shares nothing: all zero."""
+
+    objects: int = 0
+    tasks: int = 0
+    workers: int = 0
+    bytes_used: int = 0
+    region_bytes: int = 0
+
+
+class SerialView:
+    """The view of a session without processes or store. See abc.SessionView for the contracts."""
+
+    def check(self) -> None:
+        """Returns: nothing can be inconsistent."""
+
+    def statistics(self) -> Statistics:
+        return Statistics()
+
+    def amounts(self) -> dict[str, tuple[float, float]]:
+        """Nothing is counted."""
+        return {}
+
+    def objects(self) -> list[Any]:
+        """Values stand for ids: there are no objects."""
+        return []
+
+    def memory(self, most: int) -> Any:
+        """Raises RuntimeError."""
+        raise RuntimeError("in PYTHON_MODE there is no object store whose memory could be shown")
+
+    def worker_pids(self) -> list[int]:
+        return []
+
+
+class SerialBackend:
+    """See abc.Backend for the methods' contracts."""
+
+    is_worker = False
+    inherited = False
+    session_id = 0
+
+    def __init__(self, node_ip_address: str) -> None:
+        names = ("redis_address", "object_store_address", "webui_url", "session_dir", "node_pid")
+        self.address: dict[str, Any] = {"node_ip_address": node_ip_address, **dict.fromkeys(names)}
+        self.view = SerialView()
+
+    def submit(self, call: Call) -> Any:
+        """Runs the call now. Arguments are copied, so that the task can't change the caller's; errors are raised here."""
+        function, args, kwargs = call.function, call.args, call.kwargs
+        bound = function.bind(args, kwargs)
+        if bound is not None:
+            bound.apply_defaults()
+            args, kwargs = bound.args, bound.kwargs
+        args, kwargs = _arguments_copied(args, kwargs)
+        assert function.body is not None  # it was decorated in this process: functions can't be pickled here
+        result = function.body(*args, **kwargs)
+        count = call.options.num_return_vals
+        if count == 0:
+            return None
+        if count > 1 and (not isinstance(result, (tuple, list)) or len(result) != count):
+            raise ValueError(f"{function.name} has num_return_vals={count} and must return so many values")
+        return result if count == 1 else list(result)
+
+    def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
+        return object_ids
+
+    def put(self, value: Any, timeout: float | None = None) -> Any:
+        return _copied(value)
+
+    def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        return object_ids[:num_returns], object_ids[num_returns:]
+
+    def export(self, function: Function) -> Token:
+        raise TypeError("remote functions can't be pickled in PYTHON_MODE")
+
+    def cancel(self, x: Any, force: bool, recursive: bool) -> bool:
+        """A call has ended when it returns."""
+        return False
+
+    def gpu_ids(self) -> list[int | str]:
+        """Nothing is counted, so nothing is held."""
+        return []
+
+    def attempt(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,166 @@
+"""Remote functions in a session: what is called, and how other processes find it.
+
+A function's pickle is stored once a session, at its first call, and named by a token: index and generation of that object.
+Neighbours: remote_function.py wraps a Function with its options; workers/task_runner.py loads it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ray_lite import _core
+from ray_lite.exceptions import ObjectLostError, SerializationError
+from ray_lite.options import Options
+from ray_lite.store.object_store import Store
+from ray_lite.values.serialization import Name, Pickled, dumps, name_of
+
+if TYPE_CHECKING:
+    import inspect  # at run time it is imported by whoever decorates: it costs more than all of ray_lite
+
+POSITIONAL_MOST = 255  # arguments of the fast path
+
+Token = tuple[int, int]
+
+
+class Signatures(NamedTuple):
+    """What a call has to satisfy, and what tools are shown (of a wrapper: the wrapped function's); None: there is none."""
+
+    called: inspect.Signature | None
+    shown: inspect.Signature | None
+
+
+class Function:
+    """A function that was made remote, apart from its options; all handles of one decoration share it.
+
+    Args:
+        name: the function's qualified name.
+        id: 20 bytes, fixed at the decoration.
+        body: the function itself; None in a process that received it by its token.
+    """
+
+    def __init__(self, name: str, id: bytes, body: Callable[..., Any] | None, signatures: Signatures) -> None:
+        self.name, self.id, self.body, self.signatures = name, id, body, signatures
+        self.session_id = 0  #: of the session in which it is exported
+        self.token: Token = (0, 0)  #: there
+
+    def mark_exported(self, session_id: int, token: Token) -> None:
+        """The function can be found by this token in this session."""
+        self.session_id, self.token = session_id, token
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
+        """The arguments by name, or None for a builtin without a signature.
+
+        Raises:
+            TypeError: missing, surplus or unknown arguments, as the function itself would say.
+        """
+        signature = self.signatures.called
+        if signature is None:
+            return None
+        try:
+            bound = signature.bind(*args, **kwargs)
+            for name, parameter in signature.parameters.items():
+                # CPython 3.13.0 lets a keyword meant for **kwargs stand for a missing positional-only argument
+                if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+                    if name not in bound.arguments:
+                        raise TypeError(f"missing a required argument: {name!r}")
+        except TypeError as error:
+            raise TypeError(f"{self.name}.remote(): {error}") from None
+        return bound
+
+    def positional_range(self) -> tuple[int, int]:
+        """Least and most positional arguments with which a call without keywords is right."""
+        if self.signatures.called is None:
+            return 0, POSITIONAL_MOST
+        least = most = 0
+        for parameter in self.signatures.called.parameters.values():
+            required = parameter.default is parameter.empty
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                most += 1
+                least += required
+            elif parameter.kind is parameter.VAR_POSITIONAL:
+                most = POSITIONAL_MOST
+            elif parameter.kind is parameter.KEYWORD_ONLY and required:
+                least = POSITIONAL_MOST + 1
+        return least, most
+
+
+class Call(NamedTuple):
+    """One call of a remote function, as a backend gets it."""
+
+    function: Function
+    options: Options
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    remote: _core.RemoteCall  #: what was called: the backend may arm its fast path
+
+
+class FunctionTable:
+    """The functions of a session as one process knows them."""
+
+    def __init__(self, store: Store, session_id: int) -> None:
+        self._store, self._session_id = store, session_id
+        self._exporting: dict[bytes, tuple[Function, Token]] = {}  # by function id
+        self._lock = threading.RLock()
+
+    def export(self, function: Function) -> Token:
+        """The token of a function, whose pickle is stored at the first call of a session.
+
+        A function may name itself, or one that names it: then its object is named before its bytes are there. Only the
+        thread that exports sees such a token; all become known together, when the outermost export has succeeded.
+        """
+        if function.session_id == self._session_id:
+            return function.token
+        if self._store.region.inherited:
+            return self._export(function)  # it raises ForkedError; a thread that the fork left behind may have the lock
+        with self._lock:
+            if function.id in self._exporting:
+                return self._exporting[function.id][1]
+            outermost = not self._exporting
+            try:
+                token = self._export(function) if function.session_id != self._session_id else function.token
+                if outermost:
+                    for known, its_token in self._exporting.values():
+                        known.mark_exported(self._session_id, its_token)
+                return token
+            finally:
+                if outermost:
+                    self._exporting.clear()
+
+    def _export(self, function: Function) -> Token:
+        x = self._store.create(_core.derive_id(function.id, self._session_id, 0), for_job=True)
+        token = _core.id_token(x)[:2]
+        self._exporting[function.id] = function, token
+        try:
+            body = _pickled(function)
+            name = pickle.dumps(function.name)
+            stream = Pickled(name, [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained)
+            self._store.fill(token[0], stream)
+            _core.seal_object(self._store.region, x)
+        except BaseException:
+            _core.abandon_object(self._store.region, x)
+            self._exporting.pop(function.id, None)
+            raise
+        return token
+
+    def load(self, index: int) -> Callable[..., Any]:
+        """The callable whose pickle is in the object of this index, which is sealed."""
+        _, _, views = _core.payload(self._store.region, _core.function_handle(self._store.region, index))
+        function = pickle.loads(views[0], buffers=views[1:])
+        return function.find() if isinstance(function, Name) else function  # type: ignore[no-any-return]
+
+
+def _pickled(function: Function) -> Pickled:
+    """The function by value, with what it captures; where that can't be (it is compiled, or uses a lock), by name."""
+    if function.body is None:
+        raise ObjectLostError(f"remote function {function.name} belongs to an earlier session, or to that of the process "
+                              "from which this one was forked")
+    try:
+        return dumps(function.body, function.name)
+    except SerializationError:
+        name = name_of(function.body)
+        if name is None:
+            raise
+        return dumps(name, function.name)

@@ -1,0 +1,61 @@
+"""Reporter: numbers failures and tells the control process, which shows those that no `get` raises.
+
+Messages go through one SEQPACKET socket whose ends the node holds.  A report that does not fit within Config.report_patience is
+dropped and counted: a stopped control process must not stop the workers.  Neighbours: worker.py and node.py report.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import struct
+
+from ray_lite import _core
+from ray_lite.control.failure_reports import Report
+from ray_lite.values.failures import Failure, SystemFailure, shorten
+
+TEXT_MOST = 20_000  # characters of a report; a message must fit into a socket's buffer
+
+
+def channel(patience: float) -> tuple[socket.socket, socket.socket]:
+    """(receiver, sender) of a session's reports; a send waits at most `patience` seconds for room."""
+    receiver, sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    receiver.setblocking(False)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience))
+    return receiver, sender
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6) or 1)  # zero would mean for ever
+
+
+class Reporter:
+    """A process's end of the channel; without a sender it does nothing."""
+
+    def __init__(self, region: _core.Region, sender: socket.socket | None) -> None:
+        self.region, self.sender = region, sender
+        self.lost = 0
+
+    def report(self, name: str, failure: Failure | SystemFailure) -> Failure | SystemFailure:
+        """The failure with a number of its own, reported."""
+        if self.sender is None:
+            return failure
+        serial = _core.next_report_id(self.region)
+        self.say(serial, name, failure.text)
+        return failure._replace(report=serial)
+
+    def note(self, text: str) -> None:
+        """Something the user should know that is no task's failure."""
+        self.say(0, "", text)
+
+    def say(self, serial: int, name: str, text: str) -> None:
+        """Sends one report; what was lost before is said with it."""
+        if self.sender is None:
+            return
+        if self.lost:
+            text = f"{text.rstrip()}\n({self.lost:,} reports of this process were lost before)"
+        try:
+            self.sender.send(pickle.dumps(tuple(Report(serial, name, shorten(text, TEXT_MOST)))))
+            self.lost = 0
+        except OSError:
+            self.lost += 1

@@ -1,0 +1,121 @@
+"""Driver: the backend of the process that called `init`; it owns the session and ends it.
+
+Neighbours: launch.py makes it; backends/local.py has what calls do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from typing import NamedTuple
+
+from ray_lite import _core, session
+from ray_lite.backends.local import LocalBackend
+from ray_lite.node.spawn import SHUTDOWN
+from ray_lite.session_setting import SessionInfo
+from ray_lite.store.region_files import Files
+from ray_lite.system import session_dir
+from ray_lite.system.polling import readable
+from ray_lite.system.process import started_at
+
+END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
+
+
+class Belongings(NamedTuple):
+    """What the driver owns of a session."""
+
+    node_pid: int
+    link: socket.socket  #: this process's end of the socketpair with the node
+    files: Files
+    session_dir: str
+    grace: float  #: seconds that running tasks get at the end
+    node_ip_address: str
+
+
+class Driver(LocalBackend):
+    """The backend of the driver."""
+
+    def __init__(self, region: _core.Region, info: SessionInfo, belongings: Belongings) -> None:
+        super().__init__(region, info)
+        self.node_pid, self.link = belongings.node_pid, belongings.link
+        self.files, self.session_dir, self.grace = belongings.files, belongings.session_dir, belongings.grace
+        self.address = {
+            "node_ip_address": belongings.node_ip_address, "redis_address": None, "object_store_address": None,
+            "webui_url": None, "session_dir": self.session_dir, "node_pid": self.node_pid,
+        }
+        self._closed = False
+        self.node_pidfd = os.pidfd_open(self.node_pid)
+
+    def close(self) -> None:
+        """Ends every process of the session, then the mapping, the files, the directory."""
+        if self._closed:
+            return
+        self._closed = True
+        self.call_sites.end()
+        self.region.retire()  # calls of other threads end now, not after the grace
+        try:
+            if not self.inherited:
+                self._end_node()
+        finally:
+            self.region.close()
+            self.link.close()
+            self.files.close()
+            os.close(self.node_pidfd)
+            self.node_pidfd = -1
+
+    def _end_node(self) -> None:
+        try:
+            self.link.sendall(SHUTDOWN)
+        except OSError:
+            pass  # it is dead already
+        try:
+            if not readable(self.node_pidfd, self.grace + END_SLACK):
+                signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
+        except BaseException:  # Ctrl-C: the polite time is over
+            signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
+            raise
+        finally:
+            if not reap(self.node_pid):
+                _end_workers(self.region)
+            session_dir.remove(self.session_dir)
+
+
+def reap(pid: int) -> bool:
+    """Reaps a child; whether it ended in good order, as far as can be told."""
+    try:
+        return os.waitpid(pid, 0)[1] == 0
+    except ChildProcessError:
+        return False  # the user's own wait() reaped it, or SIGCHLD is ignored
+
+
+def _end_workers(region: _core.Region) -> None:
+    """Kills the workers that outlived their node: a task had blocked or ignored the signal that tells of its death, or had
+    changed its user, and the kernel sends none then."""
+    for pid, started in region.workers():
+        with contextlib.suppress(OSError):  # it has ended
+            _end_group(pid, started)
+
+
+def _end_group(pid: int, started: int) -> None:
+    """Kills the process that started then under this pid, and its group."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        if started_at(pid) == started:  # looked at after the opening, so it is no other process's
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            readable(pidfd, END_SLACK)
+    finally:
+        os.close(pidfd)
+
+
+def _close_link_in_child() -> None:
+    """The node must see the end of the socket when the driver ends, however long a forked child of the driver lives."""
+    backend = session.peek()
+    if isinstance(backend, Driver):
+        backend.link.close()
+
+
+os.register_at_fork(after_in_child=_close_link_in_child)

@@ -1,0 +1,121 @@
+"""Launching a private session: detect and plan (plan.py), then act: node, files, region, greeting. A failure undoes every step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+
+from ray_lite import _core
+from ray_lite.calls.runtime_env import observed
+from ray_lite.driver.driver import Belongings, Driver, reap
+from ray_lite.driver.plan import Request, SessionPlan, make_plan
+from ray_lite.exceptions import RaySystemError
+from ray_lite.node.spawn import READY, send_setting, spawn_node
+from ray_lite.session_setting import SessionInfo, SessionSetting
+from ray_lite.store.region_files import Files, make_files
+from ray_lite.system import machine, session_dir
+from ray_lite.system.polling import readable
+from ray_lite.system.process import started_at
+
+Node = tuple[int, socket.socket]  # its pid, and the driver's end of the socketpair
+
+
+def launch(request: Request) -> Driver:
+    """Starts a private session.
+
+    Raises:
+        OSError, ObjectStoreFullError: no memory, address space, process or huge pages for it.
+        ValueError: it claims more GPUs than there can be.  RaySystemError: the node did not come up.
+    """
+    plan = make_plan(request) if request.backing.huge else None  # too few huge pages are an error before anything starts
+    with contextlib.ExitStack() as undo:
+        directory = session_dir.new_path()
+        undo.callback(session_dir.remove, directory)  # the last thing to be undone: the node makes it
+        node = _spawn()  # its interpreter starts while this process plans and lays out the region
+        undo.callback(_abandon, node)
+        driver = _act(plan or make_plan(request), node, directory, undo)
+        undo.pop_all()
+        return driver
+
+
+def _spawn() -> Node:
+    try:
+        return spawn_node()
+    except BlockingIOError as error:
+        raise OSError(errno.EAGAIN, f"no process can be started: {machine.why_no_process()}") from error
+
+
+def _abandon(node: Node) -> None:
+    node[1].close()
+    os.kill(node[0], signal.SIGKILL)
+    reap(node[0])
+
+
+def _act(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitStack) -> Driver:
+    """Makes files, region and backend, and tells the node; each step is undone if a later one fails."""
+    request = plan.request
+    files = make_files(plan.sizes, request.backing.directory, request.spill_directory)
+    undo.callback(files.close)
+    region = _region(plan, files)
+    undo.callback(region.close)
+    region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
+    region.make_current()
+    info = SessionInfo(request.config, plan.resources, region.slot, plan.sizes.session_id, files.spill)
+    driver = Driver(region, info, Belongings(*node, files, directory, request.shutdown_grace, request.node_ip_address))
+    undo.callback(os.close, driver.node_pidfd)
+    _core.set_root(_root_id(request.object_id_seed))
+    driver.runtime_env.begin()
+    driver.call_sites.begin()
+    undo.callback(driver.call_sites.end)
+    _greet(driver, _setting(plan, driver))
+    if request.verbose:
+        print(f"ray_lite: {plan.summary}, session {directory}", file=sys.stderr)
+    return driver
+
+
+def _region(plan: SessionPlan, files: Files) -> _core.Region:
+    try:
+        return _core.Region.create(files.control, files.arena, files.bell, plan.sizes)
+    except OSError as error:
+        backing = plan.request.backing
+        if backing.huge and error.errno == errno.ENOMEM:  # another process took them meanwhile
+            raise backing.too_few(plan.sizes.arena_bytes) from error
+        raise
+
+
+def _root_id(seed: int | None) -> bytes:
+    return os.urandom(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
+
+
+def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
+    """What the node is told."""
+    request = plan.request
+    return SessionSetting(
+        info=driver.info, worker_limit=plan.worker_limit, driver_pid=os.getpid(), umask=_core.get_umask(),
+        argv=list(sys.argv), path=observed().path, session_dir=driver.session_dir,
+        num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
+        redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
+    )
+
+
+def _greet(driver: Driver, setting: SessionSetting) -> None:
+    """Sends the node its setting and waits for its answer; as long as it is alive, it may take its time."""
+    fds = [fd for fd in driver.files if fd >= 0]
+    timeout = setting.config.start_timeout
+    try:
+        send_setting(driver.link, setting, fds)
+        deadline = time.monotonic() + timeout
+        while not readable(driver.link.fileno(), 1.0):
+            if time.monotonic() > deadline:
+                raise RaySystemError(f"the node process (pid {driver.node_pid}) did not answer within "
+                                     f"{timeout:g} s (RAY_LITE_START_TIMEOUT)")
+        if driver.link.recv(len(READY)) == READY:
+            return
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # said below
+    raise RaySystemError("the node process ended while it started; what it wrote to stderr says why")

@@ -1,0 +1,88 @@
+"""SessionPlan: what a session will have, computed once from `init`'s arguments, the environment and the machine.
+
+Neighbours: api.py makes the Request; launch.py acts on the plan.  Must not start, map or reserve anything.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ray_lite.config import SCRIPT_MODE, Config
+from ray_lite.options import GPUS_MOST
+from ray_lite.policy.resources import Resources
+from ray_lite.store.region_files import SMALL_PAGE, ArenaBacking, Sizes, plan_sizes
+from ray_lite.system import machine
+from ray_lite.system.machine import Limit
+
+
+class Request(NamedTuple):
+    """What a private session shall be; checked by api.py. None: as detected."""
+
+    num_cpus: float | None = None
+    num_gpus: int | None = None
+    resources: dict[str, float] = {}
+    num_workers: int | None = None
+    max_workers: int | None = None
+    pin: bool = False
+    object_store_memory: int | None = None
+    backing: ArenaBacking = ArenaBacking(None, SMALL_PAGE)
+    spill_directory: str | None = None
+    config: Config = Config()
+    object_id_seed: int | None = None
+    node_ip_address: str = "127.0.0.1"
+    shutdown_grace: float = 5.0
+    driver_mode: int = SCRIPT_MODE
+    redirect_worker_output: bool = False
+    redirect_output: bool = True
+    verbose: bool = False
+
+
+class SessionPlan(NamedTuple):
+    """What a session will have."""
+
+    request: Request
+    resources: Resources
+    worker_limit: Limit
+    sizes: Sizes
+    summary: str  #: what was detected, and by what, for `init(verbose=True)`
+
+
+def make_plan(request: Request) -> SessionPlan:
+    """Detects what the request leaves open.
+
+    Raises:
+        ValueError: more GPUs are claimed than are visible, or more are visible than a session can have.
+        OSError: there are too few huge pages for the object store.
+    """
+    cpus = _cpus(request)
+    gpus = machine.gpus(request.num_gpus)
+    if len(gpus.ids) > GPUS_MOST:
+        raise ValueError(f"{gpus.source} shows {len(gpus.ids)} GPUs, but a session has at most {GPUS_MOST}; give num_gpus=")
+    resources = Resources(cpus[0], gpus.ids, gpus.variable, request.resources)
+    worker_limit = machine.workers(request.config, request.max_workers)
+    memory = _store_memory(request)
+    sizes = plan_sizes(request.config, request.backing, memory.value, resources, request.spill_directory is not None)
+    request.backing.check_enough(sizes.arena_bytes)
+    summary = (f"{cpus[0]:g} CPUs ({cpus[1]}), {len(gpus.ids)} GPUs ({gpus.source}), at most {worker_limit.value:,} workers "
+               f"({worker_limit.source}), {sizes.arena_bytes:,} bytes of object store ({memory.source}) on pages of "
+               f"{sizes.page_bytes:,}")
+    return SessionPlan(request, resources, worker_limit, sizes, summary)
+
+
+def _cpus(request: Request) -> tuple[float, str]:
+    """CPUs of the session, and what says so."""
+    if request.num_cpus is not None:
+        return request.num_cpus, "num_cpus"
+    if request.config.num_cpus is not None:
+        return request.config.num_cpus, "RAY_LITE_NUM_CPUS"
+    return machine.cpus()
+
+
+def _store_memory(request: Request) -> Limit:
+    """Bytes of the object store, and what says so: by default no more huge pages than are free, if any are."""
+    if request.object_store_memory is not None:
+        return Limit(request.object_store_memory, "object_store_memory")
+    memory, fraction = machine.memory(), request.config.store_fraction
+    part = Limit(int(memory.value * fraction), f"{fraction * 100:g} % of {memory.value:,}: {memory.source}")
+    free = request.backing.free() * request.backing.page if request.backing.huge else 0
+    return Limit(free, "the free huge pages") if 0 < free < part.value else part

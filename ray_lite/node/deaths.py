@@ -1,0 +1,101 @@
+"""Deaths of workers: from the readable pidfd to the swept slot.
+
+    pidfd readable -> kill the group, reap, ask the control process for the last words -> sweep begun
+        -> the answer, or Config.last_words later -> each task of its stack as the scheduler says -> slot swept
+
+Neighbours: postmortem.py (how it died), policy/scheduler.py (what that means), task_ends.py (carries it out).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ray_lite import _core
+from ray_lite.control.handle import ControlHandle
+from ray_lite.node.pool import Pool
+from ray_lite.node.postmortem import Postmortem
+from ray_lite.node.task_ends import TaskEnds
+from ray_lite.policy.scheduler import Died, Running
+from ray_lite.store.object_store import Store
+from ray_lite.workers.task_runner import TaskFacts
+
+
+class Unfinished(NamedTuple):
+    """A dead worker whose tasks are not dealt with yet."""
+
+    slot: int
+    died: Died
+    latest: float  #: when they are, even without its last words
+
+
+class Deaths:
+    """Deals with the deaths of a session's workers."""
+
+    def __init__(self, store: Store, control: ControlHandle, pool: Pool, task_ends: TaskEnds) -> None:
+        self.region, self.config = store.region, store.config
+        self.store, self.control, self.pool, self.task_ends = store, control, pool, task_ends
+        self.postmortem = Postmortem(self.config.oom_window)
+        self.unfinished: dict[int, Unfinished] = {}  #: by pid
+        self.orphans_until = 0.0  #: until then the node looks for what dead workers' children leave
+
+    def on_worker_exit(self, pidfd: int) -> None:
+        """A worker is gone. What it wrote last is on its way and part of the story."""
+        one = self.pool.remove(pidfd)
+        died = self.postmortem.examine(one.pid)._replace(forced=one.forced)
+        _core.answer_bell(self.region)  # it may have died between claiming the doorbell and ringing it
+        os.close(pidfd)
+        self.orphans_until = time.monotonic() + self.config.tidy
+        asked = self.control.ask(one.pid)
+        self.control.forget(one.pid)
+        _core.begin_sweep(self.region, one.slot)
+        self.unfinished[one.pid] = Unfinished(one.slot, died, time.monotonic() + self.config.last_words)
+        if not asked:
+            self.finish(one.pid, "")
+
+    def on_last_words(self, pid: int, last_words: str) -> None:
+        """The control process tells what a dead worker wrote last."""
+        if pid in self.unfinished:
+            self.finish(pid, last_words)
+
+    def finish_overdue(self) -> None:
+        """Deals with those whose last words did not come in time."""
+        for pid, one in list(self.unfinished.items()):
+            if time.monotonic() >= one.latest:
+                self.finish(pid, "")
+
+    def finish(self, pid: int, last_words: str) -> None:
+        """Deals with a dead worker's tasks as the scheduler says, and sweeps its slot."""
+        one = self.unfinished.pop(pid)
+        died = one.died._replace(last_words=last_words)
+        for task in self._adopted(one.slot):
+            self.task_ends.apply(self.pool.scheduler.on_death(died, task))
+        _core.end_sweep(self.region, one.slot)
+
+    def _adopted(self, slot: int) -> Iterator[Running]:
+        """The tasks of a dead worker, innermost first; each is this process's until it is dealt with."""
+        innermost = True
+        while True:
+            task, complete = _core.adopt_task(self.region, slot)
+            if not task:
+                return
+            facts = TaskFacts(*_core.task_facts(self.region, task))
+            name, site = self.task_ends.function_name(facts), self.store.text(facts.site)
+            yield Running(task, name, site, facts.attempts, facts.max_retries, innermost, complete, facts.cancelled)
+            innermost = False
+
+    def reap_orphans(self, known: set[int]) -> None:
+        """Reaps what workers had started and left; the node is their subreaper. `known`: children that others reap."""
+        try:
+            while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid not in known:
+                os.waitpid(found.si_pid, 0)
+        except ChildProcessError:
+            pass  # no children at all
+
+    def patience(self) -> float | None:
+        """Seconds until there is something to do if nothing happens; None: not before another death."""
+        now = time.monotonic()
+        waits = [self.config.node_look] if now < self.orphans_until else []
+        return min([*waits, *(max(0.0, one.latest - now) for one in self.unfinished.values())], default=None)

@@ -1,0 +1,166 @@
+"""The pool: the node's workers, started, retired, told of cancellations and deadlocks, and ended.
+
+How many there are is policy/scheduler.py's to say; what a death means, too.  Neighbours: supervisor.py owns the one `Pool`;
+starter.py starts workers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import time
+from typing import NamedTuple
+
+from ray_lite import _core
+from ray_lite.control.handle import ControlHandle
+from ray_lite.node.starter import Starter
+from ray_lite.node.worker_process import WorkerProcess
+from ray_lite.policy.scheduler import BlockedState, PoolState, Retire, Scheduler
+from ray_lite.session_setting import SessionSetting
+from ray_lite.system.polling import readable
+from ray_lite.workers.cancellation import CANCEL_SIGNAL
+
+
+class Startable(NamedTuple):
+    """What the region says of work for a worker more (`_core.can_start`)."""
+
+    ready: int
+    idle: int
+    starting: int
+    cpus_free: int
+    fits: bool
+    resting: int
+
+
+class Waiting(NamedTuple):
+    """What the region says of blocked workers (`_core.blocked_workers`)."""
+
+    blocked: int  #: without a timeout
+    last: int  #: slot of the one of these that began last
+    finished: int  #: tasks that all workers have finished
+    blocked_at_all: int
+    lacks: bool  #: each ready task lacks something that others hold
+
+
+class Pool:
+    """The workers of a session, by pidfd."""
+
+    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlHandle, starter: Starter,
+                 poll: select.epoll) -> None:
+        self.region, self.config, self.control, self.starter, self.poll = region, setting.config, control, starter, poll
+        warm = max(1, math.ceil(setting.info.resources.cpus), setting.num_workers)
+        self.scheduler = Scheduler(setting.worker_limit.value, warm, self.config.deadlock, self.config.brief)
+        self.workers: dict[int, WorkerProcess] = {}
+        self._cancelled = 0  # cancellations of running tasks that were dealt with
+
+    def __len__(self) -> int:
+        return len(self.workers)
+
+    def pids(self) -> set[int]:
+        """Pids of the workers that are not known to be dead."""
+        return {one.pid for one in self.workers.values()}
+
+    def adjust(self, at_least: int = 0, most: int = 1 << 30) -> None:
+        """Starts, retires and wakes workers as the scheduler says; at least and at most so many are started."""
+        _core.recheck_stalled(self.region)
+        startable = Startable(*_core.can_start(self.region))
+        waiting = Waiting(*_core.blocked_workers(self.region))
+        now = time.monotonic()
+        if not startable.ready:
+            self.starter.nobody_wanted()
+        self.scheduler.set_limit(self.starter.limit())
+        running = len(self) - startable.resting - startable.starting - waiting.blocked_at_all
+        orders = self.scheduler.workers_wanted(PoolState(*startable[:5], len(self), startable.resting, running,
+                                                         waiting.finished, now))
+        at_least = min(at_least, self.scheduler.max_workers - len(self))
+        wanted = sum(order.number for order in orders if not isinstance(order, Retire))
+        self._start(min(most, max(at_least, wanted)))
+        if any(isinstance(order, Retire) for order in orders) and not self._leaving():
+            self._retire(0)
+        state = BlockedState(len(self), waiting.blocked, waiting.last, waiting.finished, startable.fits, waiting.lacks,
+                             startable.resting, now)
+        for order in self.scheduler.deadlocks(state):
+            _core.break_deadlock(self.region, order.slot)
+        if startable.fits and len(self) >= self.scheduler.max_workers:
+            self.starter.note_limit(self.scheduler.max_workers)
+        _core.set_at_limit(self.region, 0 < len(self) >= self.scheduler.max_workers)
+        while self.scheduler.may_retire(len(self) - self._leaving()) and self._retire(self.config.retire_after):
+            pass
+        if _core.cancel_count(self.region) != self._cancelled:
+            self._deliver_cancellations()
+
+    def _start(self, number: int) -> None:
+        """Starts so many workers, as far as that is possible."""
+        for _ in range(number):
+            taken = {one.pin_index for one in self.workers.values()}
+            pin_index = next(index for index in range(len(self) + 1) if index not in taken)
+            started = self.starter.start(pin_index, len(self))
+            if started is None:
+                break
+            self.workers[started[0]] = started[1]
+        self.scheduler.set_limit(self.starter.limit())  # the machine may have refused
+
+    def _leaving(self) -> int:
+        """How many workers were asked to end, and have not yet."""
+        return sum(one.leaving for one in self.workers.values())
+
+    def _retire(self, idle_for: float) -> bool:
+        """Asks the worker that is idle the longest to end, if it is for so many seconds; whether there was one."""
+        slot = _core.retire_idle(self.region, int(idle_for * 1e9))
+        for one in self.workers.values():
+            one.leaving |= one.slot == slot
+        return slot != 0
+
+    def patience(self) -> float:
+        """Seconds until somebody may be retired, if nothing happens; infinite: never."""
+        if not self.scheduler.may_retire(len(self) - self._leaving()):
+            return math.inf
+        idle = _core.longest_idle(self.region)
+        return float(max(0.01, self.config.retire_after - max(0, idle) / 1e9))
+
+    def _deliver_cancellations(self) -> None:
+        """Signals the workers whose running tasks were cancelled, or kills them."""
+        self._cancelled = _core.cancel_count(self.region)
+        marks = {slot: (innermost, forced) for slot, innermost, forced in _core.cancel_marks(self.region)}
+        for pidfd, one in self.workers.items():
+            innermost, forced = marks.get(one.slot, (False, False))
+            if forced:
+                one.forced = True
+                one.kill()
+            elif innermost:
+                signal.pidfd_send_signal(pidfd, CANCEL_SIGNAL)
+
+    def remove(self, pidfd: int) -> WorkerProcess:
+        """Forgets a worker whose process has ended. Its group is killed before the leader is reaped: until then no other
+        process can have this id."""
+        one = self.workers.pop(pidfd)
+        self.poll.unregister(pidfd)
+        one.kill()
+        return one
+
+    def _reap(self, pidfd: int) -> None:
+        """Reaps a worker at the end of the session, and what it left in its group."""
+        readable(pidfd)
+        one = self.remove(pidfd)
+        os.waitpid(one.pid, 0)
+        os.close(pidfd)
+        self.control.forget(one.pid)
+
+    def end(self, grace: float) -> None:
+        """Ends all workers: waits for those that end by themselves for `grace` seconds, then kills.
+
+        Meanwhile any other descriptor of `poll` that becomes readable ends the grace.
+        """
+        deadline = time.monotonic() + grace
+        while len(self) and (left := deadline - time.monotonic()) > 0:
+            for fd, _ in self.poll.poll(min(left, self.config.node_look)):
+                if fd in self.workers:
+                    self._reap(fd)
+                else:
+                    deadline = 0  # the driver is gone: no reason to wait
+        for one in self.workers.values():
+            one.kill()
+        for pidfd in list(self.workers):
+            self._reap(pidfd)

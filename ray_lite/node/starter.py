@@ -1,0 +1,124 @@
+"""Starting workers: a fork into a slot of its own, its undoing, and what follows when the machine gives no more processes.
+
+How many are started is policy/scheduler.py's to say.  Neighbours: pool.py calls; worker_process.py is what the child does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import time
+from collections.abc import Callable
+
+from ray_lite import _core
+from ray_lite.control.handle import ControlHandle
+from ray_lite.control.report_channel import Reporter
+from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.node.worker_process import WorkerProcess, become_worker, kill_group
+from ray_lite.session_setting import SessionSetting
+from ray_lite.workers.child import end_child
+
+
+class Starter:
+    """Starts the workers of a session.
+
+    Args:
+        watch: takes the pidfd of a new worker.
+        private: gives the descriptors of the node that no child may have.
+    """
+
+    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlHandle, reporter: Reporter,
+                 watch: Callable[[int], None], private: Callable[[], list[int]]) -> None:
+        self.region, self.setting, self.config = region, setting, setting.config
+        self.control, self.reporter, self.watch, self.private = control, reporter, watch, private
+        self.hopeless = ""  #: why no worker can be started, if that is so for long and there is none
+        self._failing_since = math.inf  # workers are wanted, and no attempt to start one has succeeded since
+        self._refused_until, self._refused_at = 0.0, 0  # until when the machine is not asked again, and with how many workers
+        self._limit_noted = False  # that the machine gives no more processes is said once
+        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))  # the node needs three for each worker
+
+    def start(self, pin_index: int, there: int) -> tuple[int, WorkerProcess] | None:
+        """Forks a worker beside `there` others: (its pidfd, the worker). None: no slot, or no process.
+
+        A dead worker keeps its slot until its death is dealt with.
+        """
+        try:
+            slot = _core.open_worker(self.region)
+        except ObjectStoreFullError:
+            return None
+        pid = pidfd = -1
+        try:
+            pid = self.control.fork()
+            if pid == 0:
+                self._become(slot, pin_index)
+            pidfd = os.pidfd_open(pid)
+            self.watch(pidfd)
+        except OSError as error:
+            self._undo(slot, pid, pidfd)
+            self._refused(error, there)
+            return None
+        self._failing_since, self.hopeless = math.inf, ""
+        return pidfd, WorkerProcess(pid, slot, pin_index)
+
+    def _become(self, slot: int, pin_index: int) -> None:
+        """In the child."""
+        try:
+            os.setpgid(0, 0)
+            _core.die_with_parent(self.setting.node_pid)
+            for fd in self.private():
+                os.close(fd)
+        except BaseException as error:
+            end_child(error)
+        become_worker(self.region, self.setting, self.reporter, self._files, (slot, pin_index))
+
+    def _undo(self, slot: int, pid: int, pidfd: int) -> None:
+        """Removes a worker that was not forked, or that can't be watched. It may have begun a task meanwhile."""
+        if pidfd >= 0:
+            os.close(pidfd)
+        if pid > 0:
+            kill_group(pid)
+            os.waitpid(pid, 0)
+            self.control.forget(pid)
+            _core.answer_bell(self.region)  # as after any other death
+        _core.begin_sweep(self.region, slot)
+        while (found := _core.adopt_task(self.region, slot))[0]:
+            task, complete = found
+            if complete:
+                _core.finish_task(self.region, task)
+            else:
+                _core.requeue_task(self.region, task, False, True)
+        _core.end_sweep(self.region, slot)
+
+    def _refused(self, error: OSError, there: int) -> None:
+        """The machine gives no more processes: that is the limit for a while."""
+        now = time.monotonic()
+        self._failing_since = min(self._failing_since, now)
+        self._refused_until, self._refused_at = now + self.config.fork_again, there
+        if not there and now - self._failing_since >= self.config.start_timeout:
+            self.hopeless = f"no worker could be started for {now - self._failing_since:.0f} s: {error}"
+            self._failing_since = math.inf  # tasks that come later wait as long
+        if not self._limit_noted:
+            self.reporter.note(f"no worker{f' beyond {there}' if there else ''} can be started: {error}")
+        self._limit_noted = True
+
+    def limit(self) -> int:
+        """How many workers there can be now."""
+        return self._refused_at if self._refused_until > time.monotonic() else self.setting.worker_limit.value
+
+    def nobody_wanted(self) -> None:
+        """There is no work: that no worker could be started matters no more."""
+        self._failing_since = math.inf
+
+    def note_limit(self, limit: int) -> None:
+        """Says once that there is work, and can't be more workers."""
+        source = self.setting.worker_limit.source
+        if not self._limit_noted and source not in ("max_workers", "RAY_LITE_MAX_WORKERS"):
+            self._limit_noted = True
+            self.reporter.note(f"there can't be more than {limit:,} workers: {source}")
+
+    def take_hopeless(self) -> str:
+        """Why no worker can be started, if that is so for long; said once."""
+        hopeless, self.hopeless = self.hopeless, ""
+        return hopeless

@@ -1,0 +1,177 @@
+"""The supervisor: the node's loop over events, one single-threaded process a session.
+
+    driver --socketpair--> node --fork--> workers, control process      eventfd: "look at the pool"      pidfds: deaths
+
+It ends with the driver, by the end of its socket or its pidfd.  Workers die with the node (the core's parent_death.h), their
+children with them, since each worker leads a process group.  Neighbours: driver/launch.py starts it; pool.py, deaths.py,
+task_ends.py and memory_upkeep.py do what an event asks for; the decisions are policy/scheduler.py's.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import socket
+
+from ray_lite import _core
+from ray_lite.control.handle import ControlHandle
+from ray_lite.control.report_channel import Reporter
+from ray_lite.node.deaths import Deaths
+from ray_lite.node.memory_upkeep import MemoryUpkeep
+from ray_lite.node.pool import Pool
+from ray_lite.node.spawn import READY, SHUTDOWN, receive_setting
+from ray_lite.node.starter import Starter
+from ray_lite.node.task_ends import TaskEnds
+from ray_lite.store.object_store import Store
+from ray_lite.system import session_dir
+from ray_lite.system.process import pid_namespace, started_at
+from ray_lite.values import serialization
+
+
+class Supervisor:
+    """The supervisor of one session, until the driver goes."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self.link = link
+        received = receive_setting(link)
+        if received is None:
+            raise SystemExit(0)
+        setting, (control, arena, self.bell, *spill) = received
+        self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1)
+        self.config = setting.config
+        try:
+            self.driver = os.pidfd_open(setting.driver_pid)
+        except ProcessLookupError:  # the driver went meanwhile
+            raise SystemExit(0) from None
+        session_dir.make(setting.session_dir)
+        self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
+        self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
+        self.region.make_current()
+        self.poll = select.epoll()
+        self.control = ControlHandle(self.region, setting, self.bell)
+        store = Store(self.region, self.config)  # for names and failures, which are never spilled
+        reporter = Reporter(self.region, self.control.sender)
+        self.task_ends = TaskEnds(self.region, store, reporter)
+        self.starter = Starter(self.region, setting, self.control, reporter, self._watch, self.private)
+        self.pool = Pool(self.region, setting, self.control, self.starter, self.poll)
+        self.deaths = Deaths(store, self.control, self.pool, self.task_ends)
+        self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
+        for fd in (link.fileno(), self.driver, self.bell):
+            self._watch(fd)
+
+    def _watch(self, fd: int) -> None:
+        self.poll.register(fd, select.EPOLLIN)
+
+    def private(self) -> list[int]:
+        """Descriptors of the node that no child may have."""
+        return [self.poll.fileno(), self.link.fileno(), self.driver, *self.pool.workers]
+
+    def serve(self) -> None:
+        """The loop: until the driver asks for the end, or is gone."""
+        if self.setting.redirect_output:
+            self.control.redirect_node()
+        try:
+            self.link.sendall(READY)
+        except OSError:  # the driver went while this process started
+            session_dir.remove(self.setting.session_dir)
+            return
+        serialization.pickler()  # workers inherit it; the driver imports its own meanwhile
+        self.adjust(at_least=self.setting.num_workers)
+        while True:
+            for fd, _ in self.poll.poll(self.patience()):
+                if fd not in (self.link.fileno(), self.driver):
+                    self.on_event(fd)
+                    continue
+                polite = fd == self.link.fileno() and self.asked_to_end()
+                self.end(self.setting.shutdown_grace if polite else 0)
+                session_dir.remove(self.setting.session_dir)  # the driver may be gone by now
+                return
+            self.deaths.finish_overdue()
+            self.deaths.reap_orphans({self.control.pid, *self.pool.pids()})
+            self.adjust()
+            self.upkeep.step()
+
+    def asked_to_end(self) -> bool:
+        """Whether the driver asks for the end; else it is gone. If it never read what was sent to it, its socket is reset."""
+        try:
+            return self.link.recv(len(SHUTDOWN)) == SHUTDOWN
+        except ConnectionResetError:
+            return False
+
+    def on_event(self, fd: int) -> None:
+        """Deals with an event of the session's own; its descriptor may have been closed since it was seen."""
+        if fd == self.bell:
+            self.on_bell()
+        elif fd in self.pool.workers:
+            self.deaths.on_worker_exit(fd)
+        elif fd == self.control.pidfd:
+            self.on_control_exit()
+        elif fd == self.control.answers_on():
+            answer = self.control.answer()
+            if answer is not None:
+                self.deaths.on_last_words(*answer)
+
+    def on_bell(self) -> None:
+        """Clears the doorbell before anything is looked at, so that a later ring is heard."""
+        try:
+            os.eventfd_read(self.bell)
+        except BlockingIOError:
+            pass  # the write of whoever rang is still to come
+        _core.answer_bell(self.region)
+
+    def on_control_exit(self) -> None:
+        """Reaps the control process; `adjust` starts another."""
+        for fd in (self.control.pidfd, self.control.answers_on()):
+            self.poll.unregister(fd)
+        self.control.reap()
+
+    def patience(self) -> float | None:
+        """Seconds until there is something to do if nothing happens; None: nothing is due."""
+        if self.task_ends.due:
+            return 0
+        waits = [self.config.node_look if _core.has_ready_tasks(self.region) else None, self.deaths.patience(),
+                 self.control.due_in() if len(self.pool) else None, self.upkeep.patience(), self.pool.patience()]
+        least = min(wait for wait in waits if wait is not None)
+        return None if least == float("inf") else least
+
+    def adjust(self, at_least: int = 0) -> None:
+        """Ends what is cancelled or hopeless, then starts or retires workers, and starts the control process if need be."""
+        if self.starter.hopeless and not self.deaths.unfinished:  # what the dead ran goes to the queue first
+            self.task_ends.give_up(self.starter.take_hopeless())
+        self.task_ends.cancel_hopeless(len(self.pool))
+        self.task_ends.end_cancelled()
+        self.pool.adjust(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
+        if len(self.pool) and self.control.due_in() == 0:
+            try:
+                self.control.start(self.private())
+            except OSError:
+                return
+            for fd in (self.control.pidfd, self.control.answers_on()):
+                self._watch(fd)
+            self.pool.adjust(at_least - len(self.pool))  # the control process came first: there might be no process left for it
+
+    def end(self, grace: float) -> None:
+        """Ends all processes: politely for `grace` seconds, then for certain."""
+        _core.close_session(self.region)
+        for fd in (self.bell, self.control.pidfd, self.control.answers_on()):
+            if fd >= 0:
+                self.poll.unregister(fd)  # they are not answered any more, and would only end each wait at once
+        self.pool.end(grace)
+        self.control.end()
+
+
+def main(fd: int) -> None:
+    """The node's life; `fd` is its end of the driver's socketpair."""
+    _core.be_subreaper()
+    supervisor = Supervisor(socket.socket(fileno=fd))
+    gc.collect()
+    gc.freeze()  # forked workers share these pages as long as nobody walks over them
+    with supervisor.link:
+        try:
+            supervisor.serve()
+        except Exception:
+            import traceback
+
+            os.write(supervisor.control.terminal[1], traceback.format_exc().encode())  # a bug of ours doesn't hide in a file
+            raise

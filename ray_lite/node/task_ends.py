@@ -1,0 +1,88 @@
+"""TaskEnds: the node ends tasks that no worker ends: those of dead workers, cancelled ones in the queue, and hopeless ones.
+
+Neighbours: deaths.py and supervisor.py call; policy/scheduler.py decided before.
+"""
+
+from __future__ import annotations
+
+from ray_lite import _core
+from ray_lite.control.report_channel import Reporter
+from ray_lite.exceptions import ObjectLostError
+from ray_lite.policy.scheduler import Fail, Finish, Requeue
+from ray_lite.store.listing import ALL, ObjectFacts
+from ray_lite.store.object_store import Store
+from ray_lite.values import serialization
+from ray_lite.values.failures import Failure, SystemFailure
+from ray_lite.workers.task_runner import TaskFacts
+
+AT_ONCE = 500  # cancelled tasks that are ended in a turn, some milliseconds: deaths, starts and the end come in between
+
+
+class TaskEnds:
+    """Ends tasks in the node's name."""
+
+    def __init__(self, region: _core.Region, store: Store, reporter: Reporter) -> None:
+        self.region, self.store, self.reporter = region, store, reporter
+        self.more = False  #: there may be more cancelled tasks to end
+        self._hopeless = ""  # why tasks fail that nobody can run
+        self._candidates: list[int] = []  # objects whose tasks these may be
+
+    @property
+    def due(self) -> bool:
+        """Whether there is more to end."""
+        return self.more or bool(self._candidates)
+
+    def function_name(self, facts: TaskFacts) -> str:
+        """The name of a task's function; its code is never loaded here."""
+        try:
+            handle = _core.function_handle(self.region, facts.function)
+            return str(serialization.loads(_core.payload(self.region, handle)[1]))
+        except Exception:  # its process died while it exported the function
+            return "(unknown)"
+
+    def apply(self, order: Finish | Requeue | Fail) -> None:
+        """Carries out one instruction about a task that the node has adopted."""
+        if isinstance(order, Requeue):
+            _core.requeue_task(self.region, order.task, order.counted, order.front)
+            return
+        if isinstance(order, Fail):
+            failure: Failure | SystemFailure = SystemFailure(order.error, order.text, order.attributes)
+            if order.error == "WorkerCrashedError":  # a cancellation is no news to whoever wished it
+                failure = self.reporter.report(order.name, failure)
+            for index in _core.task_returns(self.region, order.task):
+                if index:
+                    self.store.fail(index, failure)
+        _core.finish_task(self.region, order.task)
+
+    def end_cancelled(self) -> None:
+        """Fails tasks that were cancelled before they began, some at a time."""
+        self.more = all(self._end_one() for _ in range(AT_ONCE))
+
+    def _end_one(self) -> bool:
+        task = _core.take_cancelled_queued(self.region)
+        if task:
+            name = self.function_name(TaskFacts(*_core.task_facts(self.region, task)))
+            error, what = "TaskCancelledError", "was cancelled before it began"
+            if self._hopeless:
+                error, what = "RaySystemError", f"could not begin: {self._hopeless}"
+            self.apply(Fail(task, name, f"task {name} {what}", {}, error))
+        return task != 0
+
+    def give_up(self, hopeless: str) -> None:
+        """From now on all tasks that are not running fail, for this reason: no worker can be started."""
+        self._hopeless = hopeless
+        self._candidates = _core.largest(self.region, 0, ALL, False)
+
+    def cancel_hopeless(self, workers: int) -> None:
+        """Cancels some of the tasks that are given up, unless there are workers after all."""
+        if not self._candidates and not self.more:
+            self._hopeless = ""
+        if workers:
+            self._candidates.clear()
+        for index in [self._candidates.pop() for _ in range(min(AT_ONCE, len(self._candidates)))]:
+            try:
+                facts = ObjectFacts(*_core.object_facts(self.region, index))
+                if facts.state == _core.PENDING:
+                    _core.cancel(self.region, *_core.task_of(self.region, facts.id), False)
+            except ObjectLostError:
+                continue  # it has gone meanwhile

@@ -1,0 +1,64 @@
+"""WorkerProcess: a worker as the node tracks it, and how a forked child becomes one.
+
+Neighbours: starter.py forks; pool.py tracks; workers/main.py is what the child runs.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from typing import NoReturn
+
+from ray_lite import _core
+from ray_lite.control.report_channel import Reporter
+from ray_lite.session_setting import SessionSetting
+from ray_lite.system.process import started_at
+from ray_lite.workers import main as worker
+from ray_lite.workers.child import end_child
+
+
+class WorkerProcess:
+    """A worker process as the node tracks it."""
+
+    def __init__(self, pid: int, slot: int, pin_index: int) -> None:
+        self.pid, self.slot, self.pin_index = pid, slot, pin_index
+        self.forced = False  #: killed by `cancel(force=True)`
+        self.leaving = False  #: asked to end
+
+    def kill(self) -> None:
+        """Ends the process and its group for certain."""
+        kill_group(self.pid)
+
+
+def kill_group(pid: int) -> None:
+    """Ends a worker's process and its group for certain."""
+    for kill in (os.kill, os.killpg):
+        try:
+            kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it has ended by itself, or had no group yet
+
+
+def become_worker(
+    region: _core.Region, setting: SessionSetting, reporter: Reporter, files: tuple[int, int], place: tuple[int, int]
+) -> NoReturn:
+    """In the forked child: works until the session ends, then ends without the node's exit handlers.
+
+    Args:
+        files: soft and hard limit of descriptors, as the driver has them.
+        place: (slot, pin index).
+    """
+    error: BaseException | None = None
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (min(1, hard) if hard >= 0 else 1, hard))
+        slot, pin_index = place
+        _core.adopt_slot(region, slot, os.getpid(), started_at(os.getpid()))
+        worker.main(region, setting, pin_index, reporter)
+    except BaseException as problem:  # a worker's last words, whatever ended it
+        error = problem
+        if _core.node_died(region):  # seen before the signal that tells of it: the group ends now, without a word
+            os.killpg(0, signal.SIGKILL)
+    end_child(error)

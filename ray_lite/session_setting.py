@@ -1,0 +1,50 @@
+"""SessionSetting: what the driver tells the node of a session, and every process that the node forks inherits.
+
+It travels once, pickled, from driver/launch.py to node/spawn.py.  Must not change after the start.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ray_lite.config import SCRIPT_MODE, Config
+from ray_lite.policy.resources import Resources
+from ray_lite.system.machine import Limit
+
+
+class SessionInfo(NamedTuple):
+    """What a process that makes calls has to know of its session."""
+
+    config: Config
+    resources: Resources
+    job: int  #: slot of the driver
+    session_id: int
+    spill_fd: int = -1  #: the file to spill into, -1: none
+
+
+class SessionSetting(NamedTuple):
+    """How the processes of a session are to be."""
+
+    info: SessionInfo
+    worker_limit: Limit  #: most worker processes at once, and what says so
+    driver_pid: int
+    umask: int
+    argv: list[str]
+    path: list[str]  #: sys.path
+    session_dir: str
+    num_workers: int = 0  #: started at once
+    shutdown_grace: float = 5.0  #: seconds
+    driver_mode: int = SCRIPT_MODE
+    redirect_worker_output: bool = False
+    redirect_output: bool = True
+    pin: bool = False
+    node_pid: int = 0  #: filled in by the node
+
+    @property
+    def config(self) -> Config:
+        """The limits of the session."""
+        return self.info.config
+
+    def in_node(self, node_pid: int, spill_fd: int) -> SessionSetting:
+        """The setting as the node and its children use it: with its pid, and its own descriptor of the spill file."""
+        return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid)

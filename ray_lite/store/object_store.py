@@ -1,0 +1,168 @@
+"""The object store of one process: values in and out of the region.
+
+Neighbours: values/serialization.py (values as bytes), backpressure.py (a full store), listing.py (what is stored).  Must not
+wait for objects.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ray_lite import _core
+from ray_lite.config import CPU_UNIT, Config
+from ray_lite.exceptions import FullReason, ObjectStoreFullError
+from ray_lite.store.backpressure import Backpressure
+from ray_lite.store.listing import Listing
+from ray_lite.store.spill import NOBODY
+from ray_lite.values.failures import Failure, SystemFailure, shorten
+from ray_lite.values.serialization import Pickled, dumps, loads
+
+LARGEST_SHOWN = 10
+SHORT = 500  # characters of a failure's text where a full store has no room for more
+T = TypeVar("T")
+
+
+class Store:
+    """General values in and out of a region."""
+
+    def __init__(self, region: _core.Region, config: Config, backpressure: Backpressure | None = None) -> None:
+        self.region, self.config, self.backpressure = region, config, backpressure
+        self.listing = Listing(self)
+
+    def set_copy_threads(self, cpus: int) -> None:
+        """Lets large buffers be copied by as many threads as these CPUs, in ten-thousandths, and this process's affinity allow."""
+        threads = min(self.config.copy_threads, cpus // CPU_UNIT, len(os.sched_getaffinity(0)))
+        _core.set_copy_policy(max(1, threads), self.config.copy_large, self.config.copy_uncached)
+
+    def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
+        """A sealed object with the value as it is now; `timeout`: seconds to wait for room, None: as configured."""
+        return self.put_pickled(dumps(value, "value"), timeout)
+
+    def put_pickled(self, pickled: Pickled, timeout: float | None = None) -> _core.ObjectID:
+        """A sealed object with a pickled value."""
+        x = self.create(_core.next_put_id(), for_job=False)
+        self.fill(_core.object_index(x), pickled, timeout=timeout)
+        _core.seal_object(self.region, x)
+        return x
+
+    def create(self, binary: bytes, for_job: bool) -> _core.ObjectID:
+        """An empty, unsealed object; `for_job`: kept until the session ends."""
+        return _core.create_object(self.region, binary, 0, for_job)
+
+    def keep(self, value: Any) -> int:
+        """The index of an object with this value that is kept until the session ends; processes that keep equal values
+        share it.
+        """
+        pickled = dumps(value)
+        binary = _core.digest_id(bytes(pickled.stream))
+        x = _core.find_object(self.region, binary)
+        if x is None:
+            x = self.create(binary, for_job=True)
+            try:
+                self.fill(_core.object_index(x), pickled)
+            except ObjectStoreFullError:
+                _core.abandon_object(self.region, x)
+                raise
+            _core.seal_object(self.region, x)
+            x.binary()  # enters the id index: from now on it is found
+        return _core.object_index(x)
+
+    def fill(self, index: int, pickled: Pickled, flag: int = 0, timeout: float | None = None) -> None:
+        """Puts a value into an unsealed object of this process; `flag`: _core.ERROR for a failure, which doesn't wait for room.
+
+        Raises:
+            ObjectStoreFullError: naming sizes and the largest holders.
+        """
+
+        def fill() -> None:
+            _core.fill_object(self.region, index, flag, pickled)
+
+        self.with_room(fill, pickled.size, timeout, patient=not flag)
+
+    def with_room(self, store: Callable[[], T], size: int, timeout: float | None = None, patient: bool = True) -> T:
+        """Calls `store`, which needs `size` bytes of the arena; `patient`: making room for it if need be.
+
+        Raises:
+            ObjectStoreFullError: naming sizes and the largest holders.
+        """
+        try:
+            if patient and self.backpressure is not None:
+                return self.backpressure.make_room(store, size, timeout)
+            return store()
+        except ObjectStoreFullError as error:
+            raise self._full(size, error) from error
+
+    def load(self, x: _core.ObjectID, writable: bool = False) -> tuple[Any, Failure | SystemFailure | None]:
+        """(value, None) of a sealed object, or (None, failure). `writable`: its arrays and buffers are this process's own."""
+        is_error, stream, views = _core.payload(self.region, x)
+        while views is _core.MISS:
+            is_error, stream, views = self._unspilled(x)
+        if stream is None:
+            return views, None
+        if not is_error:
+            if writable:
+                views = [self._writable(view) for view in views]
+            return loads(stream, views, writable), None
+        origin, *fields = loads(stream, views)
+        return None, (Failure if origin == "task" else SystemFailure)(*fields)
+
+    def _writable(self, view: Any) -> Any:
+        """A buffer that this process may write to."""
+        if isinstance(view, _core.View):
+            return _core.writable(view, self.config.private_pages)
+        return bytearray(view)
+
+    def _unspilled(self, x: _core.ObjectID) -> tuple[bool, Any, Any]:
+        """What a spilled object holds: its bytes come back into the store or, if there is no room for them, as a private copy.
+        They may be spilled again meanwhile.
+        """
+        backpressure = self.backpressure
+        assert backpressure is not None  # a process without one reads nothing that can be spilled
+
+        def create(size: int) -> _core.ObjectID:
+            return backpressure.make_room_at_once(lambda: _core.create_object(self.region, NOBODY, size, False), size)
+
+        try:
+            backpressure.spill.restore(x, create)
+        except ObjectStoreFullError:
+            private = backpressure.spill.copy(x)
+            if private is not None:
+                return _core.private_payload(self.region, x, private)
+        return _core.payload(self.region, x)
+
+    def fail(self, index: int, failure: Failure | SystemFailure) -> None:
+        """Puts a failure into an unsealed object of this process; a full store has a reserve for them, and room for short ones."""
+        origin = "task" if isinstance(failure, Failure) else "system"
+        short = failure._replace(text=shorten(failure.text, SHORT))
+        if isinstance(short, Failure):
+            short = short._replace(cause=None)
+        for one in (failure, short):
+            try:
+                return self.fill(index, dumps((origin, *one)), _core.ERROR)
+            except ObjectStoreFullError:
+                continue
+        _core.fill_inline_error(self.region, index)
+
+    def text(self, index: int) -> str:
+        """The text that was kept in the object of this index, such as a call site; "" for index 0."""
+        if not index:
+            return ""
+        value, _ = self.load(_core.function_handle(self.region, index))
+        return str(value)
+
+    def _full(self, wanted: int, error: ObjectStoreFullError) -> ObjectStoreFullError:
+        """The error that says what was wanted, what there is, and who holds it."""
+        facts = self.region.statistics()
+        no_memory = error.reason is FullReason.MEMORY
+        advice = "another plasma_directory, or none" if no_memory else "a larger object_store_memory"
+        if self.backpressure is not None and self.backpressure.spill.fd < 0:
+            advice += " or a spill_directory"
+        rows = self.listing.largest(1, LARGEST_SHOWN, in_memory=True)
+        lines = [f"  {row.bytes:>15,} bytes  {row.id.hex()}  held by {row.holders_text()}, "
+                 f"{'as' if row.kept else 'created at'} {row.call_site or '?'}" for row in rows]
+        return ObjectStoreFullError(
+            f"{error}: {wanted:,} bytes wanted, {facts['bytes_used']:,} of {facts['arena_bytes']:,} "
+            f"in use by {facts['objects']:,} objects. Drop ids and arrays you are done with, or give init() {advice}. "
+            f"The largest objects:\n" + "\n".join(lines), error.reason)

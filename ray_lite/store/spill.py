@@ -1,0 +1,116 @@
+"""Spilling: bytes of objects that nobody looks at move into a file, and back when somebody wants them.
+
+The file has no name, as the arena has none: nobody else can open it, and it ends with the last process of the session,
+however that ends.  Every process has its descriptor; where in it an object's bytes are, and their checksum, is in the shared
+region.  Neighbours: room.py says when; store.py asks for bytes back; the core (uses.pyx) makes a move safe.  Must not decide
+when to spill.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import TYPE_CHECKING
+
+from ray_lite import _core
+from ray_lite.exceptions import FullReason, ObjectLostError, ObjectStoreFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOBODY = bytes(20)  # the id of objects that only move bytes: the ids of puts are not to depend on what is spilled
+CHUNK = 1 << 26  # bytes of one read or write: in between, signal handlers run
+
+
+class Spill:
+    """One process's hand on the spill file.
+
+    Args:
+        fd: the file, or -1 for none.
+    """
+
+    def __init__(self, region: _core.Region, fd: int) -> None:
+        self.region, self.fd = region, fd
+
+    def spill(self, wanted: int) -> int:
+        """Moves the least recently used objects out, together of `wanted` bytes if there are such; bytes that went.
+
+        Raises:
+            ObjectStoreFullError: the file system is full, or the file can't be written. Nothing is lost.
+        """
+        if self.fd < 0:
+            return 0
+        gone = 0
+        for index, generation in _core.spill_candidates(self.region, wanted):
+            x = _core.hold_object(self.region, index, generation)
+            try:
+                gone += 0 if x is None else self._move_out(x)
+            except ObjectStoreFullError:
+                if not gone:
+                    raise
+                break  # the next would fail as this one
+        return gone
+
+    def _move_out(self, x: _core.ObjectID) -> int:
+        found = _core.movable_bytes(self.region, x)
+        if found is None:
+            return 0
+        view, turn = found
+        target = _core.create_spilled(self.region, NOBODY, len(view))
+        with memoryview(view) as data:
+            self._write(data, _core.file_offset(self.region, target))
+            return len(data) if _core.exchange_blocks(self.region, x, target, turn, zlib.crc32(data)) else 0
+
+    def _write(self, data: memoryview, offset: int) -> None:
+        done = 0
+        try:
+            while done < len(data):
+                done += os.pwrite(self.fd, data[done : done + CHUNK], offset + done)
+        except OSError as error:
+            raise ObjectStoreFullError(f"{FullReason.SPILL_DISK.value} ({error.strerror})", FullReason.SPILL_DISK) from error
+
+    def copy(self, x: _core.ObjectID) -> memoryview | None:
+        """A spilled object's bytes in this process's own memory; None: they are not spilled any more."""
+        while (place := _core.spilled_place(self.region, x)) is not None:
+            offset, size, checksum, _ = place
+            room = memoryview(bytearray(size))
+            if self._read(room, offset) and zlib.crc32(room) == checksum:
+                return room.toreadonly()
+            self._look_for_damage(x, place)
+        return None
+
+    def _look_for_damage(self, x: _core.ObjectID, place: tuple[int, int, int, int]) -> None:
+        """Other bytes were read at this place than were written there: either they moved meanwhile, or they are damaged."""
+        if _core.spilled_place(self.region, x) == place:
+            raise ObjectLostError(f"{x!r}: its {place[1]:,} bytes, spilled to disk, came back damaged")
+
+    def restore(self, x: _core.ObjectID, create: Callable[[int], _core.ObjectID]) -> None:
+        """Moves the bytes of an object back, unless somebody else did.
+
+        Args:
+            create: gives an unsealed object with so many bytes, spilling others if need be.
+
+        Raises:
+            ObjectStoreFullError: no room for them.  ObjectLostError: the file can't be read, or has other bytes.
+        """
+        while (place := _core.spilled_place(self.region, x)) is not None:
+            offset, size, checksum, turn = place
+            target = create(size)
+            with _core.unsealed_bytes(self.region, target) as room:
+                good = self._read(room, offset) and zlib.crc32(room) == checksum
+            if good:
+                _core.exchange_blocks(self.region, x, target, turn, 0)
+            else:
+                self._look_for_damage(x, place)
+
+    def _read(self, room: memoryview, offset: int) -> bool:
+        done = 0
+        while done < len(room):
+            try:
+                count = os.preadv(self.fd, [room[done : done + CHUNK]], offset + done)
+            except OSError as error:
+                raise ObjectLostError(f"spilled bytes can't be read back: {error.strerror}") from error
+            if count == 0:
+                return False
+            done += count
+        return True

@@ -1,0 +1,218 @@
+"""What this machine gives: CPUs, memory, the kind of a file system. Only this file imports psutil, when first asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+from typing import NamedTuple
+
+from ray_lite.config import Config
+from ray_lite.system import cgroups
+
+SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE")  # the narrowest first
+HUGE_PAGES = "/sys/kernel/mm/hugepages"
+#: mmap sharing on these is slow or wrong
+NETWORK_FILE_SYSTEMS = frozenset(
+    "nfs nfs4 lustre gpfs cifs smb3 smbfs 9p ceph beegfs afs glusterfs fuse.sshfs fuse.glusterfs pvfs2 orangefs".split()
+)
+
+
+GPUS = "/proc/driver/nvidia/gpus"
+LOAD = "/proc/loadavg"
+#: what shows GPUs to programs: CUDA, ROCm (two), Intel
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+SLURM_GPUS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
+SLURM_GPU_COUNTS = ("SLURM_GPUS_ON_NODE",)
+FILES_EACH = 4  # descriptors of the node for each worker
+OTHERS = 16  # processes and descriptors that are not workers'
+OTHER_SLOTS = 3  # the driver's and the node's, and one of a dead worker that is not buried yet
+
+
+class Gpus(NamedTuple):
+    """GPUs by the names that `variable` uses, and what says so."""
+
+    ids: tuple[str, ...]
+    variable: str
+    source: str
+
+
+class Limit(NamedTuple):
+    """How much of something this process may use, and what says so."""
+
+    value: int
+    source: str
+
+
+def cpus() -> Limit:
+    """CPUs: the least of the machine's, the affinity mask, the cgroup's quota and Slurm's allotment; at least 1."""
+    import psutil
+
+    found = [Limit(psutil.cpu_count() or 1, "the machine"), Limit(len(os.sched_getaffinity(0)), "the affinity mask")]
+    quota = cgroups.cpus()
+    if quota is not None:
+        found.append(Limit(int(quota), "the cgroup's CPU quota"))
+    found += _first_of(SLURM_CPUS)
+    best = min(found, key=lambda limit: limit.value)
+    return best._replace(value=max(1, best.value))
+
+
+def memory() -> Limit:
+    """Bytes of memory: the least of the machine's, the cgroup's limit and Slurm's allotment."""
+    import psutil
+
+    found = [Limit(int(psutil.virtual_memory().total), "the machine")]
+    limit = cgroups.memory()
+    if limit is not None:
+        found.append(Limit(limit, "the cgroup's memory limit"))
+    found += [Limit(one.value << 20, one.source) for one in _first_of(("SLURM_MEM_PER_NODE",))]
+    each, cores = _first_of(("SLURM_MEM_PER_CPU",)), _first_of(SLURM_CPUS)
+    if each and cores:
+        found.append(Limit((each[0].value << 20) * cores[0].value, each[0].source))
+    return min((one for one in found if one.value > 0), key=lambda limit: limit.value)
+
+
+def gpus(claimed: int | None = None) -> Gpus:
+    """GPUs that this process sees: what a variable shows, each once, else Slurm, else the driver. Imports nothing of theirs.
+
+    Args:
+        claimed: so many of them; any number, where no variable shows some.
+
+    Raises:
+        ValueError: more are claimed than a variable shows.
+    """
+    for variable in GPU_VARIABLES:
+        if variable in os.environ:
+            ids = _gpu_names(os.environ[variable])
+            if claimed is not None and claimed > len(ids):
+                raise ValueError(f"num_gpus={claimed}, but {variable}={os.environ[variable]!r} shows {len(ids)}")
+            return Gpus(ids if claimed is None else ids[:claimed], variable, variable)
+    if claimed is not None:
+        return Gpus(tuple(map(str, range(claimed))), GPU_VARIABLES[0], "num_gpus")
+    count, source = _gpus_of_slurm() or _gpus_of_the_driver()
+    return Gpus(tuple(map(str, range(count))), GPU_VARIABLES[0], source)
+
+
+def _gpus_of_slurm() -> Limit | None:
+    """How many of this node's GPUs are the job's: those that it lists, else what it counts; None if it says neither."""
+    for variable in SLURM_GPUS:
+        if number := _listed(os.environ.get(variable, "")):
+            return Limit(number, variable)
+    return next(iter(_first_of(SLURM_GPU_COUNTS)), None)
+
+
+def _gpus_of_the_driver() -> Limit:
+    try:
+        count = len(os.listdir(GPUS))
+    except OSError:
+        count = 0
+    return Limit(count, "the NVIDIA driver" if count else "the machine")
+
+
+def _gpu_names(text: str) -> tuple[str, ...]:
+    """Names up to the first that means none, as CUDA reads them; one that is there twice is one GPU."""
+    found: dict[str, None] = {}
+    for name in (part.strip() for part in text.split(",")):
+        if name in ("", "-1", "NoDevFiles", "none", "void"):
+            break
+        found[name] = None
+    return tuple(found)
+
+
+def _listed(text: str) -> int:
+    """How many numbers are in Slurm's "0,2-4"; "gpu:1,3" and "gpu:a100:2-3" name the kind first. 0: it is no list of numbers,
+    which says nothing of how many there are."""
+    found: set[int] = set()
+    for part in filter(None, text.split(",")):
+        first, dash, last = part.rpartition(":")[2].partition("-")
+        if not first.isdecimal() or dash and not last.isdecimal():
+            return 0
+        found.update(range(int(first), int(last or first) + 1))
+    return len(found)
+
+
+def workers(config: Config, asked: int | None = None) -> Limit:
+    """How many worker processes there may be at once: what was asked for, and what the machine's limits leave; at least 1."""
+    found = [Limit(config.max_workers, "RAY_LITE_MAX_WORKERS") if asked is None else Limit(asked, "max_workers")]
+    found.append(Limit(config.slots - OTHER_SLOTS, f"RAY_LITE_SLOTS={config.slots}"))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if files != resource.RLIM_INFINITY:
+        found.append(Limit((files - OTHERS) // FILES_EACH, f"RLIMIT_NOFILE={files:,} (ulimit -Hn)"))
+    found += [Limit(left - OTHERS, source) for left, source in _processes_left(found[0].value)]
+    best = min(found, key=lambda limit: limit.value)
+    return best._replace(value=max(1, best.value))
+
+
+def _processes_left(enough: int) -> list[Limit]:
+    """What limits of processes leave, where they may leave less than `enough`."""
+    found = []
+    left = cgroups.processes()
+    if left is not None:
+        found.append(Limit(left, "the cgroup's pids.max"))
+    limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    if limit != resource.RLIM_INFINITY and os.geteuid() != 0 and limit - _threads_here() < enough + OTHERS:
+        found.append(Limit(limit - _threads_of(os.getuid()), f"RLIMIT_NPROC={limit:,} (ulimit -u)"))
+    return found
+
+
+def _threads_here() -> int:
+    """Of all users, at most so many: the kernel counts them anyway."""
+    try:
+        with open(LOAD) as file:
+            return int(file.read().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):
+        return 1 << 30
+
+
+def _threads_of(user: int) -> int:
+    """Threads of a user, which is what RLIMIT_NPROC counts."""
+    import psutil
+
+    found = 0
+    for process in psutil.process_iter():
+        try:
+            if process.uids().real == user:
+                found += process.num_threads()
+        except psutil.Error:
+            continue  # it has just ended
+    return found
+
+
+def why_no_process() -> str:
+    """What limits the number of processes, for an error."""
+    limits = _processes_left(1 << 30)
+    return "; ".join(f"{limit.source} leaves {max(0, limit.value)}" for limit in limits) or "the machine has too many"
+
+
+def _first_of(names: tuple[str, ...]) -> list[Limit]:
+    """What the first of these variables that is set says; "24(x2),16" is 24 on this node."""
+    for name in names:
+        number = re.match(r"\d+", os.environ.get(name, ""))
+        if number:
+            return [Limit(int(number[0]), name)]
+    return []
+
+
+def free_huge_pages(page: int) -> tuple[int, int]:
+    """(free and not promised to anybody, all) huge pages of `page` bytes; (0, 0) where the kernel has none of that size."""
+    counts = []
+    for name in ("free", "resv", "nr"):
+        try:
+            with open(f"{HUGE_PAGES}/hugepages-{page // 1024}kB/{name}_hugepages") as file:
+                counts.append(int(file.read()))
+        except FileNotFoundError:
+            return 0, 0
+    return counts[0] - counts[1], counts[2]
+
+
+def file_system(path: str) -> str:
+    """Type of the file system that holds a path, such as "tmpfs", or "" when it can't be told."""
+    import psutil
+
+    path = os.path.realpath(path)
+    best, kind = "", ""
+    for mount in psutil.disk_partitions(all=True):
+        point = mount.mountpoint.rstrip("/") + "/"
+        if (path + "/").startswith(point) and len(point) >= len(best):
+            best, kind = point, mount.fstype
+    return kind

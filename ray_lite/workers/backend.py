@@ -1,0 +1,93 @@
+"""WorkerBackend: the session as tasks see it: a LocalBackend that runs tasks inline before it blocks, and gives CPUs back.
+
+Neighbours: inline.py, cancellation.py (what a call may be interrupted by), main.py (makes it).
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+from ray_lite import _core
+from ray_lite.backends.local import LocalBackend
+from ray_lite.calls.functions import Call
+from ray_lite.control.report_channel import Reporter
+from ray_lite.exceptions import DeadlockError
+from ray_lite.session_setting import SessionSetting
+from ray_lite.workers.cancellation import Cancellation
+from ray_lite.workers.inline import InlineRunner
+from ray_lite.workers.resource_env import ResourceEnv
+from ray_lite.workers.task_runner import TaskRunner
+
+
+class WorkerBackend(LocalBackend):
+    """What tasks see."""
+
+    is_worker = True
+
+    def __init__(self, region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
+        super().__init__(region, setting.info)
+        self.worker_limit = setting.worker_limit
+        resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None)
+        self.runner = TaskRunner(self, resource_env, reporter)
+        self.worker = _core.Worker(region, self.runner)
+        self.cancellation = Cancellation(
+            region, self.worker, lambda: self.inline.waiting_task, self.config.cancel_again)
+        self.inline = InlineRunner(region, self.worker, self.runtime_env, self.cancellation)
+        self.main_thread = threading.get_ident()
+
+    def submit(self, call: Call) -> Any:
+        if self.cancellation.pending:
+            self.look_around()
+        return super().submit(call)
+
+    def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
+        if self.cancellation.pending:
+            self.look_around()
+        return super().get(object_ids, timeout, writable)
+
+    def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
+        if self.cancellation.pending:
+            self.look_around()
+        return super().put(value, timeout)
+
+    def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
+        if self.cancellation.pending:
+            self.look_around()
+        return super().wait(object_ids, num_returns, timeout)
+
+    def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
+        """Runs inline what can be, then waits with the CPUs given back."""
+        if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
+            return super().wait_until(ids, allowed, timeout, False)
+        if _core.is_cancelled(self.region):
+            self.cancellation.raise_it()
+        if inline and self.inline.run_all(ids):
+            return True
+        wait = partial(super().wait_until, ids, allowed, timeout, False)
+        return _core.while_blocked(self.region, timeout is None, wait)
+
+    def wait_for_function(self, x: _core.ObjectID) -> None:
+        """Waits for a function that another process is exporting, without giving CPUs back."""
+        super().wait_until([x], 0, None, False)
+
+    def look_around(self) -> None:
+        """Raises TaskCancelledError or DeadlockError if that is what this call has come to."""
+        if threading.get_ident() != self.main_thread:
+            return
+        self.cancellation.check()
+        if _core.take_deadlock(self.region):
+            raise DeadlockError(self._why_stuck())
+
+    def _why_stuck(self) -> str:
+        custom = {_core.CUSTOM + number: name for name, number in self.info.resources.numbered().items()}
+        names = {_core.CPU: "CPU", _core.GPU: "GPU", **custom}
+        lacked = ", ".join(names[resource] for resource in _core.scarce_resources(self.region))
+        if lacked:
+            return f"nobody works any more: the tasks that are left need what those hold that wait ({lacked})"
+        there = len(self.view.worker_pids())
+        why = f"there can't be more than {self.worker_limit.value:,} ({self.worker_limit.source})"
+        if there < self.worker_limit.value:
+            why = "the machine gives no more processes"
+        return f"all {there:,} workers wait for tasks, and none is left to run these: {why}"

@@ -1,0 +1,70 @@
+"""A worker's life: in a process freshly forked by the node, tasks one at a time in the main thread, until the session ends.
+
+The loop over tasks is the core's (`_core.Worker`).  Neighbours: node/worker_process.py forks into `main`.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+
+from ray_lite import _core, session
+from ray_lite.control.report_channel import Reporter
+from ray_lite.session_setting import SessionSetting
+from ray_lite.workers.backend import WorkerBackend
+from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
+from ray_lite.workers.isolation import reseed
+
+FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
+
+
+def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
+    """Runs tasks in this process, which holds its slot already. Returns when the session ends, or the worker is to."""
+    _begin(setting)
+    region.make_current()
+    config = setting.config
+    backend = WorkerBackend(region, setting, pin_index, reporter)
+    backend.runtime_env.begin()
+    backend.call_sites.begin()
+    session.install(backend)
+    signal.signal(CANCEL_SIGNAL, backend.cancellation.on_signal)
+    hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
+    park = FIRST_PARK
+    while not _core.is_closing(region) and not backend.worker.retired:
+        before = backend.worker.ran
+        backend.worker.run(hot, int(park * 1e9))
+        park = FIRST_PARK if backend.worker.ran > before else min(park * 2, config.idle_park)
+    backend.worker.leave()
+
+
+calls_users_code(main.__code__)
+
+
+def _begin(setting: SessionSetting) -> None:
+    """Makes the process like the driver: its signals, arguments, path and umask; and lets its faults be traced."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.path[:] = setting.path
+    sys.argv[:] = setting.argv
+    os.umask(setting.umask)
+    _raise_oom_score(setting.config.oom_score)
+    if not faulthandler.is_enabled():
+        faulthandler.enable(2, all_threads=False)  # its trace is part of WorkerCrashedError
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    reseed()
+
+
+def _raise_oom_score(by: int) -> None:
+    """Lets the kernel's out-of-memory killer take workers before the node, which maps the same store."""
+    path = "/proc/self/oom_score_adj"
+    try:
+        with open(path) as file:
+            own = int(file.read())
+        with open(path, "w") as file:
+            file.write(str(min(own + by, 1000)))
+    except OSError:
+        return  # no /proc, or a read-only one: then the kernel chooses

@@ -1,0 +1,65 @@
+"""reporter.py: failures get numbers, a receiver that doesn't read stops nobody, and what was lost is said."""
+
+import pickle
+
+import pytest
+
+from ray_lite import _core
+from ray_lite.values.failures import SystemFailure
+from ray_lite.control.report_channel import TEXT_MOST, Reporter, channel
+
+
+@pytest.fixture
+def ends():
+    receiver, sender = channel(0.05)
+    with receiver, sender:
+        yield receiver, sender
+
+
+@pytest.fixture
+def region(ray_session):
+    return ray_session.session.current().region
+
+
+def received(receiver):
+    out = []
+    while True:
+        try:
+            out.append(pickle.loads(receiver.recv(1 << 18)))
+        except BlockingIOError:
+            return out
+
+
+def test_a_failure_gets_a_number_and_is_sent(region, ends):
+    failure = Reporter(region, ends[1]).report("f", SystemFailure("WorkerCrashedError", "dead"))
+    assert failure.report > 0 and not _core.was_raised(region, failure.report)
+    assert received(ends[0]) == [(failure.report, "f", "dead")]
+
+
+def test_numbers_differ(region, ends):
+    reporter = Reporter(region, ends[1])
+    failures = [reporter.report("f", SystemFailure("RayError", "x")) for _ in range(3)]
+    assert len({failure.report for failure in failures}) == 3
+
+
+def test_without_a_sender_nothing_is_numbered(region):
+    failure = SystemFailure("RayError", "x")
+    assert Reporter(region, None).report("f", failure) is failure
+
+
+def test_long_texts_and_odd_characters_fit_into_a_message(region, ends):
+    Reporter(region, ends[1]).say(1, "f", "\N{SNOWMAN}" * 10 * TEXT_MOST)
+    ((_, _, text),) = received(ends[0])
+    assert TEXT_MOST <= len(text) < TEXT_MOST + 100 and "left out" in text
+
+
+def test_a_receiver_that_does_not_read_stops_nobody(region, ends):
+    reporter = Reporter(region, ends[1])
+    while not reporter.lost:
+        reporter.say(1, "f", "x" * 10_000)
+    reporter.say(1, "f", "y")
+    assert reporter.lost == 2
+    received(ends[0])
+    reporter.say(2, "f", "z")
+    ((serial, _, text),) = received(ends[0])
+    assert serial == 2 and "2 reports" in text and reporter.lost == 0

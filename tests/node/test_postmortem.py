@@ -1,0 +1,99 @@
+"""deaths.py: signals, exit codes, peak memory, and the out-of-memory killer by its cgroup's counter."""
+
+import faulthandler
+import os
+import signal
+
+import pytest
+
+from ray_lite.system import cgroups
+from ray_lite.node.postmortem import Coroner
+
+
+def child(ending):
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.disable()  # the test run's own, which would report the death as one of its own
+        ending()
+        os._exit(99)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def counters(tmp_path, monkeypatch):
+    """A cgroup tree of our own: `counters(version, kills)` writes what the kernel would."""
+    monkeypatch.setattr(cgroups, "ROOT", str(tmp_path))
+    with open("/proc/self/cgroup") as file:
+        places = {controllers: path for _, controllers, path in (line.strip().split(":", 2) for line in file)}
+
+    def write(version, kills):
+        if version == 2:
+            path = tmp_path / places.get("", "/").lstrip("/") / "memory.events"
+        else:
+            path = tmp_path / "memory" / places.get("memory", "/").lstrip("/") / "memory.oom_control"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"oom 7\noom_kill_disable 0\noom_kill {kills}\n")
+
+    write.versions = [version for version, name in ((1, "memory"), (2, "")) if name in places]
+    return write
+
+
+def test_an_exit_code():
+    died = Coroner(1.0).examine(child(lambda: os._exit(3)))
+    assert (died.signal, died.number, died.out_of_memory) == ("", 3, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV], ids=lambda number: number.name)
+def test_a_signal(number):
+    died = Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number)))
+    assert (died.signal, died.number) == (number.name, number)
+
+
+def test_a_real_time_signal():
+    number = signal.SIGRTMIN + 3
+    assert Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number))).signal == f"SIG{number}"
+
+
+def test_peak_memory():
+    died = Coroner(1.0).examine(child(lambda: bytearray(b"x") * 200_000_000))
+    assert died.peak > 200_000_000
+
+
+def test_a_kill_while_the_counter_grew_is_the_kernels(counters):
+    for version in counters.versions:
+        counters(version, 5)
+        coroner = Coroner(1.0)
+        assert not coroner.examine(child(killed)).out_of_memory
+        first, second = child(killed), child(killed)
+        counters(version, 7)
+        assert coroner.examine(first).out_of_memory
+        assert coroner.examine(second).out_of_memory, "several may die at once"
+
+
+def test_other_ends_are_not_the_kernels(counters):
+    for version in counters.versions:
+        counters(version, 0)
+        coroner = Coroner(1.0)
+        pid = child(lambda: os._exit(1))
+        counters(version, 1)
+        assert not coroner.examine(pid).out_of_memory
+
+
+def test_it_is_not_the_kernels_for_ever(counters):
+    for version in counters.versions:
+        counters(version, 0)
+        coroner = Coroner(0.0)
+        counters(version, 1)
+        coroner.examine(child(killed))
+        assert not coroner.examine(child(killed)).out_of_memory
+
+
+def test_without_cgroups_the_machines_counter_stands_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroups, "ROOT", str(tmp_path))
+    assert Coroner(1.0)._own == ["/proc/vmstat"]
+    assert not Coroner(1.0).examine(child(killed)).out_of_memory

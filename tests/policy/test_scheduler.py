@@ -1,0 +1,182 @@
+"""scheduler.py: how many workers start, and what a death means for each task of the dead worker."""
+
+import pytest
+
+from ray_lite.policy.retries import UNLIMITED
+from ray_lite.policy.scheduler import (
+    BlockedState,
+    BreakDeadlock,
+    Died,
+    Fail,
+    Finish,
+    PoolState,
+    Requeue,
+    Retire,
+    Running,
+    Scheduler,
+    StartWorkers,
+)
+
+KILLED = Died(pid=7, signal="SIGKILL", number=9)
+TERMINATED = Died(pid=7, signal="SIGTERM", number=15)
+SEGFAULT = Died(pid=7, signal="SIGSEGV", number=11)
+EXITED = Died(pid=7, signal="", number=3)
+
+
+ONE = PoolState(ready=1, idle=0, starting=0, cpus_free=20_000, fits=True, workers=0)
+
+
+def look(**facts):
+    return Scheduler(10).workers_wanted(ONE._replace(**facts))
+
+
+def task(attempts=1, max_retries=3, innermost=True, complete=False):
+    return Running(5, "f", "here.py:1 in g", attempts, max_retries, innermost, complete)
+
+
+def test_nothing_starts_while_nothing_fits():
+    assert look(ready=9, fits=False) == []
+
+
+def test_one_worker_for_one_task():
+    assert look() == [StartWorkers(1)]
+
+
+def test_whoever_is_idle_or_starting_will_take_it():
+    assert look(idle=1) == []
+    assert look(starting=1) == []
+
+
+def test_no_more_than_the_free_cpus_can_run():
+    assert look(ready=100, cpus_free=40_000) == [StartWorkers(4)]
+    assert look(ready=100, cpus_free=40_000, starting=3) == [StartWorkers(1)]
+
+
+def test_tasks_without_cpus_start_too():
+    assert look(cpus_free=0) == [StartWorkers(1)]
+    assert look(cpus_free=-10_000) == [StartWorkers(1)]
+
+
+def test_never_more_than_max_workers():
+    assert look(ready=100, cpus_free=1_000_000, workers=8) == [StartWorkers(2)]
+    assert look(ready=100, workers=10) == []
+
+
+@pytest.mark.parametrize("death", [KILLED, TERMINATED])
+def test_killed_from_outside_runs_again(death):
+    assert Scheduler(9).on_death(death, task()) == Requeue(5, counted=True, front=False)
+
+
+@pytest.mark.parametrize("death", [KILLED, TERMINATED])
+def test_until_the_retries_are_used_up(death):
+    assert isinstance(Scheduler(9).on_death(death, task(attempts=3)), Requeue)
+    assert isinstance(Scheduler(9).on_death(death, task(attempts=4)), Fail)
+    assert isinstance(Scheduler(9).on_death(death, task(max_retries=0)), Fail)
+    assert isinstance(Scheduler(9).on_death(death, task(attempts=999, max_retries=UNLIMITED)), Requeue)
+
+
+@pytest.mark.parametrize("death", [SEGFAULT, EXITED])
+def test_a_process_that_ended_itself_is_reported_at_once(death):
+    assert isinstance(Scheduler(9).on_death(death, task()), Fail)
+
+
+@pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
+def test_outer_tasks_are_innocent(death):
+    assert Scheduler(9).on_death(death, task(attempts=99, innermost=False)) == Requeue(5, counted=False, front=True)
+
+
+@pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
+def test_a_task_that_had_sealed_everything_is_finished(death):
+    assert Scheduler(9).on_death(death, task(complete=True)) == Finish(5)
+
+
+def test_the_story_names_pid_cause_and_task():
+    story = Scheduler(9).on_death(KILLED, task(attempts=4)).text
+    assert "pid 7" in story and "signal 9 (SIGKILL)" in story and "attempt 4 of 4" in story
+    assert "task f, called at here.py:1 in g," in story
+    assert ", called" not in Scheduler(9).on_death(KILLED, task(attempts=4)._replace(site="")).text
+    story = Scheduler(9).on_death(EXITED, task()).text
+    assert "exit code 3" in story and "attempt" not in story
+
+
+# ---------------------------------------------------------------- retiring, deadlocks, cancelling
+
+
+def test_at_the_bound_who_can_run_nothing_makes_room():
+    assert look(workers=10, resting=3) == [Retire()]
+    assert look(workers=10, resting=3, starting=1) == []
+    assert look(workers=10) == []
+    assert look(workers=9, resting=3) == [StartWorkers(1)]
+
+
+def test_brief_tasks_start_nobody_beyond_the_warm_ones():
+    scheduler = Scheduler(100, warm=2, brief=0.01)
+
+    def started(now, finished, running=2):
+        return scheduler.workers_wanted(ONE._replace(ready=50, running=running, finished=finished, now=now))
+
+    started(10.0, 0)  # the pace is taken
+    assert started(10.02, 100) == [] == started(10.021, 100), "fifty a worker in 20 ms"
+    assert started(10.04, 100) == [StartWorkers(2)], "nothing has ended since: they are long"
+    assert started(10.06, 500, running=1) == [StartWorkers(2)], "fewer run than may"
+
+
+def test_workers_beyond_the_warm_ones_may_rest():
+    scheduler = Scheduler(100, warm=4)
+    assert [scheduler.may_retire(number) for number in (3, 4, 5)] == [False, False, True]
+
+
+STUCK = BlockedState(workers=9, blocked=9, last=5, finished=70, fits=True, lacks=False, idle=0, now=100.0)
+
+
+def stuck(scheduler, **facts):
+    return scheduler.deadlocks(STUCK._replace(**facts))
+
+
+def test_the_last_to_block_is_condemned_when_nothing_ends_any_more():
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler) == [] == stuck(scheduler, now=100.9)
+    assert stuck(scheduler, now=101.0) == [BreakDeadlock(5)]
+
+
+def test_the_next_one_soon_after():
+    """What it waited for runs into the same wall: no second of patience for each."""
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler) == [] and stuck(scheduler, now=101.0) == [BreakDeadlock(5)]
+    assert stuck(scheduler, now=101.1, finished=71) == []
+    assert stuck(scheduler, now=101.21, finished=71, last=3) == [BreakDeadlock(3)]
+
+
+@pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 8}, {"fits": False}, {"workers": 8}])
+def test_progress_or_room_is_no_deadlock(change):
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler) == [] == stuck(scheduler, now=100.9, **change)
+    assert stuck(scheduler, now=101.0) == [] == stuck(scheduler, now=101.5)
+
+
+HELD = {"workers": 5, "blocked": 2, "idle": 3, "fits": False, "lacks": True}
+
+
+def test_who_holds_what_the_others_need_is_condemned():
+    """However many workers there could be: those that are idle find nothing to do."""
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler, **HELD) == [] and stuck(scheduler, **HELD, now=101.0) == [BreakDeadlock(5)]
+
+
+@pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 1}, {"idle": 2}, {"lacks": False}, {"blocked": 0, "idle": 5}])
+def test_while_somebody_works_nobody_is_condemned(change):
+    scheduler = Scheduler(9, patience=1.0)
+    assert stuck(scheduler, **HELD) == [] == stuck(scheduler, **{**HELD, **change}, now=101.0)
+
+
+@pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
+@pytest.mark.parametrize("innermost", [True, False])
+def test_a_cancelled_task_never_runs_again(death, innermost):
+    order = Scheduler(9).on_death(death, task(innermost=innermost)._replace(cancelled=True))
+    assert isinstance(order, Fail) and order.error == "TaskCancelledError"
+    assert Scheduler(9).on_death(death, task(complete=True)._replace(cancelled=True)) == Finish(5)
+
+
+def test_who_dies_with_a_cancelled_one_is_innocent():
+    forced = KILLED._replace(forced=True)
+    assert Scheduler(9).on_death(forced, task(attempts=99)) == Requeue(5, counted=False, front=True)

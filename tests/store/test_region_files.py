@@ -1,0 +1,138 @@
+"""files.py: places of the arena and their page sizes; real huge pages where root can reserve some."""
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+from ray_lite.system import machine
+from ray_lite.config import Config
+from ray_lite.policy.resources import Resources
+from ray_lite.store.region_files import SMALL_PAGE, Place, arena_place, make_files, plan
+
+HUGE = 2 << 20
+TWO = Resources(cpus=2)
+PAGES = 48  # 96 MiB
+COUNT = f"{machine.HUGE_PAGES}/hugepages-{HUGE // 1024}kB/nr_hugepages"
+
+
+def test_places():
+    assert arena_place(None, False, Config()) == Place(None, SMALL_PAGE)
+    assert arena_place(None, True, Config()) == Place(None, HUGE)
+    assert arena_place(None, True, Config(huge_page=1 << 30)) == Place(None, 1 << 30)
+
+
+def test_places_in_directories(tmp_path):
+    assert arena_place(tmp_path, False, Config()) == Place(os.path.realpath(tmp_path), SMALL_PAGE)
+    with pytest.raises(ValueError, match="no huge pages"):
+        arena_place(tmp_path, True, Config())
+    with pytest.raises(ValueError, match="not a directory"):
+        arena_place(tmp_path / "missing", True, Config())
+    with pytest.raises(TypeError):
+        arena_place(7, False, Config())
+
+
+def test_the_plan_has_whole_steps():
+    config = Config(commit_step=1 << 16, objects=1000)
+    assert plan(config, Place(None, SMALL_PAGE), 10**6, TWO).arena_bytes == 15 << 16
+    assert plan(config, Place(None, HUGE), 10**7, TWO)[1:7:5] == (4 * HUGE, HUGE)
+    assert plan(config, Place(None, HUGE), 1, TWO).arena_bytes == HUGE
+
+
+def test_files_have_no_name_and_the_right_length(tmp_path):
+    sizes = plan(Config(objects=1000), Place(None, SMALL_PAGE), 10**7, TWO)
+    for directory in (None, str(tmp_path)):
+        files = make_files(sizes, directory)
+        assert [os.fstat(fd).st_size for fd in files[:2]] == [sizes.control_bytes, sizes.arena_bytes]
+        assert os.listdir(tmp_path) == [] and not any(map(os.get_inheritable, files[:3]))
+        files.close()
+
+
+def test_too_few_huge_pages_are_named(fresh):
+    """The numbers, and what an administrator does."""
+    wanted = (machine.free_huge_pages(HUGE)[0] + 1000) * HUGE
+    with pytest.raises(OSError, match=r"(?s)too few huge pages.* needs [\d,]+ of 2,097,152 .* are free.*echo \d+ > .*2048kB"):
+        fresh.init(num_cpus=1, huge_pages=True, object_store_memory=wanted)
+    assert not fresh.is_initialized()
+
+
+@pytest.fixture
+def reserved():
+    """So many huge pages more are free."""
+    try:
+        with open(COUNT) as file:
+            before = int(file.read())
+        with open(COUNT, "w") as file:
+            file.write(str(before + PAGES))
+    except OSError as error:
+        pytest.skip(f"no huge pages can be reserved here: {error}")
+    if machine.free_huge_pages(HUGE)[0] < PAGES:
+        pytest.skip("memory is too scattered for huge pages here")
+    yield machine.free_huge_pages(HUGE)[0]
+    with open(COUNT, "w") as file:
+        file.write(str(before))
+
+
+@pytest.fixture
+def hugetlbfs(reserved, tmp_path):
+    """A directory on huge pages; `hugetlbfs(limit)` mounts one with room for so many bytes."""
+    mounts = []
+
+    def mount(limit=None):
+        place = tmp_path / str(len(mounts))
+        place.mkdir()
+        options = f"pagesize=2M{f',size={limit}' if limit else ''}"
+        done = subprocess.run(["mount", "-t", "hugetlbfs", "-o", options, "none", place], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no hugetlbfs can be mounted here: {done.stderr.strip()}")
+        mounts.append(place)
+        return place
+
+    yield mount
+    for place in mounts:
+        subprocess.run(["umount", "--lazy", place], check=True)  # a session of a failed test is still to be ended
+
+
+def use(ray, megabytes):
+    """Fills most of the store, in a worker too, and reads it all back."""
+    ids = [ray.put(np.full(1 << 20, k, "u1")) for k in range(megabytes // 2)]
+    ids += [ray.remote(lambda k: np.full(1 << 20, k, "u1")).remote(k) for k in range(megabytes // 2, megabytes)]
+    assert [int(array[-1]) for array in ray.get(ids)] == list(range(megabytes))
+    mine = ray.get(ids[0], writable=True)
+    mine[:] = 99
+    assert ray.get(ids[0])[0] == 0
+
+
+@pytest.mark.parametrize("where", ["anonymous", "a mount", "a mount, unasked"])
+def test_sessions_run_on_huge_pages(fresh, reserved, hugetlbfs, where):
+    place = None if where == "anonymous" else hugetlbfs()
+    fresh.init(num_cpus=1, plasma_directory=place, huge_pages="unasked" not in where, object_store_memory=PAGES * HUGE)
+    facts = fresh.session.current().view.statistics()
+    assert (facts.page_bytes, facts.arena_bytes) == (HUGE, PAGES * HUGE)
+    use(fresh, 70)
+    with pytest.raises(fresh.exceptions.ObjectStoreFullError):
+        fresh.put(np.ones(100 << 20, "u1"))
+    fresh.session.current().view.check()
+    fresh.shutdown()
+    assert machine.free_huge_pages(HUGE)[0] == reserved
+    assert place is None or os.listdir(place) == []
+
+
+def test_by_default_a_session_takes_what_is_free(fresh, reserved, capfd):
+    fresh.init(num_cpus=1, huge_pages=True, verbose=True)
+    assert f"{reserved * HUGE:,} bytes of object store (the free huge pages) on pages of 2,097,152" in capfd.readouterr().err
+    assert fresh.session.current().view.statistics().arena_bytes == reserved * HUGE
+    with pytest.raises(OSError, match="and 0 are free"):
+        Place(None, HUGE).check_enough(HUGE)
+    fresh.shutdown()
+
+
+def test_a_mount_with_a_limit(fresh, hugetlbfs):
+    place = hugetlbfs(limit=8 * HUGE)
+    with pytest.raises(OSError, match="too few huge pages"):
+        fresh.init(num_cpus=1, plasma_directory=place, object_store_memory=9 * HUGE)
+    fresh.init(num_cpus=1, plasma_directory=place)
+    assert fresh.session.current().view.statistics().arena_bytes == 8 * HUGE
+    use(fresh, 10)
+    fresh.shutdown()
