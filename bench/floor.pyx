@@ -41,7 +41,7 @@ cdef extern from "<sys/prctl.h>" nogil:
         PR_SET_PDEATHSIG
     int prctl(int, unsigned long)
 
-cdef extern from "sync.h" nogil:
+cdef extern from "region/sync.h" nogil:
     ctypedef struct rl_mutex:
         pthread_mutex_t mutex
     ctypedef struct rl_header:

@@ -34,3 +34,8 @@ __all__ = [
     "get", "get_attempt_number", "get_gpu_ids", "global_state", "init", "is_initialized", "memory", "put", "remote",
     "shutdown", "wait",
 ]
+
+
+def __dir__() -> list[str]:
+    """The public names, without the modules that Python sets as attributes when they are imported."""
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

@@ -1,4 +1,4 @@
-"""C table of contents of the core: the structs of layout.h and the inline helpers of sync.h. No bodies."""
+"""Declarations of the core: the structs and inline functions of its C headers, and the types its files share. No bodies."""
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -106,7 +106,8 @@ cdef extern from "region/layout.h" nogil:
         rl_table objects, tasks, refs, extents, queues, slots, resources, demands
         int64_t aging
         uint32_t shapes[1024]
-        uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit, workers_differ, nworking, nworking_nested, nblocked
+        uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit
+        uint32_t workers_differ, nworking, nworking_nested, nblocked
         int64_t toplevel_waiting_since
         uint32_t nested_rings[8]
         uint64_t gpu_free[4]
@@ -129,7 +130,7 @@ cdef extern from *:
     int __builtin_popcountll(unsigned long long) nogil
     PyObject* PyList_GET_ITEM(object, Py_ssize_t)
     PyObject* PyTuple_GET_ITEM(object, Py_ssize_t)
-    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) noexcept  # codec.pyx looks at the result itself
+    const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) noexcept  # python/codec.pyx checks the result itself
     void PyErr_Clear()
 
 cdef extern from "errno.h" nogil:
@@ -237,7 +238,7 @@ cdef extern from "region/robust.h" nogil:
 
 
 cdef struct rl_spec:
-    # what a submission asks for, and how far it has come
+    # what a submission asks for, and its progress
     uint8_t id[20]
     uint32_t function
     uint32_t queue
@@ -251,7 +252,7 @@ cdef struct rl_spec:
     uint32_t nrefs
     uint32_t args_size
     const char* args
-    const uint32_t* refs      # argument objects, each held by the caller
+    const uint32_t* refs      # argument objects, all held by the caller
     uint32_t* returns         # out: index and generation of each return
     uint32_t* generations
     uint32_t task
@@ -261,26 +262,26 @@ cdef struct rl_spec:
 
 
 cdef struct rl_call_context:
-    # whose calls are made now, and in which runtime environment: all stores to it are in python/call_context.pyx
-    uint8_t id[20]         # of the task that the main thread runs, or the driver's root
+    # the task that calls belong to, and their runtime environment; only python/call_context.pyx stores to it
+    uint8_t id[20]         # id of the task that the main thread runs, or the driver's root id
     uint32_t attempt
     uint32_t record
     uint32_t serial
-    uint32_t threads       # ordinals given out
+    uint32_t threads       # thread ordinals assigned so far
     uint32_t outer, outer_serial  # the task at the bottom of the stack
-    unsigned long starts   # of threads, before it began
-    uint64_t epoch         # grows with each task: other threads' ordinals start anew
-    uint32_t runtime_env   # object with the environment of calls, 0: the first
-    PyObject* path_list    # compared, never used: sys.path as it was when it was marked
+    unsigned long starts   # thread starts counted before the task at the bottom began
+    uint64_t epoch         # changes with each task: then other threads get new ordinals
+    uint32_t runtime_env   # object with the runtime environment of calls; 0: the first one
+    PyObject* path_list    # compared, never dereferenced: sys.path when it was marked
     PyObject* path_ends[2]
     Py_ssize_t path_length
 
 
 cdef class ObjectID:
-    cdef rl_region* R          # NULL for bare bytes
+    cdef rl_region* R          # NULL: an id of bare bytes
     cdef uint32_t index
     cdef uint32_t generation
-    cdef uint32_t stamp        # number of the last wait that saw this handle: proves uniqueness without a set
+    cdef uint32_t stamp        # number of the last wait that saw this handle: shows duplicates without a set
     cdef bint exposed
     cdef uint8_t raw[20]
 
@@ -293,15 +294,15 @@ cdef class StoreBuffer:
 
 cdef class View(StoreBuffer):
     cdef ObjectID owner
-    cdef PyObject* before      # all views of this process, so that a fork can keep their objects
+    cdef PyObject* before      # list of all views of this process, so that a fork can keep their objects
     cdef PyObject* after
-    cdef bint reads            # the bytes may be spilled when nobody reads them: this view counts as a reader
+    cdef bint reads            # the bytes may be spilled: this view counts as a read
 
 
 cdef class Private(StoreBuffer):
-    cdef View source           # of a mapping: what is not written yet is the object's
+    cdef View source           # of a mapping: pages not written yet are those of the object
     cdef void* base
-    cdef uint64_t mapped       # bytes of the mapping, 0 for plain memory
+    cdef uint64_t mapped       # bytes of the mapping; 0: plain memory
 
 
 cdef class Region:
@@ -327,9 +328,9 @@ cdef class Worker:
     cdef readonly dict functions
     cdef uint64_t epoch
     cdef readonly uint64_t ran
-    cdef bint counts  # whether the policy wants to hear of the end of each task
-    cdef readonly bint retired  # whether this process is to end: it was asked to, or the policy said so
-    cdef readonly uint32_t calling  # the record whose function runs now, and may be interrupted
+    cdef bint counts  # whether the runner must be asked after each task (max_calls)
+    cdef readonly bint retired  # whether this process must end: it was asked to, or the runner said so
+    cdef readonly uint32_t calling  # the record whose function runs now and may be interrupted; 0: none
     cdef uint32_t runtime_env, queue
     cdef bint env_changed(self, rl_task* k) noexcept
     cdef bint apply_runtime_env(self, rl_task* k) except -1

@@ -1,6 +1,6 @@
 """Stub of the core. Docstrings are in `_core.src`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from typing_extensions import Buffer, disjoint_base
@@ -46,6 +46,10 @@ class _Sizes(Protocol):
     @property
     def cpus(self) -> int: ...
     @property
+    def gpus(self) -> int: ...
+    @property
+    def resources(self) -> Sequence[int]: ...
+    @property
     def aging(self) -> int: ...
     @property
     def session_id(self) -> int: ...
@@ -82,7 +86,7 @@ class Region:
     def create(control_fd: int, arena_fd: int, bell_fd: int, sizes: _Sizes) -> Region: ...
     @staticmethod
     def attach(control_fd: int, arena_fd: int, bell_fd: int, pid_namespace: int) -> Region: ...
-    def join(self, kind: int, pid: int, started: int) -> None: ...
+    def join(self, role: int, pid: int, started: int) -> None: ...
     def make_current(self) -> None: ...
     def retire(self) -> None: ...
     def close(self) -> None: ...
@@ -106,31 +110,31 @@ class RemoteCall:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 class _Runner(Protocol):
-    """What a Worker asks for around a task. Not there at run time."""
+    """Protocol of the object that a Worker asks around a task. Exists in this stub only."""
 
     @property
     def counts_calls(self) -> bool:
-        """Whether `is_enough` is to be asked after each task; read when a shape is applied."""
+        """Whether `is_enough` must be called after each task; read when a shape is applied."""
     def function(self, index: int) -> Callable[..., Any]:
-        """The callable whose pickle is in the object of this index."""
+        """The function whose pickle is in the object of this index."""
     def load(self, x: ObjectID, writable: bool) -> Any:
         """The value of an argument that is not plain."""
     def arguments(self, task: int, data: bytes, writable: bool) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments in a record's bytes, when they are not plain."""
+        """Positional and keyword arguments in a record's bytes, if these are not plain."""
     def store_result(self, task: int, result: Any) -> None:
         """Puts a result that is not plain into the task's returns."""
     def fail(self, task: int, error: BaseException) -> bool:
-        """Puts an error into the task's returns, or (True) says that it is to run again."""
+        """Puts an error into the task's returns, or returns True: the task is to run again."""
     def runtime_env(self, index: int) -> None:
-        """Changes sys.path and directory to those of the object of this index."""
+        """Changes sys.path and the working directory to those in the object of this index."""
     def shape(self, queue: int) -> bool:
         """Adapts to the resources and options of a queue's tasks; False: this process can't run them."""
     def raise_cancelled(self) -> None:
-        """Raises TaskCancelledError: the task is marked and about to be called."""
+        """Raises TaskCancelledError, since the task that is about to be called is marked."""
     def is_enough(self, function: int) -> bool:
-        """Whether the process is to end now, after this function has been called."""
+        """Whether the process is to end now, after a task of this function has run."""
     def leave_child(self, error: BaseException | None) -> NoReturn:
-        """Ends a child that the task forked and that returned to the loop."""
+        """Ends a child process that the task forked and that returned to the worker's loop."""
 
 @disjoint_base
 class Worker:
@@ -151,7 +155,7 @@ def id_from_token(index: int, generation: int, binary: bytes) -> ObjectID: ...
 def derive_id(parent: bytes, x: int, y: int) -> bytes: ...
 def digest_id(name: bytes) -> bytes: ...
 def keep_views_for_child() -> None: ...
-def control_bytes(objects: int, slots: int, buckets: int, kinds: int = 0) -> int: ...
+def control_bytes(objects: int, slots: int, buckets: int, resources: int = 0) -> int: ...
 def set_call_sites(ask: Callable[[str, int, str], int] | None, folder: str) -> None: ...
 def set_root(root: bytes) -> None: ...
 def watch_cwd() -> None: ...

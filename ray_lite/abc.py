@@ -39,10 +39,10 @@ class SessionView(Protocol):
         """Raises AssertionError when an invariant of the session does not hold."""
 
     def statistics(self) -> Statistics:
-        """What the session holds now."""
+        """Counts of what the session holds now."""
 
     def amounts(self) -> dict[str, tuple[float, float]]:
-        """Of each resource of the session: (how much there is, how much is free)."""
+        """Amounts of the session's resources: name -> (total, free)."""
 
     def objects(self) -> list[Any]:
         """A store.listing.Row for each object, largest first."""
@@ -67,31 +67,31 @@ class Backend(Protocol):
 
     @property
     def inherited(self) -> bool:
-        """True in a forked child of the process that made it."""
+        """Whether this process is a forked child of the process that made the backend."""
 
     def submit(self, call: Call) -> Any:
-        """Submits a call of a remote function; its ids at once."""
+        """Submits a call of a remote function; returns its ids at once."""
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         """The value of an id, or the values of a list of ids; `timeout` in seconds; `writable`: arrays may be written."""
 
     def put(self, value: Any, timeout: float | None = None) -> Any:
-        """A new id for a value; `timeout`: seconds to wait for room in a full store, None: as configured."""
+        """Stores a value and returns its new id; `timeout`: seconds to wait for room in a full store, None: as configured."""
 
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
-        """(ready, rest) in input order; `timeout` in milliseconds."""
+        """Waits for ids; returns (ready, rest), both in input order; `timeout` in milliseconds."""
 
     def export(self, function: Function) -> Token:
         """A token by which other processes of the session find the function."""
 
     def cancel(self, x: Any, force: bool, recursive: bool) -> bool:
-        """Cancels the task that returns an object; whether it had not ended."""
+        """Cancels the task that returns an object; returns whether the task had not ended yet."""
 
     def gpu_ids(self) -> list[int | str]:
         """The GPUs that the current task holds."""
 
     def attempt(self) -> int:
-        """Which attempt of the current task this is, from 1; 0 outside of tasks."""
+        """Number of the current task's present attempt, from 1; 0 outside of tasks."""
 
     def close(self) -> None:
         """Ends the session. Idempotent."""

@@ -1,4 +1,7 @@
-"""The public functions. They check what they are given, before anything changes, and hand on to the current backend."""
+"""The public functions: each checks its arguments before anything changes, then calls the current backend.
+
+Neighbours: options.py checks values, driver/launch.py starts a session, remote_function.py is what `remote` returns.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from ray_lite.options import GPUS_MOST, Options, amount, custom_resources, durat
 from ray_lite.remote_function import RemoteFunction
 from ray_lite.store.region_files import arena_backing, spill_path
 
-_changing = threading.RLock()  # whoever starts or ends a session; a handler of signals may end the one that its thread starts
+_changing = threading.RLock()  # held while a session starts or ends; reentrant: a signal handler may end what its thread starts
 
-# Arguments of `init` whose features come later, with the value that asks for nothing.
+# Arguments of `init` whose features come later: name -> (the value that asks for nothing, the feature).
 _LATER = {
     "redis_address": (None, "attaching to a running session"),
     "num_redis_shards": (None, "the control store"),
@@ -39,47 +42,51 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     spill_directory: str | None = None, redis_password: str | None = None, max_workers: int | None = None,
     pin: bool = False, shutdown_grace: float = 5.0, verbose: bool = False,
 ) -> dict[str, Any]:
-    """Starts a private session: its processes end with this one.
+    """Starts a private session, whose processes end with this process.
 
     Args:
-        node_ip_address: recorded and shown; default 127.0.0.1.
-        object_id_seed: whole number; the same seed and program give the same ids in every run.
-        num_workers: worker processes started at once; the pool grows on demand anyway. Default 0.
-        driver_mode: SCRIPT_MODE (a failure that no `get` has raised after half a second is shown on stderr), SILENT_MODE
-            (it isn't), or PYTHON_MODE (everything runs inline, values instead of ids; resources and retries mean nothing).
-        num_cpus: CPUs that tasks may use at once; any number may be claimed, 0 too. Default: RAY_LITE_NUM_CPUS, else what this
-            process may use.
-        num_gpus: GPUs that tasks may use at once. Default: those that CUDA_VISIBLE_DEVICES (or ROCm's or Intel's variable),
-            Slurm or the NVIDIA driver show. Any number may be claimed where no variable names them.
-        resources: dict of other resources, name -> amount; tasks that ask for them count against it.
-        num_custom_resource: how many names `resources` has; only checked.
-        max_workers: most worker processes at once, those that wait included. Default: 1,000 (RAY_LITE_MAX_WORKERS), or what
-            RLIMIT_NPROC, pids.max and RLIMIT_NOFILE leave.
-        pin: pin each worker to CPUs of its own, as far as there are: as many as its task has. Default False.
+        node_ip_address: an address that is only recorded and shown. Default 127.0.0.1.
+        object_id_seed: whole number; the same seed and program give the same ids in every run. Default: random ids.
+        num_workers: worker processes to start immediately; the pool grows on demand in any case. Default 0.
+        driver_mode: SCRIPT_MODE (default: a failure that no `get` has raised after half a second is shown on stderr),
+            SILENT_MODE (such a failure is not shown), or PYTHON_MODE (a call runs at once in this process and returns its value
+            instead of an id; resources and retries have no effect).
+        num_cpus: CPUs that tasks may use at once; any number from 0 on, even more than the machine has. Default:
+            RAY_LITE_NUM_CPUS, else the CPUs that this process may use.
+        num_gpus: GPUs that tasks may use at once. Default: the GPUs that CUDA_VISIBLE_DEVICES (or the variable of ROCm or
+            Intel), Slurm or the NVIDIA driver shows. Any number is accepted where no variable names the GPUs.
+        resources: dict of custom resources, name -> amount, that tasks may use at once. Default: none.
+        num_custom_resource: number of names in `resources`; only checked against it.
+        max_workers: most worker processes at once, blocked ones included. Default: 1,000 (RAY_LITE_MAX_WORKERS), or less where
+            RLIMIT_NPROC, pids.max or RLIMIT_NOFILE leaves less.
+        pin: whether each worker is pinned to CPUs of its own, as many as its task has, while there are enough CPUs. Default
+            False.
         plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none (anonymous
             memory).
-        huge_pages: the object store on huge pages: those of the hugetlbfs that plasma_directory is on, else anonymous ones of
-            2 MiB (RAY_LITE_HUGE_PAGE).
-        spill_directory: directory of the file to which objects go that nobody looks at, when the store is full; that file
-            has no name and ends with the session. Default: none, then a full store is an error.
-        object_store_memory: bytes of the object store. Default: 30 % of the machine's memory.
-        redirect_worker_output: workers' stdout and stderr go into capped files, `<session_dir>/logs/worker-<pid>.out` and
-            `.err`, which end with the session, instead of the driver's. Default False.
-        redirect_output: the same for the node process. Default True.
-        include_webui: accepted; there is no page yet.
-        shutdown_grace: seconds that running tasks get at `shutdown`, and when this process gets SIGTERM (which ends the
-            session first, unless the user handles it or `init` ran in another thread than the main one). Default 5.
-        verbose: say on stderr what was detected.
-        The others belong to features that come later.
+        huge_pages: whether the object store is on huge pages: those of the hugetlbfs that holds plasma_directory, or without
+            a plasma_directory anonymous ones of 2 MiB (RAY_LITE_HUGE_PAGE). Default False.
+        spill_directory: directory of the spill file, to which a full store moves objects that have no reader. The file has no
+            name and ends with the session. Default: none; a full store is then an error.
+        object_store_memory: bytes of the object store. Default: 30 % of the memory that this process may use.
+        redirect_worker_output: whether stdout and stderr of workers go to capped files, `<session_dir>/logs/worker-<pid>.out`
+            and `.err`, which end with the session, instead of to the driver's stdout and stderr. Default False.
+        redirect_output: whether the node process's output goes to such files, `node.out` and `node.err`. Default True.
+        include_webui: accepted without effect; there is no web page yet.
+        shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
+            the session before the process, unless the user handles that signal or `init` ran outside the main thread.
+            Default 5.
+        verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
+        The other arguments belong to features that come later.
 
     Returns:
         dict with node_ip_address, redis_address, object_store_address, webui_url, session_dir, node_pid; in PYTHON_MODE
         all but the first are None.
 
     Raises:
-        RuntimeError: there is a session already, or this is a worker.
-        OSError: not enough huge pages, memory or address space; the message says of what.
-        TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature isn't there yet.
+        RuntimeError: this process has a session already, or is a worker.
+        OSError: not enough huge pages, memory, address space or processes; the message says of which.
+        RaySystemError: the node process did not start.
+        TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature does not exist yet.
     """
     given = dict(locals())
     _check_free()
@@ -117,11 +124,11 @@ def _check_later(given: dict[str, Any]) -> None:
         raise NotImplementedError("use_raylet=True is not supported yet")
     for name, (nothing, what) in _LATER.items():
         if given[name] is not nothing and given[name] not in (nothing, 0, {}):
-            raise NotImplementedError(f"{name}={given[name]!r}: {what} can't be had yet")
+            raise NotImplementedError(f"{name}={given[name]!r}: {what} is not supported yet")
 
 
 def _request(given: dict[str, Any]) -> Request:
-    """The checked arguments of a private session."""
+    """Checks the arguments of `init`; the request for a private session."""
     mode = given["driver_mode"]
     if mode not in (SCRIPT_MODE, SILENT_MODE, PYTHON_MODE) or isinstance(mode, bool):
         raise ValueError(f"driver_mode must be SCRIPT_MODE, SILENT_MODE or PYTHON_MODE, got {mode!r}")
@@ -137,7 +144,7 @@ def _request(given: dict[str, Any]) -> Request:
     if config.num_cpus is not None:
         amount("RAY_LITE_NUM_CPUS", config.num_cpus)
     if workers is not None and given["max_workers"] is not None and workers > given["max_workers"]:
-        raise ValueError(f"num_workers={workers} are more than max_workers={given['max_workers']}")
+        raise ValueError(f"num_workers={workers} is more than max_workers={given['max_workers']}")
     return Request(
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
         num_gpus=None if given["num_gpus"] is None else whole("num_gpus", given["num_gpus"], 0, GPUS_MOST),
@@ -160,7 +167,7 @@ def _request(given: dict[str, Any]) -> Request:
 
 
 def _resources(given: dict[str, Any]) -> dict[str, float]:
-    """The session's custom resources, by name."""
+    """Checked custom resources of the session, sorted by name."""
     found = custom_resources("resources", given["resources"])
     count = given["num_custom_resource"]
     if count is not None and whole("num_custom_resource", count, 0, 1 << 31) != len(found) and given["resources"] is not None:
@@ -169,9 +176,13 @@ def _resources(given: dict[str, Any]) -> dict[str, float]:
 
 
 def shutdown(worker: Any = None) -> None:
-    """Ends the session and everything it started. Does nothing when there is none. `worker` is ignored.
+    """Ends the session and all processes that it started; does nothing without a session.
 
-    Calls in other threads raise RaySystemError from now on; `init` in another thread waits until all has ended.
+    Calls of ray_lite in other threads raise RaySystemError from now on; a call of `init` in another thread waits until the
+    session has ended.
+
+    Args:
+        worker: ignored.
 
     Raises:
         RuntimeError: this is a worker.
@@ -189,7 +200,7 @@ def shutdown(worker: Any = None) -> None:
 
 
 def _leave_lock() -> None:
-    """In a forked child: whoever has it there is a thread of the parent's."""
+    """Makes a new lock in a forked child: a thread that exists only in the parent may hold the old one."""
     global _changing
     _changing = threading.RLock()
 
@@ -207,23 +218,26 @@ def remote(*args: Any, **options: Any) -> Any:
     """Makes a function remote: `@remote`, `@remote(num_cpus=2)`, `remote(f)`, `remote(num_cpus=2)(f)`.
 
     Options:
-        num_return_vals: how many ids a call returns. Default 1.
+        num_return_vals: number of ids that a call returns. Default 1.
         num_cpus: CPUs that a call needs; fractions allowed. Default 1.
-        num_gpus: GPUs that a call needs: whole ones, or below 1 a part of one. Default 0.
-        resources: dict of other resources that a call needs, name -> amount. Default none.
-        max_calls: a worker ends after so many calls of the function, those in place of a waiting parent included, but only
-            when it runs nothing else. Default 0: never.
-        max_retries: how often a call runs again after its worker was killed from outside. Default 3.
-        retry_exceptions: exceptions after which it runs again, too, as often: a class, a list of classes, or True for every
-            Exception; SystemExit and KeyboardInterrupt only if they are named. Default False. The task learns from
-            `get_attempt_number()` which attempt it is.
-        inline: whether a waiting parent may run the call in place. Default True.
-        writable_args: whether the task may write to arrays among its arguments: copies of its own, made page by page where
-            it writes. Default False: they are read-only.
+        num_gpus: GPUs that a call needs: a whole number, or a part of one GPU as a number below 1. Default 0.
+        resources: dict of custom resources that a call needs, name -> amount. Default: none.
+        max_calls: number of calls of the function, inline ones included, after which a worker ends as soon as it runs nothing
+            else. Default 0: never.
+        max_retries: how often a call may run again after its worker was killed from outside. Default 3.
+        retry_exceptions: exceptions after which a call runs again, up to max_retries times: a class, a list of classes, or
+            True for every Exception; SystemExit and KeyboardInterrupt count only if they are named. Default False. The task
+            learns from `get_attempt_number()` which attempt it is.
+        inline: whether a waiting task may run the call inline. Default True.
+        writable_args: whether the task may write to arrays among its arguments. They are then copies of its own, made page by
+            page where it writes. Default False: they are read-only.
+
+    Returns:
+        A RemoteFunction, called as `f.remote(...)`; with options alone, a decorator that makes one.
 
     Raises:
         TypeError: not a function, an unknown option, or a wrong type.  ValueError: out of range.
-        NotImplementedError: classes, and options whose feature isn't there yet.
+        NotImplementedError: a class, or an option whose feature does not exist yet.
     """
     checked = Options().updated(options)
 
@@ -244,19 +258,20 @@ def remote(*args: Any, **options: Any) -> Any:
 
 
 def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, writable: bool = False) -> Any:
-    """The value of an id, or the list of values of a list of ids; waits until they are there.
+    """Waits for the value of an id, or for all values of a list of ids, and returns it or their list.
 
     Args:
-        object_ids: an ObjectID or a list of them; duplicates and [] are fine.
+        object_ids: an ObjectID or a list of ObjectIDs; duplicates and [] are allowed.
         worker: ignored.
-        timeout: seconds to wait; 0 only looks. Default: for ever.
-        writable: arrays and buffers may be written: they are this process's own, copied page by page where it writes
-            (small ones at once), and the stored ones stay as they are. Default False: read-only, never copied.
+        timeout: seconds to wait; 0 does not wait. Default: no limit.
+        writable: whether arrays and buffers may be written. They are then this process's own, copied page by page where it
+            writes (small ones at once), and the stored bytes do not change. Default False: read-only, never copied.
 
     Raises:
-        GetTimeoutError: not ready in time.  ObjectLostError: an object is gone, or never was.
-        RayTaskError: the task failed (an instance of its exception's class too).  WorkerCrashedError: its process died.
-        TypeError: not ids.
+        GetTimeoutError: not ready in time.  ObjectLostError: an object is gone, or never existed.
+        RayTaskError: the task failed (the error is an instance of the exception's own class too).
+        WorkerCrashedError: the process that ran the task died.  TaskCancelledError: the task was cancelled.
+        DeadlockError: no process is left that could run the task.  TypeError: not ids.
     """
     if not isinstance(writable, bool):
         raise TypeError(f"writable must be True or False, got {writable!r}")
@@ -266,29 +281,30 @@ def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, wr
 
 
 def memory(most: int = 10) -> Any:
-    """What the session's memory is used for: `print(memory())`.
+    """Reports what the session's memory is used for: `print(memory())`.
 
     Args:
-        most: so many of the largest objects are listed.
+        most: number of objects to list, the largest first. Default 10.
 
     Returns:
-        A record with bytes_used, bytes_kept, bytes_committed, bytes_spilled, arena_bytes, page_bytes, objects, largest (id,
-        bytes, state, pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
+        A store.memory_report.Memory: bytes_used, bytes_kept, bytes_committed, bytes_spilled, arena_bytes, page_bytes, objects,
+        largest (id, bytes, state, pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
     """
     return session.current().view.memory(whole("most", most, 0, 1_000_000))
 
 
 def put(value: Any, worker: Any = None, *, timeout: float | None = None) -> Any:
-    """Stores a value, as it is now, and returns a new id.
+    """Stores a copy of a value as it is now and returns a new ObjectID.
 
     Args:
+        value: anything that pickle or cloudpickle takes, except an ObjectID.
         worker: ignored.
         timeout: seconds to wait, when the store is full, for objects that are about to be freed. Default 10
-            (RAY_LITE_FULL_WAIT, which holds for tasks' results and arguments, too).
+            (RAY_LITE_FULL_WAIT, which also holds for results and arguments of tasks).
 
     Raises:
-        TypeError: the value is an ObjectID.  SerializationError: it can't be pickled; the message says which part.
-        ObjectStoreFullError: no room.
+        TypeError: the value is an ObjectID.  SerializationError: it can't be pickled; the message names the part.
+        ObjectStoreFullError: no room in the store.
     """
     if timeout is not None:
         timeout = duration("timeout", timeout)
@@ -297,19 +313,20 @@ def put(value: Any, worker: Any = None, *, timeout: float | None = None) -> Any:
 
 def wait(object_ids: Any, num_returns: int = 1, timeout: float | None = None,
          worker: Any = None) -> tuple[list[Any], list[Any]]:
-    """Splits a list of ids into those that are ready and the others, both in the order of the list.
+    """Waits until enough ids of a list are ready, then splits the list into ready ids and the rest.
 
     Args:
-        object_ids: different ObjectIDs.
-        num_returns: wait until so many are ready; no more are returned as ready. With a timeout it may exceed the list.
-        timeout: **milliseconds**. Default: for ever.
+        object_ids: list of different ObjectIDs.
+        num_returns: number of ready ids to wait for, and most ids returned as ready. It may exceed the length of the list only
+            with a timeout. Default 1.
+        timeout: **milliseconds** to wait; 0 does not wait. Default: no limit.
         worker: ignored.
 
     Returns:
-        (ready, rest). Ready means that a value or an error is there.
+        (ready, rest), both in the order of the list. An id is ready when its object has a value or a failure.
 
     Raises:
-        TypeError: not a list of ObjectIDs.  ValueError: an id is there twice, or num_returns can never be reached.
+        TypeError: not a list of ObjectIDs.  ValueError: an id occurs twice, or num_returns can never be reached.
     """
     backend = session.current()
     if not isinstance(object_ids, list):
@@ -321,28 +338,31 @@ def wait(object_ids: Any, num_returns: int = 1, timeout: float | None = None,
     if not object_ids:
         return [], []
     if num_returns > len(object_ids) and timeout is None:
-        raise ValueError(f"num_returns={num_returns} of {len(object_ids)} ids can never be ready; give a timeout, or fewer")
+        raise ValueError(f"num_returns={num_returns} can't be reached with {len(object_ids)} ids; lower it or give a timeout")
     return backend.wait(object_ids, num_returns, timeout)
 
 
 def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool:
-    """Cancels the task that returns an object; `get` then raises TaskCancelledError.
+    """Cancels the task that returns an object; `get` of that object then raises TaskCancelledError.
 
-    A task that has not begun never runs. One that runs gets TaskCancelledError raised in its main thread, as soon as that
-    runs Python code of the task, or sleeps; if it runs in place of another one, as soon as it is the innermost; in the midst of
-    an import or of a call of ray_lite, as soon as that is over, or waits. If it catches that and returns, its result stands; it
-    is told once a call of `cancel`. Nothing is retried.
+    A task that has not begun never runs. A running task gets TaskCancelledError in the main thread of its worker, as soon as
+    that thread runs Python code of the task, or sleeps. It gets the error later in two cases: while its worker runs another
+    task inline, once it is the innermost task again; during an import or a call of ray_lite, once that ends or waits. Each
+    call of `cancel` raises the error at most once in the task. If the task catches it and returns, its result stays. A
+    cancelled task is never retried.
 
     Args:
-        force: kill the worker that runs it (and what that has started). Other tasks of that process run again.
-        recursive: cancel the tasks that it submitted, too, and theirs, as far as those in between have not ended; what any of
-            them submits from now on ends at once.
+        object_id: an ObjectID that the call of a remote function returned.
+        force: whether to kill the worker that runs the task, with the processes that it started. Other tasks of that worker
+            run again. Default False.
+        recursive: whether to cancel also the tasks that the task submitted, the tasks that these submitted, and so on; a task
+            that has ended breaks the chain. What any of them submits from now on is cancelled at once. Default False.
 
     Returns:
-        Whether the task had not ended. An object that was put, or whose task has ended, stays as it is.
+        Whether the task had not ended yet. An object that was put, or whose task has ended, does not change.
 
     Raises:
-        TypeError: not an ObjectID.  ObjectLostError: the object is gone, or never was.
+        TypeError: not an ObjectID.  ObjectLostError: the object is gone, or never existed.
     """
     backend = session.current()
     for name, value in (("force", force), ("recursive", recursive)):
@@ -352,13 +372,13 @@ def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool
 
 
 def get_gpu_ids() -> list[int | str]:
-    """The ids of the GPUs that the task at hand holds, as CUDA_VISIBLE_DEVICES names them; whole numbers as ints.
+    """Ids of the GPUs that the current task holds, as CUDA_VISIBLE_DEVICES names them; whole numbers as ints.
 
-    Empty for a task without GPUs, and in a driver.
+    The list is empty for a task without GPUs, and in a driver.
     """
     return session.current().gpu_ids()
 
 
 def get_attempt_number() -> int:
-    """Which attempt of the task at hand this is: 1 for the first, 0 in a driver."""
+    """Number of the current task's attempt: 1 for the first, 0 in a driver."""
     return session.current().attempt()

@@ -1,17 +1,17 @@
-"""Every exception of ray_lite; imports nothing of ours.
+"""Every exception of ray_lite.  Must not import anything else of the package.
 
     RayError
-    +-- RayTaskError            a task raised; `get` raises it as an instance of the user's own class too
+    +-- RayTaskError            a task raised an exception; the error is an instance of that exception's class too
     +-- WorkerCrashedError      the process that ran the task died
     +-- RayActorError           the actor is dead
     +-- GetTimeoutError         `get(timeout=)` ran out
     +-- TaskCancelledError      the task was cancelled
     +-- ObjectStoreFullError    no room for an object
-    +-- ObjectLostError         the object is gone, or never was
-    +-- DeadlockError           nobody is left who could run what a task waits for
+    +-- ObjectLostError         the object is gone, or never existed
+    +-- DeadlockError           no process is left that could run what a task waits for
     +-- SerializationError      (a TypeError too) a value can't be pickled
     +-- ForkedError             a forked child used its parent's session
-    +-- RaySystemError          a bug of ours, or a session that was torn down
+    +-- RaySystemError          a bug of ray_lite, or a session that has ended
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import enum
 
 
 class RayError(Exception):
-    """Base of all exceptions of ray_lite."""
+    """Base class of all exceptions of ray_lite."""
 
 
 class RayTaskError(RayError):
-    """A task raised an exception.
+    """Error of an object whose task raised an exception.
 
     Attributes:
         cause: the exception that the task raised, or None when it could not be pickled.
         task_name: name of the remote function.
         remote_traceback: the traceback in the worker, as text.
-        attempts: how often the task ran (retry_exceptions).
+        attempts: how often the task ran; more than 1 only with retry_exceptions.
     """
 
     cause: BaseException | None = None
@@ -40,16 +40,17 @@ class RayTaskError(RayError):
 
 
 class WorkerCrashedError(RayError):
-    """The process that ran the task died; the message says how.
+    """Error of an object whose task's process died; the message says how.
 
     Attributes:
-        pid, task_name: of the process, and of the task it ran.
-        call_site: where that task was called, as "file:line in function".
-        signal: number of the signal that killed it, or None.
-        exit_code: with which it ended itself, or None.
-        peak_memory: most bytes of memory that it had.
-        out_of_memory: whether the kernel killed it for want of memory, as far as its cgroup's counters tell.
-        last_words: the end of its stderr, with the fault handler's trace if there is one.
+        pid: process id of the worker.
+        task_name: name of the task's function.
+        call_site: where the task was called, as "file:line in function".
+        signal: number of the signal that killed the process, or None.
+        exit_code: exit code of a process that ended itself, or None.
+        peak_memory: most bytes of memory that the process had.
+        out_of_memory: whether the kernel killed the process because memory ran out, as far as its cgroup's counters tell.
+        last_words: the end of the process's stderr, with the fault handler's trace if there is one.
     """
 
     pid: int = 0
@@ -63,19 +64,19 @@ class WorkerCrashedError(RayError):
 
 
 class RayActorError(RayError):
-    """The actor is dead; the message says why."""
+    """Error of a call of a dead actor; the message says why it died."""
 
 
 class GetTimeoutError(RayError, TimeoutError):
-    """The objects were not ready in time."""
+    """Error of a `get` whose objects were not ready within its timeout."""
 
 
 class TaskCancelledError(RayError):
-    """The task was cancelled."""
+    """Error of an object whose task was cancelled, and what a running task gets when it is cancelled."""
 
 
 class FullReason(enum.Enum):
-    """Why there is no room."""
+    """What is full, as the text of the error."""
 
     STORE = "the object store is full"
     PROMISED = "the object store is full, and other processes have waited longer for room in it"
@@ -87,7 +88,7 @@ class FullReason(enum.Enum):
 
 
 class ObjectStoreFullError(RayError):
-    """The object store has no room; the message names sizes and the largest holders.
+    """Error of a value for which the object store has no room; the message names sizes, the largest objects and their holders.
 
     Attributes:
         reason: what is full.
@@ -99,20 +100,23 @@ class ObjectStoreFullError(RayError):
 
 
 class ObjectLostError(RayError):
-    """The object is gone, or never was in this session."""
+    """Error of an object that is gone, or never existed in this session."""
 
 
 class DeadlockError(RayError):
-    """All tasks wait for others that can't run: there can't be another worker, or they need what those hold that wait."""
+    """Error of a wait that can never end: the tasks that all others wait for can't run.
+
+    Either the session can't have another worker, or these tasks need resources that waiting tasks hold.
+    """
 
 
 class SerializationError(RayError, TypeError):
-    """A value can't be pickled; the message names the path to the culprit."""
+    """Error of a value that can't be pickled; the message names the path to the part that fails."""
 
 
 class ForkedError(RayError):
-    """A forked child used the session of its parent."""
+    """Error of a forked child that uses the session of its parent."""
 
 
 class RaySystemError(RayError):
-    """A bug of ray_lite, or a session that was torn down."""
+    """Error of a session that has ended or broken, or a bug of ray_lite."""

@@ -1,4 +1,7 @@
-"""global_state: tables of what a session holds, by the names of Ray of 2018."""
+"""global_state: what a session holds and has, under the names of Ray of 2018.
+
+Neighbours: store/listing.py lists the objects, backends/session_view.py answers.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,20 @@ _LATER = (
 
 
 class GlobalState:
-    """The tables of this process's session."""
+    """Tables of the session of this process."""
 
     def object_table(self, object_id: ObjectID | str | None = None) -> dict[Any, Any]:
-        """Facts of all objects, by id; or of the one whose id, or id in hex, is given.
+        """Facts about all objects by id, or about one object.
+
+        Args:
+            object_id: an ObjectID, or an id as hex text. Default: all objects.
 
         Returns:
-            {ObjectID: facts}, or facts: a dict with `DataSize` (bytes), `State` ("pending", "creating" or "sealed"),
-            `Holders` (list of (pid, "driver" | "node" | "worker")), `Pins` (tasks and objects that need it), `Kept` (whether
-            the session keeps it until it ends: functions and the like) and `CallSite` (where its put or task was called, ""
-            where nobody knows; of a kept one, what it is). The ids in it hold nothing. Without a lock: each fact was true at
-            some moment.
+            {ObjectID: facts}, or the facts of the one object: a dict with `DataSize` (bytes), `State` ("pending", "creating",
+            "sealed" or "spilled"), `Holders` (list of (pid, "driver" | "node" | "worker")), `Pins` (number of tasks and
+            objects that need it), `Kept` (whether the session keeps it until the session ends, such as a function) and
+            `CallSite` (where its put or task was called, or "" if unknown; for a kept object, what it is). The ids in the
+            table keep no object alive. The facts are read without a lock: each was true at some moment.
 
         Raises:
             KeyError: there is no such object.
@@ -34,11 +40,11 @@ class GlobalState:
         return table[ObjectID.from_hex(object_id) if isinstance(object_id, str) else object_id]
 
     def cluster_resources(self) -> dict[str, float]:
-        """What the session has, by name: CPU, GPU if there are any, and custom resources."""
+        """Amounts of the session's resources by name: CPU, GPU if there is any, and custom resources."""
         return {name: there for name, (there, _) in session.current().view.amounts().items()}
 
     def available_resources(self) -> dict[str, float]:
-        """What nobody holds of it now. CPUs may be below zero for a moment, when tasks that waited go on."""
+        """Free amounts of the session's resources by name. CPUs may be below zero for a moment, when blocked tasks continue."""
         return {name: free for name, (_, free) in session.current().view.amounts().items()}
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,7 @@
-"""Options of remote functions: names, types, ranges, checked where they are written.  No I/O."""
+"""Options of remote functions, and checks of the types and ranges of public arguments.  No I/O.
+
+Neighbours: api.py and remote_function.py check options where the user writes them; policy/resources.py makes demands of them.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from ray_lite.config import CPU_UNIT
 RETURNS_MOST = 1_000_000
 RETRIES_MOST = 65_534
 CALLS_MOST = 1_000_000_000
-AMOUNT_MOST = 10**11  # in ten-thousandths and times the processes of a session it still fits 63 bits
-GPUS_MOST = 256  # of a session: the core's RL_GPUS
-TIME_MOST = 1e9  # of whatever unit: for ever, and it still fits where it is counted in nanoseconds
+AMOUNT_MOST = 10**11  # in ten-thousandths, times the number of processes of a session, it still fits into 63 bits
+GPUS_MOST = 256  # GPUs of a session; the core's RL_GPUS
+TIME_MOST = 1e9  # in any unit: stands for no limit, and still fits where time is counted in nanoseconds
 
 _LATER = {
     "checkpoint_interval": (0, "actors and their checkpoints"),
@@ -20,14 +23,14 @@ _LATER = {
 
 
 class WorkerOptions(NamedTuple):
-    """Options that only the worker needs; most tasks have none, so they travel beside the record."""
+    """Options that only the worker needs; kept outside the task record, since most tasks have none."""
 
     max_calls: int = 0
     retry_exceptions: tuple[type[BaseException], ...] = ()
 
 
 class Options(NamedTuple):
-    """How a remote function is called. See `ray_lite.remote`."""
+    """Options of a remote function's calls; `ray_lite.remote` documents each."""
 
     num_return_vals: int = 1
     num_cpus: float = 1
@@ -41,15 +44,18 @@ class Options(NamedTuple):
 
     @property
     def for_worker(self) -> WorkerOptions:
-        """What only the worker needs."""
+        """The options that only the worker needs."""
         return WorkerOptions(self.max_calls, self.retry_exceptions)
 
     def updated(self, given: dict[str, Any]) -> Options:
-        """These options, changed by the given ones.
+        """A copy of these options, changed by the given ones.
+
+        Args:
+            given: options by name, not checked yet.
 
         Raises:
             TypeError: an unknown option or a wrong type.  ValueError: out of range.
-            NotImplementedError: an option whose feature isn't there yet.
+            NotImplementedError: an option whose feature does not exist yet.
         """
         changed: dict[str, Any] = {}
         for name, value in given.items():
@@ -69,7 +75,7 @@ def _check_later(name: str, value: Any) -> None:
 
 
 def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """A checked whole number."""
+    """Checks a whole number; `least` and `most` are allowed values. Raises TypeError or ValueError."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     number = int(value)
@@ -79,7 +85,7 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
 
 
 def amount(name: str, value: Any) -> float:
-    """A checked quantity of a resource: a number, not negative, at most AMOUNT_MOST."""
+    """Checks an amount of a resource: 0, or a number from 1 / CPU_UNIT to AMOUNT_MOST. Raises TypeError or ValueError."""
     number = _number(name, value)
     if not 0 <= number <= AMOUNT_MOST:
         raise ValueError(f"{name} must be in 0..{AMOUNT_MOST:,}, got {value!r}")
@@ -89,7 +95,7 @@ def amount(name: str, value: Any) -> float:
 
 
 def gpus(name: str, value: Any) -> float:
-    """A checked number of GPUs: whole ones, or a part of one."""
+    """Checks a number of GPUs: a whole number, or a part of one GPU. Raises TypeError or ValueError."""
     number = amount(name, value)
     if number > 1 and number != int(number):
         raise ValueError(f"{name} must be a whole number, or below 1 for a part of one, got {value!r}")
@@ -97,7 +103,7 @@ def gpus(name: str, value: Any) -> float:
 
 
 def custom_resources(name: str, value: Any) -> dict[str, float]:
-    """Checked custom resources: a dict of names and amounts."""
+    """Checks custom resources, a dict of names and amounts; None is {}. Raises TypeError or ValueError."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -111,7 +117,7 @@ def custom_resources(name: str, value: Any) -> dict[str, float]:
 
 
 def exception_classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
-    """Checked exceptions to retry on: True for all, or a class, or a list of classes."""
+    """Checks exceptions to retry on: True for every Exception, a class, or a list of classes. Raises TypeError."""
     if isinstance(value, bool):
         return (Exception,) if value else ()
     classes = tuple(value) if isinstance(value, (list, tuple)) else (value,)
@@ -122,7 +128,7 @@ def exception_classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
 
 
 def duration(name: str, value: Any) -> float:
-    """A checked time, not negative; as good as for ever when it is very long, or infinite."""
+    """Checks a time, not negative, in any unit; at most TIME_MOST is returned. Raises TypeError or ValueError."""
     number = _number(name, value)
     if not number >= 0:
         raise ValueError(f"{name} must be zero or more, got {value!r}")

@@ -26,7 +26,7 @@ class RemoteFunction:
 
     __name__: str
     __qualname__: str
-    remote: _core.RemoteCall  #: f.remote(*args, **kwargs): submits a call; an ObjectID, a list of them, or None
+    remote: _core.RemoteCall  #: f.remote(*args, **kwargs) submits a call and returns an ObjectID, a list, or None
 
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
         functools.update_wrapper(self, function, updated=())
@@ -54,7 +54,7 @@ class RemoteFunction:
         raise TypeError(f"a remote function can't be called directly: write {self._target.name}.remote(...)")
 
     def __deepcopy__(self, memo: Any) -> RemoteFunction:
-        return self  # PYTHON_MODE copies arguments; a function is what it is
+        return self  # PYTHON_MODE copies arguments, but a function needs no copy
 
     def __repr__(self) -> str:
         return f"<remote function {self._target.name}>"
@@ -69,8 +69,8 @@ class RemoteFunction:
 
     def _submit(self, args: Any = (), kwargs: Any = None, num_return_vals: Any = None, num_cpus: Any = None,
                 num_gpus: Any = None, resources: Any = None) -> Any:
-        """A call with other resources, as in Ray of 2018: if one of them is given, the others are what an undecorated
-        function has (1 CPU)."""
+        """Submits a call with other resources, as in Ray of 2018: if one of them is given, the others are the defaults (1 CPU),
+        not those of the decoration."""
         given = {"num_return_vals": num_return_vals, "num_cpus": num_cpus, "num_gpus": num_gpus, "resources": resources}
         if any(given[name] is not None for name in ("num_cpus", "num_gpus", "resources")):
             plain = Options()
@@ -89,12 +89,12 @@ class RemoteFunction:
 
 
 def _signature_of(function: Callable[..., Any], follow_wrapped: bool) -> inspect.Signature | None:
-    import inspect  # it costs more than all of ray_lite, and workers don't need it
+    import inspect  # its import takes longer than that of ray_lite, and workers don't need it
 
     try:
         return inspect.signature(function, follow_wrapped=follow_wrapped)
     except (TypeError, ValueError):
-        return None  # some builtins have none
+        return None  # some builtins have no signature
 
 
 def _next_id(module: str, name: str) -> bytes:
@@ -107,7 +107,7 @@ _handles: dict[tuple[Any, ...], RemoteFunction] = {}
 
 
 def _received(facts: tuple[Any, ...], options: Options, signatures: tuple[Any, Any], token: Token) -> RemoteFunction:
-    """The handle of a function that another process of this session exported; one a process and set of options."""
+    """The handle of a function that another process exported; this process has one handle for each set of options."""
     session_id = session.current().session_id
     key = (session_id, facts[-1], options, token)
     handle = _handles.get(key)

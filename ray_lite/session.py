@@ -15,7 +15,7 @@ def current() -> Backend:
     """The live backend.
 
     Raises:
-        RaySystemError: there is none.
+        RaySystemError: there is no backend.
     """
     if _backend is None:
         raise RaySystemError("ray_lite is not initialised; call ray_lite.init() first")

@@ -1,4 +1,4 @@
-"""SessionSetting: what the driver tells the node of a session, and every process that the node forks inherits.
+"""SessionSetting: what the driver tells the node, and every process that the node forks inherits.
 
 It travels once, pickled, from driver/launch.py to node/spawn.py.  Must not change after the start.
 """
@@ -13,27 +13,27 @@ from ray_lite.system.machine import Limit
 
 
 class SessionInfo(NamedTuple):
-    """What a process that makes calls has to know of its session."""
+    """What a process that makes calls needs to know about its session."""
 
     config: Config
     resources: Resources
     job: int  #: slot of the driver
     session_id: int
-    spill_fd: int = -1  #: the file to spill into, -1: none
+    spill_fd: int = -1  #: descriptor of the spill file, or -1
 
 
 class SessionSetting(NamedTuple):
-    """How the processes of a session are to be."""
+    """What the driver has decided about the processes of a session."""
 
     info: SessionInfo
-    worker_limit: Limit  #: most worker processes at once, and what says so
+    worker_limit: Limit  #: most worker processes at once, and the source of this limit
     driver_pid: int
     umask: int
     argv: list[str]
     path: list[str]  #: sys.path
     session_dir: str
-    num_workers: int = 0  #: started at once
-    shutdown_grace: float = 5.0  #: seconds
+    num_workers: int = 0  #: workers to start immediately
+    shutdown_grace: float = 5.0  #: seconds that running tasks get at the end
     driver_mode: int = SCRIPT_MODE
     redirect_worker_output: bool = False
     redirect_output: bool = True
@@ -46,5 +46,5 @@ class SessionSetting(NamedTuple):
         return self.info.config
 
     def in_node(self, node_pid: int, spill_fd: int) -> SessionSetting:
-        """The setting as the node and its children use it: with its pid, and its own descriptor of the spill file."""
+        """The setting as the node and its children use it: with the node's pid and its descriptor of the spill file."""
         return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid)

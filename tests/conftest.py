@@ -7,46 +7,52 @@
 - `statistics`, `worker_pids`: what the live session says about itself.
 - Autouse: after each test the invariants hold; processes, descriptors, mappings and files are as before.
 
-Every process that a test causes inherits a marker in its environment, and temporary files go to a directory
-of this run alone: leftovers are found wherever they hang, and other sessions are not taken for ours.
+leftovers.py says what counts as left behind.
 """
 
 import contextlib
 import faulthandler
 import gc
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
 import types
-import uuid
-from dataclasses import dataclass, fields
 
 import psutil
 import pytest
 
-MARK = f"RAY_LITE_TEST_RUN={uuid.uuid4().hex}"
+from leftovers import Places, Traces
+
 WATCHDOG_S = 60
+PROOFS = {"crash", "sanitize", "failpoints", "models", "soak"}  # folders whose tests are slow
 SETTLE_S = 3.0  # how long after a test the machine may still be busy ending things
 
 
 def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
     config.addinivalue_line("markers", "watchdog(seconds): let this test take longer than the usual minute")
-    key, _, value = MARK.partition("=")
-    os.environ[key] = value
-    # Sessions look here first, then in TMPDIR; both private, so that a listing tells about this run only.
-    config.ray_lite_place = place = tempfile.mkdtemp(prefix="rl-tests-")
-    os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = tempfile.tempdir = place
+    config.ray_lite_places = Places()
+    config.ray_lite_places.begin()
     # Modules of these tests that workers import by name, as they would a user's.
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples"))
     # Capturing replaces fd 2 during a test; a hang must be reported on the real one.
     config.ray_lite_stderr = os.dup(2)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """A plain `pytest` leaves out what is slow; a path, or `-m slow`, brings it."""
+    for item in items:
+        if PROOFS.intersection(item.path.parts):
+            item.add_marker("slow")
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("markexpr"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
 
 
 def pytest_collection_finish(session):
@@ -56,7 +62,7 @@ def pytest_collection_finish(session):
 
 
 def pytest_unconfigure(config):
-    shutil.rmtree(config.ray_lite_place, ignore_errors=True)
+    config.ray_lite_places.end()
     os.close(config.ray_lite_stderr)
 
 
@@ -94,74 +100,6 @@ def watchdog(request):
 # ---------------------------------------------------------------- nothing outlives a test
 
 
-@dataclass(frozen=True)
-class Traces:
-    """What a session could leave behind, each a set of printable facts."""
-
-    processes: frozenset
-    descriptors: frozenset
-    mappings: frozenset
-    files: frozenset
-
-    @classmethod
-    def now(cls):
-        return cls(_processes(), _descriptors(), _mappings(), _files())
-
-    def difference(self, before):
-        """Lines that say what has appeared since `before`; a descriptor that has vanished is as bad."""
-        lines = []
-        for field in fields(self):
-            old, new = getattr(before, field.name), getattr(self, field.name)
-            lines += [f"left behind in {field.name}: {fact}" for fact in sorted(new - old)]
-        lines += [
-            f"closed or changed descriptor: {fact}" for fact in sorted(before.descriptors - self.descriptors)
-        ]
-        return lines
-
-
-def _marked(pid):
-    """Whether the process was exec'ed (or forked from one exec'ed) with this run's marker."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return MARK.encode() in file.read().split(b"\0")
-    except OSError:  # gone, or another user's
-        return False
-
-
-def _processes():
-    own = os.getpid()
-    pids = {child.pid for child in psutil.Process().children(recursive=True)}
-    pids |= {
-        int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own and _marked(name)
-    }
-    facts = set()
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            facts.add((pid, " ".join(psutil.Process(pid).cmdline()) or "(zombie)"))
-    return frozenset(facts)
-
-
-def _descriptors():
-    facts = set()
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
-            facts.add((int(name), os.readlink(f"/proc/self/fd/{name}")))
-    return frozenset(facts)
-
-
-def _mappings():
-    with open("/proc/self/maps") as file:
-        return frozenset(line.strip() for line in file if "memfd:" in line and "ray_lite" in line)
-
-
-def _files():
-    places = [os.environ["XDG_RUNTIME_DIR"], os.environ["TMPDIR"]]
-    facts = {
-        f"{place}/{name}" for place in places for name in os.listdir(place) if name.startswith("ray_lite")
-    }
-    return frozenset(facts | {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")})
-
-
 def _end_session():
     """Check the live session's invariants, then end it; the check's verdict comes after the end."""
     ray = sys.modules.get("ray_lite")
@@ -173,18 +111,25 @@ def _end_session():
         ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def places(request):
+    """Directories of this run alone: `places.base`, and `places.shm` on tmpfs."""
+    return request.config.ray_lite_places
+
+
 @pytest.fixture(autouse=True)
-def nothing_outlives_the_test(watchdog):
-    before = Traces.now()
+def nothing_outlives_the_test(watchdog, places):
+    before = Traces.now(places)
     yield
     try:
         _end_session()
     finally:
         gc.collect()
+        gc.freeze()  # the next collection need not walk over what has stayed: it would take most of the suite's time
         end = time.monotonic() + SETTLE_S
-        while (left := Traces.now().difference(before)) and time.monotonic() < end:
+        while (left := Traces.now(places).difference(before)) and time.monotonic() < end:
             time.sleep(0.02)
-        for pid, _ in Traces.now().processes - before.processes:  # don't let one failure spoil the next test
+        for pid, _ in Traces.now(places).processes - before.processes:  # don't let one failure spoil the next test
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
     assert not left, "\n".join(left)

@@ -1,4 +1,4 @@
-"""docs/: the Python blocks run, the job script runs under Slurm's variables, and what the page names exists."""
+"""docs/ and README: Python blocks run, the job script runs under Slurm's variables, and what a page names exists."""
 
 import os
 import re
@@ -14,6 +14,10 @@ from ray_lite.config import Config
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "hpc.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "bench/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README_LINES = 150
+GLOSSARY_ENTRIES = 40
+OF_THE_TESTS = {"RAY_LITE_FULL", "RAY_LITE_CRASH_OPS", "RAY_LITE_MACHINE_EXAMPLES", "RAY_LITE_SANITIZE_S", "RAY_LITE_SOAK_S"}
 
 
 def blocks(language):
@@ -63,12 +67,38 @@ def test_the_example_of_what_verbose_prints(job):
     assert re.sub(r"\d[\d,]*", "N", done.stderr).replace("(SLURM_CPUS_PER_TASK)", "(S)").startswith(form)
 
 
-def test_what_the_page_names_exists():
-    fields = {f"RAY_LITE_{name.upper()}" for name in Config._fields}
-    assert set(re.findall(r"RAY_LITE_\w+", PAGE)) <= fields
+def test_the_page_names_all_variables_that_are_read():
     variables = {*machine.SLURM_CPUS, *machine.SLURM_GPUS, *machine.SLURM_GPU_COUNTS, *machine.GPU_VARIABLES}
     assert variables <= set(re.findall(r"[A-Z]+_[A-Z_]+", PAGE))
-    assert all((ROOT / path).exists() for path in re.findall(r"`((?:tests|docs|bench)/[\w./]+)`", PAGE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_exists(page):
+    text = page.read_text()
+    fields = {f"RAY_LITE_{name.upper()}" for name in Config._fields}
+    assert set(re.findall(r"\bRAY_LITE_[A-Z_]+\b", text)) <= fields | OF_THE_TESTS
+    assert set(re.findall(r"\bConfig\.(\w+)", text)) <= set(Config._fields)
+    missing = [path for path in re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.(?:pyx|pxd|pyi|py|md|h))`", text) if not there(page, path)]
+    assert not missing
+
+
+def there(page, path):
+    """Whether a path is right, seen from the repository, the package, the core, or the page's own folder."""
+    roots = (ROOT, ROOT / "ray_lite", ROOT / "ray_lite/_core.src", page.parent)
+    if page.name == "files.md":  # the file's folder is the heading above it
+        return True
+    return any((root / path).exists() for root in roots)
+
+
+def test_readme_is_short_and_the_glossary_too():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+    assert len(re.findall(r"^\| (?!word)", (ROOT / "docs/glossary.md").read_text(), re.M)) <= GLOSSARY_ENTRIES
+
+
+def test_the_tour_of_the_readme_runs(output_of):
+    tour = next(text for its, text in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
+                if its == "python")
+    assert output_of(tour) == "1.0\n" * 100
 
 
 def test_page_tables_are_what_the_page_says(fresh, statistics):

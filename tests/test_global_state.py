@@ -1,4 +1,4 @@
-"""state.py: the object table shows size, state, holders, pins and where an object comes from, and holds nothing itself."""
+"""global_state.py: the object table shows size, state, holders, pins and where an object is from, and holds nothing itself."""
 
 import gc
 import os

@@ -1,8 +1,4 @@
-"""House rules a machine can check: sizes, who may raise and store what, tests beside files, the file map.
-
-Cython and C are read by indentation and by pattern. That can be fooled on purpose, which doesn't matter:
-these tests guard against habit, not malice.
-"""
+"""House rules a machine can check: sizes, who may raise and store what, tests beside files, docstrings, the file map."""
 
 import ast
 import builtins
@@ -11,73 +7,102 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "ray_lite"
-CORE = PACKAGE / "_core.src"
-LAYOUT = CORE / "layout.h"
+from sources import CORE, PACKAGE, ROOT, Function, blanked, file_map, functions, functions_of_cython
+
+REGION = CORE / "region"
 
 FILE_LINES = {"_core.pyx": 79, "sync.h": 200}
 FILE_LINES_ELSE = 400
 FUNCTION_LINES = 60  # without the docstring
 LONG_FUNCTION = 40  # at most one function in twenty may be longer
 PARAMETERS = 6
+METHODS = 15  # of a class, those of its bases not counted
 FIXED_BY_THE_USER = {"init"}  # signatures that programs of 2018 rely on
 
 # Functions that may store to shared structs without the setters of sync.h, and why.
 RAW_STORES: dict[str, str] = {
-    "object_take": "the id of an entry that nobody else can reach yet",
+    "object_take": "fields of an entry that no other process can reach yet",
     "object_put_inline": "the payload of an object that is not sealed and is ours",
+    "slot_begin": "fields of a slot that no other process can reach yet",
+    "submit_record": "the id, fields and arguments of a record that no other process can reach yet",
     "lay_table": "a new region, before it has a second user",
     "lay_out": "the same",
     "_format": "the same",
-    "kinds_begin": "the same",
-    "kind_begin": "the same",
+    "resources_begin": "the same",
+    "resource_begin": "the same",
     "fill_split": "a stamp in a handle, a Python object of this process",
-    "submit_record": "the id and the arguments of a record that nobody else can reach yet",
 }
-PAYLOAD_FINDERS = {"block_at", "object_data"}  # give a pointer to an object's bytes, which nobody logs
+PAYLOAD_FINDERS = {"block_at", "object_data"}  # give a pointer to an object's bytes, which no log has
 
-# Who may look for EOWNERDEAD: the lock, and the self-test of the kernel, whose mutex guards nothing.
+# Which functions may look for EOWNERDEAD: the lock, and the self-test of the kernel, whose mutex guards nothing.
 OWNER_DIED = {"rl_lock", "rl_robust_works"}
 
-# Modules whose tests have another name, under tests/.
+# Files whose tests have another name, under tests/.
 COVERED_BY: dict[str, str] = {
-    "__init__": "test_layers.py",
-    "abc": "test_session.py",
-    "api": "conformance/test_init.py",
-    "control_process": "conformance/test_output.py",
-    "culprit": "conformance/test_serialization_errors.py",
-    "failures": "conformance/test_errors.py",
-    "launch": "conformance/test_shutdown.py",
-    "local": "conformance/test_get.py",
-    "node": "conformance/test_node_death.py",
-    "pool": "conformance/test_pool.py",
-    "options": "conformance/test_options.py",
-    "remote_function": "conformance/test_remote.py",
-    "serial": "conformance/test_python_mode.py",
-    "serialization": "conformance/test_values.py",
-    "settings": "conformance/test_environment.py",
-    "store": "conformance/test_full_store.py",
-    "termination": "conformance/test_termination.py",
-    "worker": "conformance/test_nested.py",
+    "__init__.py": "test_layers.py",
+    "abc.py": "test_session.py",
+    "api.py": "conformance/test_init.py",
+    "options.py": "conformance/test_options.py",
+    "remote_function.py": "conformance/test_remote.py",
+    "session_setting.py": "conformance/test_environment.py",
+    "backends/local.py": "conformance/test_get.py",
+    "backends/serial.py": "conformance/test_python_mode.py",
+    "backends/session_view.py": "test_global_state.py",
+    "calls/arguments.py": "conformance/test_arguments.py",
+    "calls/functions.py": "conformance/test_export.py",
+    "calls/runtime_env.py": "conformance/test_environment.py",
+    "control/handle.py": "conformance/test_output.py",
+    "control/pipes.py": "conformance/test_output.py",
+    "control/process.py": "conformance/test_output.py",
+    "driver/driver.py": "conformance/test_shutdown.py",
+    "driver/launch.py": "conformance/test_shutdown.py",
+    "driver/plan.py": "conformance/test_machine.py",
+    "driver/sigterm.py": "conformance/test_sigterm.py",
+    "node/deaths.py": "conformance/test_deaths.py",
+    "node/memory_upkeep.py": "conformance/test_trim.py",
+    "node/pool.py": "conformance/test_pool.py",
+    "node/starter.py": "conformance/test_pool.py",
+    "node/supervisor.py": "conformance/test_node_death.py",
+    "node/task_ends.py": "conformance/test_cancelling.py",
+    "node/worker_process.py": "conformance/test_pool.py",
+    "policy/retries.py": "conformance/test_retries.py",
+    "store/listing.py": "test_global_state.py",
+    "store/object_store.py": "conformance/test_full_store.py",
+    "system/process.py": "system/test_session_dir.py",
+    "values/failures.py": "conformance/test_errors.py",
+    "values/pickle_errors.py": "conformance/test_serialization_errors.py",
+    "values/serialization.py": "conformance/test_values.py",
+    "workers/backend.py": "conformance/test_nested.py",
+    "workers/cancellation.py": "conformance/test_cancelling_midway.py",
+    "workers/child.py": "conformance/test_fork.py",
+    "workers/inline.py": "conformance/test_inline.py",
+    "workers/main.py": "conformance/test_nested.py",
+    "workers/task_runner.py": "conformance/test_retries.py",
+    "_core.src/region/results.pyx": "core/python/test_errors.py",
+    "_core.src/memory/sections.pyx": "core/memory/test_tables.py",
+    "_core.src/records/references.pyx": "core/records/test_objects.py",
+    "_core.src/records/room.pyx": "core/records/test_readers.py",
+    "_core.src/records/edges.pyx": "core/records/test_waiting.py",
+    "_core.src/records/task_records.pyx": "core/tasks/test_run_task.py",
+    "_core.src/scheduling/amounts.pyx": "core/scheduling/test_grants.py",
+    "_core.src/scheduling/fits.pyx": "core/scheduling/test_grants.py",
+    "_core.src/scheduling/gpus.pyx": "core/scheduling/test_grants.py",
+    "_core.src/scheduling/rings.pyx": "core/scheduling/test_dispatch.py",
+    "_core.src/scheduling/rechecks.pyx": "core/scheduling/test_dispatch.py",
+    "_core.src/scheduling/wakeups.pyx": "core/scheduling/test_dispatch.py",
+    "_core.src/tasks/submit_task.pyx": "core/tasks/test_run_task.py",
+    "_core.src/tasks/blocking.pyx": "core/records/test_slots.py",
+    "_core.src/verify/fsck_objects.pyx": "core/verify/test_fsck.py",
+    "_core.src/verify/fsck_scheduling.pyx": "core/verify/test_fsck_tasks.py",
+    "_core.src/python/mapping.pyx": "core/python/test_region.py",
+    "_core.src/python/call_context.pyx": "core/python/test_submit.py",
+    "_core.src/python/listing.pyx": "core/python/test_spilling.py",
+    "_core.src/python/cancelling.pyx": "core/tasks/test_cancel.py",
+    "_core.src/python/memory.pyx": "core/records/test_trim.py",
 }
-
-
-class Function(NamedTuple):
-    """A function of a Python, Cython or C file."""
-
-    name: str
-    parameters: list[str]
-    text: str  # from `def` to the last line, docstring and comments blanked (Cython, C) or left out (Python)
-
-    @property
-    def lines(self) -> int:
-        return len([line for line in self.text.splitlines() if line.strip()])
-
 
 # --- sizes ---
 
@@ -111,26 +136,38 @@ def test_long_functions_are_rare():
     assert len(long) <= len(every) / 20, long
 
 
-def test_the_umbrella_holds_no_function():
-    assert not list(functions(PACKAGE / "_core.pyx"))
+def test_classes_are_small():
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+                assert len(methods) <= METHODS, f"{named(path)}: {node.name} has {len(methods)} methods"
+
+
+def test_umbrellas_hold_no_function():
+    assert not [path for path in [PACKAGE / "_core.pyx", *CORE.glob("*.pyx")] if list(functions(path))]
 
 
 # --- what the core may do ---
 
 
 def core_sources() -> list[Path]:
-    return sorted(CORE.glob("*.pyx"))
+    return sorted(CORE.glob("*/*.pyx"))
+
+
+def core_headers() -> list[Path]:
+    return sorted(CORE.rglob("*.h"))
 
 
 def test_os_errors_are_raised_in_one_file():
     classes = [(name, kind) for name, kind in vars(builtins).items() if inspect.isclass(kind)]
     family = "|".join(name for name, kind in classes if issubclass(kind, OSError))
     raising = re.compile(rf"\braise\s+(?:{family})\b|\bPyErr_SetFromErrno")
-    assert [path.name for path in core_sources() if raising.search(blanked(path))] in ([], ["check.pyx"])
+    assert [path.name for path in core_sources() if raising.search(blanked(path))] in ([], ["errors.pyx"])
 
 
 def test_the_death_of_a_lock_owner_is_handled_in_one_function():
-    files = [*core_sources(), *CORE.glob("*.h")]
+    files = [*core_sources(), *core_headers()]
     aliases = {name for path in files for name in re.findall(r"#define (\w+) EOWNERDEAD", path.read_text())}
     looks = re.compile(rf"\b(?:{names({'EOWNERDEAD', *aliases})})\b")
     assert {f.name for path in files for f in functions(path) if looks.search(f.text)} == OWNER_DIED
@@ -197,15 +234,19 @@ def test_every_shared_field_names_its_writer():
     assert [line for line in fields if "writer:" not in line] == []
 
 
+def layout() -> str:
+    return (REGION / "entries.h").read_text() + (REGION / "layout.h").read_text()
+
+
 def shared_fields() -> Iterator[str]:
-    """The lines of layout.h that declare a field of a struct."""
-    for struct in re.findall(r"struct\s*\w*\s*\{\n(.*?)^\}", LAYOUT.read_text(), re.S | re.M):
+    """The lines of entries.h and layout.h that declare a field of a struct."""
+    for struct in re.findall(r"struct\s*\w*\s*\{\n(.*?)^\}", layout(), re.S | re.M):
         yield from (line.strip() for line in struct.splitlines() if re.match(r"[^/*]*\w.*;", line))
 
 
 @functools.cache
 def shared_structs() -> set[str]:
-    return set(re.findall(r"^\}\s*(rl_\w+)\s*;", LAYOUT.read_text(), re.M))
+    return set(re.findall(r"^\}\s*(rl_\w+)\s*;", layout(), re.M))
 
 
 def pointers(text: str) -> set[str]:
@@ -216,7 +257,7 @@ def pointers(text: str) -> set[str]:
 @functools.cache
 def pointer_fields() -> set[str]:
     """Fields that point to a shared struct, in process-private structs and classes."""
-    return set.union(*(pointers(path.read_text()) for path in [*CORE.glob("*.h"), PACKAGE / "_core.pxd"]))
+    return set.union(*(pointers(path.read_text()) for path in [*core_headers(), PACKAGE / "_core.pxd"]))
 
 
 ACCESS = r"(?:\.\w+|\[[^\]]*\])"  # of a field, of an element
@@ -250,27 +291,30 @@ def names(of: set[str]) -> str:
 
 
 def test_no_module_uses_select_select():
-    """It fails with descriptors from 1,024 on: descriptors.py has what takes any."""
+    """It fails with descriptors from 1,024 on: system/polling.py has what takes any."""
     calls = re.compile(r"\bselect\.select\b|\bfrom select import\b")
-    assert [path.name for path in PACKAGE.glob("*.py") if calls.search(blanked(path))] == []
+    assert [path.name for path in PACKAGE.rglob("*.py") if calls.search(blanked(path))] == []
 
 
 # --- what stands beside a file ---
 
 
-def test_every_core_file_has_its_test():
-    wanted = [ROOT / f"tests/core/test_{path.stem}.py" for path in core_sources()]
-    assert not [named(path) for path in wanted if not path.exists()]
-
-
-def test_every_module_has_its_test():
-    wanted = {path.stem: COVERED_BY.get(path.stem, f"test_{path.stem}.py") for path in PACKAGE.glob("*.py")}
-    assert not [name for name in wanted.values() if not (ROOT / "tests" / name).exists()]
+def test_every_file_has_its_test():
+    files = [*PACKAGE.rglob("*.py"), *core_sources()]
+    wanted = {str(path.relative_to(PACKAGE)): path for path in files if path.parent == PACKAGE or path.name != "__init__.py"}
+    tests = {name: COVERED_BY.get(name, mirrored(name)) for name in wanted}
+    assert not [test for test in tests.values() if not (ROOT / "tests" / test).exists()]
     assert set(COVERED_BY) <= set(wanted)
 
 
+def mirrored(name: str) -> str:
+    """Where a file's test is expected: `_core.src/memory/arena.pyx` -> `core/memory/test_arena.py`."""
+    folder, _, file = name.replace("_core.src", "core").rpartition("/")
+    return f"{folder}/test_{file.partition('.')[0]}.py".lstrip("/")
+
+
 def test_public_names_have_docstrings():
-    assert not [f"{path.name}: {name}" for path in PACKAGE.glob("*.py") for name in undocumented(path)]
+    assert not [f"{path.name}: {name}" for path in PACKAGE.rglob("*.py") for name in undocumented(path)]
 
 
 def undocumented(path: Path) -> Iterator[str]:
@@ -284,7 +328,7 @@ def undocumented(path: Path) -> Iterator[str]:
 
 @functools.cache
 def contract() -> set[str]:
-    """Methods of the Backend protocol: documented there, once for all backends."""
+    """Methods of the protocols Backend and SessionView: documented there, once for all implementations."""
     return {node.name for node in ast.walk(ast.parse((PACKAGE / "abc.py").read_text()))
             if isinstance(node, ast.FunctionDef) and ast.get_docstring(node)}
 
@@ -294,7 +338,7 @@ def public_definitions(scope: ast.Module | ast.ClassDef) -> list[ast.ClassDef | 
     return [node for node in scope.body if isinstance(node, kinds) and not node.name.startswith("_")]
 
 
-@pytest.mark.parametrize("path", [*core_sources(), *sorted(CORE.glob("*.h"))], ids=named)
+@pytest.mark.parametrize("path", [*core_sources(), *core_headers()], ids=named)
 def test_core_files_begin_by_saying_what_they_are(path: Path):
     assert re.match(r'#\s*\w|"""\w|/\*\s*\w', path.read_text())
 
@@ -307,80 +351,19 @@ def test_no_file_names_a_place_on_somebodys_machine():
 
 
 def test_the_file_map_is_complete_and_true():
-    readme = (ROOT / "README.md").read_text()
-    folders = [(PACKAGE, r"\.(pyx?|pxd|pyi|h)$"), (ROOT / "tests", r"\.(py|c)$")]
-    files = [path for folder, kind in folders for path in folder.rglob("*") if re.search(kind, path.name)]
-    missing = [named(path) for path in files if not re.search(rf"(?<![\w.]){re.escape(path.name)}\b", readme)]
-    assert missing == []
-    paths = re.findall(r"\b(?:ray_lite|tests|bench|examples)/[\w./]*\.(?:pyx|pxd|pyi|py|h|c)\b", readme)
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert (ROOT / "docs/files.md").read_text() == file_map(), "python tests/sources.py writes it anew"
 
 
-# --- reading functions ---
+def test_files_that_docstrings_name_exist():
+    names = {path.name for path in [*ROOT.glob("*"), *PACKAGE.rglob("*"), *(ROOT / "tests").rglob("*"), *(ROOT / "bench").rglob("*"),
+                                    *(ROOT / "docs").rglob("*"), *(ROOT / "examples").rglob("*")]}
+    for path in [*PACKAGE.rglob("*.py"), *CORE.rglob("*.pyx"), *core_headers(), PACKAGE / "_core.pyi", PACKAGE / "_core.pxd"]:
+        found = re.findall(r"(?<![\w./-])((?:[\w.]+/)*\w+\.(?:pyx|pxd|pyi|py|pml|md))\b", path.read_text())
+        missing = [name for name in found if name.rpartition("/")[2] not in names | {"analysis.py", "random.py"}
+                   or "/" in name and not there(name)]
+        assert not missing, f"{named(path)} names {missing}"
 
 
-def functions(path: Path) -> Iterator[Function]:
-    if path.suffix == ".py":
-        return functions_of_python(path.read_text())
-    return functions_of_c(path.read_text()) if path.suffix == ".h" else functions_of_cython(path.read_text())
-
-
-def functions_of_python(text: str) -> Iterator[Function]:
-    lines = text.splitlines()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0]
-            skipped = range(first.lineno, first.end_lineno + 1) if ast.get_docstring(node) else range(0)
-            numbers = [number for number in range(node.lineno, node.end_lineno + 1) if number not in skipped]
-            every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            parameters = [argument.arg for argument in every if argument.arg not in ("self", "cls")]
-            yield Function(node.name, parameters, "\n".join(lines[number - 1] for number in numbers))
-
-
-def functions_of_cython(text: str) -> Iterator[Function]:
-    lines = blank(text).splitlines()
-    for start, line in enumerate(lines):
-        head = re.match(r"( *)(?:async def|def|cdef|cpdef)\s[^(=]*?(\w+)\(", line)
-        if not head:
-            continue
-        # deeper, empty, or the closing line of the head
-        below = re.compile(rf" {{{len(head[1]) + 1}}}|\s*$|{head[1]}\)")
-        end = next((n for n in range(start + 1, len(lines)) if not below.match(lines[n])), len(lines))
-        body = "\n".join(lines[start:end])
-        if re.search(r":\s*(\S.*)?$", body, re.M):  # else a declaration
-            yield Function(head[2], parameters_of(body[head.end() :]), body)
-
-
-def functions_of_c(text: str) -> Iterator[Function]:
-    head, body = r"^\w[^;{}()=]*?(\w+)\(([^;{}]*)\)\s*", r"\{(?:[^\n]*\}$|.*?^\})"
-    for found in re.finditer(head + body, blank_c(text), re.S | re.M):
-        yield Function(found[1], parameters_of(found[2] + ")"), found[0])
-
-
-def parameters_of(text: str) -> list[str]:
-    """The parameters in a text that begins after their opening parenthesis."""
-    depth, found = 1, [""]
-    for sign in text:
-        depth += (sign in "([{") - (sign in ")]}")
-        if depth == 0:
-            break
-        if sign == "," and depth == 1:
-            found.append("")
-        else:
-            found[-1] += sign
-    return [name for name in map(str.strip, found) if name not in ("", "self", "cls", "*", "/", "void")]
-
-
-def blanked(path: Path) -> str:
-    return blank(path.read_text())
-
-
-def blank(text: str) -> str:
-    """Cython with strings and comments emptied; the line numbers stay."""
-    strings = r'"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#[^\n]*'
-    return re.sub(strings, lambda found: "\n" * found[0].count("\n"), text)
-
-
-def blank_c(text: str) -> str:
-    """C with comments, strings and preprocessor lines emptied."""
-    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|^[ ]*#[^\n]*', "", text, flags=re.S | re.M)
+def there(name: str) -> bool:
+    """Whether a path is right, from the repository, the package or the core."""
+    return any((root / name).exists() for root in (ROOT, PACKAGE, CORE, CORE / "region"))

@@ -95,7 +95,7 @@ def test_the_source_archive_holds_all_and_builds_the_package(tmp_path: Path):
     result = setup_py(unpacked, "build_py", "--build-lib", "lib")
     assert result.returncode == 0, result.stderr
     assert files_of(unpacked / "lib", ".") == package
-    assert {"ray_lite/py.typed", "ray_lite/_core.pyi", "ray_lite/_core.src/layout.h"} <= package
+    assert {"ray_lite/py.typed", "ray_lite/_core.pyi", "ray_lite/_core.src/region/layout.h", "ray_lite/node/pool.py"} <= package
 
 
 def copy_of_the_tree(tmp_path: Path) -> Path:

@@ -1,14 +1,15 @@
-"""session.py and abc.py: one current backend, and both backends have all that a Backend has."""
+"""session.py and abc.py: one current backend, and each backend and view has all that its contract has."""
 
 import inspect
 
 import pytest
 
 from ray_lite import session
-from ray_lite.abc import Backend
-from ray_lite.exceptions import RaySystemError
+from ray_lite.abc import Backend, SessionView
 from ray_lite.backends.local import LocalBackend
-from ray_lite.backends.serial import SerialBackend
+from ray_lite.backends.serial import SerialBackend, SerialView
+from ray_lite.backends.session_view import LocalView
+from ray_lite.exceptions import RaySystemError
 
 
 def test_there_is_none_to_begin_with():
@@ -27,9 +28,11 @@ def test_install_and_clear():
     assert session.peek() is None
 
 
-@pytest.mark.parametrize("kind", [LocalBackend, SerialBackend])
-def test_backends_keep_the_contract(kind):
-    for name, method in inspect.getmembers(Backend, inspect.isfunction):
+@pytest.mark.parametrize("contract, kind", [
+    (Backend, LocalBackend), (Backend, SerialBackend), (SessionView, LocalView), (SessionView, SerialView),
+])
+def test_backends_and_views_keep_the_contract(contract, kind):
+    for name, method in inspect.getmembers(contract, inspect.isfunction):
         if not name.startswith("_"):
             wanted, got = (list(inspect.signature(one).parameters) for one in (method, getattr(kind, name)))
             assert got == wanted, name

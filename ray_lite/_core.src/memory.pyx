@@ -1,6 +1,6 @@
 """Memory: tables of entries, the allocator of the arena, and pages for both.
 
-Knows blocks and entries, not what they are for: no object, task or process.
+Must not know what blocks and entries are for: no object, task or process.
 """
 include "memory/tables.pyx"
 include "memory/arena.pyx"

@@ -1,7 +1,7 @@
 """What Python sees of the core: the classes and functions of `ray_lite._core`.
 
-Thin skins over the layers below: they check arguments, take and drop the GIL, and turn results into values and exceptions.  Must
-not choose limits, timeouts or retries: those are arguments.
+Thin wrappers around the layers below: they check arguments, drop and take the GIL, and turn results into values and exceptions.
+Must not choose limits, timeouts or retries: these are arguments.
 """
 include "python/errors.pyx"
 include "python/mapping.pyx"

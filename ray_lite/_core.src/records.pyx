@@ -1,4 +1,4 @@
-"""Records: objects, what keeps them alive and who reads or awaits them; process slots; task records and the lists they are on.
+"""Records: objects, what keeps them alive, which processes read or await them; process slots; task records and their lists.
 
 Each file is one noun and its bookkeeping.  Must not know resources, or which task runs next.
 """

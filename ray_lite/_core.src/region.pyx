@@ -1,7 +1,8 @@
 """The region: its layout, and the only C that stores to shared words.
 
-layout.h is the document of the shared memory (header and tables), entries.h of each entry, states.h of each state machine.  sync.h has
-the lock with its undo log, atomics.h the atomic words, robust.h the recovery after a death.  Knows no algorithm of the store.
-Must not take the GIL, allocate memory or make a system call while the lock is held.
+region/layout.h documents the shared memory (header and tables), region/entries.h each entry, region/states.h the state
+machines.  region/sync.h has the lock with its undo log and the recovery after a death, region/atomics.h the atomic words;
+region/robust.h makes the mutexes.  Must not know any algorithm of the store, and must not take the GIL, allocate memory or make
+a system call while the lock is held.
 """
 include "region/results.pyx"

@@ -1,6 +1,7 @@
-"""Scheduling: resources, ready queues, whose turn it is, and who is woken for it.
+"""Scheduling: resources, ready queues, which queue is next, and which worker is woken for it.
 
-Mechanism: the rules are fixed and O(1); how many workers there are is policy/scheduler.py's to say.  Must not run or finish a task.
+Mechanism only: the rules are fixed and O(1); policy/scheduler.py decides how many workers there are.  Must not run or finish a
+task.
 """
 include "scheduling/amounts.pyx"
 include "scheduling/gpus.pyx"

@@ -1,6 +1,6 @@
 """Tasks: the operations of a task's life, from its submission to the repair after its worker's death.
 
-Each is cut into sections of at most RL_LOG_BUDGET log entries.  Must not decide what an outcome means for the user.
+Each operation is cut into sections of at most RL_LOG_BUDGET log entries.  Must not decide what an outcome means for the user.
 """
 include "tasks/submit_task.pyx"
 include "tasks/run_task.pyx"

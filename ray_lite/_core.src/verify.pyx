@@ -1,6 +1,6 @@
-"""Verification: fsck, which checks every invariant of the region, and a digest of its content.
+"""Verification: fsck, which checks every invariant of the region, and a digest of the region's content.
 
-Reads only; allocates nothing.
+Must not change or allocate anything.
 """
 include "verify/fsck_objects.pyx"
 include "verify/fsck_arena.pyx"

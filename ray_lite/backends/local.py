@@ -1,10 +1,10 @@
-"""LocalBackend: a session on this machine as a driver sees it; a worker's (workers/backend.py) adds inline tasks and blocking.
+"""LocalBackend: a session on this machine as a driver sees it; workers/backend.py adds inline tasks and blocking for workers.
 
     submit -> export the function once -> arguments into the record, or into one object -> _core.submit
     get    -> _core.get_ready | resolve, wait, load
 
-The fast paths are in the core; here is their set-up and everything slow.  Neighbours: driver/launch.py makes it; calls/ packs,
-store/ keeps values.
+The fast paths are in the core; this file sets them up and does everything slow.  Neighbours: driver/launch.py makes it; calls/
+packs, store/ keeps values.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ray_lite.store.object_store import Store
 from ray_lite.store.spill import Spill
 from ray_lite.values.failures import unpack
 
-LOOKS = 5  # sleeps between two looks at the node's life and at signals
+LOOKS = 5  # sleeps between two checks for a dead node and for signals
 
 
 class LocalBackend:
-    """One process's part in a session. See abc.Backend for the methods' contracts."""
+    """A session as one process uses it. See abc.Backend for the methods' contracts."""
 
     is_worker = False
 
@@ -125,7 +125,7 @@ class LocalBackend:
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
         """Waits until no more than `allowed` of the ids are lacking; False when `timeout` seconds ran out.
 
-        `inline`: a worker may run what they wait for meanwhile.
+        `inline`: whether a worker may meanwhile run the tasks inline that the ids wait for.
         """
         deadline = -1 if timeout is None else time.monotonic_ns() + int(timeout * 1e9)
         spin = self._spin
@@ -137,7 +137,7 @@ class LocalBackend:
         return True
 
     def look_around(self) -> None:
-        """While waiting: raises what ends the call."""
+        """Raises an error that must end a waiting call; a waiting call does this between sleeps."""
 
     def cancel(self, x: _core.ObjectID, force: bool, recursive: bool) -> bool:
         if type(x) is not _core.ObjectID:
@@ -147,7 +147,7 @@ class LocalBackend:
             return False
         before = _core.descendants(self.region, task, serial) if recursive else []
         found = _core.cancel(self.region, task, serial, force, recursive)
-        after = _core.descendants(self.region, task, serial) if recursive else []  # what it submits from now on ends at once
+        after = _core.descendants(self.region, task, serial) if recursive else []  # later ones are cancelled at once
         for child, its_serial in {*before, *after}:
             _core.cancel(self.region, child, its_serial, force, True)
         return found != 0

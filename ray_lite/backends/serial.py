@@ -1,4 +1,4 @@
-"""SerialBackend: PYTHON_MODE. Everything runs inline in the driver, values stand for ids, no process is started; for debugging."""
+"""SerialBackend: PYTHON_MODE, for debugging: each call runs at once in the driver, values stand for ids, no process starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ray_lite.values.serialization import dumps, flat, loads
 
 
 def _copied(value: Any) -> Any:
-    """A deep copy, or what pickling makes of a value that can't be deep-copied, such as a module."""
+    """A deep copy of a value; a pickled copy if it can't be deep-copied, such as a module."""
     try:
         return copy.deepcopy(value)
     except TypeError:
@@ -40,21 +40,21 @@ class SerialView:
     """The view of a session without processes or store. See abc.SessionView for the contracts."""
 
     def check(self) -> None:
-        """Returns: nothing can be inconsistent."""
+        """Does nothing: there is nothing that could be inconsistent."""
 
     def statistics(self) -> Statistics:
         return Statistics()
 
     def amounts(self) -> dict[str, tuple[float, float]]:
-        """Nothing is counted."""
+        """An empty dict: resources are not counted."""
         return {}
 
     def objects(self) -> list[Any]:
-        """Values stand for ids: there are no objects."""
+        """An empty list: values stand for ids, so there are no objects."""
         return []
 
     def memory(self, most: int) -> Any:
-        """Raises RuntimeError."""
+        """Raises RuntimeError: there is no object store."""
         raise RuntimeError("in PYTHON_MODE there is no object store whose memory could be shown")
 
     def worker_pids(self) -> list[int]:
@@ -74,7 +74,7 @@ class SerialBackend:
         self.view = SerialView()
 
     def submit(self, call: Call) -> Any:
-        """Runs the call now. Arguments are copied, so that the task can't change the caller's; errors are raised here."""
+        """Runs the call at once and raises its errors; arguments are copied, so that the task can't change the caller's."""
         function, args, kwargs = call.function, call.args, call.kwargs
         bound = function.bind(args, kwargs)
         if bound is not None:
@@ -87,7 +87,7 @@ class SerialBackend:
         if count == 0:
             return None
         if count > 1 and (not isinstance(result, (tuple, list)) or len(result) != count):
-            raise ValueError(f"{function.name} has num_return_vals={count} and must return so many values")
+            raise ValueError(f"{function.name} has num_return_vals={count} and must return a tuple or list of that many values")
         return result if count == 1 else list(result)
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
@@ -103,15 +103,15 @@ class SerialBackend:
         raise TypeError("remote functions can't be pickled in PYTHON_MODE")
 
     def cancel(self, x: Any, force: bool, recursive: bool) -> bool:
-        """A call has ended when it returns."""
+        """False: a call has ended when it returns."""
         return False
 
     def gpu_ids(self) -> list[int | str]:
-        """Nothing is counted, so nothing is held."""
+        """An empty list: resources are not counted."""
         return []
 
     def attempt(self) -> int:
         return 0
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing: there is nothing to end."""

@@ -1,4 +1,4 @@
-"""LocalView: what a session holds and uses, as one of its processes sees it. See abc.SessionView for the contracts."""
+"""LocalView: what a session holds and uses, as one of its processes sees it.  See abc.SessionView for the contracts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ray_lite.store.object_store import Store
 
 
 class Statistics(NamedTuple):
-    """Counts of a session; bytes where the name says so.
+    """Counts of a session, in bytes where the name says so.
 
-    `objects` and `bytes_used` are the program's; `kept` and `bytes_kept` the session's own, until it ends: functions, call
-    sites, runtime environments.
+    `objects` and `bytes_used` count the program's objects; `kept` and `bytes_kept` count the objects that the session keeps
+    until it ends: functions, options, call sites, runtime environments.
     """
 
     objects: int

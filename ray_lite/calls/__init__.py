@@ -1,4 +1,4 @@
 """What travels with a call: the function, its arguments, where the call was made, and where it runs (sys.path, directory).
 
-Both halves of each stand in one file: what the caller packs, and what the worker unpacks.  Must not submit or run a task.
+Each file has both halves: what the caller packs, and what the worker unpacks.  Must not submit or run a task.
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ray_lite.calls.functions import Call
 
-IN_OBJECT = b"P"  # what the record holds when the arguments are an object of their own, the first reference of the task
+IN_OBJECT = b"P"  # data of a record whose arguments are an object of their own, the task's first reference
 
 
 def pack(call: Call, bound: inspect.BoundArguments | None) -> tuple[Pickled, list[_core.ObjectID]]:
@@ -51,7 +51,7 @@ def pack(call: Call, bound: inspect.BoundArguments | None) -> tuple[Pickled, lis
 
 
 def _named(function: str, arguments: dict[str, Any], error: SerializationError) -> SerializationError:
-    """The error for the first argument that can't be pickled, by its name."""
+    """The error that names the first argument that can't be pickled."""
     for argument, value in arguments.items():
         try:
             dumps(value, f"{function}.remote -> argument {argument!r}")
@@ -66,9 +66,9 @@ def unpack(
     """The arguments that a record holds, with the values of the task's references in their places.
 
     Args:
-        data: of the record: a pickle, or IN_OBJECT.
+        data: the record's data: a pickle, or IN_OBJECT.
         refs: the task's references, in order.
-        load: gives the value of one.
+        load: returns the value of a reference.
     """
     values, named, places = load(refs.pop(0)) if data == IN_OBJECT else loads(data)
     for place, x in zip(places, refs, strict=True):

@@ -1,6 +1,6 @@
 """Call sites: the place in the user's program where a task was called, as a text that every process of the session finds.
 
-The core asks once a place and keeps the answer (callsite.pyx); equal texts of several processes are one object.
+The core asks once for each place and keeps the answer (callsite.pyx); equal texts of several processes are one object.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class CallSites:
     """The call sites of this process.
 
     Args:
-        store: where the texts go.
-        most: so many places are told apart; calls from others have no site. A program that makes code without end would
+        store: the store that keeps the texts.
+        most: most places to record. Calls from further places have no site: a program that generates code without end would
             otherwise fill the object table.
     """
 
@@ -36,12 +36,12 @@ class CallSites:
         _core.set_call_sites(None, PACKAGE)
 
     def index_of(self, file: str, line: int, function: str) -> int:
-        """The index of the object with a place's text, 0 for none."""
+        """Index of the object with a place's text, or 0 if there is none."""
         place = file, line, function
         index = self._known.get(place, 0)
         if not index and len(self._known) < self._most:
             try:
                 index = self._known[place] = self._store.keep(f"{file}:{line} in {function}")
             except ObjectStoreFullError:
-                return 0  # the call itself may have room, and is what matters
+                return 0  # the call matters more, and may still find room
         return index

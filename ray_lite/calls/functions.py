@@ -1,6 +1,6 @@
 """Remote functions in a session: what is called, and how other processes find it.
 
-A function's pickle is stored once a session, at its first call, and named by a token: index and generation of that object.
+A function's pickle is stored once in each session, at the first call. Its token is the index and generation of that object.
 Neighbours: remote_function.py wraps a Function with its options; workers/task_runner.py loads it.
 """
 
@@ -18,15 +18,15 @@ from ray_lite.store.object_store import Store
 from ray_lite.values.serialization import Name, Pickled, dumps, name_of
 
 if TYPE_CHECKING:
-    import inspect  # at run time it is imported by whoever decorates: it costs more than all of ray_lite
+    import inspect  # at run time only a process that decorates imports it: that takes longer than all of ray_lite
 
-POSITIONAL_MOST = 255  # arguments of the fast path
+POSITIONAL_MOST = 255  # most positional arguments of a call on the fast path
 
 Token = tuple[int, int]
 
 
 class Signatures(NamedTuple):
-    """What a call has to satisfy, and what tools are shown (of a wrapper: the wrapped function's); None: there is none."""
+    """The signature that calls must satisfy, and the one that tools see (for a wrapper: the wrapped function's), or None."""
 
     called: inspect.Signature | None
     shown: inspect.Signature | None
@@ -43,11 +43,11 @@ class Function:
 
     def __init__(self, name: str, id: bytes, body: Callable[..., Any] | None, signatures: Signatures) -> None:
         self.name, self.id, self.body, self.signatures = name, id, body, signatures
-        self.session_id = 0  #: of the session in which it is exported
-        self.token: Token = (0, 0)  #: there
+        self.session_id = 0  #: session in which the function is exported, or 0
+        self.token: Token = (0, 0)  #: its token in that session
 
     def mark_exported(self, session_id: int, token: Token) -> None:
-        """The function can be found by this token in this session."""
+        """Notes the token by which processes of this session find the function."""
         self.session_id, self.token = session_id, token
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
@@ -106,15 +106,15 @@ class FunctionTable:
         self._lock = threading.RLock()
 
     def export(self, function: Function) -> Token:
-        """The token of a function, whose pickle is stored at the first call of a session.
+        """The token of a function; stores the function's pickle at its first call in a session.
 
-        A function may name itself, or one that names it: then its object is named before its bytes are there. Only the
-        thread that exports sees such a token; all become known together, when the outermost export has succeeded.
+        A function may refer to itself, or to a function that refers to it: then its token is used before its object has
+        bytes. Only the exporting thread sees such a token; all become known together, when the outermost export has succeeded.
         """
         if function.session_id == self._session_id:
             return function.token
         if self._store.region.inherited:
-            return self._export(function)  # it raises ForkedError; a thread that the fork left behind may have the lock
+            return self._export(function)  # raises ForkedError; without the lock, which a thread of the parent may have held
         with self._lock:
             if function.id in self._exporting:
                 return self._exporting[function.id][1]
@@ -146,14 +146,14 @@ class FunctionTable:
         return token
 
     def load(self, index: int) -> Callable[..., Any]:
-        """The callable whose pickle is in the object of this index, which is sealed."""
+        """Loads the callable whose pickle is in the sealed object of this index."""
         _, _, views = _core.payload(self._store.region, _core.function_handle(self._store.region, index))
         function = pickle.loads(views[0], buffers=views[1:])
         return function.find() if isinstance(function, Name) else function  # type: ignore[no-any-return]
 
 
 def _pickled(function: Function) -> Pickled:
-    """The function by value, with what it captures; where that can't be (it is compiled, or uses a lock), by name."""
+    """Pickles a function by value, with what it captures; by name if that fails (it is compiled, or captures a lock)."""
     if function.body is None:
         raise ObjectLostError(f"remote function {function.name} belongs to an earlier session, or to that of the process "
                               "from which this one was forked")

@@ -1,7 +1,7 @@
 """The runtime environment of a call: sys.path and the working directory of the caller, which the task gets.
 
-A process looks cheaply whether they changed since its last call (the core does on the fast path, cwd_watch.pyx).  A change makes
-a small object, whose index stands in the record of each task; the worker applies it before it runs the task.
+Each call checks cheaply whether they have changed since the last call; on the fast path the core does that (cwd_watch.pyx).  A
+change makes a small object, whose index is in the record of each task; the worker applies it before it runs the task.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ray_lite.store.object_store import Store
 
 
 class Environment(NamedTuple):
-    """sys.path, and the working directory, or "" where it was removed: then a task stays where its worker is."""
+    """sys.path and the working directory; "" if that was removed: then a task runs in the directory of its worker."""
 
     path: list[str]
     directory: str
 
 
 def observed() -> Environment:
-    """This process's, now."""
+    """The present runtime environment of this process."""
     try:
         directory = os.getcwd()
     except FileNotFoundError:
@@ -38,19 +38,19 @@ class RuntimeEnv:
         self._first = self._last = Environment([], "")
 
     def begin(self) -> None:
-        """Takes what is so now as the environment that workers start with, which has no object (index 0)."""
+        """Takes the present environment as the one that workers start with; it has no object (index 0)."""
         _core.watch_cwd()
         self._first = self._mark(0)
 
     def _mark(self, index: int) -> Environment:
-        """Calls made from now on run in the environment of object `index`, which is the present one."""
+        """Makes the present environment, that of object `index`, the one of all calls from now on; returns it."""
         _core.mark_env()
         self._last = observed()
         _core.set_runtime_env(index)
         return self._last
 
     def current(self) -> int:
-        """The index of the object with the present environment, made if it is new; for the record of a task."""
+        """Index of the object with the present environment, for the record of a task; makes the object for a new one."""
         _core.mark_env()
         now = observed()
         if now != self._last:
@@ -60,17 +60,17 @@ class RuntimeEnv:
         return _core.get_runtime_env()
 
     def state(self) -> tuple[Environment, int]:
-        """What calls made from now on say of their environment, for `restore`."""
+        """The environment of calls made from now on, for `restore`."""
         return self._last, _core.get_runtime_env()
 
     def restore(self, state: tuple[Environment, int]) -> None:
-        """Calls say again what they said before another task ran here; the next one checks whether it is still so."""
+        """Returns to the environment of calls before another task ran here; the next call checks whether it is still right."""
         self._last, index = state
         _core.set_runtime_env(index)
         _core.unmark_env()
 
     def apply(self, index: int) -> None:
-        """Changes this process's sys.path and directory to those of object `index`, or for 0 to those it began with."""
+        """Changes sys.path and the directory to those of object `index`, or for 0 to those that this process began with."""
         environment = self._first
         if index:
             value, _ = self._store.load(_core.function_handle(self._store.region, index))

@@ -1,4 +1,4 @@
-"""The control process: the node's one restartable child, which shows what workers write and failures that nobody fetches.
+"""The control process: the node's restartable child, which shows workers' output and failures that no `get` raises.
 
-Nothing that a task needs may depend on it: it can be killed at any time.
+It can be killed at any time, so it must not hold anything that a task needs.
 """

@@ -1,7 +1,8 @@
-"""Failures that nobody fetches: which are due to be shown, and as what text. Pure logic; control_process.py feeds it.
+"""Failures that no `get` raises: which of them to show, when, and as what text.  Pure logic.
 
-A failure is shown when `delay` seconds have passed and no `get` has raised it.  What repeats is folded: shown once in
-full, then counted.  Neighbours: reporter.py sends reports, _core's serials.pyx knows what was raised.
+A failure is shown if no `get` has raised it within `delay` seconds.  A repeated failure is shown once in full, then counted.
+Neighbours: report_channel.py sends reports, process.py receives and shows them, _core.src/python/report_ids.pyx knows which
+failures were raised.
 """
 
 from __future__ import annotations
@@ -10,23 +11,23 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-REMEMBERED = 1_000  # different failures of which we know that they were shown in full
+REMEMBERED = 1_000  # most failures to remember as shown in full
 
 
 class Report(NamedTuple):
-    """One failure on its way to the terminal."""
+    """A failure, or a note to the user, on its way to the terminal."""
 
-    serial: int  #: see _core.next_report_id; 0: no `get` can raise it
-    name: str  #: of the task; "": the text says it all
+    serial: int  #: number from _core.next_report_id; 0: no `get` can raise it
+    name: str  #: name of the task's function; "" for a note
     text: str  #: what the user reads
 
 
 class Reports:
-    """Failures that were reported and not shown yet.
+    """Failures that were reported and are not shown yet.
 
     Args:
         delay: seconds that a `get` has to raise a failure before it is shown.
-        pause: least seconds between two shows, so that a storm of failures is a few lines.
+        pause: least seconds between two texts, so that very many failures make few lines.
     """
 
     def __init__(self, delay: float, pause: float) -> None:
@@ -36,15 +37,19 @@ class Reports:
         self._next_show = 0.0
 
     def add(self, report: Report, now: float) -> None:
-        """Takes a report that arrived just now."""
+        """Adds a report that arrived at the time `now`."""
         self._waiting.append((now + self.delay, report))
 
     def when(self) -> float | None:
-        """When `due` has something to look at; None: not before another report."""
+        """Time of the next call of `due`, or None before another report."""
         return max(self._waiting[0][0], self._next_show) if self._waiting else None
 
     def due(self, now: float, raised: Callable[[int], bool]) -> str:
-        """The text to show now, maybe empty; all of it when `now` is infinite."""
+        """The text to show now, perhaps empty; an infinite `now` makes every report due.
+
+        Args:
+            raised: tells whether a `get` has raised the failure with this number.
+        """
         counts: Counter[tuple[str, str]] = Counter()
         while self._waiting and self._waiting[0][0] <= now:
             report = self._waiting.popleft()[1]

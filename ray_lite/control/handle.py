@@ -1,7 +1,7 @@
-"""ControlHandle: the node's hold on its control process, which it starts with the first worker and again whenever it dies.
+"""ControlHandle: the node's side of its control process, which starts with the first worker and again after each death.
 
-The node keeps its own copies of all descriptors, so that a new control process goes on where a killed one stopped and nobody
-who writes notices.  Neighbours: node/supervisor.py owns it; process.py is what the child does.
+The node keeps its own copies of all descriptors, so that a new control process continues where a killed one stopped, and no
+process that writes output notices.  Neighbours: node/supervisor.py owns the handle; process.py is what the child does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ray_lite.system.polling import readable
 
 
 class ControlHandle:
-    """The control process as the node sees it."""
+    """The control process as the node starts, asks and ends it."""
 
     def __init__(self, region: _core.Region, setting: SessionSetting, bell: int) -> None:
         self.region, self.setting, self.config, self.bell = region, setting, setting.config, bell
@@ -38,19 +38,19 @@ class ControlHandle:
 
     @property
     def sender(self) -> socket.socket | None:
-        """Where failures are reported, if the user wants to see them."""
+        """The socket on which failures are reported, or None if the user does not want to see them."""
         return self.reports_in if self.setting.driver_mode == SCRIPT_MODE else None
 
     def redirect_node(self) -> None:
-        """Sends the node's own output into files."""
+        """Redirects the node's own output to the control process, which writes it into files."""
         self.streams[NODE], writes = make_pipes()
         write_into(writes)
 
     def fork(self) -> int:
-        """Forks a child whose stdout and stderr come here; its pid, or 0 in the child.
+        """Forks a child whose stdout and stderr go to the control process; returns its pid, or 0 in the child.
 
         Raises:
-            OSError: no process or descriptor to be had.
+            OSError: the kernel refused a process or descriptor.
         """
         reads, writes = make_pipes()
         try:
@@ -70,14 +70,17 @@ class ControlHandle:
         return pid
 
     def due_in(self) -> float | None:
-        """Seconds until it has to be started, not at once if it never runs for long; None while it runs."""
+        """Seconds until the control process must start, with Config.control_restart between two starts; None while it runs."""
         return None if self.link is not None else max(0.0, self.started + self.config.control_restart - time.monotonic())
 
     def start(self, private: Iterable[int]) -> None:
-        """Forks the control process. `private`: descriptors of the node that it must not have.
+        """Forks the control process.
+
+        Args:
+            private: descriptors of the node that the control process must not have.
 
         Raises:
-            OSError: no process or descriptor to be had; it is due again later, and nothing is lost until then.
+            OSError: the kernel refused a process or descriptor; the start is due again later, and no output is lost until then.
         """
         self.started = time.monotonic()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -102,7 +105,7 @@ class ControlHandle:
         self.link = ours
 
     def _run(self, link: socket.socket, private: Iterable[int]) -> None:
-        """In the child: works, and ends without the node's exit handlers."""
+        """Runs the control process in the child, and ends it without the node's exit handlers."""
         code = 1
         try:
             for fd in private:
@@ -110,7 +113,7 @@ class ControlHandle:
             ends = Ends(link, self.reports, self.terminal, self.bell, self.streams)
             ControlProcess(self.region, self.setting, ends).run()
             code = 0
-        except BaseException:  # into the node's log: whatever it was, a new one goes on
+        except BaseException:  # the trace goes into the node's log; a new control process continues
             import traceback
 
             traceback.print_exc()
@@ -122,22 +125,22 @@ class ControlHandle:
         if self.link is not None:
             try:
                 socket.send_fds(self.link, [pickle.dumps(pid)], streams)
-            except OSError:  # it is dead, or stuck: the next one inherits them
+            except OSError:  # the process is dead or stuck: the next one inherits the streams
                 os.kill(self.pid, signal.SIGKILL)
 
     def answers_on(self) -> int:
-        """The descriptor on which it answers, or -1."""
+        """The descriptor on which the control process answers, or -1."""
         return -1 if self.link is None else self.link.fileno()
 
     def ask(self, pid: int) -> bool:
-        """Asks for a dead worker's last words, which `answer` gives later; False: there will be no answer."""
+        """Asks for a dead worker's last words, for `answer` to return later; whether there will be an answer."""
         try:
             return self.link is not None and self.link.send(pickle.dumps(pid)) > 0
         except OSError:
             return False
 
     def answer(self) -> tuple[int, str] | None:
-        """(pid, last words), or None when there is no answer (any more)."""
+        """(pid, last words) of the next answer, or None."""
         try:
             message = self.link.recv(MESSAGE_MOST) if self.link is not None else b""
         except OSError:
@@ -145,7 +148,7 @@ class ControlHandle:
         return pickle.loads(message) if message else None
 
     def forget(self, pid: int) -> None:
-        """Closes the streams of a worker that is dead and dealt with; the control process reads its pipes to their ends."""
+        """Closes the node's ends of a dead worker's streams; the control process still reads its pipes to their ends."""
         for fd in self.streams.pop(pid):
             os.close(fd)
 
@@ -158,18 +161,18 @@ class ControlHandle:
         self.link, self.pidfd = None, -1
 
     def end(self) -> None:
-        """Ends the control process, after it has written what is on its way."""
+        """Ends the control process after it has written the output on its way."""
         if self.link is None:
             return
         try:
             self.link.send(END)
         except OSError:
-            pass  # then it is stuck, and killed below
+            pass  # the process is stuck, and killed below
         if not readable(self.pidfd, self.config.drain):
             os.kill(self.pid, signal.SIGKILL)
         self.reap()
 
     def descriptors(self) -> list[int]:
-        """All of its descriptors that a worker must not have; the sender of reports it may."""
+        """Descriptors of this handle that a worker must not have; a worker may have the sender of reports."""
         own = [*self.terminal, self.reports.fileno(), self.pidfd, *(fd for pair in self.streams.values() for fd in pair)]
         return [fd for fd in (*own, self.link.fileno() if self.link else -1) if fd >= 0]

@@ -1,7 +1,7 @@
-"""What processes write, on its way: pipes in (Stream), terminals and capped files out.
+"""Output of processes on its way: pipes in (Stream), terminals and capped files out.
 
-A reader must never wait for a slow terminal, or workers would: each terminal has a thread and a bounded backlog, and what
-doesn't fit is dropped and counted.  Neighbours: control_process.py runs it.
+A reader must never wait for a slow terminal, or the workers would wait, too: each terminal has a thread and a bounded backlog,
+and what does not fit is dropped and counted.  Neighbour: process.py reads and closes the streams.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from typing import Protocol
 
 from ray_lite.system.polling import readable, writable
 
-CHUNK = 65_536  # bytes read at once: what a pipe holds by default
-FULL_PIPE = 16  # chunks that it holds at most
-FAULT = "Fatal Python error"  # begins what the fault handler writes
-TAIL_BYTES = 8_192  # of a stream's end that is kept for death stories
+CHUNK = 65_536  # bytes of one read: what a pipe holds by default
+FULL_PIPE = 16  # most chunks that a pipe holds
+FAULT = "Fatal Python error"  # first words of the fault handler's trace
+TAIL_BYTES = 8_192  # bytes of a stream's end to keep for WorkerCrashedError
 
 
 class Sink(Protocol):
-    """Where output goes. Its methods neither block nor raise."""
+    """A destination of output, whose methods neither block nor raise."""
 
     def write(self, data: bytes, author: object) -> None:
-        """Takes bytes that somebody wrote."""
+        """Takes bytes that `author` wrote; an author is only compared."""
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Takes notice that no more output comes."""
 
 
 class Stream:
-    """The read end of one process's stdout or stderr; hands on whole lines, so that processes don't cut each other's."""
+    """The read end of one process's stdout or stderr; passes on whole lines, so that no process splits another's."""
 
     def __init__(self, fd: int, sink: Sink) -> None:
         self.fd, self.sink = fd, sink
-        self.part = b""  #: of a line that is not complete
+        self.part = b""  #: an incomplete line
         self.tail = b""
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
-        """Hands on what is there; False at the end of the stream."""
+        """Passes on the output that is there; False at the end of the stream."""
         try:
             data = os.read(self.fd, CHUNK)
         except BlockingIOError:
@@ -53,19 +53,19 @@ class Stream:
         return bool(data)
 
     def read_all(self) -> None:
-        """Hands on all that was written until now; bounded, since the writer may be alive."""
+        """Passes on all output written until now; bounded, since the writer may still write."""
         for _ in range(FULL_PIPE):
             if not readable(self.fd, 0) or not self.read():
                 return
 
     def flush(self) -> None:
-        """Hands on the incomplete line, too."""
+        """Passes on an incomplete line."""
         if self.part:
             self.sink.write(self.part, self)
             self.part = b""
 
     def last_words(self, count: int) -> str:
-        """The last lines that came through here; what the fault handler wrote comes on top of the count."""
+        """The last `count` lines of the stream, and in addition the trace of the fault handler."""
         before, fault, trace = self.tail.decode(errors="replace").rpartition(FAULT)
         if not fault:
             before, trace = trace, ""
@@ -76,20 +76,20 @@ class Terminal:
     """A descriptor that may be slow, such as the driver's stdout.
 
     Args:
-        fd: where to write.
-        backlog: bytes that may wait for it; more is dropped.
+        fd: the descriptor to write to.
+        backlog: most bytes that wait to be written; more is dropped.
     """
 
     def __init__(self, fd: int, backlog: int) -> None:
         self.fd, self.backlog = fd, backlog
         self.dropped = 0
-        self._unfinished: object = None  # whose incomplete line is the last
-        self._put = self._done = 0  # bytes; each is changed by one thread only
+        self._unfinished: object = None  # author of an incomplete last line
+        self._put = self._done = 0  # bytes queued and bytes written; each is changed by one thread only
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def write(self, data: bytes, author: object) -> None:
-        """Queues bytes for the terminal, or drops them. Nobody's line goes on where another's stopped, or died."""
+        """Queues bytes for the terminal, or drops them; begins a new line after another author's incomplete line."""
         if self._unfinished not in (None, author):
             data = b"\n" + data
         self._unfinished = None if data.endswith(b"\n") else author
@@ -110,7 +110,7 @@ class Terminal:
             try:
                 self._write_all(data)
             except OSError:
-                pass  # the terminal is gone; whoever writes to it is not to blame
+                pass  # the terminal is gone, which is no fault of the writer
             self._done += len(data)
 
     def _write_all(self, data: bytes) -> None:
@@ -118,26 +118,26 @@ class Terminal:
         while view:
             try:
                 view = view[os.write(self.fd, view) :]
-            except BlockingIOError:  # the driver made its own end non-blocking
+            except BlockingIOError:  # the driver made the shared descriptor non-blocking
                 writable(self.fd)
 
     def close(self) -> None:
-        """Nothing more will come: the thread ends when all is written."""
+        """Lets the thread end when all queued bytes are written."""
         self._queue.put(None)
 
     def drain(self, seconds: float) -> None:
-        """Closes, and waits so long for what is on its way."""
+        """Closes, and waits at most `seconds` until the queued bytes are written."""
         self.close()
         if self._thread is not None:
             self._thread.join(seconds)
 
 
 class CappedFile:
-    """A file that keeps the newest bytes: when it is half full, it becomes `<path>.1` and begins anew.
+    """A file that keeps the newest bytes: at half of its limit it is renamed to `<path>.1`, and a new file begins.
 
     Args:
-        path: made with its first byte, readable for this user only.
-        most: bytes that both parts take at most.
+        path: path of the file, which is made for its first byte and readable by this user only.
+        most: most bytes of both files together.
     """
 
     def __init__(self, path: str, most: int) -> None:
@@ -146,12 +146,12 @@ class CappedFile:
         self._size = 0
 
     def write(self, data: bytes, author: object) -> None:
-        """Appends bytes; on a full disk, or without the directory, they are lost."""
+        """Appends bytes; they are lost on a full disk, or without the directory."""
         try:
             for at in range(0, len(data), max(1, self.most // 2)):
                 self._write(data[at : at + max(1, self.most // 2)])
         except OSError:
-            pass  # no space, or the session's directory is gone: output is not worth a crash
+            pass  # the disk is full, or the directory is gone: lost output must not end the process
 
     def _write(self, data: bytes) -> None:
         if self._fd < 0:

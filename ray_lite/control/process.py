@@ -1,10 +1,10 @@
-"""The control process's own life, in the child that handle.py forks: it reads what workers write, and shows failures.
+"""The control process itself, in the child that handle.py forks: passes on what workers write, and shows failures.
 
     worker --a pipe each for stdout and stderr--> control process --> the driver's terminal, or capped files
-    worker, node --reports--> the same, half a second later, unless a `get` has raised them
+    worker, node --reports--> control process --half a second later, unless a `get` has raised them--> the driver's stderr
 
-It also watches for a process that was stopped inside the lock.  Neighbours: output.py, failure_reports.py and watchdog.py do the
-work.
+It also watches for a process that was stopped inside the lock.  Neighbours: output.py, failure_reports.py and watchdog.py do
+the work.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from ray_lite.control.watchdog import Watchdog
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.session_dir import LOGS
 
-MESSAGE_MOST = 1 << 18  # bytes of a message: a report, or an order of the node
-NODE = 0  # stands for the node's pid among the streams
+MESSAGE_MOST = 1 << 18  # most bytes of a message: a report, or an order of the node
+NODE = 0  # stands for the node's pid in tables of streams
 END = b"end"
 
 
 class Ends(NamedTuple):
-    """The node's descriptors that the control process works with; each new one gets the same."""
+    """The node's descriptors that the control process uses; each restarted control process gets the same."""
 
-    link: socket.socket  #: orders of the node, and answers
-    reports: socket.socket  #: where failures arrive
+    link: socket.socket  #: orders of the node, and answers to it
+    reports: socket.socket  #: the receiving end of reports
     terminal: tuple[int, int]  #: the driver's stdout and stderr
     bell: int  #: the node's doorbell
     streams: dict[int, tuple[int, int]]  #: pid -> read ends of a process's stdout and stderr
 
 
 class ControlProcess:
-    """The loop of the control process."""
+    """The event loop of the control process."""
 
     def __init__(self, region: _core.Region, setting: SessionSetting, ends: Ends) -> None:
         gc.freeze()
@@ -52,18 +52,18 @@ class ControlProcess:
         spared = {setting.driver_pid, os.getppid()}
         self.watchdog = Watchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch)
         self.next_look = 0.0
-        self.rung = False  # at the last look
+        self.rung = False  # whether the doorbell was claimed at the last check
         self.poll = select.epoll()
         self.poll.register(ends.link.fileno(), select.EPOLLIN)
         self.poll.register(ends.reports.fileno(), select.EPOLLIN)
         self.streams: dict[int, Stream] = {}
-        self.partial: dict[Stream, float] = {}  # with an incomplete line, and when that is shown
-        self.errors: dict[int, Stream] = {}  # pid -> stderr, until the node asked for its last words
+        self.partial: dict[Stream, float] = {}  # streams with an incomplete line -> time to show it
+        self.errors: dict[int, Stream] = {}  # pid -> stderr, until the node asks for the last words
         for pid, pair in ends.streams.items():
             self.open(pid, pair)
 
     def run(self) -> None:
-        """Works until the node says so, or is gone."""
+        """Works until the node orders the end, or is gone."""
         while self.ends.link.fileno() >= 0:
             events = self.poll.poll(self.patience())
             for fd, _ in events:
@@ -82,24 +82,24 @@ class ControlProcess:
         self.finish()
 
     def repair_bell(self) -> None:
-        """Rings for a process that claimed the doorbell and was stopped before it rang: nobody else would."""
+        """Rings the doorbell for a process that claimed it and was stopped before it rang: no other process would ring."""
         rung = _core.is_bell_rung(self.region)
         if rung and self.rung:
             os.eventfd_write(self.ends.bell, 1)
         self.rung = rung
 
     def say(self, text: str) -> None:
-        """Shows a line to the user."""
+        """Shows a line on the driver's stderr."""
         self.terminals[1].write(f"ray_lite: {text}\n".encode(), self)
 
     def patience(self) -> float:
-        """Seconds until something has to be done if nothing comes in."""
+        """Seconds until the next work that needs no event."""
         when = self.reports.when()
         times = [self.next_look, math.inf if when is None else when, *self.partial.values()]
         return max(0.0, min(times) - time.monotonic())
 
     def take_output(self, fd: int) -> None:
-        """Reads a stream."""
+        """Reads a stream that has data or is at its end."""
         stream = self.streams[fd]
         if not stream.read():
             self.close(fd)
@@ -109,13 +109,13 @@ class ControlProcess:
             self.partial.pop(stream, None)
 
     def flush(self, now: float) -> None:
-        """Shows lines that have been incomplete for long."""
+        """Shows lines that stayed incomplete for Config.partial_line."""
         for stream in [stream for stream, due in self.partial.items() if due <= now]:
             stream.flush()
             del self.partial[stream]
 
     def on_order(self) -> None:
-        """Carries out an order of the node: the streams of a new worker, a dead worker's last words, or the end."""
+        """Carries out an order of the node: read a new worker's streams, tell a dead worker's last words, or end."""
         try:
             message, fds, _, _ = socket.recv_fds(self.ends.link, MESSAGE_MOST, 2)
         except ConnectionResetError:  # the node died before it read an answer
@@ -129,18 +129,18 @@ class ControlProcess:
             self.ends.link.close()
 
     def open(self, pid: int, pair: tuple[int, int]) -> None:
-        """Reads a process's output from now on."""
+        """Begins to read the output of a process."""
         into_files = pid == NODE or self.setting.redirect_worker_output
         name = "node" if pid == NODE else f"worker-{pid}"
         for fd, terminal, suffix in zip(pair, self.terminals, ("out", "err"), strict=True):
             sink: Sink = terminal
             if into_files:
                 sink = CappedFile(os.path.join(self.logs, f"{name}.{suffix}"), self.config.log_bytes)
-            self.streams[fd] = self.errors[pid] = Stream(fd, sink)  # the last one stays: stderr
+            self.streams[fd] = self.errors[pid] = Stream(fd, sink)  # the last one, stderr, stays in `errors`
             self.poll.register(fd, select.EPOLLIN)
 
     def tell(self, pid: int) -> None:
-        """Answers with a dead worker's last words."""
+        """Sends a dead worker's last words to the node."""
         stream = self.errors.pop(pid, None)
         if stream is not None and stream.fd in self.streams:
             stream.read_all()
@@ -148,10 +148,10 @@ class ControlProcess:
         try:
             self.ends.link.send(pickle.dumps((pid, words)))
         except OSError:
-            pass  # the node is gone: its end is the next thing that arrives
+            pass  # the node is gone: the end of the link is the next event
 
     def close(self, fd: int) -> None:
-        """Forgets a stream that is at its end."""
+        """Closes a stream that is at its end."""
         self.poll.unregister(fd)
         stream = self.streams.pop(fd)
         if stream.sink not in self.terminals:
@@ -159,7 +159,7 @@ class ControlProcess:
         os.close(fd)
 
     def take_reports(self) -> None:
-        """Takes all failures that were reported."""
+        """Takes all reports that have arrived."""
         while True:
             try:
                 message = self.ends.reports.recv(MESSAGE_MOST)
@@ -175,7 +175,7 @@ class ControlProcess:
             self.terminals[1].write(text.encode(errors="replace"), self)
 
     def finish(self) -> None:
-        """Shows what the writers left, all of which have ended, and the failures that are still waiting."""
+        """Shows the rest of the output, whose writers have all ended, and the failures that still wait."""
         self.take_reports()
         for stream in self.streams.values():
             stream.read_all()

@@ -1,7 +1,7 @@
-"""Reporter: numbers failures and tells the control process, which shows those that no `get` raises.
+"""Reporter: numbers failures and reports them to the control process, which shows those that no `get` raises.
 
-Messages go through one SEQPACKET socket whose ends the node holds.  A report that does not fit within Config.report_patience is
-dropped and counted: a stopped control process must not stop the workers.  Neighbours: worker.py and node.py report.
+Reports go through one SEQPACKET socket whose ends the node holds.  A report that finds no room within Config.report_patience is
+dropped and counted: a stopped control process must not stop the workers.  Neighbours: workers/task_runner.py and node/ report.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ray_lite import _core
 from ray_lite.control.failure_reports import Report
 from ray_lite.values.failures import Failure, SystemFailure, shorten
 
-TEXT_MOST = 20_000  # characters of a report; a message must fit into a socket's buffer
+TEXT_MOST = 20_000  # most characters of a report; a message must fit into a socket's buffer
 
 
 def channel(patience: float) -> tuple[socket.socket, socket.socket]:
@@ -26,18 +26,18 @@ def channel(patience: float) -> tuple[socket.socket, socket.socket]:
 
 
 def _timeval(seconds: float) -> bytes:
-    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6) or 1)  # zero would mean for ever
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1e6) or 1)  # zero would mean no limit
 
 
 class Reporter:
-    """A process's end of the channel; without a sender it does nothing."""
+    """The sending end of the channel in one process; without a sender it does nothing."""
 
     def __init__(self, region: _core.Region, sender: socket.socket | None) -> None:
         self.region, self.sender = region, sender
         self.lost = 0
 
     def report(self, name: str, failure: Failure | SystemFailure) -> Failure | SystemFailure:
-        """The failure with a number of its own, reported."""
+        """Reports a failure under a new number; returns the failure with that number."""
         if self.sender is None:
             return failure
         serial = _core.next_report_id(self.region)
@@ -45,11 +45,11 @@ class Reporter:
         return failure._replace(report=serial)
 
     def note(self, text: str) -> None:
-        """Something the user should know that is no task's failure."""
+        """Reports a note to the user that is no task's failure."""
         self.say(0, "", text)
 
     def say(self, serial: int, name: str, text: str) -> None:
-        """Sends one report; what was lost before is said with it."""
+        """Sends one report, with the number of reports lost before."""
         if self.sender is None:
             return
         if self.lost:

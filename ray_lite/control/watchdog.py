@@ -1,8 +1,8 @@
-"""Watchdog: a process that was stopped (SIGSTOP, ^Z) inside the lock must not stop all others.
+"""Watchdog: frees the lock from a process that was stopped (SIGSTOP, ^Z) inside it, so that it does not stop all others.
 
-Its progress is counted in looks of the watchdog's own, not by the clock, which runs on while the whole machine sleeps.  A
-stopped worker is killed: its task runs again.  A stopped driver or node goes on just until it has left the lock, and is
-stopped again: whoever stopped it had a reason.  A traced process is only reported.  Neighbours: control_process.py looks.
+The watchdog counts its own checks instead of time, since the clock runs on while the whole machine sleeps.  It kills a stopped
+worker: its task runs again.  It continues a stopped driver or node just until that has left the lock, and stops it again: the
+user had a reason to stop it.  It only reports a traced process.  Neighbour: process.py calls it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import signal
 import time
 from collections.abc import Callable
 
-LOOKS = 3  # so many looks in a row must find the same thread stopped inside the lock
-CLOSE = 0.05  # seconds between two looks while somebody is stopped there
-STEPS = 1000  # of a millisecond: how long a driver may take to leave the lock
+LOOKS = 3  # checks in a row that must find the same thread stopped inside the lock
+CLOSE = 0.05  # seconds between two checks while a process is stopped there
+STEPS = 1000  # milliseconds that a driver may take to leave the lock
 
 
 class Watchdog:
-    """Looks at the owner of the lock.
+    """Checks the owner of the lock again and again.
 
     Args:
-        owner: gives the thread id of the lock's owner, 0 when nobody has it.
+        owner: returns the thread id of the lock's owner, or 0 if the lock is free.
         spared: pids that are never killed.
-        say: takes a text for the user.
-        patience: seconds between two looks while all is well; a look is one load of a word.
+        say: shows a text to the user.
+        patience: seconds between two checks while no process is stopped; a check then is one load of a word.
     """
 
     def __init__(self, owner: Callable[[], int], spared: set[int], say: Callable[[str], None], patience: float) -> None:
@@ -33,7 +33,7 @@ class Watchdog:
         self._reported = 0
 
     def look(self) -> float:
-        """Looks, and acts if need be; seconds until the next look."""
+        """Checks the owner, and acts if need be; returns the seconds until the next check."""
         thread = self.owner()
         state, pid = _facts(thread) if thread else ("", 0)
         if state not in ("T", "t"):
@@ -54,9 +54,9 @@ class Watchdog:
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:
-            return  # gone by itself
+            return  # the process has ended by itself
         try:
-            if self.owner() == thread:  # so that pidfd is that process
+            if self.owner() == thread:  # the process still lives, so pidfd refers to it
                 self._free(thread, pid, pidfd)
         except ProcessLookupError:
             pass
@@ -76,7 +76,7 @@ class Watchdog:
 
 
 def _facts(thread: int) -> tuple[str, int]:
-    """(state, process id) of a thread; ("", 0) when it is gone."""
+    """(state, process id) of a thread, or ("", 0) if it is gone."""
     try:
         with open(f"/proc/{thread}/status") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)

@@ -1,8 +1,8 @@
-"""SIGTERM of a driver: a batch system's polite request.  The session ends in good order, then the driver by the signal.
+"""SIGTERM to a driver, with which batch systems ask a job to end: the session ends first, then the driver, by the signal.
 
-Only where nobody asked for something else: in the main thread, while SIGTERM has its default action.  A forked child has
-that action again at once: it holds no session, and whoever forked it (a multiprocessing pool) may end it by SIGTERM while
-it blocks where no Python handler runs.  Neighbours: api.py.
+The handler is set only in the main thread, and only while SIGTERM has its default action.  A forked child gets the default
+action again at once: it has no session, and its parent (a multiprocessing pool) may end it by SIGTERM while it blocks where
+no Python handler runs.  Neighbour: api.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _end: Callable[[], None] | None = None
 
 
 def watch(end: Callable[[], None]) -> None:
-    """From now on SIGTERM calls `end` before it ends this process; if this thread may say so."""
+    """Lets SIGTERM call `end` before it ends this process; does nothing outside the main thread or if SIGTERM is handled."""
     global _end
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
@@ -25,7 +25,7 @@ def watch(end: Callable[[], None]) -> None:
 
 
 def leave() -> None:
-    """SIGTERM has its default action again, unless the user gave it another meanwhile."""
+    """Gives SIGTERM its default action again, unless the user has set another one meanwhile."""
     global _end
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is _terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -33,7 +33,7 @@ def leave() -> None:
 
 
 def _leave_in_child() -> None:
-    """The forking thread is the child's main thread, whatever it was before."""
+    """Gives SIGTERM its default action again in a forked child, where the forking thread is the main thread."""
     global _end
     if _end is not None:
         _end = None
@@ -43,7 +43,7 @@ def _leave_in_child() -> None:
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     end = _end
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second SIGTERM ends the process at once
     try:
         if end is not None:
             end()

@@ -1,6 +1,6 @@
-"""Post-mortem: what the kernel tells of a worker's death: signal or exit code, peak memory, the out-of-memory killer.
+"""Post-mortem: what the kernel tells about a worker's death: signal or exit code, peak memory, the out-of-memory killer.
 
-Neighbours: deaths.py asks, policy/scheduler.py decides what it means.  Must not read anything but /proc and control groups.
+Neighbours: deaths.py asks, policy/scheduler.py decides what a death means.  Must read nothing but /proc and control groups.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ COUNTERS = {1: "memory.oom_control", 2: "memory.events"}  # by version of contro
 
 
 class Postmortem:
-    """Reaps workers and says how they died.
+    """Reaps workers and tells how they died.
 
-    The kernel counts its out-of-memory kills by cgroup, not by process: a SIGKILL while that count has just grown is taken
-    for one of them.
+    The kernel counts its out-of-memory kills by cgroup, not by process: a SIGKILL soon after the count has grown is taken for
+    one of them.
 
     Args:
-        window: seconds after such a growth in which that is so: several may die at once.
+        window: seconds after such a growth for which this holds, since several workers may die together.
     """
 
     def __init__(self, window: float) -> None:
         self.window = window
         self._counts: dict[str, int] = {}
         self._struck: dict[str, float] = {}
-        self._own = _counters(os.getpid(), (1, 2)) or ["/proc/vmstat"]  # the workers' too, unless moved
+        self._own = _counters(os.getpid(), (1, 2)) or ["/proc/vmstat"]  # the workers' too, unless moved to other groups
         for path in self._own:
             self._counts[path] = _count(path)
 
     def examine(self, pid: int) -> Died:
-        """Reaps a dead child."""
+        """Reaps a dead child process and tells how it died."""
         struck = self._out_of_memory(pid)
         _, status, usage = os.wait4(pid, 0)
         peak = usage.ru_maxrss * 1024
@@ -48,7 +48,7 @@ class Postmortem:
     def _out_of_memory(self, pid: int) -> bool:
         now = time.monotonic()
         struck = False
-        for path in {*self._own, *_counters(pid, (2,))}:  # of the dead, v1 tells no path
+        for path in {*self._own, *_counters(pid, (2,))}:  # version 1 tells no path for a dead process
             count = _count(path)
             if count > self._counts.get(path, 0):
                 self._struck[path] = now
@@ -58,7 +58,7 @@ class Postmortem:
 
 
 def _counters(pid: int, versions: tuple[int, ...]) -> list[str]:
-    """The files that count the out-of-memory kills in a process's control groups."""
+    """Files that count the out-of-memory kills in a process's control groups."""
     paths = [os.path.join(place, COUNTERS[version]) for version, place in cgroups.own(pid, "memory") if version in versions]
     return [path for path in paths if os.path.exists(path)]
 

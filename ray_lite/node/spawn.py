@@ -1,7 +1,7 @@
-"""Starting the node process: the driver's own interpreter and flags, in a session of its own, with one end of a socketpair.
+"""Starting the node process: the driver's interpreter with the driver's flags, in a new OS session, with a socketpair.
 
-The package is loaded from where the driver has it, by its path: neither the working directory nor a user's `random.py`
-beside the package can get in the way.  Neighbours: driver/launch.py calls; supervisor.py is what runs.
+The package is loaded by the path from which the driver loaded it: neither the working directory nor a user's `random.py` beside
+the package can replace a module.  Neighbours: driver/launch.py spawns the node; supervisor.py is what it runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from ray_lite.exceptions import RaySystemError
 from ray_lite.session_setting import SessionSetting
 
-DESCRIPTORS = 5  # the setting, control file, arena file, doorbell, and the spill file if there is one
+DESCRIPTORS = 5  # the SessionSetting, control file, arena file, doorbell, and the spill file if there is one
 READY = b"R"
 SHUTDOWN = b"S"
 NODE_FD = 3
@@ -34,7 +34,7 @@ ray_lite.node.supervisor.main({fd})
 
 
 def send_setting(link: socket.socket, setting: SessionSetting, files: list[int]) -> None:
-    """Tells the node its setting, through a file of its own: command lines and paths may be longer than a socket's buffer."""
+    """Sends the SessionSetting and the files to the node; in a file, since paths may be longer than a socket's buffer."""
     fd = os.memfd_create("ray_lite_setting", os.MFD_CLOEXEC)
     with open(fd, "wb") as file:
         pickle.dump(setting, file)
@@ -43,7 +43,7 @@ def send_setting(link: socket.socket, setting: SessionSetting, files: list[int])
 
 
 def receive_setting(link: socket.socket) -> tuple[SessionSetting, list[int]] | None:
-    """In the node: the setting and the files; None when the driver went before it had anything to say."""
+    """Receives the SessionSetting and the files in the node; None if the driver ended before it sent them."""
     _, fds, _, _ = socket.recv_fds(link, 1, DESCRIPTORS)
     if len(fds) < DESCRIPTORS - 1:
         return None
@@ -53,7 +53,7 @@ def receive_setting(link: socket.socket) -> tuple[SessionSetting, list[int]] | N
 
 
 def _interpreter_flags() -> list[str]:
-    """The options that make another interpreter behave like this one. Without any, an import is saved."""
+    """Command-line options that make another interpreter behave like this one; saves an import where there are none."""
     quiet = ("hash_randomization", "int_max_str_digits", "gil", "thread_inherit_context", "context_aware_warnings")
     told = any(getattr(sys.flags, name) for name in dir(sys.flags) if name not in quiet and _is_flag(name))
     if not told and not sys.warnoptions and not sys._xoptions:
@@ -68,7 +68,7 @@ def _is_flag(name: str) -> bool:
 
 
 def _outputs() -> Iterator[tuple[int, int, str, int, int]]:
-    """Where this process has no stdout or stderr, the node gets /dev/null, or else its own files would stand there."""
+    """Yields file actions that open /dev/null as a missing stdout or stderr; else the node's own files would get the number."""
     for fd in (1, 2):
         try:
             os.fstat(fd)
@@ -77,10 +77,13 @@ def _outputs() -> Iterator[tuple[int, int, str, int, int]]:
 
 
 def spawn_node() -> tuple[int, socket.socket]:
-    """Starts the node process; (its pid, the driver's end of the socketpair). It waits for its setting.
+    """Starts the node process, which then waits for its SessionSetting.
+
+    Returns:
+        (pid of the node, the driver's end of the socketpair)
 
     Raises:
-        RaySystemError: there is no interpreter to start.
+        RaySystemError: there is no interpreter to start.  OSError: no process can be started.
     """
     if not sys.executable or not os.access(sys.executable, os.X_OK, effective_ids=True):
         raise RaySystemError(f"sys.executable is {sys.executable!r}: ray_lite needs the path of a Python interpreter there "
@@ -88,9 +91,9 @@ def spawn_node() -> tuple[int, socket.socket]:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     code = _BOOTSTRAP.format(init=os.path.join(package, "__init__.py"), package=package, fd=NODE_FD)
     flags = _interpreter_flags()
-    outputs = list(_outputs())  # before the sockets, which may get these numbers
+    outputs = list(_outputs())  # found before the sockets exist, which may get these numbers
     ours, theirs = socket.socketpair()
-    defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD]  # whatever this process, or its parent, ignores
+    defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD]  # this process or its parent may ignore them
     actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), NODE_FD), (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), *outputs]
     with theirs:
         pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", code], os.environ, file_actions=actions,

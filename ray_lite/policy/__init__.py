@@ -1,4 +1,4 @@
-"""Decisions as pure logic: events in, instructions out.  What a death means, how many workers there are, what a call demands.
+"""Decisions as pure logic: what a worker's death means, how many workers there are, what a call demands.
 
-Must not do I/O, look at a clock, or import the core: whoever calls says what time it is and what is so.
+Must not do I/O, read a clock, or import the core: the caller passes the time and the facts.
 """

@@ -1,6 +1,6 @@
-"""Resources: what a session has (CPUs, GPUs with their ids, custom ones) and what a call demands of them.
+"""Resources: what a session has (CPUs, GPUs with their ids, custom resources) and what a call demands of them.
 
-Neighbours: driver/plan.py says what there is, options.py what is wanted; the core counts.  Must not look at the machine.
+Neighbours: driver/plan.py says what there is, options.py what a call wants; the core counts.  Must not look at the machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ray_lite.options import Options
 
 
 class Demand(NamedTuple):
-    """What each task of a shape takes, in ten-thousandths; custom resources by their number."""
+    """Resources that each task of a shape takes, in ten-thousandths; custom ones as (number, amount)."""
 
     cpus: int
     gpus: int
@@ -20,13 +20,13 @@ class Demand(NamedTuple):
 
 
 class Resources(NamedTuple):
-    """What there is in a session.
+    """Resources of a session.
 
     Args:
-        cpus: how many; fractions allowed.
-        gpu_ids: as the variable names them.
+        cpus: number of CPUs; fractions allowed.
+        gpu_ids: ids of the GPUs, as the variable names them.
         gpu_variable: the environment variable that shows GPUs to a program.
-        custom: amounts by name; their order numbers them.
+        custom: amounts of custom resources by name; the order gives each its number.
     """
 
     cpus: float = 0
@@ -36,14 +36,17 @@ class Resources(NamedTuple):
 
     @property
     def units(self) -> list[int]:
-        """Amounts of the custom resources in ten-thousandths."""
+        """Amounts of the custom resources, in ten-thousandths."""
         return [_units(amount) for amount in self.custom.values()]
 
     def demand(self, name: str, options: Options) -> Demand:
-        """What a call of the function `name` demands.
+        """The demand of a call with these options.
+
+        Args:
+            name: name of the function, for the error.
 
         Raises:
-            ValueError: it can never be met here; the message says what there is.
+            ValueError: the session can never meet the demand; the message says what the session has.
         """
         wanted = {"num_cpus": (options.num_cpus, self.cpus), "num_gpus": (options.num_gpus, len(self.gpu_ids))}
         for what, (amount, there) in wanted.items():
@@ -65,18 +68,18 @@ class Resources(NamedTuple):
         return f"only {few}" if self.custom else "no custom resources"
 
     def named(self, amounts: list[tuple[int, int]]) -> dict[str, tuple[float, float]]:
-        """(all, free) by name of what the core counts, CPU and GPU first, in ten-thousandths; whole numbers as ints."""
+        """(all, free) by name, from the core's counts in ten-thousandths, CPU and GPU first; whole numbers as ints."""
         names = ["CPU", "GPU", *self.custom]
         plain = [tuple(_plain(one) for one in pair) for pair in amounts]
         return {name: (pair[0], pair[1]) for name, pair in zip(names, plain, strict=True) if name != "GPU" or pair[0]}
 
     def numbered(self) -> dict[str, int]:
-        """The numbers of the custom resources by name."""
+        """Numbers of the custom resources by name."""
         return {name: number for number, name in enumerate(self.custom)}
 
 
 def _units(amount: float) -> int:
-    """As the core counts and compares: 0.1 + 0.2 is 0.3."""
+    """An amount in ten-thousandths, as the core counts it, so that 0.1 + 0.2 is 0.3."""
     return round(amount * CPU_UNIT)
 
 
@@ -85,5 +88,5 @@ def _plain(units: int) -> float:
 
 
 def gpu_numbers(ids: list[str]) -> list[int | str]:
-    """GPU ids as `get_gpu_ids` gives them: whole numbers as ints, UUIDs and MIG names as they are."""
+    """GPU ids as `get_gpu_ids` returns them: whole numbers as ints, UUIDs and MIG names as text."""
     return [int(name) if name.isdecimal() else name for name in ids]

@@ -1,9 +1,10 @@
-"""The scheduler: events in, instructions out, for deaths and for the size of the pool.  node/ feeds it and carries them out.
+"""The scheduler: events in, instructions out, for workers' deaths and for the size of the pool.
 
-A death's meaning: the innermost task of the dead worker is to blame.  Killed from outside (SIGKILL, SIGTERM: the OOM
-killer, an operator) it runs again, up to max_retries; a process that ended itself (exit, abort, segfault) is reported at
-once.  The outer tasks of its stack are innocent: they run again, uncounted, and don't help again.  A cancelled task never runs
-again; if its worker was killed for it, all others of that process are innocent.
+A death counts against the innermost task of the dead worker.  If the worker was killed from outside (SIGKILL, SIGTERM: the
+out-of-memory killer, an operator), that task runs again, up to max_retries times; if the process ended itself (exit, abort,
+segfault), the task fails at once.  The outer tasks of its stack run again, uncounted, and from then on run no task inline.
+A cancelled task never runs again; if its worker was killed to cancel it, the death counts against no other task.
+Neighbour: node/ sends the events and carries out the instructions.  Must not do I/O or read a clock.
 """
 
 from __future__ import annotations
@@ -15,51 +16,51 @@ from typing import Any, NamedTuple
 from ray_lite.config import CPU_UNIT
 from ray_lite.policy.retries import may_retry
 
-OUTSIDE = ("SIGKILL", "SIGTERM")  # signals of an operator, or the kernel
+OUTSIDE = ("SIGKILL", "SIGTERM")  # signals that an operator or the kernel sends
 
 
 class PoolState(NamedTuple):
-    """What decides whether a worker more, or fewer, is wanted."""
+    """Facts that decide whether one worker more, or one fewer, is wanted."""
 
-    ready: int  #: tasks ready that no idle worker is right for, or all that are ready where workers don't differ
-    idle: int  #: workers idle that can run them
-    starting: int  #: workers on their way
-    cpus_free: int  #: in ten-thousandths
-    fits: bool  #: some ready task fits into what is free
+    ready: int  #: ready tasks that suit no idle worker; where workers don't differ, all ready tasks
+    idle: int  #: idle workers that can run ready tasks
+    starting: int  #: workers that are starting
+    cpus_free: int  #: free CPUs in ten-thousandths
+    fits: bool  #: some ready task fits into the free resources
     workers: int
-    resting: int = 0  #: workers that are idle, also those that can't run what is ready
+    resting: int = 0  #: all idle workers, also those that can't run what is ready
     running: int = 0  #: workers that run a task and are not blocked
-    finished: int = 0  #: tasks that all workers have finished
-    now: float = 0.0
+    finished: int = 0  #: number of tasks that all workers have finished
+    now: float = 0.0  #: seconds of a monotonic clock
 
 
 class BlockedState(NamedTuple):
-    """How the workers wait."""
+    """Facts that decide whether the workers are deadlocked."""
 
     workers: int
-    blocked: int  #: without a timeout
-    last: int  #: slot of the one of these that began last
-    finished: int  #: tasks that all workers have finished
-    fits: bool  #: some ready task fits into what is free
-    lacks: bool  #: there are ready tasks, and each lacks something that others hold
+    blocked: int  #: workers that are blocked without a timeout
+    last: int  #: slot of the worker that began such a wait last
+    finished: int  #: number of tasks that all workers have finished
+    fits: bool  #: some ready task fits into the free resources
+    lacks: bool  #: there are ready tasks, and each lacks a resource that others hold
     idle: int
-    now: float
+    now: float  #: seconds of a monotonic clock
 
 
 class Died(NamedTuple):
-    """The end of a worker's process: the signal that killed it, or "" and its exit code."""
+    """A worker's death: the signal that killed the process, or "" and its exit code."""
 
     pid: int
     signal: str
-    number: int  #: of the signal, or the exit code
-    peak: int = 0  #: most bytes of memory it had
-    out_of_memory: bool = False  #: the kernel killed it for want of memory
+    number: int  #: number of the signal, or the exit code
+    peak: int = 0  #: most bytes of memory that it had
+    out_of_memory: bool = False  #: the kernel killed it because memory ran out
     last_words: str = ""  #: the end of its stderr
     forced: bool = False  #: the node killed it, for `cancel(force=True)`
 
 
 class Running(NamedTuple):
-    """A task that the dead worker ran; they come innermost first."""
+    """A task that the dead worker ran; the innermost task comes first."""
 
     task: int
     name: str
@@ -72,43 +73,43 @@ class Running(NamedTuple):
 
 
 class Retire(NamedTuple):
-    """End the worker that is idle the longest."""
+    """Instruction to end the longest-idle worker."""
 
 
 class BreakDeadlock(NamedTuple):
-    """The worker in this slot waits for what can't come: its call ends with DeadlockError."""
+    """Instruction to end the wait of the worker in this slot with DeadlockError."""
 
     slot: int
 
 
 class StartWorkers(NamedTuple):
-    """Fork so many workers."""
+    """Instruction to fork a number of workers."""
 
     number: int
 
 
 class Finish(NamedTuple):
-    """The task had ended: only its record is left to free."""
+    """Instruction to free the record of a task that had ended."""
 
     task: int
 
 
 class Requeue(NamedTuple):
-    """The task runs again."""
+    """Instruction to run the task again."""
 
     task: int
-    counted: bool
-    front: bool
+    counted: bool  #: the attempt that ended counts towards max_retries
+    front: bool  #: the task goes to the front of its queue
 
 
 class Fail(NamedTuple):
-    """The returns of the task get an exception."""
+    """Instruction to store an exception in the returns of the task."""
 
     task: int
-    name: str  #: of its function
+    name: str  #: name of its function
     text: str
-    attributes: dict[str, Any]  #: of the exception
-    error: str = "WorkerCrashedError"  #: its class
+    attributes: dict[str, Any]  #: attributes of the exception
+    error: str = "WorkerCrashedError"  #: class of the exception, in ray_lite.exceptions
 
 
 class Scheduler:
@@ -116,24 +117,24 @@ class Scheduler:
 
     Args:
         max_workers: most workers at once, blocked ones included.
-        warm: so many workers stay, however long they are idle.
-        patience: seconds without progress after which blocked workers are taken for deadlocked.
-        brief: tasks that take less than so many seconds start no workers beyond `warm`.
+        warm: number of workers that stay, however long they are idle.
+        patience: seconds without progress after which blocked workers count as deadlocked.
+        brief: tasks of fewer seconds than this start no workers beyond `warm`.
     """
 
     def __init__(self, max_workers: int, warm: int = 1, patience: float = 1.0, brief: float = 0.01) -> None:
         self.max_workers, self.warm, self.patience, self.brief = max_workers, warm, patience, brief
-        self._pace = 0.0, 0  # when it was last taken, and how many tasks had finished
+        self._pace = 0.0, 0  # (time of the last measurement, tasks finished then)
         self._brisk = False
-        self._broken = -math.inf  # when a deadlock was broken last
-        self._stuck: tuple[float, int] | None = None  # since when, and how many tasks had finished
+        self._broken = -math.inf  # time when a deadlock was last broken
+        self._stuck: tuple[float, int] | None = None  # (time since when, tasks finished then)
 
     def set_limit(self, max_workers: int) -> None:
-        """There can't be more workers than this from now on."""
+        """Sets the most workers from now on."""
         self.max_workers = max_workers
 
     def workers_wanted(self, event: PoolState) -> list[StartWorkers | Retire]:
-        """Starts workers when tasks fit that no idle or starting worker will take; makes room for them when others rest."""
+        """Decides to start workers for tasks that no idle or starting worker will take, or to end an idle one to make room."""
         if not event.fits:
             return []
         if event.workers >= self.max_workers and event.resting and not event.starting:
@@ -145,8 +146,8 @@ class Scheduler:
         return [StartWorkers(wanted)] if wanted > 0 else []
 
     def _is_brisk(self, event: PoolState) -> bool:
-        """Whether tasks end so fast that those who run some will soon get to what is ready: tasks that need little or no CPU
-        would else have a process each, however short they are."""
+        """Whether tasks end so fast that the running workers will soon take what is ready. Without this rule, tasks that need
+        little or no CPU would get a process each, however short they are."""
         since, finished = self._pace
         if event.now - since >= self.brief:
             self._brisk = event.finished - finished >= event.running * (event.now - since) / self.brief
@@ -154,13 +155,14 @@ class Scheduler:
         return self._brisk
 
     def may_retire(self, workers: int) -> bool:
-        """Whether a worker that has been idle for long may end."""
+        """Whether a long-idle worker may end when there are this many."""
         return workers > self.warm
 
     def deadlocks(self, event: BlockedState) -> list[BreakDeadlock]:
-        """Ends the wait of the worker that began to wait last, when no waiting worker can ever go on.
+        """Decides to end the wait of the worker that blocked last, when no blocked worker can ever continue.
 
-        That is when all wait for tasks, and there can't be another worker to run these, or they need what waiting ones hold.
+        That is so when all workers wait for tasks, and either no further worker can start to run these tasks, or the tasks
+        need resources that blocked workers hold.
         """
         limit = event.fits and event.blocked >= event.workers >= self.max_workers
         held = event.lacks and event.blocked + event.idle >= event.workers
@@ -168,7 +170,7 @@ class Scheduler:
         if not everybody or self._stuck is None or self._stuck[1] != event.finished:
             self._stuck = (event.now, event.finished) if everybody else None
             return []
-        again = event.now - self._broken < 2 * self.patience  # the tasks that the last one waited for go on to wait
+        again = event.now - self._broken < 2 * self.patience  # the tasks that the last one waited for are still waiting
         if event.now - self._stuck[0] < (self.patience / 10 if again else self.patience):
             return []
         self._stuck = None
@@ -176,7 +178,7 @@ class Scheduler:
         return [BreakDeadlock(event.last)]
 
     def on_death(self, event: Died, task: Running) -> Finish | Requeue | Fail:
-        """What becomes of one task of a dead worker."""
+        """Decides what happens to one task of a dead worker."""
         if task.complete:
             return Finish(task.task)
         if task.cancelled:
@@ -188,7 +190,7 @@ class Scheduler:
         return Fail(task.task, task.name, self.story(event, task), attributes(event, task))
 
     def story(self, event: Died, task: Running) -> str:
-        """The message of WorkerCrashedError."""
+        """The message of WorkerCrashedError for a task."""
         if event.out_of_memory:
             how = f"was killed by the kernel, out of memory (signal {event.number}, {event.signal})"
         elif event.signal:
@@ -203,7 +205,7 @@ class Scheduler:
 
 
 def attributes(event: Died, task: Running) -> dict[str, Any]:
-    """What WorkerCrashedError says of a death, as attributes."""
+    """The attributes of WorkerCrashedError for a task."""
     return {
         "pid": event.pid, "task_name": task.name, "call_site": task.site,
         "signal": event.number if event.signal else None,

@@ -1,9 +1,9 @@
-"""Backpressure: what a process does when the store has no room for what it wants to store.
+"""Backpressure: what a process does when the store has no room for a value.
 
-    the store is full -> wait while other processes go first, or objects are about to be freed -> spill, if there is a spill
-        file -> gc.collect, which takes long in a large program -> ObjectStoreFullError
+    the store is full -> wait while other processes have precedence, or objects are about to be freed -> spill, if there is a
+        spill file -> gc.collect, which takes long in a large program -> ObjectStoreFullError
 
-Neighbours: object_store.py asks whenever it stores; spill.py moves bytes.  Must not know what is stored.
+Neighbours: object_store.py asks for room; spill.py moves bytes.  Must not know what is stored.
 """
 
 from __future__ import annotations
@@ -19,28 +19,34 @@ from ray_lite.exceptions import FullReason, ObjectStoreFullError
 from ray_lite.store.spill import Spill
 
 SPILLING_HELPS = (FullReason.STORE, FullReason.MEMORY)
-WAITING_HELPS = (*SPILLING_HELPS, FullReason.PROMISED)  # a full table isn't among them
+WAITING_HELPS = (*SPILLING_HELPS, FullReason.PROMISED)  # neither helps against a full table
 
 T = TypeVar("T")
 
 
 class Backpressure:
-    """One process's way to room in the store.
+    """Finds room in a full store for one process.
 
     Args:
-        others: whether other processes may free room in a way that nothing can tell beforehand, by dropping ids they hold.
-            That is so in a worker; a driver that waits here drops nothing.
+        region: the region whose arena may be full.
+        config: limits of the session.
+        spill: moves bytes to the spill file.
+        others: whether other processes may free room by dropping ids, which can't be foreseen. True in a worker; False in a
+            driver, which drops no ids while it waits here.
     """
 
     def __init__(self, region: _core.Region, config: Config, spill: Spill, others: bool) -> None:
         self.region, self.config, self.spill, self.others = region, config, spill, others
-        self.vain = 0  #: bytes that were about to be freed when a wait for them was given up
+        self.vain = 0  #: bytes still about to be freed when a wait for them timed out
 
     def make_room(self, store: Callable[[], T], size: int, timeout: float | None = None) -> T:
-        """Calls `store`, which needs `size` bytes of the arena, until there is room for it.
+        """Calls `store`, which needs `size` bytes of the arena, until there is room for it; returns its result.
+
+        Args:
+            timeout: seconds to wait for room. Default: Config.full_wait.
 
         Raises:
-            ObjectStoreFullError: there was none within `timeout` seconds; None: `Config.full_wait`.
+            ObjectStoreFullError: there was no room in time.
         """
         try:
             return store()
@@ -53,7 +59,11 @@ class Backpressure:
             _core.wait_for_room(self.region, False)
 
     def make_room_at_once(self, store: Callable[[], T], size: int) -> T:
-        """The same for a caller that has another way: objects are spilled, but nothing is waited for."""
+        """Calls `store`, which needs `size` bytes of the arena, and spills objects if need be, but never waits.
+
+        Raises:
+            ObjectStoreFullError: there is no room; the caller has another way.
+        """
         while True:
             try:
                 return store()
@@ -71,7 +81,7 @@ class Backpressure:
                 return store()
             except ObjectStoreFullError as full:
                 late = time.monotonic() >= deadline
-                promised = full.reason is FullReason.PROMISED and not late  # spilling would make room for the others alone
+                promised = full.reason is FullReason.PROMISED and not late  # spilling now would only make room for the others
                 if not promised and not self._is_worth_a_wait(size, late):
                     spilled, trouble = self._spill(size)
                     if spilled:
@@ -86,18 +96,18 @@ class Backpressure:
             pause = min(2 * pause, self.config.full_look * 32)
 
     def _spill(self, size: int) -> tuple[int, str]:
-        """Bytes that were spilled, and what went wrong, as a text: the error itself would hold what should have moved."""
+        """(bytes spilled, error as text); the error itself would keep the bytes in use that should move."""
         try:
             return self.spill.spill(max(size, self.config.spill_batch)), ""
         except ObjectStoreFullError as error:
             return 0, str(error)
 
     def _is_hope_left(self) -> bool:
-        """Whether others may free room that can't be told in bytes; what a task reads now can be spilled afterwards."""
+        """Whether others may free an unknown amount: by dropping ids, or by ending a read of bytes that can then be spilled."""
         return self.others or (self.spill.fd >= 0 and _core.others_reading(self.region))
 
     def _is_worth_a_wait(self, size: int, late: bool) -> bool:
-        """Whether enough is about to be freed, beyond what was waited for in vain; without a spill file any amount will do."""
+        """Whether enough bytes, besides those awaited in vain, are about to be freed; any number without a spill file."""
         soon = _core.bytes_freed_soon(self.region)
         self.vain = soon if late else min(self.vain, soon)
         return soon - self.vain >= (size if self.spill.fd >= 0 else 1)

@@ -1,83 +1,85 @@
-"""What the store holds: a row for each object, with its holders and the line of the program that made it.
+"""The listing of a store: a row for each object, with its holders and the line of the program that made it.
 
-Read without a lock: each fact was true at some moment.  Neighbours: memory_report.py and global_state.py show the rows.
+Rows are read without a lock: each fact was true at some moment.  Neighbours: memory_report.py and global_state.py show them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.values.serialization import loads
 
-if TYPE_CHECKING:
-    from ray_lite.store.object_store import Store
-
-ALL = (1 << 31) - 1001  # more objects than there can be
+ALL = (1 << 31) - 1001  # more than any number of objects
 STATES = {_core.PENDING: "pending", _core.CREATING: "creating", _core.SEALED: "sealed"}
 ROLES = {_core.DRIVER: "driver", _core.NODE: "node", _core.WORKER: "worker"}
 
 
 class ObjectFacts(NamedTuple):
-    """What the object table says of an object (`_core.object_facts`)."""
+    """Facts about an object from the object table, as `_core.object_facts` gives them."""
 
-    id: _core.ObjectID  #: it holds nothing
+    id: _core.ObjectID  #: does not keep the object alive
     size: int
     state: int
     pins: int
     holders: list[tuple[int, int]]  #: (pid, role)
-    site: int  #: index of the object with its call site, or 0
+    site: int  #: index of the object with the text of its call site, or 0
     kept: bool
     spilled: bool
 
 
 class Row(NamedTuple):
-    """An object as it is shown."""
+    """An object as reports show it."""
 
-    id: _core.ObjectID  #: it holds nothing
+    id: _core.ObjectID  #: does not keep the object alive
     bytes: int
     state: str
-    pins: int  #: queued and running tasks, and objects, that need it
-    holders: list[tuple[int, str]]  #: (pid, role) of processes with a handle or a view
-    call_site: str  #: where its put or task was called, or ""; of a kept one, what it is
-    kept: bool  #: by the session, until it ends
+    pins: int  #: number of queued and running tasks, and of objects, that need it
+    holders: list[tuple[int, str]]  #: (pid, role) of each process with a handle or a view
+    call_site: str  #: where its put or task was called, or ""; for a kept object, what it is
+    kept: bool  #: whether the session keeps it until the session ends
 
     def holders_text(self) -> str:
-        """The holders in a line."""
+        """The holders as one line of text."""
         names = [f"{role} {pid}" for pid, role in self.holders] or ["the session" if self.kept else "tasks or objects"]
         return ", ".join(names)
 
     def facts(self) -> dict[str, Any]:
-        """As global_state.object_table() shows them."""
+        """The row as the dict that global_state.object_table() shows."""
         return {"DataSize": self.bytes, "State": self.state, "Holders": self.holders, "Pins": self.pins,
                 "CallSite": self.call_site, "Kept": self.kept}
 
 
 class Listing:
-    """The objects of a store."""
+    """Lists the objects of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, region: _core.Region, text: Callable[[int], str]) -> None:
+        """Takes the region, and a function that returns the kept text of an object by its index, such as a call site."""
+        self._region, self._text = region, text
 
     def largest(self, least: int = 0, most: int = ALL, in_memory: bool = False) -> list[Row]:
-        """The `most` largest objects of at least `least` bytes, largest first, without those that end meanwhile;
-        `in_memory`: nor those that are spilled.
+        """Rows of the largest objects, the largest first; objects that end meanwhile are left out.
+
+        Args:
+            least: smallest size in bytes.
+            most: most rows.
+            in_memory: whether to leave out spilled objects.
         """
         rows = []
-        for index in _core.largest(self._store.region, least, most, in_memory):
-            one = ObjectFacts(*_core.object_facts(self._store.region, index))
+        for index in _core.largest(self._region, least, most, in_memory):
+            one = ObjectFacts(*_core.object_facts(self._region, index))
             if one.state in STATES:
                 holders = [(pid, ROLES.get(role, "?")) for pid, role in one.holders]
                 sealed = one.state == _core.SEALED
-                where = self._purpose(index) if one.kept and sealed else self._store.text(one.site)
+                where = self._purpose(index) if one.kept and sealed else self._text(one.site)
                 state = "spilled" if one.spilled else STATES[one.state]
                 rows.append(Row(one.id, one.size, state, one.pins, holders, where, one.kept))
         return rows
 
     def _purpose(self, index: int) -> str:
-        """What an object is for that the session keeps."""
-        region = self._store.region
-        _, stream, views = _core.payload(region, _core.function_handle(region, index))
+        """Text that says what a kept object is: a function, a call site, or a runtime environment."""
+        _, stream, views = _core.payload(self._region, _core.function_handle(self._region, index))
         what = loads(stream)
         if views:
             return f"function {what}"

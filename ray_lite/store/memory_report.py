@@ -1,6 +1,6 @@
 """The memory report: what a session's memory is used for, in the store and in each process.
 
-Neighbours: listing.py (the objects).  Reads /proc, nothing else.
+Neighbours: listing.py lists the objects; backends/session_view.py asks.  Reads /proc, no other files.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from ray_lite.store.object_store import Store
 
 
 class Process(NamedTuple):
-    """A process of the session; bytes, None where the kernel doesn't tell."""
+    """Memory of a process of the session, in bytes; None where the kernel does not tell."""
 
     pid: int
     kind: str  #: driver, node or worker
-    private: int | None  #: pages that no other process has
-    shared: int | None  #: pages that others have too, the store's among them
+    private: int | None  #: in pages that no other process has
+    shared: int | None  #: in pages that other processes have too, such as the store's
 
 
 class Memory(NamedTuple):
-    """What `ray_lite.memory()` gives; `print` it."""
+    """The report of `ray_lite.memory()`, to be printed."""
 
-    bytes_used: int  #: of the store, by the program's objects and arguments
-    bytes_kept: int  #: by functions and what else the session keeps until it ends
-    bytes_committed: int  #: memory that the store's file has now
-    bytes_spilled: int  #: of objects whose bytes are on disk
+    bytes_used: int  #: bytes of the store in use by the program's objects and arguments
+    bytes_kept: int  #: bytes in use by functions and other objects that the session keeps until it ends
+    bytes_committed: int  #: bytes of memory that the store has now
+    bytes_spilled: int  #: bytes of objects in the spill file
     arena_bytes: int  #: object_store_memory
-    page_bytes: int  #: of a page of the store
-    objects: int  #: alive
-    largest: list[Row]  #: largest first
+    page_bytes: int  #: bytes of a page of the store
+    objects: int  #: number of objects alive
+    largest: list[Row]  #: rows of the largest objects, the largest first
     processes: list[Process]
 
     def __str__(self) -> str:
@@ -47,19 +47,24 @@ class Memory(NamedTuple):
 
 
 def measure(store: Store, statistics: Any, most: int) -> Memory:
-    """What the session of a store uses now, by its statistics; the `most` largest objects."""
+    """Makes the report of a store's session as it is now.
+
+    Args:
+        statistics: a backends.session_view.Statistics of the session.
+        most: number of objects to list.
+    """
     numbers = {name: getattr(statistics, name) for name in Memory._fields if hasattr(statistics, name)}
     processes = [Process(pid, ROLES[role], *_pages(pid)) for pid, role in store.region.processes()]
     return Memory(**numbers, largest=store.listing.largest(0, most), processes=processes)
 
 
 def _pages(pid: int) -> tuple[int | None, int | None]:
-    """(private, shared) bytes of a process."""
+    """(private, shared) bytes of a process's memory."""
     try:
         with open(f"/proc/{pid}/smaps_rollup") as file:
             fields = (line.partition(":") for line in file if line.endswith("kB\n"))
             kib = {name: int(rest.split()[0]) for name, _, rest in fields}
-    except OSError:  # gone, another user's, or a kernel without it
+    except OSError:  # the process is gone or another user's, or the kernel has no such file
         return None, None
     private = kib["Private_Clean"] + kib["Private_Dirty"]
     return private * 1024, (kib["Rss"] - private) * 1024

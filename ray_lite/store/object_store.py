@@ -1,6 +1,6 @@
-"""The object store of one process: values in and out of the region.
+"""The object store as one process uses it: stores values into the region and loads them.
 
-Neighbours: values/serialization.py (values as bytes), backpressure.py (a full store), listing.py (what is stored).  Must not
+Neighbours: values/serialization.py (values as bytes), backpressure.py (a full store), listing.py (rows of objects).  Must not
 wait for objects.
 """
 
@@ -20,40 +20,40 @@ from ray_lite.values.failures import Failure, SystemFailure, shorten
 from ray_lite.values.serialization import Pickled, dumps, loads
 
 LARGEST_SHOWN = 10
-SHORT = 500  # characters of a failure's text where a full store has no room for more
+SHORT = 500  # most characters of a failure's text when the store has no room for more
 T = TypeVar("T")
 
 
 class Store:
-    """General values in and out of a region."""
+    """Stores and loads values of any type in a region."""
 
     def __init__(self, region: _core.Region, config: Config, backpressure: Backpressure | None = None) -> None:
         self.region, self.config, self.backpressure = region, config, backpressure
-        self.listing = Listing(self)
+        self.listing = Listing(region, self.text)
 
     def set_copy_threads(self, cpus: int) -> None:
-        """Lets large buffers be copied by as many threads as these CPUs, in ten-thousandths, and this process's affinity allow."""
+        """Sets the number of threads that copy large buffers, from CPUs in ten-thousandths and this process's affinity."""
         threads = min(self.config.copy_threads, cpus // CPU_UNIT, len(os.sched_getaffinity(0)))
         _core.set_copy_policy(max(1, threads), self.config.copy_large, self.config.copy_uncached)
 
     def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
-        """A sealed object with the value as it is now; `timeout`: seconds to wait for room, None: as configured."""
+        """Makes a sealed object with a copy of the value; `timeout`: seconds to wait for room, None: Config.full_wait."""
         return self.put_pickled(dumps(value, "value"), timeout)
 
     def put_pickled(self, pickled: Pickled, timeout: float | None = None) -> _core.ObjectID:
-        """A sealed object with a pickled value."""
+        """Makes a sealed object with a pickled value; `timeout`: seconds to wait for room, None: Config.full_wait."""
         x = self.create(_core.next_put_id(), for_job=False)
         self.fill(_core.object_index(x), pickled, timeout=timeout)
         _core.seal_object(self.region, x)
         return x
 
     def create(self, binary: bytes, for_job: bool) -> _core.ObjectID:
-        """An empty, unsealed object; `for_job`: kept until the session ends."""
+        """Makes an empty, unsealed object; `for_job`: whether the session keeps it until the session ends."""
         return _core.create_object(self.region, binary, 0, for_job)
 
     def keep(self, value: Any) -> int:
-        """The index of an object with this value that is kept until the session ends; processes that keep equal values
-        share it.
+        """Keeps a value in an object until the session ends and returns the object's index; processes that keep equal values
+        share the object.
         """
         pickled = dumps(value)
         binary = _core.digest_id(bytes(pickled.stream))
@@ -66,14 +66,18 @@ class Store:
                 _core.abandon_object(self.region, x)
                 raise
             _core.seal_object(self.region, x)
-            x.binary()  # enters the id index: from now on it is found
+            x.binary()  # enters the id index, so that other processes find it
         return _core.object_index(x)
 
     def fill(self, index: int, pickled: Pickled, flag: int = 0, timeout: float | None = None) -> None:
-        """Puts a value into an unsealed object of this process; `flag`: _core.ERROR for a failure, which doesn't wait for room.
+        """Puts a value into an unsealed object of this process.
+
+        Args:
+            flag: _core.ERROR for a failure, which does not wait for room; else 0.
+            timeout: seconds to wait for room. Default: Config.full_wait.
 
         Raises:
-            ObjectStoreFullError: naming sizes and the largest holders.
+            ObjectStoreFullError: no room; the message names sizes and the largest objects.
         """
 
         def fill() -> None:
@@ -82,10 +86,14 @@ class Store:
         self.with_room(fill, pickled.size, timeout, patient=not flag)
 
     def with_room(self, store: Callable[[], T], size: int, timeout: float | None = None, patient: bool = True) -> T:
-        """Calls `store`, which needs `size` bytes of the arena; `patient`: making room for it if need be.
+        """Calls `store`, which needs `size` bytes of the arena, and returns its result.
+
+        Args:
+            timeout: seconds to wait for room. Default: Config.full_wait.
+            patient: whether to make room in a full store.
 
         Raises:
-            ObjectStoreFullError: naming sizes and the largest holders.
+            ObjectStoreFullError: no room; the message names sizes and the largest objects.
         """
         try:
             if patient and self.backpressure is not None:
@@ -95,7 +103,7 @@ class Store:
             raise self._full(size, error) from error
 
     def load(self, x: _core.ObjectID, writable: bool = False) -> tuple[Any, Failure | SystemFailure | None]:
-        """(value, None) of a sealed object, or (None, failure). `writable`: its arrays and buffers are this process's own."""
+        """(value, None) of a sealed object, or (None, failure); `writable`: its arrays and buffers are this process's own."""
         is_error, stream, views = _core.payload(self.region, x)
         while views is _core.MISS:
             is_error, stream, views = self._unspilled(x)
@@ -109,17 +117,17 @@ class Store:
         return None, (Failure if origin == "task" else SystemFailure)(*fields)
 
     def _writable(self, view: Any) -> Any:
-        """A buffer that this process may write to."""
+        """A buffer with the bytes of a view that this process may write."""
         if isinstance(view, _core.View):
             return _core.writable(view, self.config.private_pages)
         return bytearray(view)
 
     def _unspilled(self, x: _core.ObjectID) -> tuple[bool, Any, Any]:
-        """What a spilled object holds: its bytes come back into the store or, if there is no room for them, as a private copy.
-        They may be spilled again meanwhile.
+        """The payload of a spilled object: its bytes move back into the store or, without room for them, into a private copy.
+        MISS if they were spilled again meanwhile.
         """
         backpressure = self.backpressure
-        assert backpressure is not None  # a process without one reads nothing that can be spilled
+        assert backpressure is not None  # a process without backpressure reads no object that can be spilled
 
         def create(size: int) -> _core.ObjectID:
             return backpressure.make_room_at_once(lambda: _core.create_object(self.region, NOBODY, size, False), size)
@@ -133,7 +141,7 @@ class Store:
         return _core.payload(self.region, x)
 
     def fail(self, index: int, failure: Failure | SystemFailure) -> None:
-        """Puts a failure into an unsealed object of this process; a full store has a reserve for them, and room for short ones."""
+        """Puts a failure into an unsealed object of this process; a full store has a reserve for it, or takes a short text."""
         origin = "task" if isinstance(failure, Failure) else "system"
         short = failure._replace(text=shorten(failure.text, SHORT))
         if isinstance(short, Failure):
@@ -146,14 +154,14 @@ class Store:
         _core.fill_inline_error(self.region, index)
 
     def text(self, index: int) -> str:
-        """The text that was kept in the object of this index, such as a call site; "" for index 0."""
+        """The text in the kept object of this index, such as a call site; "" for index 0."""
         if not index:
             return ""
         value, _ = self.load(_core.function_handle(self.region, index))
         return str(value)
 
     def _full(self, wanted: int, error: ObjectStoreFullError) -> ObjectStoreFullError:
-        """The error that says what was wanted, what there is, and who holds it."""
+        """Makes the error that says how much was wanted, how much is in use, and which objects are the largest."""
         facts = self.region.statistics()
         no_memory = error.reason is FullReason.MEMORY
         advice = "another plasma_directory, or none" if no_memory else "a larger object_store_memory"

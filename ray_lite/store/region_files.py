@@ -1,14 +1,14 @@
-"""The files of a region: where the arena is, on which pages, and how large everything is.
+"""The files of a region: where the arena is, its pages, and the sizes of all parts.
 
     plasma_directory     huge_pages   the arena
     none                 False        anonymous memory (memfd)
     none                 True         anonymous huge pages, of Config.huge_page bytes
-    a directory          False        an unnamed file there; on a hugetlbfs it has that mount's pages
-    one on a hugetlbfs   True         the same
+    a directory          False        an unnamed file there; on a hugetlbfs it has the pages of that mount
+    one on a hugetlbfs   True         an unnamed file there, with the pages of that mount
 
-No file has a name, so nothing can be left behind and nobody else can open one.  Huge pages are reserved by the kernel when
-the arena is mapped: too few are an error then, and never a SIGBUS later.  Neighbours: driver/launch.py makes the files; the
-core lays the region out in them.
+No file has a name, so none can be left behind, and no other process can open one.  The kernel reserves huge pages when the
+arena is mapped: too few are an error then, and never a SIGBUS later.  Neighbours: driver/launch.py makes the files; the core
+lays out the region in them.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SMALL_PAGE = os.sysconf("SC_PAGESIZE")
 
 
 class Files(NamedTuple):
-    """Descriptors of a region; all close-on-exec."""
+    """Descriptors of a region's files, all close-on-exec."""
 
     control: int
     arena: int
     bell: int
-    spill: int  #: -1: none
+    spill: int  #: the spill file, or -1
 
     def close(self) -> None:
         for fd in self:
@@ -65,32 +65,32 @@ class Sizes(NamedTuple):
 
 
 class ArenaBacking(NamedTuple):
-    """Where the arena's memory comes from: the directory of its file, or None for anonymous memory, and the bytes of a page."""
+    """The source of the arena's memory: the directory of its file, or None for anonymous memory, and the bytes of a page."""
 
     directory: str | None
     page: int
 
     @property
     def huge(self) -> bool:
-        """Whether its pages are huge ones, which have to be reserved."""
+        """Whether the pages are huge ones, which the kernel reserves."""
         return self.page > SMALL_PAGE
 
     def check_enough(self, arena_bytes: int) -> None:
-        """Raises OSError when there are too few huge pages for an arena of this size."""
+        """Raises OSError if there are too few huge pages for an arena of this size."""
         if self.huge and arena_bytes // self.page > self.free():
             raise self.too_few(arena_bytes)
 
     def free(self) -> int:
-        """Huge pages that an arena here can have."""
+        """Number of huge pages that an arena from this source can have."""
         free = free_huge_pages(self.page)[0]
         if self.directory is not None:
             mount = os.statvfs(self.directory)
-            if mount.f_blocks:  # it was mounted with a limit
+            if mount.f_blocks:  # the mount has a limit
                 return min(free, mount.f_bavail)
         return free
 
     def too_few(self, arena_bytes: int) -> OSError:
-        """What to say then."""
+        """Makes the error for an arena of this size that has too few huge pages."""
         needed, (free, total) = arena_bytes // self.page, free_huge_pages(self.page)
         file = f"/sys/kernel/mm/hugepages/hugepages-{self.page // 1024}kB/nr_hugepages"
         limit = f" (and the mount of {self.directory} may have a smaller limit)" if self.directory else ""
@@ -102,7 +102,7 @@ class ArenaBacking(NamedTuple):
 def plan_sizes(
     config: Config, backing: ArenaBacking, arena_bytes: int, resources: Resources, spills: bool = False
 ) -> Sizes:
-    """Sizes of a new region. The arena grows by whole steps, so it has whole steps."""
+    """Sizes of a new region; the arena grows by whole steps, so its size is a number of whole steps."""
     control = _core.control_bytes(config.objects, config.slots, config.buckets, len(resources.custom))
     step = max(config.commit_step, backing.page)
     arena_bytes = max(1, arena_bytes // step) * step
@@ -115,7 +115,7 @@ def plan_sizes(
 
 
 def _writable(name: str, directory: Any) -> str:
-    """The path of a directory that this process may write to."""
+    """Checks a directory that this process must be able to write to; its path. Raises TypeError or ValueError."""
     if not isinstance(directory, (str, os.PathLike)):
         raise TypeError(f"{name} must be a path, got {directory!r}")
     path: str = os.fspath(directory)
@@ -127,7 +127,7 @@ def _writable(name: str, directory: Any) -> str:
 
 
 def arena_backing(directory: Any, huge_pages: bool, config: Config) -> ArenaBacking:
-    """Where the arena of a session gets its memory.
+    """The source of memory for a session's arena.
 
     Raises:
         TypeError, ValueError: not a writable directory on a local file system, or not one with huge pages.
@@ -147,10 +147,10 @@ def arena_backing(directory: Any, huge_pages: bool, config: Config) -> ArenaBack
 
 
 def spill_path(directory: Any) -> str | None:
-    """The directory of a session's spill file.
+    """The path of the directory for a session's spill file, or None.
 
     Raises:
-        TypeError, ValueError: not a writable directory on a file system for files.
+        TypeError, ValueError: not a writable directory, or one on a hugetlbfs.
     """
     if directory is None:
         return None
@@ -161,7 +161,7 @@ def spill_path(directory: Any) -> str | None:
 
 
 def make_files(sizes: Sizes, directory: str | None, spill_directory: str | None = None) -> Files:
-    """The files of a new region, unnamed; those that are mapped are of the right length, sealed against resizing."""
+    """Makes the unnamed files of a new region; mapped files get their length, and memfds are sealed against resizing."""
     control = _sized(_memfd("ray_lite_control", 0), sizes.control_bytes)
     try:
         if directory is None:
@@ -185,7 +185,7 @@ def make_files(sizes: Sizes, directory: str | None, spill_directory: str | None 
 
 
 def _sized(fd: int, length: int) -> int:
-    """The file, now so long; or it is closed."""
+    """Gives a file its length in bytes and returns it; closes it on an error."""
     try:
         os.ftruncate(fd, length)
     except OSError as error:
@@ -212,5 +212,5 @@ def _huge_flags(page: int) -> int:
 def _unnamed(directory: str) -> int:
     import tempfile
 
-    with tempfile.TemporaryFile(dir=directory, prefix="ray_lite_") as file:  # O_TMPFILE, else unlinked at once
+    with tempfile.TemporaryFile(dir=directory, prefix="ray_lite_") as file:  # made with O_TMPFILE, or unlinked at once
         return os.dup(file.fileno())

@@ -1,9 +1,9 @@
-"""Spilling: bytes of objects that nobody looks at move into a file, and back when somebody wants them.
+"""Spilling: moves the bytes of objects without readers into the spill file, and back when a process reads them.
 
-The file has no name, as the arena has none: nobody else can open it, and it ends with the last process of the session,
-however that ends.  Every process has its descriptor; where in it an object's bytes are, and their checksum, is in the shared
-region.  Neighbours: room.py says when; store.py asks for bytes back; the core (uses.pyx) makes a move safe.  Must not decide
-when to spill.
+The file has no name, like the arena: no other process can open it, and it ends with the last process of the session, however
+that ends.  Every process has its descriptor; the shared region says where in it an object's bytes are, and their checksum.
+Neighbours: backpressure.py says when to spill; object_store.py restores; the core (python/spilling.pyx, records/readers.pyx)
+makes a move safe.  Must not decide when to spill.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from ray_lite.exceptions import FullReason, ObjectLostError, ObjectStoreFullErro
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOBODY = bytes(20)  # the id of objects that only move bytes: the ids of puts are not to depend on what is spilled
-CHUNK = 1 << 26  # bytes of one read or write: in between, signal handlers run
+NOBODY = bytes(20)  # id of objects that only move bytes: ids of puts must not depend on what is spilled
+CHUNK = 1 << 26  # bytes of one read or write; signal handlers run in between
 
 
 class Spill:
-    """One process's hand on the spill file.
+    """Access of one process to the spill file.
 
     Args:
-        fd: the file, or -1 for none.
+        region: the region whose objects are spilled.
+        fd: descriptor of the spill file, or -1.
     """
 
     def __init__(self, region: _core.Region, fd: int) -> None:
         self.region, self.fd = region, fd
 
     def spill(self, wanted: int) -> int:
-        """Moves the least recently used objects out, together of `wanted` bytes if there are such; bytes that went.
+        """Spills the least recently used objects, of `wanted` bytes together if there are enough; returns the bytes spilled.
 
         Raises:
-            ObjectStoreFullError: the file system is full, or the file can't be written. Nothing is lost.
+            ObjectStoreFullError: the file system is full, or the file can't be written. No object is lost.
         """
         if self.fd < 0:
             return 0
@@ -48,7 +49,7 @@ class Spill:
             except ObjectStoreFullError:
                 if not gone:
                     raise
-                break  # the next would fail as this one
+                break  # further objects would fail, too
         return gone
 
     def _move_out(self, x: _core.ObjectID) -> int:
@@ -70,7 +71,7 @@ class Spill:
             raise ObjectStoreFullError(f"{FullReason.SPILL_DISK.value} ({error.strerror})", FullReason.SPILL_DISK) from error
 
     def copy(self, x: _core.ObjectID) -> memoryview | None:
-        """A spilled object's bytes in this process's own memory; None: they are not spilled any more."""
+        """A copy of a spilled object's bytes in this process's own memory, or None if they are not spilled any more."""
         while (place := _core.spilled_place(self.region, x)) is not None:
             offset, size, checksum, _ = place
             room = memoryview(bytearray(size))
@@ -80,18 +81,18 @@ class Spill:
         return None
 
     def _look_for_damage(self, x: _core.ObjectID, place: tuple[int, int, int, int]) -> None:
-        """Other bytes were read at this place than were written there: either they moved meanwhile, or they are damaged."""
+        """Raises ObjectLostError if the bytes read with a wrong checksum have not moved meanwhile: they are damaged."""
         if _core.spilled_place(self.region, x) == place:
             raise ObjectLostError(f"{x!r}: its {place[1]:,} bytes, spilled to disk, came back damaged")
 
     def restore(self, x: _core.ObjectID, create: Callable[[int], _core.ObjectID]) -> None:
-        """Moves the bytes of an object back, unless somebody else did.
+        """Moves the bytes of a spilled object back into the store, unless another process has done so.
 
         Args:
-            create: gives an unsealed object with so many bytes, spilling others if need be.
+            create: makes an unsealed object of a number of bytes, spilling others if need be.
 
         Raises:
-            ObjectStoreFullError: no room for them.  ObjectLostError: the file can't be read, or has other bytes.
+            ObjectStoreFullError: no room for the bytes.  ObjectLostError: the file can't be read, or the bytes are damaged.
         """
         while (place := _core.spilled_place(self.region, x)) is not None:
             offset, size, checksum, turn = place

@@ -1,7 +1,7 @@
-"""Control groups of a process, versions 1 and 2: where they are, and the CPU, memory and processes that they allow.
+"""Control groups of a process, versions 1 and 2: their directories, and the CPUs, memory and processes that they allow.
 
-A limit holds for a whole subtree, so the least from a process's own group up to the root counts.  Neighbours: machine.py
-asks for limits, deaths.py for the place of a counter.  Reads /proc and /sys/fs/cgroup, nothing else.
+A limit holds for a whole subtree, so the least limit from a process's own group up to the root counts.  Neighbours: machine.py
+asks for limits, node/postmortem.py for the files of counters.  Must not read anything but /proc and /sys/fs/cgroup.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ROOT = "/sys/fs/cgroup"
 
 
 def own(pid: int | str, controller: str) -> Iterator[tuple[int, str]]:
-    """(version, directory) of the groups of a process that govern what a controller ("cpu", "memory") does."""
+    """Yields (version, directory) of each group in which a controller ("cpu", "memory", "pids") limits a process."""
     try:
         with open(f"{PROC}/{pid}/cgroup") as file:
             lines = [line.rstrip("\n").removesuffix(" (deleted)").split(":", 2) for line in file]
@@ -37,7 +37,7 @@ def _existing(version: int, mounts: list[str], path: str) -> Iterator[tuple[int,
 
 
 def _upwards(pid: int | str, controller: str) -> Iterator[tuple[int, str]]:
-    """The own groups and all above them."""
+    """Yields (version, directory) of a process's groups and of all groups above them."""
     for version, directory in own(pid, controller):
         while directory.startswith(ROOT + "/") or directory == ROOT:
             yield version, directory
@@ -45,7 +45,7 @@ def _upwards(pid: int | str, controller: str) -> Iterator[tuple[int, str]]:
 
 
 def cpus(pid: int | str = "self") -> float | None:
-    """CPUs that the quotas of a process's groups come to, or None without one."""
+    """CPUs that the smallest quota of a process's groups allows, or None without a quota."""
     found = []
     for version, directory in _upwards(pid, "cpu"):
         if version == 2:
@@ -58,7 +58,7 @@ def cpus(pid: int | str = "self") -> float | None:
 
 
 def memory(pid: int | str = "self") -> int | None:
-    """Bytes of memory that a process's groups may have, or None without a limit."""
+    """Bytes of memory that a process's groups allow, or None without a limit."""
     found = []
     for version, directory in _upwards(pid, "memory"):
         text = _read(directory, "memory.max" if version == 2 else "memory.limit_in_bytes")
@@ -68,7 +68,7 @@ def memory(pid: int | str = "self") -> int | None:
 
 
 def processes(pid: int | str = "self") -> int | None:
-    """How many more processes and threads a process's groups may have, or None without a limit."""
+    """Number of further processes and threads that a process's groups allow, or None without a limit."""
     found = []
     for _, directory in _upwards(pid, "pids"):
         most, now = _read(directory, "pids.max"), _read(directory, "pids.current")

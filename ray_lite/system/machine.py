@@ -1,4 +1,8 @@
-"""What this machine gives: CPUs, memory, the kind of a file system. Only this file imports psutil, when first asked."""
+"""What this machine gives to a process: CPUs, memory, GPUs, worker processes, huge pages; and the type of a file system.
+
+Each answer names its source.  Only this file imports psutil, and only when first needed.  Neighbours: driver/plan.py asks;
+cgroups.py reads control groups.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from typing import NamedTuple
 from ray_lite.config import Config
 from ray_lite.system import cgroups
 
-SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE")  # the narrowest first
+SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE")  # the narrowest allotment first
 HUGE_PAGES = "/sys/kernel/mm/hugepages"
-#: mmap sharing on these is slow or wrong
+#: file systems on which sharing a mapped file is slow or wrong
 NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs4 lustre gpfs cifs smb3 smbfs 9p ceph beegfs afs glusterfs fuse.sshfs fuse.glusterfs pvfs2 orangefs".split()
 )
@@ -20,17 +24,17 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 GPUS = "/proc/driver/nvidia/gpus"
 LOAD = "/proc/loadavg"
-#: what shows GPUs to programs: CUDA, ROCm (two), Intel
+#: variables that show GPUs to programs: CUDA, ROCm (two), Intel
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 SLURM_GPUS = ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 SLURM_GPU_COUNTS = ("SLURM_GPUS_ON_NODE",)
-FILES_EACH = 4  # descriptors of the node for each worker
-OTHERS = 16  # processes and descriptors that are not workers'
-OTHER_SLOTS = 3  # the driver's and the node's, and one of a dead worker that is not buried yet
+FILES_EACH = 4  # descriptors that the node needs for each worker
+OTHERS = 16  # processes and descriptors for all other purposes
+OTHER_SLOTS = 3  # slots of the driver, of the node, and of a dead worker that is not swept yet
 
 
 class Gpus(NamedTuple):
-    """GPUs by the names that `variable` uses, and what says so."""
+    """GPU ids as the environment variable `variable` names them, and the source that says so."""
 
     ids: tuple[str, ...]
     variable: str
@@ -38,14 +42,14 @@ class Gpus(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """How much of something this process may use, and what says so."""
+    """An amount that this process may use, and the source that says so."""
 
     value: int
     source: str
 
 
 def cpus() -> Limit:
-    """CPUs: the least of the machine's, the affinity mask, the cgroup's quota and Slurm's allotment; at least 1."""
+    """CPUs: the least of the machine's, the affinity mask's, the cgroup's quota and Slurm's allotment, but at least 1."""
     import psutil
 
     found = [Limit(psutil.cpu_count() or 1, "the machine"), Limit(len(os.sched_getaffinity(0)), "the affinity mask")]
@@ -73,13 +77,15 @@ def memory() -> Limit:
 
 
 def gpus(claimed: int | None = None) -> Gpus:
-    """GPUs that this process sees: what a variable shows, each once, else Slurm, else the driver. Imports nothing of theirs.
+    """GPUs that this process may use: those that a variable shows, else Slurm's, else the NVIDIA driver's.
+
+    A GPU that a variable names twice counts once. No library of a GPU vendor is imported.
 
     Args:
-        claimed: so many of them; any number, where no variable shows some.
+        claimed: number of GPUs to take; any number where no variable shows GPUs. Default: all.
 
     Raises:
-        ValueError: more are claimed than a variable shows.
+        ValueError: more GPUs are claimed than the variable shows.
     """
     for variable in GPU_VARIABLES:
         if variable in os.environ:
@@ -94,7 +100,7 @@ def gpus(claimed: int | None = None) -> Gpus:
 
 
 def _gpus_of_slurm() -> Limit | None:
-    """How many of this node's GPUs are the job's: those that it lists, else what it counts; None if it says neither."""
+    """Number of this machine's GPUs in the Slurm job: from Slurm's list, else from its count, else None."""
     for variable in SLURM_GPUS:
         if number := _listed(os.environ.get(variable, "")):
             return Limit(number, variable)
@@ -110,7 +116,7 @@ def _gpus_of_the_driver() -> Limit:
 
 
 def _gpu_names(text: str) -> tuple[str, ...]:
-    """Names up to the first that means none, as CUDA reads them; one that is there twice is one GPU."""
+    """Names up to the first that means no GPU, as CUDA reads the variable; a name that occurs twice is one GPU."""
     found: dict[str, None] = {}
     for name in (part.strip() for part in text.split(",")):
         if name in ("", "-1", "NoDevFiles", "none", "void"):
@@ -120,8 +126,8 @@ def _gpu_names(text: str) -> tuple[str, ...]:
 
 
 def _listed(text: str) -> int:
-    """How many numbers are in Slurm's "0,2-4"; "gpu:1,3" and "gpu:a100:2-3" name the kind first. 0: it is no list of numbers,
-    which says nothing of how many there are."""
+    """Count of numbers in Slurm's "0,2-4"; "gpu:1,3" and "gpu:a100:2-3" begin with a type. 0: the text is not such a list, and
+    says nothing about the number of GPUs."""
     found: set[int] = set()
     for part in filter(None, text.split(",")):
         first, dash, last = part.rpartition(":")[2].partition("-")
@@ -132,7 +138,7 @@ def _listed(text: str) -> int:
 
 
 def workers(config: Config, asked: int | None = None) -> Limit:
-    """How many worker processes there may be at once: what was asked for, and what the machine's limits leave; at least 1."""
+    """Most worker processes at once: the least of what was asked for and what the machine's limits leave, but at least 1."""
     found = [Limit(config.max_workers, "RAY_LITE_MAX_WORKERS") if asked is None else Limit(asked, "max_workers")]
     found.append(Limit(config.slots - OTHER_SLOTS, f"RAY_LITE_SLOTS={config.slots}"))
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -144,7 +150,7 @@ def workers(config: Config, asked: int | None = None) -> Limit:
 
 
 def _processes_left(enough: int) -> list[Limit]:
-    """What limits of processes leave, where they may leave less than `enough`."""
+    """Numbers of processes that limits leave, of each limit that may leave fewer than `enough`."""
     found = []
     left = cgroups.processes()
     if left is not None:
@@ -156,7 +162,7 @@ def _processes_left(enough: int) -> list[Limit]:
 
 
 def _threads_here() -> int:
-    """Of all users, at most so many: the kernel counts them anyway."""
+    """Threads of all users, an upper bound for one user; cheap, since the kernel counts them anyway."""
     try:
         with open(LOAD) as file:
             return int(file.read().split()[3].partition("/")[2])
@@ -165,7 +171,7 @@ def _threads_here() -> int:
 
 
 def _threads_of(user: int) -> int:
-    """Threads of a user, which is what RLIMIT_NPROC counts."""
+    """Threads of one user; RLIMIT_NPROC limits this number."""
     import psutil
 
     found = 0
@@ -174,18 +180,18 @@ def _threads_of(user: int) -> int:
             if process.uids().real == user:
                 found += process.num_threads()
         except psutil.Error:
-            continue  # it has just ended
+            continue  # the process has just ended
     return found
 
 
 def why_no_process() -> str:
-    """What limits the number of processes, for an error."""
+    """Text for an error that says which limits leave no process."""
     limits = _processes_left(1 << 30)
-    return "; ".join(f"{limit.source} leaves {max(0, limit.value)}" for limit in limits) or "the machine has too many"
+    return "; ".join(f"{limit.source} leaves {max(0, limit.value)}" for limit in limits) or "the machine has too many processes"
 
 
 def _first_of(names: tuple[str, ...]) -> list[Limit]:
-    """What the first of these variables that is set says; "24(x2),16" is 24 on this node."""
+    """Limit from the first of these variables that has a number; Slurm's "24(x2),16" is 24 on this machine."""
     for name in names:
         number = re.match(r"\d+", os.environ.get(name, ""))
         if number:
@@ -194,7 +200,7 @@ def _first_of(names: tuple[str, ...]) -> list[Limit]:
 
 
 def free_huge_pages(page: int) -> tuple[int, int]:
-    """(free and not promised to anybody, all) huge pages of `page` bytes; (0, 0) where the kernel has none of that size."""
+    """(free and not reserved, all) huge pages of `page` bytes; (0, 0) where the kernel has no pages of that size."""
     counts = []
     for name in ("free", "resv", "nr"):
         try:
@@ -206,7 +212,7 @@ def free_huge_pages(page: int) -> tuple[int, int]:
 
 
 def file_system(path: str) -> str:
-    """Type of the file system that holds a path, such as "tmpfs", or "" when it can't be told."""
+    """Type of the file system that holds a path, such as "tmpfs", or "" when it is unknown."""
     import psutil
 
     path = os.path.realpath(path)

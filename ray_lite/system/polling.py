@@ -1,26 +1,26 @@
-"""Waiting for one descriptor, whatever its number: `select.select` takes none from 1,024 on.
+"""Waiting for one descriptor of any number: `select.select` refuses descriptors from 1,024 on.
 
-A signal whose handler returns does not cut a wait short, nor make it longer.  Imports nothing of ours.
+A signal whose handler returns makes a wait neither shorter nor longer.  Must not import anything else of the package.
 """
 
 from __future__ import annotations
 
 import select
 
-LONGEST = 1e6  # seconds that one call may be asked for: poll counts milliseconds in 32 bits
+LONGEST = 1e6  # seconds that one call may wait: poll counts milliseconds in 32 bits
 
 
 def readable(fd: int, seconds: float | None = None) -> bool:
-    """Waits until there is something to read, or an end, or for a pidfd the process has ended; False: not in time.
+    """Waits until a descriptor has data or is at its end, or the process of a pidfd has ended; whether that came in time.
 
     Args:
-        seconds: so long at most; 0 only looks. Default: for ever.
+        seconds: most time to wait; 0 does not wait. Default: no limit.
     """
     return _ready(fd, select.POLLIN, seconds)
 
 
 def writable(fd: int, seconds: float | None = None) -> bool:
-    """Waits until a write would not block, or would fail at once; False: not in time."""
+    """Waits until a write would not block, or would fail at once; whether that came in time."""
     return _ready(fd, select.POLLOUT, seconds)
 
 

@@ -1,6 +1,6 @@
-"""Processes by pid and start time, which together name one for good; and the pid namespace.
+"""Processes by pid and start time, which together identify one process for good; and the pid namespace.
 
-Reads /proc, nothing else.
+Must not read anything but /proc.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def started_at(pid: int) -> int:
 
 
 def is_alive(pid: int, started: int) -> bool:
-    """Whether the process that started then under this pid still runs; a zombie doesn't."""
+    """Whether the process with this pid and start time still runs; a zombie does not run."""
     try:
         fields = _stat(pid)
     except OSError:
@@ -23,7 +23,7 @@ def is_alive(pid: int, started: int) -> bool:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Fields of /proc/pid/stat behind the name: state, parent, ..."""
+    """Fields of /proc/<pid>/stat after the name: state, parent, ..."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()
 

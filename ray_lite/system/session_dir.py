@@ -1,7 +1,7 @@
-"""The directory of a session: its path, making it, removing it, and removing those that killed sessions left behind.
+"""The directory of a session: its path, making and removing it, and removing directories that killed sessions left behind.
 
-A name says whose it is and which process made it: `ray_lite-<uid>-<pid>-<start time>-<random>`.  Neighbours: driver/launch.py
-chooses the path, node/supervisor.py makes the directory; whoever ends last removes it.
+The name tells the user and the driver: `ray_lite-<uid>-<pid>-<start time>-<random>`.  Neighbours: driver/launch.py chooses
+the path, node/supervisor.py makes the directory; driver and node both try to remove it at the end.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from ray_lite.system import machine
 from ray_lite.system.process import is_alive, started_at
 
 PREFIX = "ray_lite"
-LOGS = "logs"  #: in the session's directory
+LOGS = "logs"  #: name of the directory of log files inside the session's directory
 
 
 def new_path() -> str:
-    """The path of this process's next session directory; directories that killed sessions of this user left are removed first."""
+    """The path of a new session directory; first removes the directories that killed sessions of this user left behind."""
     base = _base()
     _remove_stale(base)
     stamp = f"{PREFIX}-{os.getuid()}-{os.getpid()}-{started_at(os.getpid())}-"
@@ -24,13 +24,13 @@ def new_path() -> str:
 
 
 def make(path: str) -> None:
-    """Makes a session's directory, for this user alone."""
+    """Makes a session's directory, accessible to this user only."""
     os.mkdir(path, 0o700)
     os.mkdir(os.path.join(path, LOGS), 0o700)
 
 
 def remove(path: str) -> None:
-    """Removes a session's directory and what is in it, if it is still there. Imports nothing: it runs at exit."""
+    """Removes a session's directory and its content, if it still exists. Must not import anything: it runs at exit."""
     try:
         for entry in os.scandir(path):
             if entry.is_dir(follow_symlinks=False):
@@ -39,11 +39,11 @@ def remove(path: str) -> None:
                 os.unlink(entry.path)
         os.rmdir(path)
     except FileNotFoundError:
-        pass  # another process saw the end of the session first
+        pass  # another process has removed it
 
 
 def _base() -> str:
-    """Where session directories go: $XDG_RUNTIME_DIR, else $TMPDIR if that is local, else /tmp."""
+    """The parent of session directories: $XDG_RUNTIME_DIR, else $TMPDIR, where writable and local; else /tmp."""
     for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR")):
         if base and os.access(base, os.W_OK | os.X_OK) and machine.file_system(base) not in machine.NETWORK_FILE_SYSTEMS:
             return os.path.abspath(base)
@@ -54,7 +54,7 @@ def _remove_stale(base: str) -> None:
     try:
         entries = list(os.scandir(base))
     except OSError:
-        return  # it may be written to and not read: then nobody's directories can be told
+        return  # writable but not readable: old directories can't be found
     for entry in entries:
         parts = entry.name.split("-")
         if len(parts) < 5 or parts[0] != PREFIX or parts[1] != str(os.getuid()):

@@ -1,4 +1,4 @@
-"""Values and failures as bytes: pickling and unpickling, and exceptions that travel from a task to `get`.
+"""Values and failures as bytes: pickling, unpickling, and exceptions on their way from a task to `get`.
 
-Must not store anything, nor know a session: that is store/.
+Must not store anything, nor know a session: store/ does.
 """

@@ -1,6 +1,6 @@
-"""Why a value can't be pickled: the path from it to the first part that can't, as `f -> closure 'model' -> .lock`.
+"""Why a value can't be pickled: the path to the first part that can't, such as `f -> closure 'model' -> .lock`.
 
-Walked only after a failure.  Neighbours: serialization.py calls; must not pickle through our own reducers.
+The search runs only after a failure.  Neighbour: serialization.py asks.  Must not pickle through ray_lite's own reducers.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from ray_lite.exceptions import SerializationError
 
 DEPTH_MOST = 12
-PARTS_MOST = 1_000  # parts looked at, so that a failure in a huge value is still reported at once
+PARTS_MOST = 1_000  # most parts to try, so that a failure in a huge value is reported soon
 
 
 def explain(value: Any, name: str, error: Exception) -> SerializationError:
-    """The error to raise when pickling `value` failed with `error`."""
+    """Makes the error to raise when pickling `value`, called `name`, failed with `error`."""
     if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
         return SerializationError(f"can't pickle {name}: it is nested deeper than the recursion limit")
     budget = [PARTS_MOST]
@@ -36,7 +36,7 @@ def _where(value: Any) -> str:
 
 
 def _walk(value: Any, path: list[str], seen: set[int], budget: list[int]) -> tuple[list[str], Any]:
-    """The deepest part that fails by itself."""
+    """(path, part) of the deepest part that can't be pickled on its own."""
     seen.add(id(value))
     if len(path) > DEPTH_MOST:
         return path, value
@@ -56,7 +56,7 @@ def _fits(part: Any) -> bool:
 
     try:
         cloudpickle.dumps(part)
-    except Exception:  # any failure at all means: the culprit is in here
+    except Exception:  # any failure means that this part or one inside it can't be pickled
         return False
     return True
 

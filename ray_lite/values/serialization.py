@@ -1,8 +1,9 @@
-"""Values to bytes and back: pickle protocol 5 with out-of-band buffers, cloudpickle for what plain pickle can't take.
+"""Values to bytes and back: pickle protocol 5 with out-of-band buffers, and cloudpickle for what plain pickle refuses.
 
-A pickled value is `Pickled`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
-it contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views.  The common plain
-values never come here (codec.pyx).  Neighbours: pickle_errors.py explains failures; store/object_store.py keeps what is pickled.  No I/O.
+A pickled value is a `Pickled`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
+the value contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views.  Common plain
+values never come here: _core.src/python/codec.pyx encodes them.  Neighbours: pickle_errors.py explains failures;
+store/object_store.py stores what is pickled.  No I/O.
 """
 
 from __future__ import annotations
@@ -21,28 +22,28 @@ from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError, Ta
 from ray_lite.values.pickle_errors import explain
 
 PROTOCOL = 5
-NO_FILE = "<dynamic-code>"  # cloudpickle writes this for the file of all code; tracebacks shall name the real one
+NO_FILE = "<dynamic-code>"  # cloudpickle writes this as the file of all code; tracebacks must name the real file
 
 
-_thawed = contextvars.ContextVar("_thawed", default=False)  # arrays that are being loaded may be written
+_thawed = contextvars.ContextVar("_thawed", default=False)  # whether arrays that are being loaded may be written
 
 
 class Pickled(NamedTuple):
     """A pickled value, ready to be copied into the store."""
 
     stream: bytes | memoryview
-    buffers: list[Any]  #: contiguous buffers, or gatherers that write themselves (`copy_to`)
-    lengths: list[int]  #: bytes of each
+    buffers: list[Any]  #: contiguous buffers, or objects that copy themselves (`copy_to`)
+    lengths: list[int]  #: bytes of each buffer
     contained: list[_core.ObjectID]  #: ids inside the value; the store pins their objects
 
     @property
     def size(self) -> int:
-        """Bytes, without the padding between buffers."""
+        """Bytes of stream and buffers, without the padding between buffers."""
         return len(self.stream) + sum(self.lengths)
 
 
 class _Gather:
-    """A strided array that is gathered straight into its place in the store: one copy, not two."""
+    """A strided array that is copied straight into its place in the store: one copy instead of two."""
 
     def __init__(self, array: Any) -> None:
         self.array, self.nbytes = array, array.nbytes
@@ -53,13 +54,13 @@ class _Gather:
 
 
 class _Collected:
-    """What the pickler puts beside the stream. Apart from the pickler, so that no cycle keeps ids alive."""
+    """Buffers and ids that a pickler collects besides the stream; separate from it, so that no cycle keeps ids alive."""
 
     def __init__(self) -> None:
         self.buffers: list[Any] = []
         self.lengths: list[int] = []
         self.contained: list[_core.ObjectID] = []
-        self.stand_ins: dict[int, Any] = {}  # id of a PickleBuffer -> what goes into the store for it
+        self.stand_ins: dict[int, Any] = {}  # id of a PickleBuffer -> what goes into the store instead
 
     def keep(self, buffer: pickle.PickleBuffer) -> None:
         real = self.stand_ins.pop(id(buffer), None)
@@ -70,7 +71,7 @@ class _Collected:
 
 
 class _Reducers:
-    """Our reducers for ids and arrays, in front of cloudpickle's."""
+    """ray_lite's own reducers, for ids, arrays, views and code; cloudpickle's reducers take the rest."""
 
     def __init__(self, file: io.BytesIO, collected: _Collected) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=collected.keep)  # type: ignore[call-arg]
@@ -92,14 +93,14 @@ class _Reducers:
         return super().reducer_override(obj)  # type: ignore[misc]
 
     def _reduce_view(self, view: memoryview) -> Any:
-        """A memoryview comes back as one, of the store's own bytes; where it has a foreign format, as bytes."""
+        """Reduces a memoryview: it comes back as a view of the store's bytes, or as bytes if its format is not native."""
         if len(view.format) != 1 or not view.nbytes:
             return memoryview if view.nbytes == 0 else bytes, (view.tobytes(),)
         real: Any = view.cast("B") if view.c_contiguous else _Gather(importlib.import_module("numpy").asarray(view))
         return _rebuild_view, (self._stand_in(real), view.format, view.shape)
 
     def _reduce_array_like(self, array: Any, kind: Any) -> Any:
-        """Subclasses too, unless they pickle in a way of their own."""
+        """Reduces an array; an instance of a subclass too, unless the subclass defines its own pickling."""
         numpy = sys.modules["numpy"]
         if kind is numpy.ma.MaskedArray:
             facts = array._fill_value, array._hardmask
@@ -126,7 +127,7 @@ class _Reducers:
         return _rebuild_array, (buffer, dtype, data.shape, order, kind)
 
     def _buffer(self, real: Any) -> pickle.PickleBuffer:
-        """What the stream names for it: never read-only, for who loads it decides that."""
+        """The buffer that the stream refers to: never read-only, since the loading process decides that."""
         if not isinstance(real, _Gather) and real.flags.writeable:
             return pickle.PickleBuffer(real)
         return self._stand_in(real)
@@ -139,7 +140,7 @@ class _Reducers:
 
 @functools.cache
 def pickler() -> Any:
-    """The pickler's class; made when first needed, since cloudpickle's import takes 10 ms."""
+    """The class of picklers; made when first needed, since the import of cloudpickle takes 10 ms."""
     import cloudpickle
 
     return type("Pickler", (_Reducers, cloudpickle.Pickler), {})
@@ -177,7 +178,7 @@ def _set_frozen(array: Any, state: Any) -> None:
 
 
 def flat(pickled: Pickled) -> list[bytearray]:
-    """Copies of the buffers of a pickled value, for those who don't put them into the store."""
+    """Copies of the buffers of a pickled value, for a caller that does not put them into the store."""
     copies = [bytearray(length) for length in pickled.lengths]
     for buffer, copy in zip(pickled.buffers, copies, strict=True):
         if isinstance(buffer, _Gather):
@@ -188,13 +189,13 @@ def flat(pickled: Pickled) -> list[bytearray]:
 
 
 class Name(NamedTuple):
-    """A function as the place where it is found, in a module that a worker can import."""
+    """The place of a function in a module that a worker can import."""
 
     module: str
     qualname: str
 
     def find(self) -> Any:
-        """The function itself, also when the name stands for a remote function made of it."""
+        """Finds the function; for the name of a remote function, the function behind it."""
         found = importlib.import_module(self.module)
         for part in self.qualname.split("."):
             found = getattr(found, part)
@@ -202,7 +203,7 @@ class Name(NamedTuple):
 
 
 def name_of(function: Any) -> Name | None:
-    """Where a function is found by name, or None."""
+    """The name under which a worker finds a function, or None."""
     name = Name(getattr(function, "__module__", None) or "", getattr(function, "__qualname__", ""))
     if name.module in ("", "__main__") or name.module not in sys.modules:
         return None
@@ -217,27 +218,31 @@ def dumps(value: Any, name: str = "value") -> Pickled:
 
     Args:
         value: anything that pickle or cloudpickle takes.
-        name: what the value is called in an error's path.
+        name: name of the value in an error's path.
 
     Raises:
-        SerializationError: something in it can't be pickled; the message names the path to it.
-        ForkedError, ObjectLostError, RaySystemError: an id in it has no session, or no object (any more).
+        SerializationError: a part of the value can't be pickled; the message names the path to it.
+        ForkedError, ObjectLostError, RaySystemError: an id in the value has no session, or no object (any more).
+        TaskCancelledError: the current task was cancelled meanwhile.
     """
     file = io.BytesIO()
     collected = _Collected()
     try:
         pickler()(file, collected).dump(value)
     except (ForkedError, ObjectLostError, RaySystemError, TaskCancelledError):
-        raise  # what an id in it says, or somebody wants this task to end; nothing else is wrong with the value
+        raise  # from an id, or a cancellation: the value itself can be pickled
     except Exception as error:
         raise explain(value, name, error) from error
     return Pickled(file.getvalue(), collected.buffers, collected.lengths, collected.contained)
 
 
 def loads(stream: Any, buffers: Any = (), writable: bool = False) -> Any:
-    """The value of a stream and its buffers; arrays are views of the buffers.
+    """Loads the value of a stream and its buffers; arrays are views of the buffers.
 
-    `writable`: the buffers may be written; then so may the arrays that have none (of objects, or empty).
+    Args:
+        stream: what `dumps` gave.
+        buffers: the buffers in their order.
+        writable: whether arrays without a buffer (of Python objects, or empty) may be written; true if the buffers may be.
     """
     if not writable:
         return pickle.loads(stream, buffers=buffers)

@@ -1,6 +1,6 @@
-"""WorkerBackend: the session as tasks see it: a LocalBackend that runs tasks inline before it blocks, and gives CPUs back.
+"""WorkerBackend: the LocalBackend of a worker, which runs tasks inline before it blocks, and gives its CPUs back meanwhile.
 
-Neighbours: inline.py, cancellation.py (what a call may be interrupted by), main.py (makes it).
+Neighbours: inline.py, cancellation.py (what may interrupt a call), main.py (makes it).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ray_lite.workers.task_runner import TaskRunner
 
 
 class WorkerBackend(LocalBackend):
-    """What tasks see."""
+    """The backend that tasks in a worker use."""
 
     is_worker = True
 
@@ -58,7 +58,7 @@ class WorkerBackend(LocalBackend):
         return super().wait(object_ids, num_returns, timeout)
 
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
-        """Runs inline what can be, then waits with the CPUs given back."""
+        """Runs inline what can run inline, then sleeps with the CPUs given back."""
         if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
             return super().wait_until(ids, allowed, timeout, False)
         if _core.is_cancelled(self.region):
@@ -68,12 +68,21 @@ class WorkerBackend(LocalBackend):
         wait = partial(super().wait_until, ids, allowed, timeout, False)
         return _core.while_blocked(self.region, timeout is None, wait)
 
+    @property
+    def inline_depth(self) -> int:
+        """Number of inline tasks on top of each other now."""
+        return self.inline.depth
+
+    def raise_cancelled(self) -> None:
+        """Raises TaskCancelledError in the innermost task."""
+        self.cancellation.raise_it()
+
     def wait_for_function(self, x: _core.ObjectID) -> None:
         """Waits for a function that another process is exporting, without giving CPUs back."""
         super().wait_until([x], 0, None, False)
 
     def look_around(self) -> None:
-        """Raises TaskCancelledError or DeadlockError if that is what this call has come to."""
+        """Raises TaskCancelledError if the innermost task is cancelled, or DeadlockError if its wait can never end."""
         if threading.get_ident() != self.main_thread:
             return
         self.cancellation.check()
@@ -85,9 +94,9 @@ class WorkerBackend(LocalBackend):
         names = {_core.CPU: "CPU", _core.GPU: "GPU", **custom}
         lacked = ", ".join(names[resource] for resource in _core.scarce_resources(self.region))
         if lacked:
-            return f"nobody works any more: the tasks that are left need what those hold that wait ({lacked})"
+            return f"no worker runs a task any more: the remaining tasks need resources that waiting tasks hold ({lacked})"
         there = len(self.view.worker_pids())
-        why = f"there can't be more than {self.worker_limit.value:,} ({self.worker_limit.source})"
+        why = f"the session can have at most {self.worker_limit.value:,} ({self.worker_limit.source})"
         if there < self.worker_limit.value:
-            why = "the machine gives no more processes"
-        return f"all {there:,} workers wait for tasks, and none is left to run these: {why}"
+            why = "the machine can start no more processes"
+        return f"all {there:,} workers wait for tasks, and no worker is left to run these tasks: {why}"

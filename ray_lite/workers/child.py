@@ -1,4 +1,4 @@
-"""The end of a forked process: as an interpreter would end it, but without its parent's exit handlers."""
+"""The end of a forked child: as an interpreter would end it, but without its parent's exit handlers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 def end_child(error: BaseException | None) -> NoReturn:
-    """Ends this process; `error`: what it ended with, shown and made its exit code."""
+    """Ends this process; shows an `error` and makes it the exit code."""
     code = 0 if error is None else 1
     if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
         code, error = error.code or 0, None
@@ -19,7 +19,7 @@ def end_child(error: BaseException | None) -> NoReturn:
             traceback.print_exception(type(error), error, error.__traceback__)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-    except Exception:  # closed streams, exceptions that fail when they are shown: it ends all the same
+    except Exception:  # the streams are closed, or showing the exception fails: the process ends all the same
         code = code or 1
     finally:
         os._exit(code)

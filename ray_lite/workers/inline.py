@@ -1,8 +1,8 @@
-"""Running tasks inline: a task that waits first runs what it waits for itself, in its own process, if nobody has begun it.
+"""Running tasks inline: a waiting task first runs the tasks that it waits for in its own process, if no worker has begun them.
 
-The core says which task that may be (tasks/inline.pyx); here is when, how deep, and what keeps the two tasks apart: a fresh
-contextvars.Context, the process's state and random generators put back afterwards, and room on the stack.  Neighbours:
-backend.py calls it before it blocks; isolation.py.
+The core says which tasks may run inline (tasks/inline.pyx); this file decides when and how deep, and keeps the two tasks apart by
+a fresh contextvars.Context, by restoring the process's state and random generators afterwards, and by room on the stack.
+Neighbours: backend.py calls it before it blocks; isolation.py restores.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from ray_lite.calls.runtime_env import RuntimeEnv
 from ray_lite.workers.cancellation import Cancellation, calls_users_code
 from ray_lite.workers.isolation import ProcessState, RandomStates
 
-DEPTH_MOST = 64  # inline tasks on top of each other; then the worker blocks and the pool grows
-FRAMES_EACH = 100  # what a level may cost of the recursion limit, beyond the user's own frames
-STACK_MOST = FRAMES_EACH * DEPTH_MOST  # no inline task runs another on a deeper stack than this: C's has an end, too
-AT_ONCE = 64  # ids that a task looks at for one to run before it gives its CPUs back: no longer than that takes itself
+DEPTH_MOST = 64  # most inline tasks on top of each other; a deeper task blocks, and the pool grows
+FRAMES_EACH = 100  # frames of the recursion limit that a level may use besides the user's own frames
+STACK_MOST = FRAMES_EACH * DEPTH_MOST  # most frames below an inline task that runs another: the C stack is limited, too
+AT_ONCE = 64  # ids that a task searches with its CPUs held; to give the CPUs back takes as long as that search
 
 
 class InlineRunner:
@@ -31,10 +31,10 @@ class InlineRunner:
         self.region, self.worker, self.runtime_env, self.cancellation = region, worker, runtime_env, cancellation
         self.depth = 0  #: inline tasks on top of each other now
         self.waiting_task = 0  #: record of the innermost task that runs another inline
-        self._recursion = sys.getrecursionlimit()  # what a task may count on, inline too
+        self._recursion = sys.getrecursionlimit()  # recursion limit that every task gets, an inline one too
 
     def run_all(self, ids: list[_core.ObjectID]) -> bool:
-        """Runs inline what the ids wait for, while there is anything of that kind; whether all are ready then."""
+        """Runs the tasks inline that the ids wait for, while there are such tasks; returns whether all ids are ready then."""
         late = _core.lacking(self.region, ids)
         if len(late) > 1:
             _core.announce(self.region, late)
@@ -48,7 +48,7 @@ class InlineRunner:
         return not _core.lacking(self.region, ids)
 
     def _find(self, late: list[_core.ObjectID], at: int) -> int:
-        """Where the first id is, from `at` on, whose task could be run inline now. During a long look others have the CPUs."""
+        """Position of the first id, from `at` on, whose task can run inline now; during a long search the CPUs are given back."""
         found = _core.find_inline(self.region, late, at, AT_ONCE)
         if found < at + AT_ONCE:
             return found
@@ -58,7 +58,7 @@ class InlineRunner:
         return self.depth == 0 or self.depth < DEPTH_MOST and _core.stack_depth() < STACK_MOST
 
     def _run(self, x: _core.ObjectID, random_states: RandomStates) -> bool:
-        """Runs a task that `x` waits for; whether there was one."""
+        """Runs a task inline that `x` waits for; returns whether there was one."""
         around: list[ProcessState] = []
         environment = self.runtime_env.state()
 

@@ -1,6 +1,7 @@
-"""Isolation of tasks run inline: what they must not change for the task around them.
+"""Isolation of inline tasks: the process state that they must not change for the task around them.
 
-Working directory, sys.path, environment variables, umask, and the global random generators.
+That is the working directory, sys.path, environment variables, umask, and the global random generators.  Neighbour: inline.py
+saves and restores it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ray_lite import _core
 
 
 class ProcessState:
-    """A snapshot, taken before a task is run inline and put back after it."""
+    """A snapshot of the process's state, taken before a task runs inline and restored after it."""
 
     def __init__(self) -> None:
         self.path, self.entries = sys.path, sys.path.copy()
@@ -23,7 +24,7 @@ class ProcessState:
         self.umask = _core.get_umask()
 
     def restore(self) -> None:
-        """Puts back what changed, each by itself: signal handlers may raise here."""
+        """Restores what changed, each part separately, since signal handlers may raise in between."""
         try:
             self._go_back()
         finally:
@@ -42,14 +43,14 @@ class ProcessState:
             if self.directory and _directory() != self.directory:
                 os.chdir(self.directory)
         except OSError:
-            pass  # it was removed, or closed to this user: there is no way back into it
+            pass  # the directory was removed, or this user may not enter it any more
 
 
 class RandomStates:
-    """The global random generators during one wait.
+    """The states of the global random generators during one wait.
 
-    Tasks run inline share fresh ones, so that they draw neither each other's numbers nor those that the waiting task draws
-    afterwards; the waiting task gets its own back.
+    All inline tasks of the wait share freshly seeded generators, so that they draw neither the same numbers as each other nor
+    the numbers that the waiting task draws afterwards; then the waiting task gets its own states again.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class RandomStates:
         self.numpy: Any = None
 
     def replace(self) -> None:
-        """Seeds the generators anew, the first time it is called. Taking their state is expensive, so this is lazy."""
+        """Saves the states and seeds the generators, at the first call only; lazy, since saving is expensive."""
         if self.random is not None:
             return
         self.random = random.getstate()
@@ -68,7 +69,7 @@ class RandomStates:
             sys.modules["numpy.random"].seed(fresh & 0xFFFFFFFF)
 
     def restore(self) -> None:
-        """Gives the waiting task its generators back, if they were replaced."""
+        """Restores the waiting task's states, if they were replaced."""
         if self.random is not None:
             random.setstate(self.random)
         if self.numpy is not None:
@@ -76,7 +77,7 @@ class RandomStates:
 
 
 def _directory() -> str:
-    """The working directory; empty when it was removed: there is no way back into it."""
+    """The working directory, or "" if it was removed and can't be entered again."""
     try:
         return os.getcwd()
     except FileNotFoundError:
@@ -84,7 +85,7 @@ def _directory() -> str:
 
 
 def _environ() -> dict[bytes, bytes]:
-    """The environment as bytes. The public mapping decodes at each step, which takes 30 us; its dict takes none."""
+    """The environment as bytes; the dict inside the mapping, since the mapping itself decodes at each step (30 us)."""
     data = getattr(os.environb, "_data", None)
     return data if type(data) is dict else dict(os.environb)
 
@@ -95,7 +96,7 @@ def _numpy_state() -> Any:
 
 
 def reseed() -> None:
-    """Fresh seeds for `random`, and for numpy's and torch's global generators if they are loaded: a fork repeats them."""
+    """Seeds `random`, and numpy's and torch's global generators if loaded, since a fork copies their states."""
     random.seed()
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:

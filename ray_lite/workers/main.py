@@ -1,4 +1,4 @@
-"""A worker's life: in a process freshly forked by the node, tasks one at a time in the main thread, until the session ends.
+"""A worker's life: a process forked by the node runs tasks, one at a time in its main thread, until the session ends.
 
 The loop over tasks is the core's (`_core.Worker`).  Neighbours: node/worker_process.py forks into `main`.
 """
@@ -21,7 +21,7 @@ FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 
 
 def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
-    """Runs tasks in this process, which holds its slot already. Returns when the session ends, or the worker is to."""
+    """Runs tasks in this process, which holds its slot already; returns when the session or this worker is to end."""
     _begin(setting)
     region.make_current()
     config = setting.config
@@ -43,7 +43,7 @@ calls_users_code(main.__code__)
 
 
 def _begin(setting: SessionSetting) -> None:
-    """Makes the process like the driver: its signals, arguments, path and umask; and lets its faults be traced."""
+    """Gives the process the driver's arguments, path and umask, sets its signal handlers, and enables traces of faults."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.path[:] = setting.path
@@ -59,7 +59,7 @@ def _begin(setting: SessionSetting) -> None:
 
 
 def _raise_oom_score(by: int) -> None:
-    """Lets the kernel's out-of-memory killer take workers before the node, which maps the same store."""
+    """Makes the kernel's out-of-memory killer choose a worker before the node, which maps the same store."""
     path = "/proc/self/oom_score_adj"
     try:
         with open(path) as file:

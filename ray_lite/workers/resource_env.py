@@ -1,11 +1,11 @@
-"""The resource environment: what a worker changes about itself for a task with other resources: threads, visible GPUs, cores.
+"""The resource environment: what a worker changes in its process for a task with other resources.
 
-    variables   OMP_NUM_THREADS and its kin, unless the user set them: for libraries that are not loaded yet
-    pools       of loaded libraries, by threadpoolctl if it is installed; else such a worker keeps to tasks of one size
+    variables   OMP_NUM_THREADS and the like, unless the user set them; for libraries that are not loaded yet
+    pools       thread pools of loaded libraries, through threadpoolctl; without it, the worker keeps to tasks of one size
     GPUs        the variable that shows them
-    cores       with init(pin=True): as many as the task has CPUs, from the worker's own on
+    cores       with init(pin=True): as many as the task has CPUs, beginning with the worker's own
 
-Neighbour: task_runner.py.  Must not decide what a task gets.
+Neighbour: task_runner.py calls it for each new shape.  Must not decide what a task gets.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class ResourceEnv:
     """The resource environment of one worker.
 
     Args:
-        resources: of the session.
-        pin_index: which worker this is, from 0, if workers are pinned; else None.
+        region: the region of the session.
+        resources: the resources of the session.
+        pin_index: number of this worker, from 0, if workers are pinned; else None.
     """
 
     def __init__(self, region: _core.Region, resources: Resources, pin_index: int | None) -> None:
@@ -45,7 +46,12 @@ class ResourceEnv:
         self._controller: tuple[int, Any] | None = None
 
     def change(self, cpus: int, may_decline: bool) -> bool:
-        """Adapts to a task with so many ten-thousandths of a CPU; False: this worker can only run tasks of the present size."""
+        """Adapts the process to a task; False: this worker can only run tasks with as many threads as before.
+
+        Args:
+            cpus: CPUs of the task, in ten-thousandths.
+            may_decline: whether this may return False; else pools that can't be resized keep their size.
+        """
         threads = max(1, math.ceil(cpus / CPU_UNIT))
         if threads != self.threads:
             if not self._limit(threads) and may_decline:
@@ -62,7 +68,7 @@ class ResourceEnv:
         return True
 
     def _limit(self, threads: int) -> bool:
-        """Gives existing thread pools the new size; False: that can't be done."""
+        """Resizes existing thread pools; False if that is impossible."""
         if not self.threads or self.user_threads or not any(name in sys.modules for name in WITH_POOLS):
             return True
         limit = self._limiter()
@@ -71,7 +77,7 @@ class ResourceEnv:
         return limit is not None
 
     def _limiter(self) -> Callable[..., Any] | None:
-        """threadpoolctl's limit function, over the libraries that are loaded now; None: it isn't installed."""
+        """threadpoolctl's limit function for the libraries that are loaded now, or None if it is not installed."""
         if self._controller is None or self._controller[0] != len(sys.modules):
             try:
                 from threadpoolctl import ThreadpoolController

@@ -1,4 +1,4 @@
-"""sites.py: the texts of call sites, shared by the processes of a session, and what WorkerCrashedError tells of them."""
+"""call_sites.py: the texts of call sites, shared by the processes of a session, and what WorkerCrashedError tells of them."""
 
 import os
 import re

@@ -141,12 +141,12 @@ def test_calls_of_ours_are_not_left_half_done(what, statistics, wait_until):
     wait_until(lambda: statistics().objects == 0)
 
 
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_builtin_is_stopped(in_place, gate, wait_until):
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_builtin_is_stopped(inline, gate, wait_until):
     """There is no frame of the user's then: `sorted` calls both."""
     called = partial(sorted, [partial(gate.arrive, "in"), partial(time.sleep, 1000)], key=operator.methodcaller("__call__"))
     f = ray.remote(called)
-    x = ray.remote(lambda: ray.get(f.remote())).remote() if in_place else f.remote()
+    x = ray.remote(lambda: ray.get(f.remote())).remote() if inline else f.remote()
     wait_until(lambda: gate.arrived("in"))
     assert ray.cancel(x, recursive=True)
     with pytest.raises(Cancelled):

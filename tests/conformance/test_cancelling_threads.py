@@ -32,7 +32,7 @@ def bystander(fresh, gate, wait_until):
     return calls
 
 
-def test_what_runs_in_place_meanwhile_is_a_stranger(bystander, gate, wait_until):
+def test_what_runs_inline_meanwhile_is_a_stranger(bystander, gate, wait_until):
     arrive, calls = gate.arrive, lambda: bystander()
 
     @ray.remote

@@ -207,7 +207,7 @@ def test_a_parent_learns_of_its_dead_child():
     assert "child" in ray.get(parent.remote(), timeout=30)
 
 
-def test_a_helped_task_is_to_blame_for_the_death_of_its_process(attempts):
+def test_an_inline_task_is_to_blame_for_the_death_of_its_process(attempts):
     """The innermost one failed; the outer one is innocent and runs again, uncounted."""
     note = attempts.note
 

@@ -326,7 +326,7 @@ def test_tasks_run_in_the_main_thread(ray_session):
 
 @pytest.mark.parametrize("stray", ["chdir", "path"])
 def test_a_task_that_goes_elsewhere_takes_nobody_along(ray_session, tmp_path, stray):
-    """The next task of its worker runs where the driver is, as does one that a later setting led elsewhere before."""
+    """The next task of its worker runs where the driver is, as does one that a later runtime environment led elsewhere."""
     def wander():
         if stray == "chdir":
             os.chdir(tmp_path)
@@ -351,7 +351,7 @@ def test_a_task_that_goes_elsewhere_takes_nobody_along(ray_session, tmp_path, st
 
 
 def test_a_directory_that_is_gone(ray_session, tmp_path):
-    """Of the worker, under a waiting task; and of a task that was run in place."""
+    """Of the worker, under a waiting task; and of a task that was run inline."""
     def vanish():
         os.mkdir(tmp_path / str(os.getpid()))
         os.chdir(tmp_path / str(os.getpid()))

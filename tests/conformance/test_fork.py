@@ -258,7 +258,7 @@ def test_a_child_forked_by_a_task_does_not_finish_the_task(ray_session, ending, 
     assert ray.get([f.remote(ending) for _ in range(20)]) == [(status, "parent")] * 20
 
 
-def test_a_child_forked_in_a_helped_task_ends_too(ray_session):
+def test_a_child_forked_in_an_inline_task_ends_too(ray_session):
     inner = ray.remote(forks)
 
     @ray.remote

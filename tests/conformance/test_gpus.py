@@ -150,7 +150,7 @@ def test_a_task_that_changes_the_variable_changes_nothing_for_the_next(bare):
     assert [ray.get(spoil.remote()) for _ in range(3)] == ["0"] * 3
 
 
-def test_nor_does_one_that_ran_another_in_place(bare):
+def test_nor_does_one_that_ran_another_inline(bare):
     ray.init(num_cpus=1, num_gpus=1, max_workers=1)
     child = ray.remote(lambda: None)
 

@@ -29,7 +29,7 @@ def test_five_hundred_parents_that_block_on_ten_children_each(nobody_leaves, fre
 
 @pytest.mark.parametrize("how", ["inline=False", "wait", "timeout", "two CPUs", "three levels"])
 def test_parents_that_can_not_run_their_children_need_few_processes_all_the_same(nobody_leaves, fresh, statistics, how):
-    """The CPUs that they lend go to children, not to more parents: here without that there would be some hundreds of them."""
+    """The CPUs that they give back go to children, not to more parents: without that there would be some hundreds of them."""
     fresh.init(num_cpus=4)
     child = ray.remote(inline=how not in ("inline=False", "three levels"), num_cpus=2 if how == "two CPUs" else 1)(lambda k: k)
 

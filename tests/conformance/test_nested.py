@@ -1,5 +1,5 @@
-"""Tasks that submit tasks and block on them: recursion, trees, chains, few processes, and no trace of a
-helped task.
+"""Tasks that submit tasks and block on them: recursion, trees, chains, few processes, and no trace of an
+inline task.
 """
 
 import os
@@ -124,8 +124,8 @@ def one_cpu(fresh):
     ray.init(num_cpus=1)
 
 
-def test_the_awaited_task_is_helped_in_place(one_cpu):
-    """The only CPU is the parent's, which helps before it gives it back: no other worker can be first."""
+def test_the_awaited_task_is_run_inline(one_cpu):
+    """The only CPU is the parent's, which runs tasks inline before it gives it back: no other worker can be first."""
 
     @ray.remote
     def child():
@@ -139,7 +139,7 @@ def test_the_awaited_task_is_helped_in_place(one_cpu):
     assert len(pids) == 7 and len(set(pids)) == 1
 
 
-def test_what_the_awaited_task_needs_is_helped_too(one_cpu):
+def test_what_the_awaited_task_needs_is_run_inline_too(one_cpu):
     @ray.remote
     def leaf(x):
         return x
@@ -155,7 +155,7 @@ def test_what_the_awaited_task_needs_is_helped_too(one_cpu):
     assert ray.get(parent.remote(), timeout=30) == 6
 
 
-def test_a_helped_failure_stays_the_childs(one_cpu):
+def test_the_failure_of_an_inline_task_stays_the_childs(one_cpu):
     @ray.remote
     def child(kind):
         raise kind("inside")
@@ -173,7 +173,7 @@ def test_a_helped_failure_stays_the_childs(one_cpu):
     assert ray.get(parent.remote(), timeout=30) == ["ValueError", "SystemExit", "KeyboardInterrupt"]
 
 
-def test_a_helped_task_leaves_no_trace(one_cpu, tmp_path):
+def test_an_inline_task_leaves_no_trace(one_cpu, tmp_path):
     @ray.remote
     def child(place):
         seen = shapes.VARIABLE.get()
@@ -210,7 +210,7 @@ def test_a_helped_task_leaves_no_trace(one_cpu, tmp_path):
 
 
 def test_a_get_with_a_timeout_gives_the_cpu_back(fresh):
-    """It may not help in place (the helped task could take longer), so another worker must run the child."""
+    """It may not run it inline (that could take longer), so another worker must run the child."""
     ray.shutdown()
     ray.init(num_cpus=1)
 
@@ -306,7 +306,7 @@ def test_threads_of_a_task_may_call(gate):
     assert ray.get(parent.remote(), timeout=30) == [0, 10, 20, 30]
 
 
-def test_tasks_in_place_draw_numbers_of_their_own():
+def test_inline_tasks_draw_numbers_of_their_own():
     """Neither one another's nor their parent's: in a simulation these would be the same samples again."""
     draw = ray.remote(lambda: (random.random(), float(np.random.random())))
 

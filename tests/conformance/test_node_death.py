@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.driver import launch
+from ray_lite.driver import driver
 from ray_lite.exceptions import RaySystemError
 from ray_lite.system.process import started_at
 
@@ -141,9 +141,9 @@ def test_a_pid_that_belongs_to_another_by_now_is_spared():
     with subprocess.Popen(["sleep", "300"], start_new_session=True) as other:
         started = started_at(other.pid)
         for wrong in (started - 1, started + 1, 0):
-            launch._end_group(other.pid, wrong)
+            driver._end_group(other.pid, wrong)
         assert other.poll() is None
-        launch._end_group(other.pid, started)
+        driver._end_group(other.pid, started)
         assert other.wait() == -signal.SIGKILL
 
 

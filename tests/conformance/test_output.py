@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.control.handle import Control
+from ray_lite.control.handle import ControlHandle
+from ray_lite.session_setting import SessionSetting
+from ray_lite.system.machine import Limit
 
 
 def logs():
@@ -112,8 +114,9 @@ def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatc
         raise BlockingIOError(11, "no more processes")
 
     ray.init(num_cpus=1)
-    setting = {"config": ray.session.current().config, "driver_mode": ray.SCRIPT_MODE}
-    control = Control(ray.session.current().region, setting, -1)
+    driver = ray.session.current()
+    setting = SessionSetting(driver.info, Limit(1, "this test"), os.getpid(), 0o022, [], [], driver.session_dir)
+    control = ControlHandle(driver.region, setting, -1)
     before = os.listdir("/proc/self/fd")
     monkeypatch.setattr(os, "fork", no_fork)
     assert control.due_in() == 0
@@ -270,15 +273,15 @@ def test_a_doorbell_that_was_claimed_and_not_rung_is_rung(fresh, monkeypatch, ga
     first = ray.remote(held).remote()
     wait_until(lambda: len(gate.arrived()) == 1, what="the first task, and with it the control process")
     driver = ray.session.current()
-    os.pwrite(driver.files.control, (1).to_bytes(4, "little"), offset_of_rung())
+    os.pwrite(driver.files.control, (1).to_bytes(4, "little"), offset_of_bell_rung())
     second = ray.remote(held).remote()
     wait_until(lambda: len(gate.arrived()) == 2, what="the second worker")
     gate.open()
     ray.get([first, second])
 
 
-def offset_of_rung():
+def offset_of_bell_rung():
     spec = importlib.util.spec_from_file_location("damage", Path(__file__).parents[1] / "core" / "damage.py")
     damage = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(damage)
-    return damage.Words(-1).header("rung")[0]
+    return damage.Words(-1).header("bell_rung")[0]

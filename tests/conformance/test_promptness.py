@@ -115,7 +115,7 @@ def test_draining_one_by_one_takes_little_more_than_making_the_lists(sealed, num
     assert slept == 0 and seconds < 20 * least, (seconds, least)
 
 
-def test_running_the_many_arguments_of_a_task_in_place_takes_linear_time(fresh):
+def test_running_the_many_arguments_of_a_task_inline_takes_linear_time(fresh):
     """The parent runs them all, since it has the only CPU; each time it looks which of them is not there yet."""
     fresh.init(num_cpus=1)
     child = ray.remote(lambda k: k)

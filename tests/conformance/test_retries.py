@@ -69,7 +69,7 @@ def test_nothing_is_left_of_a_failed_attempt():
     assert ray.get(one) == b"x" * 100_000 and ray.get(other)() == 1
 
 
-def test_retries_of_a_child_that_runs_in_place():
+def test_retries_of_a_child_that_runs_inline():
     child = ray.remote(retry_exceptions=Flaky, max_retries=5)(fails_until)
     parent = ray.remote(lambda n: ray.get(child.remote(n, Flaky)))
     assert ray.get([parent.remote(k % 5 + 1) for k in range(20)]) == [k % 5 + 1 for k in range(20)]
@@ -109,7 +109,7 @@ def test_results_of_the_last_call_are_there(statistics, wait_until):
     wait_until(lambda: statistics().workers <= 1, what="the workers have ended")
 
 
-def test_children_in_place_count_and_the_worker_ends_when_its_stack_is_empty():
+def test_inline_children_count_and_the_worker_ends_when_its_stack_is_empty():
     child = ray.remote(max_calls=2)(lambda: os.getpid())
 
     def parent():
@@ -121,10 +121,10 @@ def test_children_in_place_count_and_the_worker_ends_when_its_stack_is_empty():
         assert pid not in ray.get([child.remote() for _ in range(6)])
 
 
-# ---------------------------------------------------------------- in place
+# ---------------------------------------------------------------- inline
 
 
-def test_options_of_a_task_in_place_are_its_own():
+def test_options_of_an_inline_task_are_its_own():
     """Those of the waiting one hold again after it: what is retried, and how many CPUs there are."""
     plain = ray.remote(lambda: os.environ["OMP_NUM_THREADS"])
     eager = plain.options(retry_exceptions=True)
@@ -143,7 +143,7 @@ def test_options_of_a_task_in_place_are_its_own():
     assert ray.get(plain.remote()) == "1"
 
 
-def test_max_calls_of_parents_that_help():
+def test_max_calls_of_parents_that_run_others_inline():
     child = ray.remote(lambda: 1)
     parent = ray.remote(max_calls=1)(lambda: (ray.get(child.remote()), os.getpid())[1])
     assert len({ray.get(parent.remote()) for _ in range(5)}) == 5

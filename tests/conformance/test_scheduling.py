@@ -71,7 +71,7 @@ def test_never_more_in_use_than_there_is(fresh, counters):
 
 
 def left_by(running):
-    """What is free of each kind beside such tasks."""
+    """What is free of each resource beside such tasks."""
     free = [amount * UNIT for amount in THERE.values()]
     for shape in running:
         for place, amount in amounts(shape).items():
@@ -277,11 +277,11 @@ def test_wrong_arguments_of_init(fresh, arguments, error):
 
 
 def test_ten_thousand_custom_resources_in_a_session_and_in_one_call(fresh):
-    names = {f"kind {k}": 1 + k % 3 for k in range(10_000)}
+    names = {f"resource {k}": 1 + k % 3 for k in range(10_000)}
     given = dict(names)
     fresh.init(num_cpus=2, resources=given, num_custom_resource=len(given))
     assert given == names, "it is the caller's"
-    one = ray.remote(resources={"kind 9999": 1})(lambda x: x)
+    one = ray.remote(resources={"resource 9999": 1})(lambda x: x)
     every = ray.remote(resources=names)(lambda x: -x)
     ids = [(every if k % 10 == 0 else one).remote(k) for k in range(200)]
     assert ray.get(ids, timeout=50) == [-k if k % 10 == 0 else k for k in range(200)]

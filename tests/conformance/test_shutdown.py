@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.system import machine
 from ray_lite.config import Config
+from ray_lite.system import machine
 
 MANY = 360  # workers
 

@@ -59,7 +59,7 @@ def test_everything_alive(spilling, statistics):
 
 
 def test_driver_and_workers_store_at_once(spilling):
-    """Nobody is told that the store is full because it is another's turn to take what was freed."""
+    """Nobody is told that the store is full because what was freed is promised to another."""
     spilling()
     make = ray.remote(lambda i: np.full(70_000 + i % 5 * 100_000, i % 251, np.uint8))
     end = time.monotonic() + 2

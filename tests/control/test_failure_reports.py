@@ -1,4 +1,4 @@
-"""reports.py: what is shown, when, and how repeats fold."""
+"""failure_reports.py: what is shown, when, and how repeats fold."""
 
 import math
 

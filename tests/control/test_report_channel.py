@@ -1,12 +1,12 @@
-"""reporter.py: failures get numbers, a receiver that doesn't read stops nobody, and what was lost is said."""
+"""report_channel.py: failures get numbers, a receiver that doesn't read stops nobody, and what was lost is said."""
 
 import pickle
 
 import pytest
 
 from ray_lite import _core
-from ray_lite.values.failures import SystemFailure
 from ray_lite.control.report_channel import TEXT_MOST, Reporter, channel
+from ray_lite.values.failures import SystemFailure
 
 
 @pytest.fixture

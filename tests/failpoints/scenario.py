@@ -108,7 +108,7 @@ def killed_once(ids):
 
 @ray.remote(resources={"widget": 1})
 def killed_with_widget(k):
-    """Others hang meanwhile, until its first run ends."""
+    """Others are stalled meanwhile, until its first run ends."""
     if first("killed-with-widget"):
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -232,10 +232,10 @@ def cancels():
         assert found[0] == 0 and all(value in (k, None) for k, value in enumerate(found[:-1]))
 
 
-def hangs():
+def stalls():
     """Tasks that lack a widget, while its holder dies; tasks that raise and give it away before they run again."""
     ids = [killed_with_widget.remote(7), *[with_widget.remote(k) for k in range(6)], *[flaky.remote(k) for k in range(4)]]
-    for _ in range(20):  # whoever is done with one of these looks at what hangs
+    for _ in range(20):  # whoever is done with one of these rechecks what is stalled
         assert ray.get(increase.remote(1)) == 2
     assert ray.get(ids) == [7, *range(6), *range(4)]
 
@@ -258,7 +258,7 @@ def threads():
         raise failures[0]
 
 
-def gives():
+def trims():
     """Free memory goes back to the kernel, if the node is not held up; driver and workers take it again."""
     driver = ray.session.current()
     for k in range(2):
@@ -276,8 +276,8 @@ def leftovers(driver):
     words = damage.Words(driver.files.control)
     used = words.get(words.table("objects", "used"))
     live = [i for i in range(1, used) if words.get(words.entry("object", i, "state"))]
-    loose = [i for i in live if not words.get(words.entry("object", i, "flags")) & JOB_PINNED]
-    return loose, driver.statistics().tasks, driver.statistics().bytes_spilled
+    left = [i for i in live if not words.get(words.entry("object", i, "flags")) & JOB_PINNED]
+    return left, driver.statistics().tasks, driver.statistics().bytes_spilled
 
 
 def nothing_is_left(driver):
@@ -292,7 +292,7 @@ def nothing_is_left(driver):
 def main():
     try:
         ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5, resources={"widget": 1})
-        steps = (chains, nests, sizes, containers, waits, deaths, cancels, hangs, threads, moves, gives, no_room, chains)
+        steps = (chains, nests, sizes, containers, waits, deaths, cancels, stalls, threads, moves, trims, no_room, chains)
         for step in steps:
             step()
         nothing_is_left(ray.session.current())

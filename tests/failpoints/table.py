@@ -1,4 +1,4 @@
-"""The file through which a test tells every process of a session where to die or to stand still (failpoints.h)."""
+"""The file through which a test tells every process of a session where to die or to stand still (region/failpoints.h)."""
 
 import mmap
 import re
@@ -14,8 +14,8 @@ ACTION, WHO, COUNTDOWN, CAUGHT, HITS = (32 + 4 * k for k in range(5))
 
 
 def names():
-    """Every failpoint that the core's sources define."""
-    files = [path for path in CORE.iterdir() if path.suffix in (".pyx", ".h") and path.name != "failpoints.h"]
+    """Every failpoint that the core's sources define, in all of its folders."""
+    files = [path for path in CORE.rglob("*") if path.suffix in (".pyx", ".h") and path.name != "failpoints.h"]
     return sorted({name for path in files for name in re.findall(r'rl_failpoint\(.*?, b?"([\w.]+)"\)', path.read_text())})
 
 

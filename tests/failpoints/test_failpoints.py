@@ -21,7 +21,7 @@ SLOWEST = 60
 GONE_WITHIN = 2.0  # seconds after a driver's death
 TOLD_WITHIN = 1.0  # seconds after the node's
 # Little steps, so that all that grows or spills does so often.
-STEPS = {"COMMIT_STEP": "65536", "SPILL_LEAST": "4096", "SPILL_BATCH": "1048576", "LOOSE": "1048576", "LOOSE_AFTER": "0.02"}
+STEPS = {"COMMIT_STEP": "65536", "SPILL_LEAST": "4096", "SPILL_BATCH": "1048576", "TRIM": "1048576", "TRIM_AFTER": "0.02"}
 STEPS |= {"RETIRE_AFTER": "0.02", "AGING": "0.001"}
 STEPS = {f"RAY_LITE_{name}": value for name, value in STEPS.items()}
 # Sleeps so long, and looks so rare, that nothing but a wake-up that really comes gets anybody any further: the bounds that

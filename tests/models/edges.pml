@@ -1,8 +1,9 @@
 /* edges.pml - a task whose arguments are all sealed becomes READY, once, whoever dies on the way.
  *
- * Models submit_record, submit_ref, submit_ready, unwind_section and drop_refs (tasks.pyx); edges_drain with the first loop of
- * finish_section (readyset.pyx, tasks.pyx), object by object; rl_lock, rl_recover, rl_commit (sync.h) as far as a state is
- * published after the commit; the node's Finish and unwinding (node.py, sweep.pyx).
+ * Models submit_record, submit_ref, submit_ready, unwind_section (tasks/submit_task.pyx) and drop_refs
+ * (records/task_records.pyx); edges_drain with the first loop of finish_section (tasks/run_task.pyx), object by object;
+ * rl_lock, rl_recover, rl_commit (region/sync.h) as far as a state is published after the commit; the node's Finish and
+ * unwinding (node/task_ends.py, tasks/sweep.pyx).
  *
  *   builder 1   submits a task for objects 0 and 1, a section a step; may die
  *   driver 2    submits a task for object 0, then one more, in whatever record is free by then

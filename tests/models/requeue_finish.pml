@@ -1,18 +1,19 @@
 /* requeue_finish.pml - a task of a dead worker is finished, run again or failed: nothing is lost, nothing done twice.
  *
- * Models take_fitting, run_begin, finish_section, task_requeue (tasks.pyx); slot_sweeping, slot_adopt_task, finish_begun,
- * return_reset (sweep.pyx); kind_move (resources.pyx); what the worker writes into returns that it saw PENDING (execute.pyx,
- * task_returns); the node's examine, adopted and obey (node.py) with Scheduler.died (scheduler.py).
+ * Models pick_fitting, take_task (scheduling/dispatch.pyx), run_begin (records/task_records.pyx), finish_section, task_requeue,
+ * return_reset (tasks/run_task.pyx); slot_sweeping, slot_adopt_task, finish_begun (tasks/sweep.pyx); resource_add
+ * (scheduling/amounts.pyx); what the worker writes into returns that it saw PENDING (task_returns of python/execute.pyx); the
+ * node's on_worker_exit, _adopted (node/deaths.py) and apply (node/task_ends.py) with Scheduler.on_death (policy/scheduler.py).
  *
  *   workers 1, 2   take the task, write its returns without the lock, finish it in sections that may end anywhere; a death
  *                  is two events: a thread of the process that holds the lock is gone (EOWNERDEAD; DYING), and later all of
  *                  them are (pidfd; DEAD).  In between the main thread goes on
- *   node 3         gives CPUs back, adopts, resets, obeys the policy, and starts another worker in the slot
+ *   node 3         gives CPUs back, adopts, resets, applies the policy, and starts another worker in the slot
  *
  * One task with two returns (none with RETURNS=0), two arguments, one retry, one CPU.  The attempt's number stands for what
  * it writes, so two attempts never write the same.
  * Left out, and why that is sound: the log (sections are atomic: the crash enumeration); who waits and who is idle
- * (seal_wait.pml, doorbell.pml); edges (edges.pml); helping in place, since each task of a stack is adopted by itself.
+ * (seal_wait.pml, doorbell.pml); edges (edges.pml); tasks run inline, since each task of a stack is adopted by itself.
  *
  * Property: what is sealed keeps its contents; a task whose returns are all sealed, or that gave an argument up, never runs
  * again; no more than one process has it; free and held CPUs are all CPUs after each section; at the end the task is freed,
@@ -190,7 +191,7 @@ inline reset(r) { /* return_reset of what is PENDING */
     fi
 }
 
-inline obey() {
+inline apply() {
     if
     :: complete -> finish(NODE)
     :: !complete && attempts <= RETRIES ->
@@ -226,7 +227,7 @@ active proctype node() {
         slot_sweeping(p);
         adopt(p);
         if
-        :: adopted -> obey()
+        :: adopted -> apply()
         :: !adopted
         fi;
 #ifndef ON_OWNERDEAD

@@ -1,8 +1,8 @@
 /* seal_wait.pml - who sleeps until objects are sealed is woken, whoever dies on the way.
  *
- * Models rl_commit, rl_recover, rl_publish_all, rl_publish_one, rl_publish, rl_bump, rl_announce and rl_pay (sync.h,
- * atomics.h); wait_step, still_lacking, announce_all and park_arrived (readyset.pyx); wake_everybody and the node's dealing
- * with a dead worker (sweep.pyx, node.py).  Every access of an atomic word is a step of its own.
+ * Models rl_commit, rl_recover, rl_publish_all, rl_publish_one, rl_publish, rl_bump, rl_announce and rl_pay (region/sync.h,
+ * region/atomics.h); wait_step, still_lacking, announce_all and park_arrived (records/waiting.pyx); wake_everybody and the
+ * node's dealing with a dead worker (tasks/sweep.pyx, node/deaths.py).  Every access of an atomic word is a step of its own.
  *
  *   slot 1  driver: thread 0 waits for objects 0 and 1, both or either; thread 1 for object 0
  *   slot 2  with TWO_PROCESSES, a worker instead of thread 1, so that marks become MANY; it may die in its sleep: its marks
@@ -223,7 +223,7 @@ inline park() { /* park_arrived: `missing` after `seen` */
     waiting[s]--
 }
 
-inline look() { /* still_lacking */
+inline still_lacking() {
     if
     :: first -> first = !sealed[a]
     :: else
@@ -242,7 +242,7 @@ proctype waits(byte t; byte s; byte a; byte b) { /* for object a, and b unless t
     second = a != b;
     do
     :: seen = arrived[s];
-        look();
+        still_lacking();
 #ifdef LOOK_LATE
         seen = arrived[s];
 #endif

@@ -1,8 +1,9 @@
 /* slot_reuse.pml - a slot whose process died serves another one, and nothing of the first one's reaches the second.
  *
- * Models slot_open, slot_adopt, idle_add, idle_wait, rouse, arrive, slot_sweeping, sweep, sweep_bit, wake_everybody
- * (slots.pyx, sweep.pyx); object_hold, object_release, object_settle (objects.pyx); rl_announce, rl_bump and park_arrived for one thread; the node's
- * start and examine (node.py).
+ * Models slot_open, slot_adopt, idle_add, idle_wait, worker_arrived (records/slots.pyx), wake_workers (scheduling/wakeups.pyx),
+ * slot_sweeping, sweep, sweep_bit, wake_everybody (tasks/sweep.pyx); object_hold, object_release (records/objects.pyx),
+ * free_if_unreferenced (records/references.pyx); rl_announce, rl_bump (region/) and park_arrived (records/waiting.pyx) for one
+ * thread; the node's start (node/starter.py) and on_worker_exit (node/deaths.py).
  *
  *   lives      two processes (LIVES), one after the other in slot 1: opened by the node, forked, adopted; each then holds and
  *              uses an object (HOLDS), waits for the seal of another (WAITS), or stands idle (STANDS): three models, since
@@ -35,7 +36,7 @@
 mtype = { NONE, OPEN, LIVING, DYING, GONE };   /* of the process in slot 1 */
 mtype = { BUSY, IDLE, STARTING, RUNG };
 
-mtype process = NONE, idle = BUSY;
+mtype process = NONE, availability = BUSY;
 bool slot_used, sweeping, held, exists = true, others_bit = true;
 byte epoch, now, lives, deaths, nstarting, ncoming, nidle;
 bool locked;
@@ -45,7 +46,7 @@ byte bell;
 bool parked, on_bell;
 bool gone[LIVES];
 
-inline settle() {
+inline free_if_unreferenced() {
     if
     :: !held && !others_bit -> exists = false
     :: else
@@ -92,20 +93,20 @@ proctype life(byte mine) {
     byte seen, w, heard;
     bool marked, there;
     {
-        atomic { !locked -> process = LIVING; idle = RUNG; ncoming++; nstarting-- } /* slot_adopt */
+        atomic { !locked -> process = LIVING; availability = RUNG; ncoming++; nstarting-- } /* slot_adopt */
         if
 #ifdef HOLDS
         :: atomic { !locked && exists -> assert(epoch == mine); held = true } /* object_hold */
             assert(exists && held);
-            atomic { !locked -> held = false; settle() }
+            atomic { !locked -> held = false; free_if_unreferenced() }
 #endif
 #ifdef WAITS
         :: waits_for_x()
 #endif
 #ifdef STANDS
-        :: atomic { !locked -> ncoming--; idle = IDLE; nidle++ } /* arrive, idle_add */
+        :: atomic { !locked -> ncoming--; availability = IDLE; nidle++ } /* worker_arrived, idle_add */
             heard = bell;
-            there = idle == IDLE;
+            there = availability == IDLE;
             if
             :: there ->
                 parked = true;
@@ -116,8 +117,8 @@ proctype life(byte mine) {
             fi;
             atomic { !locked ->
                 if
-                :: idle == RUNG -> idle = BUSY; ncoming--
-                :: idle == IDLE -> idle = BUSY; nidle--
+                :: availability == RUNG -> availability = BUSY; ncoming--
+                :: availability == IDLE -> availability = BUSY; nidle--
                 fi }
 #endif
         :: skip
@@ -137,7 +138,7 @@ proctype life(byte mine) {
 inline clear_bit() { /* sweep_bit */
     atomic { !locked ->
 #ifndef BITS_STAY
-        held = false; settle()
+        held = false; free_if_unreferenced()
 #endif
     }
 }
@@ -152,15 +153,15 @@ inline free_slot() { atomic { !locked -> slot_used = false; epoch++ } }
 
 active proctype node() {
     do
-    :: atomic { DIED && slot_used && !sweeping && !locked -> /* examine, slot_sweeping */
+    :: atomic { DIED && slot_used && !sweeping && !locked -> /* on_worker_exit, slot_sweeping */
             sweeping = true;
             if
-            :: idle == RUNG -> ncoming--; idle = BUSY
+            :: availability == RUNG -> ncoming--; availability = BUSY
 #ifndef FORGET_IDLE
-            :: idle == IDLE -> nidle--; idle = BUSY
+            :: availability == IDLE -> nidle--; availability = BUSY
 #endif
 #ifndef STARTING_STAYS
-            :: idle == STARTING -> nstarting--; idle = BUSY
+            :: availability == STARTING -> nstarting--; availability = BUSY
 #endif
             :: else
             fi }
@@ -190,9 +191,9 @@ active proctype opener() { /* slot_open, then the fork */
     :: atomic { !locked && !slot_used && lives < LIVES && (process == NONE || process == GONE || process == DYING) ->
             slot_used = true; lives++;
 #ifndef FORGET_IDLE
-            assert(idle == BUSY || idle == STARTING);
+            assert(availability == BUSY || availability == STARTING);
 #endif
-            idle = STARTING; nstarting++;
+            availability = STARTING; nstarting++;
             parked = false; waiting = 0;
             process = OPEN;
             now = epoch;
@@ -230,8 +231,8 @@ active proctype rings() {
     do
     :: atomic { !locked && nidle > 0 ->
             locked = true;
-            assert(slot_used && idle == IDLE);
-            nidle--; idle = RUNG; ncoming++ }
+            assert(slot_used && availability == IDLE);
+            nidle--; availability = RUNG; ncoming++ }
         bell++;
         owed = parked;
         locked = false;
@@ -248,7 +249,7 @@ active proctype other() {
     byte w;
     announce(2);
 #endif
-    atomic { !locked -> others_bit = false; settle(); others_done = true }
+    atomic { !locked -> others_bit = false; free_if_unreferenced(); others_done = true }
 }
 
 active proctype killer() {

@@ -1,4 +1,4 @@
-"""The unlocked protocols as Spin models: each verifies in a full search, and each mistake planted in it is found.
+"""The unlocked protocols as Spin models: each verifies in a full search, and each of its mutants, with one mistake, is found.
 
 What a model leaves out, and why that is sound, stands at its head. Of each model one variant and one mistake are always
 tried, the others with RAY_LITE_FULL=1.

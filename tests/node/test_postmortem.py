@@ -1,4 +1,4 @@
-"""deaths.py: signals, exit codes, peak memory, and the out-of-memory killer by its cgroup's counter."""
+"""postmortem.py: signals, exit codes, peak memory, and the out-of-memory killer by its cgroup's counter."""
 
 import faulthandler
 import os
@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
+from ray_lite.node.postmortem import Postmortem
 from ray_lite.system import cgroups
-from ray_lite.node.postmortem import Coroner
 
 
 def child(ending):
@@ -44,56 +44,56 @@ def counters(tmp_path, monkeypatch):
 
 
 def test_an_exit_code():
-    died = Coroner(1.0).examine(child(lambda: os._exit(3)))
+    died = Postmortem(1.0).examine(child(lambda: os._exit(3)))
     assert (died.signal, died.number, died.out_of_memory) == ("", 3, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV], ids=lambda number: number.name)
 def test_a_signal(number):
-    died = Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number)))
+    died = Postmortem(1.0).examine(child(lambda: os.kill(os.getpid(), number)))
     assert (died.signal, died.number) == (number.name, number)
 
 
 def test_a_real_time_signal():
     number = signal.SIGRTMIN + 3
-    assert Coroner(1.0).examine(child(lambda: os.kill(os.getpid(), number))).signal == f"SIG{number}"
+    assert Postmortem(1.0).examine(child(lambda: os.kill(os.getpid(), number))).signal == f"SIG{number}"
 
 
 def test_peak_memory():
-    died = Coroner(1.0).examine(child(lambda: bytearray(b"x") * 200_000_000))
+    died = Postmortem(1.0).examine(child(lambda: bytearray(b"x") * 200_000_000))
     assert died.peak > 200_000_000
 
 
 def test_a_kill_while_the_counter_grew_is_the_kernels(counters):
     for version in counters.versions:
         counters(version, 5)
-        coroner = Coroner(1.0)
-        assert not coroner.examine(child(killed)).out_of_memory
+        postmortem = Postmortem(1.0)
+        assert not postmortem.examine(child(killed)).out_of_memory
         first, second = child(killed), child(killed)
         counters(version, 7)
-        assert coroner.examine(first).out_of_memory
-        assert coroner.examine(second).out_of_memory, "several may die at once"
+        assert postmortem.examine(first).out_of_memory
+        assert postmortem.examine(second).out_of_memory, "several may die at once"
 
 
 def test_other_ends_are_not_the_kernels(counters):
     for version in counters.versions:
         counters(version, 0)
-        coroner = Coroner(1.0)
+        postmortem = Postmortem(1.0)
         pid = child(lambda: os._exit(1))
         counters(version, 1)
-        assert not coroner.examine(pid).out_of_memory
+        assert not postmortem.examine(pid).out_of_memory
 
 
 def test_it_is_not_the_kernels_for_ever(counters):
     for version in counters.versions:
         counters(version, 0)
-        coroner = Coroner(0.0)
+        postmortem = Postmortem(0.0)
         counters(version, 1)
-        coroner.examine(child(killed))
-        assert not coroner.examine(child(killed)).out_of_memory
+        postmortem.examine(child(killed))
+        assert not postmortem.examine(child(killed)).out_of_memory
 
 
 def test_without_cgroups_the_machines_counter_stands_in(tmp_path, monkeypatch):
     monkeypatch.setattr(cgroups, "ROOT", str(tmp_path))
-    assert Coroner(1.0)._own == ["/proc/vmstat"]
-    assert not Coroner(1.0).examine(child(killed)).out_of_memory
+    assert Postmortem(1.0)._own == ["/proc/vmstat"]
+    assert not Postmortem(1.0).examine(child(killed)).out_of_memory

@@ -1,15 +1,15 @@
-"""demands.py: what a session has, what a call demands, and what can never be met."""
+"""resources.py: what a session has, what a call demands, and what can never be met."""
 
 import pytest
 
-from ray_lite.policy.resources import Demand, Resources, gpu_numbers
 from ray_lite.options import Options
+from ray_lite.policy.resources import Demand, Resources, gpu_numbers
 
 SESSION = Resources(cpus=4, gpu_ids=("0", "1"), custom={"disk": 2, "licence": 0.5})
 
 
 def demand(session=SESSION, **options):
-    return session.demand("f", Options().updated(options), session.numbered())
+    return session.demand("f", Options().updated(options))
 
 
 def test_amounts_in_ten_thousandths():
@@ -18,9 +18,9 @@ def test_amounts_in_ten_thousandths():
     assert demand(num_gpus=0.3).gpus == 3_000
 
 
-def test_kinds_are_numbered_by_their_order_and_nothing_of_one_is_no_demand():
-    assert demand(resources={"licence": 0.1, "disk": 1}).kinds == ((0, 10_000), (1, 1_000))
-    assert demand(resources={"licence": 0}).kinds == ()
+def test_custom_resources_are_numbered_by_their_order_and_nothing_of_one_is_no_demand():
+    assert demand(resources={"licence": 0.1, "disk": 1}).custom == ((0, 10_000), (1, 1_000))
+    assert demand(resources={"licence": 0}).custom == ()
     assert SESSION.units == [20_000, 5_000]
 
 

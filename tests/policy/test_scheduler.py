@@ -26,7 +26,7 @@ EXITED = Died(pid=7, signal="", number=3)
 ONE = PoolState(ready=1, idle=0, starting=0, cpus_free=20_000, fits=True, workers=0)
 
 
-def look(**facts):
+def wanted(**facts):
     return Scheduler(10).workers_wanted(ONE._replace(**facts))
 
 
@@ -35,31 +35,31 @@ def task(attempts=1, max_retries=3, innermost=True, complete=False):
 
 
 def test_nothing_starts_while_nothing_fits():
-    assert look(ready=9, fits=False) == []
+    assert wanted(ready=9, fits=False) == []
 
 
 def test_one_worker_for_one_task():
-    assert look() == [StartWorkers(1)]
+    assert wanted() == [StartWorkers(1)]
 
 
 def test_whoever_is_idle_or_starting_will_take_it():
-    assert look(idle=1) == []
-    assert look(starting=1) == []
+    assert wanted(idle=1) == []
+    assert wanted(starting=1) == []
 
 
 def test_no_more_than_the_free_cpus_can_run():
-    assert look(ready=100, cpus_free=40_000) == [StartWorkers(4)]
-    assert look(ready=100, cpus_free=40_000, starting=3) == [StartWorkers(1)]
+    assert wanted(ready=100, cpus_free=40_000) == [StartWorkers(4)]
+    assert wanted(ready=100, cpus_free=40_000, starting=3) == [StartWorkers(1)]
 
 
 def test_tasks_without_cpus_start_too():
-    assert look(cpus_free=0) == [StartWorkers(1)]
-    assert look(cpus_free=-10_000) == [StartWorkers(1)]
+    assert wanted(cpus_free=0) == [StartWorkers(1)]
+    assert wanted(cpus_free=-10_000) == [StartWorkers(1)]
 
 
 def test_never_more_than_max_workers():
-    assert look(ready=100, cpus_free=1_000_000, workers=8) == [StartWorkers(2)]
-    assert look(ready=100, workers=10) == []
+    assert wanted(ready=100, cpus_free=1_000_000, workers=8) == [StartWorkers(2)]
+    assert wanted(ready=100, workers=10) == []
 
 
 @pytest.mark.parametrize("death", [KILLED, TERMINATED])
@@ -103,10 +103,10 @@ def test_the_story_names_pid_cause_and_task():
 
 
 def test_at_the_bound_who_can_run_nothing_makes_room():
-    assert look(workers=10, resting=3) == [Retire()]
-    assert look(workers=10, resting=3, starting=1) == []
-    assert look(workers=10) == []
-    assert look(workers=9, resting=3) == [StartWorkers(1)]
+    assert wanted(workers=10, resting=3) == [Retire()]
+    assert wanted(workers=10, resting=3, starting=1) == []
+    assert wanted(workers=10) == []
+    assert wanted(workers=9, resting=3) == [StartWorkers(1)]
 
 
 def test_brief_tasks_start_nobody_beyond_the_warm_ones():
@@ -126,47 +126,47 @@ def test_workers_beyond_the_warm_ones_may_rest():
     assert [scheduler.may_retire(number) for number in (3, 4, 5)] == [False, False, True]
 
 
-STUCK = BlockedState(workers=9, blocked=9, last=5, finished=70, fits=True, lacks=False, idle=0, now=100.0)
+DEADLOCKED = BlockedState(workers=9, blocked=9, last=5, finished=70, fits=True, lacks=False, idle=0, now=100.0)
 
 
-def stuck(scheduler, **facts):
-    return scheduler.deadlocks(STUCK._replace(**facts))
+def deadlocks(scheduler, **facts):
+    return scheduler.deadlocks(DEADLOCKED._replace(**facts))
 
 
-def test_the_last_to_block_is_condemned_when_nothing_ends_any_more():
+def test_the_last_to_block_gives_up_when_nothing_ends_any_more():
     scheduler = Scheduler(9, patience=1.0)
-    assert stuck(scheduler) == [] == stuck(scheduler, now=100.9)
-    assert stuck(scheduler, now=101.0) == [BreakDeadlock(5)]
+    assert deadlocks(scheduler) == [] == deadlocks(scheduler, now=100.9)
+    assert deadlocks(scheduler, now=101.0) == [BreakDeadlock(5)]
 
 
 def test_the_next_one_soon_after():
     """What it waited for runs into the same wall: no second of patience for each."""
     scheduler = Scheduler(9, patience=1.0)
-    assert stuck(scheduler) == [] and stuck(scheduler, now=101.0) == [BreakDeadlock(5)]
-    assert stuck(scheduler, now=101.1, finished=71) == []
-    assert stuck(scheduler, now=101.21, finished=71, last=3) == [BreakDeadlock(3)]
+    assert deadlocks(scheduler) == [] and deadlocks(scheduler, now=101.0) == [BreakDeadlock(5)]
+    assert deadlocks(scheduler, now=101.1, finished=71) == []
+    assert deadlocks(scheduler, now=101.21, finished=71, last=3) == [BreakDeadlock(3)]
 
 
 @pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 8}, {"fits": False}, {"workers": 8}])
 def test_progress_or_room_is_no_deadlock(change):
     scheduler = Scheduler(9, patience=1.0)
-    assert stuck(scheduler) == [] == stuck(scheduler, now=100.9, **change)
-    assert stuck(scheduler, now=101.0) == [] == stuck(scheduler, now=101.5)
+    assert deadlocks(scheduler) == [] == deadlocks(scheduler, now=100.9, **change)
+    assert deadlocks(scheduler, now=101.0) == [] == deadlocks(scheduler, now=101.5)
 
 
 HELD = {"workers": 5, "blocked": 2, "idle": 3, "fits": False, "lacks": True}
 
 
-def test_who_holds_what_the_others_need_is_condemned():
+def test_who_holds_what_the_others_need_gives_up():
     """However many workers there could be: those that are idle find nothing to do."""
     scheduler = Scheduler(9, patience=1.0)
-    assert stuck(scheduler, **HELD) == [] and stuck(scheduler, **HELD, now=101.0) == [BreakDeadlock(5)]
+    assert deadlocks(scheduler, **HELD) == [] and deadlocks(scheduler, **HELD, now=101.0) == [BreakDeadlock(5)]
 
 
 @pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 1}, {"idle": 2}, {"lacks": False}, {"blocked": 0, "idle": 5}])
-def test_while_somebody_works_nobody_is_condemned(change):
+def test_while_somebody_works_nobody_gives_up(change):
     scheduler = Scheduler(9, patience=1.0)
-    assert stuck(scheduler, **HELD) == [] == stuck(scheduler, **{**HELD, **change}, now=101.0)
+    assert deadlocks(scheduler, **HELD) == [] == deadlocks(scheduler, **{**HELD, **change}, now=101.0)
 
 
 @pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])

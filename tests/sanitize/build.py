@@ -64,7 +64,7 @@ def source(work):
 
 
 def program(source, sanitizer, switch=None):
-    """The executable; `switch`: a -D that plants a bug."""
+    """The executable; `switch`: a -D that makes a mutant of the core."""
     target = source.parent / "-".join(filter(None, [NAME, sanitizer, switch]))
     includes = [stepped().CORE, HERE, sysconfig.get_path("include")]
     command = [

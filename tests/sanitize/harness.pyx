@@ -33,7 +33,7 @@ cdef enum:
     ARENA = 8388608
     CPUS = 20000
     AGING = 5000000
-    LOOSE_LEAST = 16     # pages
+    TRIM_LEAST = 16     # pages
     GUARD = 1048576
     PATIENCE = 30000     # milliseconds for the tasks to end
 
@@ -69,7 +69,7 @@ cdef void make_region(rl_region* R) noexcept nogil:
     lay_out(h, OBJECTS, SLOTS, BUCKETS, 1)
     h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
     h.arena.pages, h.aging = ARENA // RL_PAGE, AGING
-    h.spill.pages, h.spill_least, h.trim_least = 1 << 20, SPILL_LEAST, LOOSE_LEAST
+    h.spill.pages, h.spill_least, h.trim_least = 1 << 20, SPILL_LEAST, TRIM_LEAST
     world.file = memfd_create(b"spill", 0)
     for t in range(TABLES):
         (<rl_table*>&h.objects)[t].used = 1
@@ -100,17 +100,17 @@ cdef void forbid_gaps(rl_region* R) noexcept nogil:
     rl_forbid(R.arena, ARENA)
 
 
-cdef void be_born(rl_process* p, uint32_t kind, uint64_t seed) noexcept nogil:
+cdef void be_born(rl_process* p, uint32_t role, uint64_t seed) noexcept nogil:
     p.R = node.R
     p.R.row_limit = 0
     p.R.reads = <uint32_t*>calloc(OBJECTS, sizeof(uint32_t))
-    p.kind = kind
+    p.role = role
     p.most = HELD_SPARE
     p.seed = seed * 0x9e3779b97f4a7c15ull + 1
-    if slot_open(&node.R, kind, 1, 1, &p.R.slot):
-        broken(b"open a slot", kind, 0, 1)
-    if kind == RL_WORKER and slot_adopt(&p.R, p.R.slot, 1, 1):
-        broken(b"adopt", kind, 0, 1)
+    if slot_open(&node.R, role, 1, 1, &p.R.slot):
+        broken(b"open a slot", role, 0, 1)
+    if role == RL_WORKER and slot_adopt(&p.R, p.R.slot, 1, 1):
+        broken(b"adopt", role, 0, 1)
 
 
 cdef void start(pthread_t* t, void* (*life)(void*) noexcept nogil, rl_process* p) noexcept nogil:
@@ -119,11 +119,11 @@ cdef void start(pthread_t* t, void* (*life)(void*) noexcept nogil, rl_process* p
 
 
 cdef void make_shape(uint32_t k) noexcept nogil:
-    """None, a quarter, half and all of the CPUs; the last but one wants half of the custom kind too."""
+    """None, a quarter, half and all of the CPUs; the last but one wants half of the custom resource too."""
     cdef rl_shape shape
-    cdef uint32_t kind = RL_CUSTOM
+    cdef uint32_t resource = RL_CUSTOM
     cdef int64_t amount = CPUS // 2
-    shape.job, shape.options, shape.gpus, shape.kinds, shape.amounts = drivers[0].R.slot, 0, 0, &kind, &amount
+    shape.job, shape.options, shape.gpus, shape.resources, shape.amounts = drivers[0].R.slot, 0, 0, &resource, &amount
     shape.cpus, shape.n = k * CPUS // 4 if k < 3 else CPUS, k == 2
     if shape_queue(&node.R, &shape, &world.queues[k]):
         broken(b"shape", k, 0, 1)
@@ -196,6 +196,7 @@ cdef void finish() noexcept nogil:
 cdef void nothing_is_left() noexcept nogil:
     """Every process but the node is swept: what they still held goes."""
     cdef rl_header* h = node.R.h
+    cdef uint64_t custom
     cdef uint32_t k
     for k in range(1, h.slots.used):
         if k != node.R.slot and rl_slot_at(&node.R, k).state == RL_ALIVE:
@@ -207,8 +208,9 @@ cdef void nothing_is_left() noexcept nogil:
         broken(b"spilled bytes are left", 0, 0, h.spilled_bytes)
     if h.used_bytes or h.slots.live != 1 or resource_at(&node.R, RL_CPU).free != CPUS:
         broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>resource_at(&node.R, RL_CPU).free)
-    if resource_at(&node.R, RL_CUSTOM).free != CPUS or h.nstalled or h.reserved_for or h.cancelled_queued:
-        broken(b"of the custom kind, or what hangs", <uint64_t>resource_at(&node.R, RL_CUSTOM).free, h.nstalled, h.reserved_for)
+    custom = <uint64_t>resource_at(&node.R, RL_CUSTOM).free
+    if custom != CPUS or h.nstalled or h.reserved_for or h.cancelled_queued:
+        broken(b"of the custom resource, or what is stalled", custom, h.nstalled, h.reserved_for)
 
 
 cdef uint64_t total(rl_deed what) noexcept nogil:

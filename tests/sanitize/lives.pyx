@@ -28,7 +28,7 @@ cdef void* drive_second(void* it) noexcept nogil:
     while not rl_load(&world.over):
         n = rl_load(&p.nlent)
         if n:
-            memcpy(lack, p.nblocked, sizeof(lack))
+            memcpy(lack, p.lent, sizeof(lack))
             w.lack, w.n, w.allowed, w.marked = lack, n, 0, False
             w.deadline, w.spin, w.park = rl_now() + 3 * MILLISECOND, 0, MILLISECOND
             wait_for(&p.R, &w, 10)
@@ -58,7 +58,7 @@ cdef void learn_arguments(rl_process* p, uint32_t t) noexcept nogil:
             broken(b"an argument that is not ready", t, RL_SEALED, i)
         if p.nheld < HELD - HELD_SPARE and hold(p, i, object_at(R, i).generation):
             read(p, i)
-        elif not spillable(R, object_at(R, i)):  # else who looks holds it
+        elif not spillable(R, object_at(R, i)):  # else who reads holds it
             inspect(p, i)
         r = ref_at(R, r).next
     if n != k.nrefs:
@@ -70,8 +70,8 @@ cdef void give_return(rl_process* p, uint32_t i) noexcept nogil:
     cdef uint32_t contents[CONTENTS]
     cdef rl_object* o = object_at(&p.R, i)
     cdef uint32_t n
-    if did(p, ROOM, object_room(&p.R, i, any_size(p))):
-        did(p, ROOM, object_room(&p.R, i, 0))
+    if did(p, ROOM, object_room(&p.R, i, any_size(p), False)):
+        did(p, ROOM, object_room(&p.R, i, 0, True))
         rl_fresh32(&o.format, RL_PLAIN | RL_ERROR)
         return
     n = give_contents(p, i, contents)
@@ -126,7 +126,7 @@ cdef uint32_t finish_half(rl_process* p, uint32_t t) noexcept nogil:
     rl_commit(&p.R)
     p.dying = rc == MORE
     if not p.dying and recheck_owed(&p.R, given):
-        broken(b"look", given, DONE, EIO)
+        broken(b"recheck", given, DONE, EIO)
     return t if p.dying else 0
 
 
@@ -178,7 +178,7 @@ cdef void give_up(uint32_t t) noexcept nogil:
     cdef uint32_t i = task_at(R, t).returns
     while i:
         if rl_load(&object_at(R, i).state) == RL_PENDING:
-            did(&node, ROOM, object_room(R, i, 0))
+            did(&node, ROOM, object_room(R, i, 0, True))
             rl_fresh32(&object_at(R, i).format, RL_PLAIN | RL_ERROR)
         i = object_at(R, i).next
     did(&node, FAILED, task_finish(R, t))
@@ -214,10 +214,10 @@ cdef void look_after(rl_process* w) noexcept nogil:
 
 
 cdef void look_at_pool() noexcept nogil:
-    """The node's look at the pool: what hangs for long, who has been idle for long."""
+    """The node's look at the pool: what is stalled for long, who has been idle for long."""
     cdef uint32_t slot = 0
-    did(&node, REFRESH, age(&node.R) or wake_workers_unlocked(&node.R, rl_load(&node.R.h.nready)))
-    if roll(&node, 2) == 0 and retire(&node.R, rl_now() - RESTED, &slot) == DONE and slot:
+    did(&node, RECHECK, age(&node.R) or wake_workers_unlocked(&node.R, rl_load(&node.R.h.nready)))
+    if roll(&node, 2) == 0 and retire_step(&node.R, rl_now() - RESTED, &slot) == DONE and slot:
         count(&node, RETIRE)
 
 
@@ -245,7 +245,7 @@ cdef void* supervise(void* it) noexcept nogil:
         if garbage_drain(&node.R):
             broken(b"drain", 0, 0, 1)
         if round & 7 == 0:
-            give_some(&node)
+            trim_some(&node)
         if round & 63 == 0:
             check_all()
         round += 1

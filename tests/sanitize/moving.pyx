@@ -1,6 +1,7 @@
-"""Bytes of objects into a file and back, as spill.py asks the core to move them; and pages back to the kernel, as the node does.
+"""Bytes of objects into a file and back, as store/spill.py asks the core to move them; and pages back to the kernel, as the
+node does.
 
-The copy is made outside the lock, while others look, move the same object, or drop it.
+The copy is made outside the lock, while others read or move the same object, or drop it.
 """
 cdef extern from "unistd.h" nogil:
     Py_ssize_t pread(int fd, void* to, size_t n, int64_t at)
@@ -20,24 +21,25 @@ cdef bint move_back(rl_process* p, uint32_t i) noexcept nogil:
     cdef rl_region* R = &p.R
     cdef rl_object* o = object_at(R, i)
     cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin origin
     cdef uint32_t own = 0
-    cdef uint32_t turn
+    cdef uint32_t moves
     cdef uint64_t at, checksum
     cdef bint good
     if rl_lock(R):
         broken(b"poisoned", 0, 0, R.h.poison)
     good = is_spilled(R, o)
-    turn, checksum = block_info_of(o).moves, block_info_of(o).checksum
+    moves, checksum = block_info_of(o).moves, block_info_of(o).checksum
     at = extent_at(R, o.extent).start * <uint64_t>RL_PAGE
     rl_commit(R)
     if not good:
         return True
-    new_id(id)
-    if did(p, CREATE, object_create(R, id, o.size, 0, &own)):
+    new_origin(id, &origin)
+    if did(p, CREATE, object_create(R, &origin, o.size, 0, &own)):
         return False
     pread(world.file, object_data(R, own), o.size, <int64_t>at)
     good = sum_of(object_data(R, own), o.size) == checksum  # else it was moved meanwhile, and its place is another's
-    if blocks_exchange(R, i, own, turn, 0) == DONE:
+    if blocks_exchange(R, i, own, moves, 0) == DONE:
         count(p, BACK)
         if not good:
             broken(b"spilled bytes", i, checksum, 0)
@@ -46,22 +48,23 @@ cdef bint move_back(rl_process* p, uint32_t i) noexcept nogil:
 
 
 cdef void move_out(rl_process* p, uint32_t i) noexcept nogil:
-    """The bytes of a held object, which this process looks at, go into the file, unless somebody else looks too."""
+    """The bytes of a held object, which this process reads, go into the file, unless somebody else reads too."""
     cdef rl_region* R = &p.R
     cdef rl_object* o = object_at(R, i)
     cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin origin
     cdef uint32_t own = 0
-    cdef uint32_t turn
+    cdef uint32_t moves
     cdef int rc
     if rl_lock(R):
         broken(b"poisoned", 0, 0, R.h.poison)
-    turn = block_info_of(o).moves
+    moves = block_info_of(o).moves
     rl_commit(R)
-    new_id(id)
-    if did(p, CREATE, object_create(R, id, o.size, IN_SPILL_FILE, &own)):
+    new_origin(id, &origin)
+    if did(p, CREATE, object_create(R, &origin, o.size, IN_SPILL_FILE, &own)):
         return
     pwrite(world.file, object_data(R, i), o.size, <int64_t>(extent_at(R, object_at(R, own).extent).start * <uint64_t>RL_PAGE))
-    rc = blocks_exchange(R, i, own, turn, sum_of(object_data(R, i), o.size))
+    rc = blocks_exchange(R, i, own, moves, sum_of(object_data(R, i), o.size))
     count(p, MOVED if rc == DONE else KEPT_HERE)
     did(p, RELEASE, object_release(R, own))
 
@@ -69,20 +72,20 @@ cdef void move_out(rl_process* p, uint32_t i) noexcept nogil:
 cdef void move_some(rl_process* p) noexcept nogil:
     cdef uint32_t i = p.held[roll(p, p.nheld)] if p.nheld else 0
     cdef int rc
-    if i == 0 or not ready(&p.R, i) or not spillable(&p.R, object_at(&p.R, i)):
+    if i == 0 or not is_sealed(&p.R, i) or not spillable(&p.R, object_at(&p.R, i)):
         return
     rc = read_begin(&p.R, i)
     if rc == DONE:
         move_out(p, i)
         read_end(&p.R, i)
     elif rc != SPILLED:
-        broken(b"a look before a move", i, SPILLED, <uint64_t>rc)
+        broken(b"a read before a move", i, SPILLED, <uint64_t>rc)
 
 
-cdef void give_some(rl_process* p) noexcept nogil:
+cdef void trim_some(rl_process* p) noexcept nogil:
     """By the node."""
-    cdef int64_t given = trim_one(&p.R, &p.R.h.arena, p.R.arena_fd)
-    if given < 0 and given != FULL_TABLE:
-        broken(b"give back", 0, 0, <uint64_t>-given)
-    if given > 0:
-        count(p, GIVEN)
+    cdef int64_t trimmed = trim_one(&p.R, &p.R.h.arena, p.R.arena_fd)
+    if trimmed < 0 and trimmed != FULL_TABLE:
+        broken(b"trim", 0, 0, <uint64_t>-trimmed)
+    if trimmed > 0:
+        count(p, TRIM)

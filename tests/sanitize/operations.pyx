@@ -14,15 +14,16 @@ cdef enum:
 cdef void put(rl_process* p) noexcept nogil:
     """A small value in one section."""
     cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin origin
     cdef char* data
     cdef uint32_t n = 1 + roll(p, RL_OBJECT_INLINE)
     cdef uint32_t i = 0
-    new_id(id)
+    new_origin(id, &origin)
     data = <char*>malloc(n)  # of exactly its length: a byte too many that is read shows
     memset(data, id[0], n)
     if n >= HEAD:
         memset(data + 1, 0, HEAD - 1)
-    if did(p, PUT, object_put_inline(&p.R, id, RL_PLAIN, data, n, &i)) == DONE:
+    if did(p, PUT, object_put_inline(&p.R, &origin, RL_PLAIN, data, n, &i)) == DONE:
         keep(p, i)
     free(data)
 
@@ -39,7 +40,7 @@ cdef uint32_t give_contents(rl_process* p, uint32_t i, uint32_t* out) noexcept n
     if room < HEAD + 8 or roll(p, 3):
         return 0
     for k in range(some_known(p, out, min(CONTENTS, <uint32_t>((room - HEAD) // 8)))):
-        if not leaves or (ready(&p.R, out[k]) and object_at(&p.R, out[k]).contents == 0):
+        if not leaves or (is_sealed(&p.R, out[k]) and object_at(&p.R, out[k]).contents == 0):
             out[n] = out[k]
             n += 1
     if n == 0 or did(p, CONTAIN, object_contain(&p.R, i, out, n)):
@@ -50,16 +51,17 @@ cdef uint32_t give_contents(rl_process* p, uint32_t i, uint32_t* out) noexcept n
 cdef void build(rl_process* p) noexcept nogil:
     """An object created, given other room, filled, and sealed; or given up on the way."""
     cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin origin
     cdef uint32_t contents[CONTENTS]
     cdef uint32_t flags = 0 if roll(p, 10) else <uint32_t>RL_JOB_PINNED
     cdef uint32_t i = 0
     cdef uint32_t n
-    new_id(id)
-    if did(p, CREATE, object_create(&p.R, id, any_size(p), flags, &i)):
+    new_origin(id, &origin)
+    if did(p, CREATE, object_create(&p.R, &origin, any_size(p), flags, &i)):
         return
     keep(p, i)
-    if roll(p, 8) == 0 and did(p, ROOM, object_room(&p.R, i, any_size(p))):
-        did(p, ROOM, object_room(&p.R, i, 8))
+    if roll(p, 8) == 0 and did(p, ROOM, object_room(&p.R, i, any_size(p), False)):
+        did(p, ROOM, object_room(&p.R, i, 8, False))
     n = give_contents(p, i, contents)
     fill(p, i, contents, n)
     if flags:
@@ -150,7 +152,7 @@ cdef bint again(rl_process* p, uint32_t t) noexcept nogil:
 
 
 cdef void await_some(rl_process* p) noexcept nogil:
-    """`wait`: for some or all of what it holds, not long; a worker helps first and gives its CPUs back meanwhile."""
+    """`wait`: for some or all of what it holds, not long; a worker runs some inline first and gives its CPUs back meanwhile."""
     cdef uint32_t lack[WAITED]
     cdef uint32_t all[WAITED]
     cdef uint32_t n = some_known(p, lack, 1 + roll(p, WAITED))
@@ -170,12 +172,12 @@ cdef void await_some(rl_process* p) noexcept nogil:
     w.lack, w.n, w.allowed, w.marked = lack, n, roll(p, n), False
     w.deadline, w.spin, w.park = rl_now() + roll(p, 4) * MILLISECOND // 4, SPIN * roll(p, 2), MILLISECOND
     finish_wait(p, wait_for(&p.R, &w, 10))
-    if p.depth and not (p.kind == RL_WORKER and roll(p, 300) == 0):
+    if p.depth and not (p.role == RL_WORKER and roll(p, 300) == 0):
         did(p, BLOCK, block_end(&p.R))
     elif p.depth:
         p.dying = True  # while it is blocked
     for k in range(n):
-        if ready(&p.R, all[k]):
+        if is_sealed(&p.R, all[k]):
             read(p, all[k])
 
 
@@ -193,14 +195,14 @@ cdef void lend(rl_process* p) noexcept nogil:
     """The driver's second thread waits too, for some of the same."""
     cdef uint32_t n
     if p.second and rl_load(&p.nlent) == 0:
-        n = some_known(p, p.nblocked, 1 + roll(p, LENT))
+        n = some_known(p, p.lent, 1 + roll(p, LENT))
         if n:
             count(p, LEND)
             rl_store(&p.nlent, n)
 
 
 cdef void run_inline(rl_process* p, uint32_t i) noexcept nogil:
-    """Runs in place a task that the object waits for, if there is one."""
+    """Runs inline a task that the object waits for, if there is one."""
     cdef uint32_t floor = p.floor
     cdef uint32_t t = 0
     cdef int rc
@@ -209,7 +211,7 @@ cdef void run_inline(rl_process* p, uint32_t i) noexcept nogil:
     rc = inline_take(&p.R, i, &t)
     if rc == STALE:
         return
-    did(p, HELP, rc)
+    did(p, INLINE, rc)
     p.floor = p.nheld  # what the caller holds, it holds
     execute(p, t)
     p.floor = floor

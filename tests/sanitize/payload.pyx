@@ -2,8 +2,8 @@
 
     first byte of the id, 3 times 0, count u32 | (index, generation) u32 pairs | first byte of the id, ...
 
-Some are moved into a file and back (moves.pyx, here).  Payloads are written and read by plain stores and loads with no lock, as serialization does: that they are complete when
-the state says so is what TSAN is to judge.
+Some are moved into a file and back (moving.pyx, here).  Payloads are written and read by plain stores and loads with no lock,
+as serialization does: that they are complete when the state says so is what TSAN is to judge.
 """
 cdef enum:
     HEAD = 8
@@ -49,31 +49,31 @@ cdef uint32_t inspect(rl_process* p, uint32_t i) noexcept nogil:
     return n
 
 
-cdef bint look(rl_process* p, uint32_t i) noexcept nogil:
-    """A held, sealed object's bytes are here, and stay until `look_away`; False: there is no room for them."""
+cdef bint begin_read(rl_process* p, uint32_t i) noexcept nogil:
+    """A held, sealed object's bytes are here, and stay until `end_read`; False: there is no room for them."""
     cdef int rc
     while spillable(&p.R, object_at(&p.R, i)):
         rc = read_begin(&p.R, i)
         if rc == DONE:
             break
         if rc != SPILLED:
-            broken(b"a look", i, SPILLED, <uint64_t>rc)
-        count(p, AWAY_OBJECT)
+            broken(b"the begin of a read", i, SPILLED, <uint64_t>rc)
+        count(p, MET_SPILLED)
         if not move_back(p, i):
             return False
     return True
 
 
-cdef void look_away(rl_process* p, uint32_t i) noexcept nogil:
+cdef void end_read(rl_process* p, uint32_t i) noexcept nogil:
     if spillable(&p.R, object_at(&p.R, i)):
         read_end(&p.R, i)
 
 
 cdef void read(rl_process* p, uint32_t i) noexcept nogil:
     """`get`: a held, sealed object is read, and sometimes what it contains becomes known here."""
-    if look(p, i):
+    if begin_read(p, i):
         read_here(p, i)
-        look_away(p, i)
+        end_read(p, i)
 
 
 cdef void read_here(rl_process* p, uint32_t i) noexcept nogil:

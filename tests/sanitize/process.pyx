@@ -26,15 +26,15 @@ cdef enum:
 
 cdef enum rl_deed:
     # what is counted: the run means something only if each of these happened
-    PUT, CREATE, ROOM, CONTAIN, SEAL, ABANDON, HOLD, GONE, RELEASE, EXPOSE, FIND, MISSED, SUBMIT, TAKE, READ, HELP, FINISH, \
+    PUT, CREATE, ROOM, CONTAIN, SEAL, ABANDON, HOLD, GONE, RELEASE, EXPOSE, FIND, MISSED, SUBMIT, TAKE, READ, INLINE, FINISH, \
         WAIT, SATISFIED, LATE, LEND, BLOCK, IDLE, RUNG, LEAVE, FULL, DEATH, REQUEUE, COMPLETE, FAILED, BELL, CHECK, \
-        AWAY_OBJECT, MOVED, BACK, KEPT_HERE, GIVEN, CANCEL, MARK, NOTHING, ENDED, AGAIN, REFRESH, RETIRE, RETIRED, DEEDS
+        MET_SPILLED, MOVED, BACK, KEPT_HERE, TRIM, CANCEL, MARK, NOTHING, ENDED, AGAIN, RECHECK, RETIRE, RETIRED, DEEDS
 
 cdef struct rl_process:
     rl_region R
     pthread_t thread
     uint64_t seed
-    uint32_t kind
+    uint32_t role
     uint32_t held[HELD]      # indices of HELD objects
     uint32_t nheld
     uint32_t most            # it tries to have no more; grows, so that tables grow for the whole run
@@ -45,7 +45,7 @@ cdef struct rl_process:
     bint dying               # it does nothing more; the node is told by `gone`
     uint32_t gone            # atomic: 1 dead, 2 swept, and R.slot is the new one's
     pthread_t second
-    uint32_t nblocked[LENT]       # of a driver, to its second thread
+    uint32_t lent[LENT]      # of a driver, to its second thread
     uint32_t nlent           # atomic: not 0 while the second thread waits
     uint64_t counts[DEEDS]
 
@@ -57,7 +57,7 @@ cdef struct rl_world:
     uint64_t board[BOARD]     # atomic: index << 32 | generation of objects that somebody held
     uint32_t queues[4]
     int file                 # of spilled objects
-    bint late                # a planted bug of the harness itself: read what was released
+    bint late                # a mutant of the harness itself: it reads what was released
 
 cdef rl_world world
 
@@ -80,10 +80,10 @@ cdef const char* name_of(rl_deed what) noexcept nogil:
     cdef const char* names[45]
     names[:] = [
         b"put", b"create", b"room", b"contain", b"seal", b"abandon", b"hold", b"gone", b"release", b"expose", b"find",
-        b"missed", b"submit", b"take", b"read", b"help", b"finish", b"wait", b"satisfied", b"late", b"lend", b"block",
+        b"missed", b"submit", b"take", b"read", b"inline", b"finish", b"wait", b"satisfied", b"late", b"lend", b"block",
         b"idle", b"rung", b"leave", b"full", b"death", b"requeue", b"complete", b"failed", b"bell", b"check",
-        b"away", b"moved", b"back", b"stays", b"given", b"cancel", b"mark", b"nothing", b"ended", b"again",
-        b"refresh", b"retire", b"retired",
+        b"spilled", b"moved", b"back", b"stays", b"trim", b"cancel", b"mark", b"nothing", b"ended", b"again",
+        b"recheck", b"retire", b"retired",
     ]
     return names[<int>what]
 
@@ -112,6 +112,12 @@ cdef void id_of_number(uint32_t number, uint8_t* out) noexcept nogil:
 
 cdef void new_id(uint8_t* out) noexcept nogil:
     id_of_number(rl_add(&world.numbers, 1), out)
+
+
+cdef void new_origin(uint8_t* id, rl_origin* out) noexcept nogil:
+    """A new id, in `id`, and no call site."""
+    new_id(id)
+    out.id, out.site = id, 0
 
 
 # --- handles: one for each object, as if all of a process's were counted ---
@@ -150,7 +156,7 @@ cdef bint hold(rl_process* p, uint32_t i, uint32_t generation) noexcept nogil:
 cdef bint is_lent(rl_process* p, uint32_t i) noexcept nogil:
     cdef uint32_t k
     for k in range(rl_load(&p.nlent)):
-        if p.nblocked[k] == i:
+        if p.lent[k] == i:
             return True
     return False
 
@@ -161,7 +167,7 @@ cdef void drop(rl_process* p, uint32_t k) noexcept nogil:
     cdef const char* data = NULL
     if is_lent(p, i):
         return
-    if world.late and ready(&p.R, i) and 0 < object_at(&p.R, i).size < SPILL_LEAST:
+    if world.late and is_sealed(&p.R, i) and 0 < object_at(&p.R, i).size < SPILL_LEAST:
         data = object_data(&p.R, i)
     p.nheld -= 1
     p.held[k] = p.held[p.nheld]

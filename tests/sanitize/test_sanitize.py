@@ -1,8 +1,8 @@
 """The core under sanitizers: threads play processes in one region, with no Python; then nothing may be left of them.
 
 The whole takes a minute or two and so runs with RAY_LITE_FULL=1 only; RAY_LITE_SANITIZE_S sets the seconds of each run.
-No race is suppressed: a word that is read without the lock is atomic in the code, and each sanitizer has to find a bug
-that is planted there.
+No race is suppressed: a word that is read without the lock is atomic in the code, and each sanitizer has to find a
+mutant of the code.
 """
 
 import importlib.util
@@ -17,9 +17,9 @@ HERE = Path(__file__).parent
 SECONDS = int(os.environ.get("RAY_LITE_SANITIZE_S", "5"))
 SEEDS = (1, 2)
 FOUND = 66  # exit status of a sanitizer that has something to say
-DEEDS = """put create room contain seal abandon hold gone release expose find missed submit take read help finish wait
-    satisfied late lend block idle rung leave full death requeue complete failed bell check away moved back stays
-    given cancel mark nothing ended again refresh retire retired""".split()
+DEEDS = """put create room contain seal abandon hold gone release expose find missed submit take read inline finish wait
+    satisfied late lend block idle rung leave full death requeue complete failed bell check spilled moved back stays
+    trim cancel mark nothing ended again recheck retire retired""".split()
 OPTIONS = {
     "TSAN_OPTIONS": f"halt_on_error=1 exitcode={FOUND} history_size=7",
     "ASAN_OPTIONS": f"exitcode={FOUND} detect_leaks=0",  # the core allocates nothing, and LSAN needs ptrace
@@ -83,14 +83,14 @@ def test_processes_meet_in_one_region(harness, sanitizer):
 @pytest.mark.parametrize(
     "switch, function", [("RL_MUTANT_PLAIN_PUBLISH", "rl_publish"), ("RL_MUTANT_LATE_CLEAR", "rl_commit")]
 )
-def test_tsan_finds_a_planted_race(harness, switch, function):
+def test_tsan_finds_the_race_of_a_mutant(harness, switch, function):
     """A state that is published by a plain store; a word of the lock that is stored after the unlock."""
     done = harness("thread", 1, switch)
     assert done.returncode == FOUND, done.stdout
     assert "data race" in done.stderr and f" {function} " in done.stderr, done.stderr
 
 
-def test_asan_finds_a_planted_read_out_of_bounds(harness):
+def test_asan_finds_the_read_out_of_bounds_of_a_mutant(harness):
     done = harness("address", 1, "RL_MUTANT_OVERREAD")
     assert done.returncode == FOUND, done.stdout
     assert "heap-buffer-overflow" in done.stderr and "object_put_inline" in done.stderr, done.stderr

@@ -84,7 +84,7 @@ def box(label, recipe, pause, *arguments):
 
 
 def tree(label, me, depth, fan, pause):
-    """Children and children's children, which their parents wait for, and at times run in place."""
+    """Children and children's children, which their parents wait for, and at times run inline."""
     note(label)
     linger(pause)
     if depth == 0:

@@ -69,7 +69,7 @@ class Driver:
         self.spills, self.spilled = "spill_directory" in options, dict.fromkeys(self.spilled, 0)
         address = ray.init(**options)
         for function in self.functions.values():
-            ray.session.current().export(function)
+            ray.session.current().export(function._target)
         return address, self.count()
 
     def end(self, keep):

@@ -1,4 +1,4 @@
-"""Room in a full store: what is tried, in which order, and for how long."""
+"""backpressure.py: what is tried in a full store, in which order, and for how long."""
 
 import gc
 import time
@@ -7,8 +7,8 @@ import pytest
 
 from ray_lite import _core
 from ray_lite.config import Config
-from ray_lite.exceptions import ObjectStoreFullError
-from ray_lite.store.backpressure import Room
+from ray_lite.exceptions import FullReason, ObjectStoreFullError
+from ray_lite.store.backpressure import Backpressure
 
 
 class Core:
@@ -16,12 +16,13 @@ class Core:
 
     fd = 3
 
-    def __init__(self, monkeypatch, full=1 << 30, ending=(), spills=(), reason=_core.STORE_FULL):
+    def __init__(self, monkeypatch, full=1 << 30, soon=(), spills=(), reason=FullReason.STORE):
         self.full, self.reason = full, reason
-        self.coming, self.spills, self.diary = list(ending), list(spills), []
-        monkeypatch.setattr(_core, "borrowed", lambda region: False)
-        monkeypatch.setattr(_core, "hunger", lambda region, begun: self.diary.append("hungry" if begun else "served"))
-        monkeypatch.setattr(_core, "ending", lambda region: self.coming.pop(0) if len(self.coming) > 1 else sum(self.coming))
+        self.coming, self.spills, self.diary = list(soon), list(spills), []
+        monkeypatch.setattr(_core, "others_reading", lambda region: False)
+        monkeypatch.setattr(_core, "wait_for_room", lambda region, begun: self.diary.append("wait" if begun else "end"))
+        monkeypatch.setattr(
+            _core, "bytes_freed_soon", lambda region: self.coming.pop(0) if len(self.coming) > 1 else sum(self.coming))
 
     def statistics(self):
         return {"arena_bytes": 1000}
@@ -30,7 +31,7 @@ class Core:
         self.diary.append("try")
         self.full -= 1
         if self.full >= 0:
-            raise ObjectStoreFullError(self.reason)
+            raise ObjectStoreFullError(self.reason.value, self.reason)
         return "stored"
 
     def spill(self, wanted):
@@ -43,20 +44,20 @@ def core(monkeypatch):
     return lambda **how: Core(monkeypatch, **how)
 
 
-def room(core, others=False, **limits):
-    return Room(core, Config(**{"full_wait": 0.05, "spill_batch": 200} | limits), core, others)
+def backpressure(core, others=False, **limits):
+    return Backpressure(core, Config(**{"full_wait": 0.05, "spill_batch": 200} | limits), core, others)
 
 
 def test_nothing_is_done_while_there_is_room(core):
     one = core(full=0)
-    assert room(one).make(one.store, 100) == "stored" and one.diary == ["try"]
+    assert backpressure(one).make_room(one.store, 100) == "stored" and one.diary == ["try"]
 
 
 def test_garbage_goes_before_it_is_an_error(core, monkeypatch):
     one = core(full=2)
     monkeypatch.setattr(gc, "collect", lambda: one.diary.append("collect"))
-    assert room(one).make(one.store, 100) == "stored"
-    assert one.diary == ["try", "hungry", "try", "spill 200", "collect", "hungry", "try", "served"]
+    assert backpressure(one).make_room(one.store, 100) == "stored"
+    assert one.diary == ["try", "wait", "try", "spill 200", "collect", "wait", "try", "end"]
 
 
 def test_a_full_disk_is_an_error_after_that(core, monkeypatch):
@@ -69,65 +70,65 @@ def test_a_full_disk_is_an_error_after_that(core, monkeypatch):
     monkeypatch.setattr(gc, "collect", lambda: one.diary.append("collect"))
     monkeypatch.setattr(one, "spill", full_disk)
     with pytest.raises(ObjectStoreFullError, match="spilling failed"):
-        room(one).make(one.store, 100)
-    assert one.diary == ["try", "hungry", "try", "disk", "collect", "hungry", "try", "disk", "served"]
+        backpressure(one).make_room(one.store, 100)
+    assert one.diary == ["try", "wait", "try", "disk", "collect", "wait", "try", "disk", "end"]
 
 
-def test_what_is_ending_is_waited_for(core):
-    one = core(full=5, ending=[100])
-    assert room(one, full_wait=60).make(one.store, 100) == "stored" and "spill 200" not in one.diary
+def test_what_is_freed_soon_is_waited_for(core):
+    one = core(full=5, soon=[100])
+    assert backpressure(one, full_wait=60).make_room(one.store, 100) == "stored" and "spill 200" not in one.diary
 
 
 def test_too_little_is_not_waited_for_when_there_is_a_file(core):
-    one = core(full=3, ending=[99], spills=[200, 200])
-    assert room(one, full_wait=60).make(one.store, 100) == "stored"
-    assert one.diary == ["try", "hungry", "try", "spill 200", "hungry", "try", "spill 200", "hungry", "try", "served"]
+    one = core(full=3, soon=[99], spills=[200, 200])
+    assert backpressure(one, full_wait=60).make_room(one.store, 100) == "stored"
+    assert one.diary == ["try", "wait", "try", "spill 200", "wait", "try", "spill 200", "wait", "try", "end"]
 
 
 def test_a_large_wish_spills_as_much(core):
     one = core(full=2, spills=[900])
-    assert room(one).make(one.store, 900) == "stored" and "spill 900" in one.diary
+    assert backpressure(one).make_room(one.store, 900) == "stored" and "spill 900" in one.diary
 
 
 def test_who_has_another_way_waits_for_nobody(core):
-    for how in ({"spills": [200] * 9, "reason": _core.ROOM_PROMISED_TEXT}, {"reason": "a table is full", "spills": [200] * 9}, {}):
+    for how in ({"spills": [200] * 9, "reason": FullReason.PROMISED}, {"reason": FullReason.TABLE, "spills": [200] * 9}, {}):
         one = core(**how)
         with pytest.raises(ObjectStoreFullError):
-            room(one).make_at_once(one.store, 100)
+            backpressure(one).make_room_at_once(one.store, 100)
         assert one.diary == ["try"] + ([] if how else ["spill 200"])
     one = core(full=2, spills=[200, 200])
-    assert room(one).make_at_once(one.store, 100) == "stored"
+    assert backpressure(one).make_room_at_once(one.store, 100) == "stored"
     assert one.diary == ["try", "spill 200", "try", "spill 200", "try"]
 
 
-def test_the_turn_of_others_is_waited_for_even_by_a_driver(core):
+def test_even_a_driver_lets_those_go_first_who_have_waited_longer(core):
     """Nothing is spilled for them meanwhile: else all would be, and then the store would still be full."""
-    one = core(full=5, reason=_core.ROOM_PROMISED_TEXT, spills=[200])
-    assert room(one, full_wait=60).make(one.store, 100) == "stored" and "spill 200" not in one.diary
+    one = core(full=5, reason=FullReason.PROMISED, spills=[200])
+    assert backpressure(one, full_wait=60).make_room(one.store, 100) == "stored" and "spill 200" not in one.diary
 
 
 def test_but_not_for_ever(core):
-    one = core(reason=_core.ROOM_PROMISED_TEXT)
+    one = core(reason=FullReason.PROMISED)
     begun = time.monotonic()
     with pytest.raises(ObjectStoreFullError):
-        room(one).make(one.store, 100)
+        backpressure(one).make_room(one.store, 100)
     assert 0.05 <= time.monotonic() - begun < 10
 
 
 def test_a_vain_wait_is_not_repeated(core):
-    one = core(full=10_000, ending=[100], spills=[1])
-    mine = room(one)
+    one = core(full=10_000, soon=[100], spills=[1])
+    mine = backpressure(one)
     begun = time.monotonic()
     with pytest.raises(ObjectStoreFullError):
-        mine.make(one.store, 100)
+        mine.make_room(one.store, 100)
     assert time.monotonic() - begun >= 0.05
     one.diary.clear()
     with pytest.raises(ObjectStoreFullError):
-        mine.make(one.store, 100)
-    assert one.diary == ["try", *["hungry", "try", "spill 200"] * 2, "served"]
+        mine.make_room(one.store, 100)
+    assert one.diary == ["try", *["wait", "try", "spill 200"] * 2, "end"]
     one.coming = [200]
     one.full = 3
-    assert mine.make(one.store, 100) == "stored", "more is ending now"
+    assert mine.make_room(one.store, 100) == "stored", "more is about to be freed now"
 
 
 def test_a_driver_gives_up_at_once_and_a_worker_waits(core):
@@ -136,14 +137,14 @@ def test_a_driver_gives_up_at_once_and_a_worker_waits(core):
         one.fd = -1
         begun = time.monotonic()
         with pytest.raises(ObjectStoreFullError):
-            room(one, others).make(one.store, 100)
+            backpressure(one, others).make_room(one.store, 100)
         assert least <= time.monotonic() - begun < 10
-        assert one.diary[-1] == "served"
+        assert one.diary[-1] == "end"
 
 
-@pytest.mark.parametrize("how, size", [({"reason": "a table of the shared region is full"}, 100), ({}, 1001)])
+@pytest.mark.parametrize("how, size", [({"reason": FullReason.TABLE}, 100), ({}, 1001)])
 def test_what_no_room_helps_against(core, how, size):
     one = core(**how)
     with pytest.raises(ObjectStoreFullError):
-        room(one).make(one.store, size)
+        backpressure(one).make_room(one.store, size)
     assert one.diary == ["try"]

@@ -1,4 +1,4 @@
-"""usage.py: memory() as numbers and as a text."""
+"""memory_report.py: memory() as numbers and as a text."""
 
 import os
 
@@ -22,7 +22,7 @@ def test_numbers(ray_session, worker_pids):
 def test_the_text(ray_session):
     held = ray_session.put(np.ones(5_000_000, "u1"))
     text = str(ray_session.memory())
-    assert f"driver {os.getpid()}" in text and "test_usage.py" in text and "5,000,1" in text and "node" in text
+    assert f"driver {os.getpid()}" in text and "test_memory_report.py" in text and "5,000,1" in text and "node" in text
     assert len(str(ray_session.memory(0)).splitlines()) < len(text.splitlines()) and held
 
 

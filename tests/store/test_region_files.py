@@ -1,4 +1,4 @@
-"""files.py: places of the arena and their page sizes; real huge pages where root can reserve some."""
+"""region_files.py: where the arena's memory comes from, and its page sizes; real huge pages where root can reserve some."""
 
 import os
 import subprocess
@@ -6,10 +6,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from ray_lite.system import machine
 from ray_lite.config import Config
 from ray_lite.policy.resources import Resources
-from ray_lite.store.region_files import SMALL_PAGE, Place, arena_place, make_files, plan
+from ray_lite.store.region_files import SMALL_PAGE, ArenaBacking, arena_backing, make_files, plan_sizes
+from ray_lite.system import machine
 
 HUGE = 2 << 20
 TWO = Resources(cpus=2)
@@ -17,31 +17,31 @@ PAGES = 48  # 96 MiB
 COUNT = f"{machine.HUGE_PAGES}/hugepages-{HUGE // 1024}kB/nr_hugepages"
 
 
-def test_places():
-    assert arena_place(None, False, Config()) == Place(None, SMALL_PAGE)
-    assert arena_place(None, True, Config()) == Place(None, HUGE)
-    assert arena_place(None, True, Config(huge_page=1 << 30)) == Place(None, 1 << 30)
+def test_backings():
+    assert arena_backing(None, False, Config()) == ArenaBacking(None, SMALL_PAGE)
+    assert arena_backing(None, True, Config()) == ArenaBacking(None, HUGE)
+    assert arena_backing(None, True, Config(huge_page=1 << 30)) == ArenaBacking(None, 1 << 30)
 
 
-def test_places_in_directories(tmp_path):
-    assert arena_place(tmp_path, False, Config()) == Place(os.path.realpath(tmp_path), SMALL_PAGE)
+def test_backings_in_directories(tmp_path):
+    assert arena_backing(tmp_path, False, Config()) == ArenaBacking(os.path.realpath(tmp_path), SMALL_PAGE)
     with pytest.raises(ValueError, match="no huge pages"):
-        arena_place(tmp_path, True, Config())
+        arena_backing(tmp_path, True, Config())
     with pytest.raises(ValueError, match="not a directory"):
-        arena_place(tmp_path / "missing", True, Config())
+        arena_backing(tmp_path / "missing", True, Config())
     with pytest.raises(TypeError):
-        arena_place(7, False, Config())
+        arena_backing(7, False, Config())
 
 
 def test_the_plan_has_whole_steps():
     config = Config(commit_step=1 << 16, objects=1000)
-    assert plan(config, Place(None, SMALL_PAGE), 10**6, TWO).arena_bytes == 15 << 16
-    assert plan(config, Place(None, HUGE), 10**7, TWO)[1:7:5] == (4 * HUGE, HUGE)
-    assert plan(config, Place(None, HUGE), 1, TWO).arena_bytes == HUGE
+    assert plan_sizes(config, ArenaBacking(None, SMALL_PAGE), 10**6, TWO).arena_bytes == 15 << 16
+    assert plan_sizes(config, ArenaBacking(None, HUGE), 10**7, TWO)[1:7:5] == (4 * HUGE, HUGE)
+    assert plan_sizes(config, ArenaBacking(None, HUGE), 1, TWO).arena_bytes == HUGE
 
 
 def test_files_have_no_name_and_the_right_length(tmp_path):
-    sizes = plan(Config(objects=1000), Place(None, SMALL_PAGE), 10**7, TWO)
+    sizes = plan_sizes(Config(objects=1000), ArenaBacking(None, SMALL_PAGE), 10**7, TWO)
     for directory in (None, str(tmp_path)):
         files = make_files(sizes, directory)
         assert [os.fstat(fd).st_size for fd in files[:2]] == [sizes.control_bytes, sizes.arena_bytes]
@@ -124,7 +124,7 @@ def test_by_default_a_session_takes_what_is_free(fresh, reserved, capfd):
     assert f"{reserved * HUGE:,} bytes of object store (the free huge pages) on pages of 2,097,152" in capfd.readouterr().err
     assert fresh.session.current().view.statistics().arena_bytes == reserved * HUGE
     with pytest.raises(OSError, match="and 0 are free"):
-        Place(None, HUGE).check_enough(HUGE)
+        ArenaBacking(None, HUGE).check_enough(HUGE)
     fresh.shutdown()
 
 

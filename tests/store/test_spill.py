@@ -1,4 +1,4 @@
-"""Spilling: bytes go into the file and come back, whole or not at all."""
+"""spill.py: bytes go into the file and come back, whole or not at all."""
 
 import os
 
@@ -15,7 +15,7 @@ SIZE = 100_000
 def spill(fresh, tmp_path):
     """The driver's hand on the file of a session."""
     fresh.init(num_cpus=1, object_store_memory=8 << 20, spill_directory=tmp_path)
-    return session.current().store.room.spill
+    return session.current().store.backpressure.spill
 
 
 def put(k):
@@ -26,19 +26,19 @@ def create(size):
     return _core.create_object(session.current().region, _core.next_put_id(), size, False)
 
 
-def test_as_much_as_is_wanted_goes(spill, statistics):
+def test_as_much_as_is_wanted_is_spilled(spill, statistics):
     held = [put(k) for k in range(10)]
     assert spill.spill(1) >= SIZE and statistics().bytes_spilled < 2 * SIZE
     assert spill.spill(3 * SIZE) >= 3 * SIZE
     assert spill.spill(1 << 40) >= 5 * SIZE
-    assert spill.spill(1) == 0, "all have gone"
+    assert spill.spill(1) == 0, "all are spilled"
     assert [session.current().get(x, None) for x in held] == [bytes([k]) * SIZE for k in range(10)]
 
 
-def test_nothing_goes_without_a_file(fresh):
+def test_nothing_is_spilled_without_a_file(fresh):
     fresh.init(num_cpus=1)
     held = put(1)
-    assert session.current().store.room.spill.spill(1) == 0
+    assert session.current().store.backpressure.spill.spill(1) == 0
     assert session.current().get(held, None) == b"\1" * SIZE
 
 

@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from ray_lite.system import cgroups
-from ray_lite.system import machine
 from ray_lite.config import Config
+from ray_lite.system import cgroups, machine
 
 
 def test_cpus_follow_the_affinity_mask():

@@ -1,4 +1,4 @@
-"""descriptors.py: one descriptor, of any number, with times and signals right."""
+"""polling.py: one descriptor, of any number, with times and signals right."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""surroundings.py: what is put back after a task was run in place, and fresh seeds."""
+"""isolation.py: what is put back after a task was run inline, and fresh seeds."""
 
 import os
 import random
@@ -6,44 +6,44 @@ import subprocess
 
 import numpy as np
 
-from ray_lite.workers.isolation import Dice, Surroundings, reseed
+from ray_lite.workers.isolation import ProcessState, RandomStates, reseed
 
 
 def test_everything_is_put_back(tmp_path):
     before = os.getcwd(), dict(os.environ)
-    around = Surroundings()
+    state = ProcessState()
     os.chdir(tmp_path)
     os.environ["RAY_LITE_TEST"] = "1"
     removed = next(name for name in os.environ if name != "RAY_LITE_TEST")
     del os.environ[removed]
     umask = os.umask(0o77)
-    around.restore()
+    state.restore()
     assert (os.getcwd(), dict(os.environ)) == before
     assert os.umask(umask) == umask
     printed = subprocess.run("echo $RAY_LITE_TEST", shell=True, capture_output=True, text=True, env=None).stdout
     assert printed == "\n", "the C environment too"
 
 
-def test_generators_are_lent_and_taken_back():
-    """Borrowers draw one fresh stream, not the lender's."""
+def test_generators_are_replaced_and_restored():
+    """Tasks run inline draw one fresh stream, not that of the task around them."""
     ours = random.getstate(), np.random.get_state()[1].tolist()
     expected = random.random(), float(np.random.random())
     random.setstate(ours[0])
     draws = set()
     for _ in range(2):
-        dice = Dice()
-        dice.lend()
+        states = RandomStates()
+        states.replace()
         draws |= {random.random(), float(np.random.random())}
-        dice.lend()
+        states.replace()
         draws |= {random.random(), float(np.random.random())}
-        dice.take_back()
+        states.restore()
         assert random.getstate() == ours[0]
     assert len(draws) == 8 and not draws & set(expected)
 
 
-def test_generators_that_nobody_borrowed_are_not_touched():
+def test_generators_that_were_not_replaced_are_not_touched():
     before = random.getstate()
-    Dice().take_back()
+    RandomStates().restore()
     assert random.getstate() == before
 
 
@@ -67,12 +67,12 @@ def test_a_directory_that_is_gone_keeps_nothing_else_from_being_put_back(tmp_pat
     (tmp_path / "gone").mkdir()
     os.chdir(tmp_path / "gone")
     try:
-        around = Surroundings()
+        state = ProcessState()
         os.chdir(tmp_path)
         (tmp_path / "gone").rmdir()
         os.environ["RAY_LITE_TEST"] = "1"
         os.umask(0o77)
-        around.restore()
+        state.restore()
         assert "RAY_LITE_TEST" not in os.environ and os.umask(umask) == 0o22
     finally:
         os.chdir(before)

@@ -2,20 +2,20 @@
 
 All bookkeeping is in the control region; nothing lies between the payloads.  Every operation takes constant time.  The
 segregated lists follow M. Masmano et al., "TLSF: a new dynamic memory allocator for real-time systems" (ECRTS 2004): the first
-level is a power of two of pages, the second an eighth of it.  A freed run merges with both neighbours at once.  Lists are
-last-freed first, since touched pages are up to 60 times cheaper than fresh ones.  A block is named by (extent, cell) from the
-very section that takes it, so a crash can't lose it.  There are two spaces: the arena, and the file of spilled objects, which
-has runs only.  Neighbours: growth.pyx adds pages to a space.  Must not touch the bytes of a block.
+level is a power of two of pages, the second an eighth of it.  A freed run merges with both neighbours at once.  Lists are last
+freed first, since touched pages are up to 60 times cheaper than fresh ones.  The section that takes a block also stores its
+name, (extent, cell), in its owner's entry, so a crash can't lose the block.  There are two spaces: the arena, and the spill
+file, which has runs only.  Neighbours: growth.pyx adds pages to a space.  Must not touch the bytes of a block.
 """
 cdef enum:
     LARGEST_CELL = 32768
     SLAB_CELLS = 256
-    RUNS_LOOKED_AT = 8   # of a run's own class, before the next class that fits for certain
+    RUNS_LOOKED_AT = 8   # runs of the wanted size's own class that are tried; every run of a higher class fits
     SLAB_BYTES = 131072
 
 
 cdef inline uint32_t class_of(uint64_t size) noexcept nogil:
-    """Slab class of a size in 1..32768: 64, 128, 192, 256, then two a power of two."""
+    """Slab class of a size in 1..32768: 64, 128, 192, 256, then two classes for each power of two."""
     cdef uint32_t k
     if size <= 256:
         return <uint32_t>((size + 63) // 64 - 1) if size else 0
@@ -51,12 +51,12 @@ cdef inline uint32_t second_level(uint32_t pages, uint32_t first) noexcept nogil
 
 
 cdef inline uint32_t free_state(rl_region* R, rl_space* S) noexcept nogil:
-    """What the runs on a space's lists are."""
+    """State of the free runs on a space's lists."""
     return RL_EXTENT_HOLE if S == &R.h.holes else RL_EXTENT_FREE
 
 
 cdef inline rl_space* tiled_by(rl_region* R, rl_space* S) noexcept nogil:
-    """The space whose pages these are: holes are in the arena."""
+    """The space whose pages the runs are in: holes are in the arena."""
     return &R.h.arena if S == &R.h.holes else S
 
 
@@ -78,7 +78,7 @@ cdef void run_unlink(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
 
 
 cdef void run_link(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
-    """Lock held. Puts a run on the list of its class as free, or as a hole."""
+    """Lock held. Puts a run, as free or as a hole, on the list of its class."""
     cdef rl_extent* e = extent_at(R, x)
     cdef uint32_t f = first_level(e.pages)
     cdef uint32_t s = second_level(e.pages, f)
@@ -96,7 +96,7 @@ cdef void run_link(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
 
 
 cdef uint32_t run_find(rl_region* R, rl_space* S, uint32_t pages) noexcept nogil:
-    """Lock held. A free run of at least `pages`, or 0: one of the first of its own class, else good fit."""
+    """Lock held. A free run of at least `pages`, or 0: one of the first runs of its own class, else a good fit."""
     cdef uint32_t f = first_level(pages)
     cdef uint32_t s = second_level(pages, f)
     cdef uint32_t x = S.heads[f * RL_SECOND + s]
@@ -146,7 +146,7 @@ cdef int run_split(rl_region* R, rl_space* S, uint32_t x, uint32_t pages) noexce
 
 
 cdef int run_take(rl_region* R, rl_space* S, uint32_t pages, uint32_t* out) noexcept nogil:
-    """Lock held. A run of exactly `pages`, marked used."""
+    """Lock held. Takes a run of exactly `pages` and marks it used."""
     cdef uint32_t x = run_find(R, S, pages)
     cdef int rc
     if x == 0:
@@ -161,7 +161,7 @@ cdef int run_take(rl_region* R, rl_space* S, uint32_t pages, uint32_t* out) noex
 
 
 cdef uint32_t run_merge(rl_region* R, rl_space* S, uint32_t left, uint32_t right) noexcept nogil:
-    """Lock held. `right` joins `left`; both are off their lists. The joined run is `left`."""
+    """Lock held. Joins `right` to `left`, both off their lists; returns the joined run, which is `left`."""
     cdef rl_extent* a = extent_at(R, left)
     cdef rl_extent* b = extent_at(R, right)
     rl_set32(R, &a.pages, a.pages + b.pages)
@@ -175,7 +175,7 @@ cdef uint32_t run_merge(rl_region* R, rl_space* S, uint32_t left, uint32_t right
 
 
 cdef uint32_t run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
-    """Lock held. A used run is free again and merges with its like on both sides; the joined run."""
+    """Lock held. Frees a used run, which merges with free neighbours on both sides; returns the joined run."""
     cdef rl_extent* e = extent_at(R, x)
     cdef uint32_t like = free_state(R, S)
     if e.right and extent_at(R, e.right).state == like:
@@ -194,7 +194,7 @@ cdef uint32_t run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
 
 
 cdef int slab_new(rl_region* R, uint32_t c) noexcept nogil:
-    """Lock held. An empty slab heads the list of its class."""
+    """Lock held. Makes an empty slab the first on the list of its class."""
     cdef uint32_t x = 0
     cdef int rc = run_take(R, &R.h.arena, slab_pages(c), &x)
     cdef rl_extent* e
@@ -235,7 +235,7 @@ cdef void slab_unlink(rl_region* R, uint32_t x) noexcept nogil:
 
 
 cdef int cell_take(rl_region* R, uint32_t c, uint32_t* extent, uint32_t* cell) noexcept nogil:
-    """Lock held. The lowest free cell of the first slab with room."""
+    """Lock held. Takes the lowest free cell of the first slab with room."""
     cdef rl_extent* e
     cdef uint32_t i = 0
     cdef int rc
@@ -255,7 +255,7 @@ cdef int cell_take(rl_region* R, uint32_t c, uint32_t* extent, uint32_t* cell) n
 
 
 cdef void cell_give(rl_region* R, uint32_t x, uint32_t cell) noexcept nogil:
-    """Lock held. An empty slab goes back to the runs unless it is the last with room in its class."""
+    """Lock held. Frees a cell. An empty slab becomes a free run, unless it is the last of its class with room."""
     cdef rl_extent* e = extent_at(R, x)
     cdef bint full = slab_full(e)
     cdef uint32_t head = R.h.partial[e.clas]
@@ -277,14 +277,14 @@ cdef inline uint64_t block_size(rl_region* R, uint32_t extent) noexcept nogil:
 
 
 cdef inline char* block_at(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogil:
-    """The address of a block; whoever calls holds it, so its extent cannot change."""
+    """Address of a block. The caller holds the block, so its extent cannot change."""
     cdef rl_extent* e = extent_at(R, extent)
     cdef uint64_t at = e.start * <uint64_t>RL_PAGE
     return R.arena + (at + cell * class_size(e.clas) if e.state == RL_EXTENT_SLAB else at)
 
 
 cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cell) noexcept nogil:
-    """Lock held. A block of at least `size` bytes, 64-byte aligned. DONE, GROW_ARENA or GROW_EXTENTS."""
+    """Lock held. Takes a block of at least `size` bytes, 64-byte aligned. DONE, GROW_ARENA, GROW_EXTENTS or FULL_ARENA."""
     cdef int rc
     cell[0] = 0
     if size <= LARGEST_CELL:
@@ -300,7 +300,7 @@ cdef int block_take(rl_region* R, uint64_t size, uint32_t* extent, uint32_t* cel
 
 
 cdef void block_give(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogil:
-    """Lock held."""
+    """Lock held. Frees a block of the arena or a run of the spill file."""
     if extent_at(R, extent).state == RL_EXTENT_SPILLED:
         rl_set64(R, &R.h.spilled_bytes, R.h.spilled_bytes - block_size(R, extent))
         run_give(R, &R.h.spill, extent)
@@ -314,7 +314,7 @@ cdef void block_give(rl_region* R, uint32_t extent, uint32_t cell) noexcept nogi
 
 
 cdef int spill_run_take(rl_region* R, uint64_t size, uint32_t* extent) noexcept nogil:
-    """Lock held. A run of the spill file for `size` bytes. DONE, GROW_SPILL or GROW_EXTENTS."""
+    """Lock held. Takes a run of the spill file for `size` bytes. DONE, GROW_SPILL or GROW_EXTENTS."""
     cdef int rc = run_take(R, &R.h.spill, pages_of(size), extent)
     if rc == DONE:
         rl_set32(R, &extent_at(R, extent[0]).state, RL_EXTENT_SPILLED)

@@ -1,12 +1,13 @@
 /* copy.h - copies buffers into the store: large ones in chunks, by several threads, into pages that are mapped a run at a time.
  *
- * Figures are of two CPUs (AMD EPYC, Linux 6.18). Into fresh 4 KiB pages most of the time goes into page faults, and
- * MADV_POPULATE_WRITE maps a run of pages for half of what single faults cost two threads. Into warm pages one thread
- * does not use up the memory's bandwidth, and stores past the caches save the read of every line that is overwritten.
+ * Figures are for two CPUs (AMD EPYC, Linux 6.18).  A copy into fresh 4 KiB pages spends most of its time in page faults, and
+ * MADV_POPULATE_WRITE maps a run of pages for half of what single faults cost two threads.  In a copy into warm pages one
+ * thread does not use up the memory's bandwidth, and stores past the caches save the read of every line that is overwritten.
  *
- * Threads live as long as the one copy, so nothing of them survives a fork; a kill ends them with their process, and the
- * object is unsealed still. Mechanism only: config.py has the sizes, store.py says how many threads. Neighbour: payload.pyx.
- * Must not touch the region's tables, take the GIL, or fail: what a thread that can't be had would do, the caller does. */
+ * The threads live as long as one copy, so nothing of them survives a fork; a kill ends them with their process, and the object
+ * is still unsealed.  Mechanism only: config.py has the sizes, store/object_store.py chooses the number of threads.  Neighbour:
+ * python/payload.pyx.  Must not touch the region's tables, take the GIL, or fail: if a thread cannot be started, the caller
+ * does its work. */
 #ifndef RL_COPY_H
 #define RL_COPY_H
 #include <pthread.h>
@@ -19,29 +20,29 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#ifndef MADV_POPULATE_WRITE /* headers before glibc 2.35; kernels before 5.14 refuse it, and each page is faulted in */
+#ifndef MADV_POPULATE_WRITE /* headers before glibc 2.35; kernels before 5.14 refuse it: then each page is faulted in */
 #define MADV_POPULATE_WRITE 23
 #endif
 
 enum {
     RL_COPY_CHUNK = 2 << 20,   /* a huge page, or a page table: no two threads map the same; some 50 us, or 0.5 ms if fresh */
     RL_COPY_THREADS = 64,
-    RL_COPY_STACK = 128 << 10, /* threads here call memcpy and madvise, and run no handlers */
+    RL_COPY_STACK = 128 << 10, /* enough: these threads call memcpy and madvise, and run no handlers */
 };
 
 typedef struct {
     uint32_t threads;
-    uint64_t large;    /* bytes from which on a buffer is copied in chunks, by one thread more for each so many */
-    uint64_t uncached; /* and past the caches */
+    uint64_t large;    /* a buffer of so many bytes or more is copied in chunks, by one more thread for each so many */
+    uint64_t uncached; /* a buffer of so many bytes or more is copied past the caches */
 } rl_copy_policy;
 
-static rl_copy_policy rl_copying = {1, 8 << 20, 32 << 20}; /* of this process; written with the GIL, read without: no harm */
+static rl_copy_policy rl_copying = {1, 8 << 20, 32 << 20}; /* of this process; written with the GIL, read without: harmless */
 
 typedef struct {
     char *to;
     const char *from;
     uint64_t n;
-    uint32_t next; /* chunk that nobody has begun */
+    uint32_t next; /* the first chunk that no thread has begun */
     int uncached;
 } rl_copy_job;
 
@@ -52,11 +53,11 @@ static inline int64_t rl_faults(void) {
 
 static void rl_map_pages(char *at, uint64_t n) {
     uint64_t before = (uintptr_t)at % (uint64_t)sysconf(_SC_PAGESIZE);
-    madvise(at - before, n + before, MADV_POPULATE_WRITE); /* refused: the copy faults them in */
+    madvise(at - before, n + before, MADV_POPULATE_WRITE); /* if refused, the copy faults the pages in */
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx"))) static void rl_copy_avx(char *to, const char *from, uint64_t n) { /* n in whole lines */
+__attribute__((target("avx"))) static void rl_copy_avx(char *to, const char *from, uint64_t n) { /* n: a multiple of 128 */
     for (uint64_t i = 0; i < n; i += 128) {
         __m256i a = _mm256_loadu_si256((const __m256i *)(from + i));
         __m256i b = _mm256_loadu_si256((const __m256i *)(from + i + 32));
@@ -67,7 +68,7 @@ __attribute__((target("avx"))) static void rl_copy_avx(char *to, const char *fro
         _mm256_stream_si256((__m256i *)(to + i + 64), c);
         _mm256_stream_si256((__m256i *)(to + i + 96), d);
     }
-    _mm_sfence(); /* such stores are ordered by nothing else, and the seal may follow */
+    _mm_sfence(); /* nothing else orders such stores, and the seal may follow */
 }
 
 static void rl_copy_uncached(char *to, const char *from, uint64_t n) {
@@ -89,8 +90,8 @@ static void rl_copy_chunk(const rl_copy_job *j, char *to, uint64_t n) {
     const char *from = j->from + (to - j->to);
     char last = from[n - 1];
     int64_t faults = rl_faults();
-    ((volatile char *)to)[n - 1] = last; /* the first byte's page is known already where a header lies before the buffer */
-    if (rl_faults() != faults) rl_map_pages(to, n); /* asked of mapped pages it would take as long as the copy */
+    ((volatile char *)to)[n - 1] = last; /* not the first byte: a header before it may have mapped its page already */
+    if (rl_faults() != faults) rl_map_pages(to, n); /* for mapped pages this would take as long as the copy */
     if (j->uncached) rl_copy_uncached(to, from, n);
     else memcpy(to, from, n);
 }
@@ -99,15 +100,15 @@ static void *rl_copy_run(void *job) {
     rl_copy_job *j = (rl_copy_job *)job;
     for (;;) {
         uint64_t k = __atomic_fetch_add(&j->next, 1, __ATOMIC_RELAXED);
-        uint64_t skipped = (uintptr_t)j->to % RL_COPY_CHUNK; /* chunks end where pages and page tables do */
+        uint64_t skipped = (uintptr_t)j->to % RL_COPY_CHUNK; /* chunks end where pages and page tables end */
         uint64_t start = k ? k * RL_COPY_CHUNK - skipped : 0, end = (k + 1) * RL_COPY_CHUNK - skipped;
         if (start >= j->n) return NULL;
         rl_copy_chunk(j, j->to + start, (end < j->n ? end : j->n) - start);
     }
 }
 
-static uint32_t rl_copy_start(rl_copy_job *j, pthread_t *made, uint32_t wanted) { /* how many threads could be had */
-    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE}; /* of the thread that causes them: blocked, they kill unheard */
+static uint32_t rl_copy_start(rl_copy_job *j, pthread_t *made, uint32_t wanted) { /* returns the number of threads started */
+    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE}; /* sent to their thread: if blocked, they kill unhandled */
     pthread_attr_t small;
     sigset_t all, before;
     uint32_t n = 0;
@@ -125,7 +126,7 @@ static uint32_t rl_copy_start(rl_copy_job *j, pthread_t *made, uint32_t wanted) 
 static void rl_copy(char *to, const char *from, uint64_t n) {
     rl_copy_job job = {to, from, n, 0, n >= rl_copying.uncached};
     pthread_t made[RL_COPY_THREADS];
-    uint64_t useful = n / rl_copying.large; /* beside the caller */
+    uint64_t useful = n / rl_copying.large; /* threads, beside the caller */
     uint32_t most = rl_copying.threads < RL_COPY_THREADS ? rl_copying.threads : RL_COPY_THREADS, helpers;
     if (useful == 0) {
         memcpy(to, from, n);

@@ -1,18 +1,18 @@
-"""Pages for a space: growth behind its last run, and holes that are filled again.
+"""Pages for a space: growth behind its last run, and filling of holes.
 
-A free run of the arena has its pages, so that a store into it never fails; a hole has none, and is filled before it is used.
-Only the node makes holes (records/trim.pyx).  Whoever fills one proves by its number that its pages did not go a second time
-meanwhile.  Free runs of the spill file need no pages.  Neighbour: arena.pyx (runs).
+A free run of the arena has its pages, so a store into it never fails.  A hole has no pages, and is filled before it is used.
+Only the node makes holes (records/trim.pyx).  Each hole has a number: it shows a process that fills the hole whether the pages
+were trimmed again meanwhile.  Free runs of the spill file need no pages.  Neighbour: arena.pyx (runs).
 """
 
 
 cdef uint32_t step_pages(rl_region* R, bint reserve) noexcept nogil:
-    """The arena grows by so many pages or a multiple."""
+    """Number of pages by which, or by a multiple of which, the arena grows."""
     return <uint32_t>(R.h.page_bytes if reserve else max(R.h.commit_bytes, R.h.page_bytes)) // RL_PAGE
 
 
 cdef uint32_t run_largest(rl_space* S) noexcept nogil:
-    """Lock held. A run of the largest class, or 0."""
+    """Lock held. A run of the largest class that has one, or 0."""
     cdef uint32_t f
     if S.first_map == 0:
         return 0
@@ -21,7 +21,7 @@ cdef uint32_t run_largest(rl_space* S) noexcept nogil:
 
 
 cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
-    """Lock held."""
+    """Lock held. Adds a free run of `pages` behind the last run, unless the space no longer ends at page `first`."""
     cdef uint32_t x
     cdef rl_extent* e
     if S.committed != first:
@@ -47,7 +47,7 @@ cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) n
 
 
 cdef int space_extend(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) noexcept nogil:
-    """Lock not held. [first, first + pages) joins the free runs, unless another process let the space grow meanwhile."""
+    """Lock not held. Adds [first, first + pages) to the free runs, unless another process let the space grow meanwhile."""
     cdef int rc
     while True:
         if rl_lock(R):
@@ -62,7 +62,7 @@ cdef int space_extend(rl_region* R, rl_space* S, uint32_t first, uint32_t pages)
 
 
 cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages, bint reserve) noexcept nogil:
-    """Lock not held. Pages behind the last extent, with those of a free one there as many as are wanted."""
+    """Lock not held. Adds pages behind the last extent; together with a free last extent they are at least `pages`."""
     cdef uint32_t first, missing
     cdef uint32_t last = S.pages
     cdef uint32_t step = 1
@@ -74,7 +74,7 @@ cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages, bint reserve) noex
     if S.last and extent_at(R, S.last).state == RL_EXTENT_FREE:
         missing = pages - min(pages, extent_at(R, S.last).pages)
     rl_abort(R)
-    missing = max(missing, 1)  # the last run may be long enough, and hidden behind a shorter one of its class
+    missing = max(missing, 1)  # the last run may be long enough, but behind more of its class than run_find tries
     if arena:
         step = step_pages(R, reserve)
         last -= 0 if reserve else R.h.reserve
@@ -89,7 +89,7 @@ cdef int tail_grow(rl_region* R, rl_space* S, uint32_t pages, bint reserve) noex
 
 
 cdef int hole_filled(rl_region* R, uint32_t x, uint32_t start, uint32_t pages, uint32_t number) noexcept nogil:
-    """Lock not held. The first `pages` of the hole are free, unless it is not the same any more: then they were for nothing."""
+    """Lock not held. Makes the first `pages` of a filled hole free; does nothing if the hole has changed meanwhile."""
     cdef rl_extent* e = extent_at(R, x)
     cdef int rc
     while True:
@@ -113,7 +113,8 @@ cdef int hole_filled(rl_region* R, uint32_t x, uint32_t start, uint32_t pages, u
 
 
 cdef int hole_fill(rl_region* R, uint32_t pages, bint whole, bint reserve) noexcept nogil:
-    """Lock not held. Pages for the front of a hole, or for a whole one that may be too small. MORE: there is no such hole."""
+    """Lock not held. Commits pages for the front of a hole, or (`whole`) for all of one that may be too small. MORE: no
+    hole."""
     cdef uint32_t x, start, number
     cdef uint32_t step = step_pages(R, reserve)
     if rl_lock(R):
@@ -131,8 +132,8 @@ cdef int hole_fill(rl_region* R, uint32_t pages, bint whole, bint reserve) noexc
 
 
 cdef int space_grow(rl_region* R, rl_space* S, uint64_t size, bint reserve) noexcept nogil:
-    """Lock not held. Pages for a block of `size`; the arena's are committed. FULL_ARENA or FULL_SPILL when they end, FULL_FILE
-    when there is no memory for them, or no space in the file system."""
+    """Lock not held. Supplies pages for a block of `size`; those of the arena are committed. FULL_ARENA or FULL_SPILL: the
+    space has no more pages. FULL_FILE: no memory for them, or no space in the file system."""
     cdef bint arena = S == &R.h.arena
     cdef uint32_t pages = slab_pages(class_of(size)) if arena and size <= LARGEST_CELL else pages_of(size)
     cdef bint found
@@ -142,12 +143,12 @@ cdef int space_grow(rl_region* R, rl_space* S, uint64_t size, bint reserve) noex
     found = run_find(R, S, pages) or (arena and size <= LARGEST_CELL and R.h.partial[class_of(size)])
     rl_abort(R)
     if found:
-        return DONE  # somebody gave room back meanwhile
+        return DONE  # another process freed room meanwhile
     if arena:
         rc = hole_fill(R, pages, False, reserve)
     if rc == MORE:
         rc = tail_grow(R, S, pages, reserve)
     if rc == FULL_ARENA:
-        rc = hole_fill(R, pages, True, reserve)  # with what is free beside it, it may be enough
+        rc = hole_fill(R, pages, True, reserve)  # together with free runs beside it, it may be enough
         return FULL_ARENA if rc == MORE else rc
     return rc

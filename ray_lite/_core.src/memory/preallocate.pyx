@@ -1,13 +1,13 @@
-"""Preallocation: the node commits pages of the arena before anybody needs them, so that a `put` rarely waits for pages.
+"""Preallocation: the node commits pages of the arena before a process needs them, so that a `put` rarely waits for pages.
 
 It begins when another process had to grow the arena itself.  It never runs on huge pages, which are reserved anyway, nor while
-there are holes: memory that was given back is not wanted.  Neighbour: growth.pyx (pages).
+there are holes: memory that was trimmed is not wanted.  Neighbour: growth.pyx (pages).
 """
 
 
 cdef int preallocate_step(rl_region* R, uint32_t pages, bint* more) noexcept nogil:
-    """One step towards `pages` free ones behind the last run in use. An error of the machine's is none here: who needs the
-    memory will meet it."""
+    """One step towards `pages` free pages behind the last run in use; `more`: another step may be needed. A lack of memory is
+    no error here: a process that needs the memory will meet it."""
     cdef rl_space* S = &R.h.arena
     cdef uint32_t step = step_pages(R, False)
     cdef uint32_t free = 0

@@ -1,12 +1,12 @@
-"""The end of a locked section: commit it, or undo it, supply what it lacked, and let the caller repeat it.
+"""The end of a section: commit it, or undo it, supply what it lacked, and let the caller repeat it.
 
-A step under the lock never waits and never allocates pages: it returns what it lacks (a GROW_ code), and `section_repeats` gets
-that without the lock.  Neighbours: tables.pyx and growth.pyx do the growing.
+A step under the lock never waits and never allocates pages.  It returns what it lacks (a GROW_ code), and `section_repeats`
+supplies that without the lock.  Neighbours: tables.pyx and growth.pyx do the growing.
 """
 
 
 cdef int row_grow(rl_region* R) noexcept nogil:
-    """Lock not held. Pages of our own row for every object that can be taken now."""
+    """Lock not held. Commits pages of this process's row for every object that can be taken now."""
     cdef uint64_t limit = rl_load(&R.h.objects.limit)
     cdef uint64_t at = R.h.rows + R.h.row_bytes * R.slot
     if commit_pages(R.control_fd, at, at + limit // 8 + 8):
@@ -18,7 +18,7 @@ cdef int row_grow(rl_region* R) noexcept nogil:
 
 
 cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
-    """Lock not held. Supplies what a step lacked (`size` is the block that was wanted); DONE means: try again."""
+    """Lock not held. Supplies what a step lacked; `size`: bytes of the block that it wanted. DONE: the step can be repeated."""
     if missing == GROW_ROW:
         return row_grow(R)
     if missing == GROW_ARENA:
@@ -35,8 +35,8 @@ cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
 cdef bint section_repeats(rl_region* R, int* rc, uint64_t size) noexcept nogil:
     """Lock held, afterwards not. Ends a section whose step returned `rc`.
 
-    A step that is done (or wants MORE sections) is committed.  Else it is undone, and what it lacked is supplied (`size`: bytes
-    of the block that it wanted).  True: the step is to be repeated; False: `rc` is the result of the whole operation.
+    A step that is done (or wants MORE sections) is committed. Any other step is undone, and what it lacked is supplied (`size`:
+    bytes of the block that it wanted). True: the step must be repeated; False: `rc` is the result of the whole operation.
     """
     if rc[0] >= DONE:
         rl_commit(R)

@@ -1,10 +1,10 @@
-"""Tables of equal entries: taking an entry, giving it back, and committing pages for more.
+"""Tables of equal entries: taking an entry, freeing it, and committing pages for more.
 
 Every structure of the region keeps its entries in such a table; python/region.pyx lays the tables out.  Must not know what an
 entry means, only that its first word is a state (0: free) and its second a link.
 """
 cdef enum:
-    TABLES = 8  # objects, tasks, refs, extents, queues, slots, kinds, demands: as they stand in the header
+    TABLES = 8  # objects, tasks, refs, extents, queues, slots, resources, demands, in the order of the header
 
 
 cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
@@ -32,7 +32,7 @@ cdef inline rl_queue* queue_at(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef uint32_t table_take(rl_region* R, rl_table* t) noexcept nogil:
-    """Lock held. An entry to use, or 0 when all committed ones are in use. Its fields are the caller's to set."""
+    """Lock held. Takes an entry, or returns 0 when all committed ones are in use. The caller sets the fields."""
     cdef uint32_t i = t.free
     if i:
         if i >= t.used:
@@ -49,7 +49,7 @@ cdef uint32_t table_take(rl_region* R, rl_table* t) noexcept nogil:
 
 
 cdef void table_give(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
-    """Lock held. The entry is free; last freed is first taken, since its cache lines are warm."""
+    """Lock held. Frees an entry. The last freed is the first taken, since its cache lines are warm."""
     cdef uint32_t* words = <uint32_t*>table_entry(R, t, i)
     rl_set32(R, &words[0], RL_FREE)
     rl_set32(R, &words[1], t.free)
@@ -74,7 +74,7 @@ cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
 
 
 cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
-    """Pages for [start, end) of a file, or FULL_FILE: the only way in which missing memory is an error and no SIGBUS."""
+    """Commits pages for [start, end) of a file, or returns FULL_FILE. Without this, missing memory would mean SIGBUS."""
     cdef int rc
     start -= start % RL_PAGE
     end += (RL_PAGE - end % RL_PAGE) % RL_PAGE
@@ -87,7 +87,7 @@ cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
 
 
 cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:
-    """Lock not held. Commits the next step of a table; growing at the same time as another process is harmless."""
+    """Lock not held. Commits the next step of a table. Growing at the same time as another process is harmless."""
     cdef uint32_t limit = rl_load(&t.limit)
     cdef uint64_t step = R.h.commit_bytes // t.stride
     cdef uint64_t wanted = limit + (step if step else 1)

@@ -1,7 +1,7 @@
-"""The context of calls: which task the calls of this thread belong to, and in which runtime environment they are made.
+"""The context of calls: to which task the calls of this thread belong, and in which runtime environment they are made.
 
 Ids are derived from it: (task, attempt, thread, index in the thread).  The worker loop (execute.pyx) sets it for each task; all
-stores to it are in this file.  Neighbours: cwd_watch.pyx; calls/runtime_env.py looks at sys.path and the directory.
+stores to it are in this file.  Neighbours: cwd_watch.pyx; calls/runtime_env.py reads sys.path and the working directory.
 """
 cdef enum:
     PUT_INDEX = 1  # keeps ids of puts apart from ids of tasks
@@ -15,7 +15,7 @@ cdef extern from * nogil:
         uint32_t ordinal, adopted, parent, parent_serial
     rl_thread_type rl_thread
 
-cdef rl_call_context context  # of this process; a worker's changes with each task
+cdef rl_call_context context  # this process's; a worker's changes with each task
 cdef dict sys_names = sys.__dict__
 
 
@@ -23,7 +23,7 @@ cdef dict sys_names = sys.__dict__
 
 
 cdef void context_begin(rl_region* R, uint32_t t, uint64_t epoch) noexcept:
-    """Calls that the main thread makes from now on are the task's. `epoch` differs from that of all tasks before."""
+    """Assigns the calls that the main thread makes from now on to task `t`. `epoch` differs from that of all earlier tasks."""
     cdef rl_task* k = task_at(R, t)
     memcpy(context.id, k.id, RL_ID_BYTES)
     context.epoch = epoch
@@ -37,7 +37,10 @@ cdef void context_begin(rl_region* R, uint32_t t, uint64_t epoch) noexcept:
 
 
 cdef void context_resume(const rl_call_context* outer, uint64_t index) noexcept:
-    """An inline task has ended: the task around it goes on making calls where it stopped, in the environment of this moment."""
+    """Restores the context of the outer task when an inline task has ended, but keeps the present runtime environment.
+
+    `index`: of the last call that the outer task made.
+    """
     global context
     cdef rl_call_context now = context
     context = outer[0]
@@ -49,7 +52,7 @@ cdef void context_resume(const rl_call_context* outer, uint64_t index) noexcept:
 
 
 cdef void next_id(uint64_t what, uint8_t* out) noexcept:
-    """The id of the next task (0) or put (PUT_INDEX) of this thread. Under the GIL."""
+    """Derives the id of the next task (`what` is 0) or put (PUT_INDEX) of this thread. Under the GIL."""
     if rl_thread.epoch != context.epoch:
         rl_thread.epoch = context.epoch
         rl_thread.ordinal = context.threads
@@ -60,10 +63,10 @@ cdef void next_id(uint64_t what, uint8_t* out) noexcept:
 
 
 cdef void set_parent(rl_spec* s) noexcept:
-    """Says whose child a task is, after `next_id`.
+    """Sets the parent of a task that is submitted, after `next_id`.
 
-    In a main thread it is the innermost task's.  Any other thread belongs for ever to the task that was outermost at its first
-    call, if that one has started threads: what runs inline, or later, is a stranger to it.
+    In the main thread the parent is the innermost task.  Any other thread belongs for ever to the task that was outermost at
+    its first call, if that task has started threads, else to none: an inline task, or a later one, never becomes its parent.
     """
     s.parent, s.parent_serial = context.record, context.serial
     if context.record and rl_thread.ordinal:
@@ -74,7 +77,7 @@ cdef void set_parent(rl_spec* s) noexcept:
 
 
 def set_root(bytes root):
-    """The driver's root id; ids of its puts and tasks derive from it."""
+    """Sets the driver's root id, from which the ids of its puts and tasks are derived."""
     if len(root) != RL_ID_BYTES:
         raise ValueError("a root id has 20 bytes")
     memcpy(context.id, PyBytes_AS_STRING(root), RL_ID_BYTES)
@@ -90,7 +93,7 @@ def next_put_id() -> bytes:
 
 
 def current_attempt() -> int:
-    """Which attempt of its task runs here, from 1; 0 in a driver."""
+    """Number of the attempt of the task that runs here, from 1; 0 in a driver."""
     return context.attempt if context.record else 0
 
 
@@ -103,7 +106,7 @@ def current_task() -> tuple:
 
 
 cdef bint path_changed() noexcept:
-    """Whether sys.path may have changed since it was marked. A look into sys.__dict__: PySys_GetObject costs 50 ns."""
+    """Whether sys.path may have changed since it was marked. It is read from sys.__dict__: PySys_GetObject costs 50 ns."""
     cdef PyObject* path = PyDict_GetItem(sys_names, "path")
     if path != context.path_list or path == NULL or PyList_GET_SIZE(<object>path) != context.path_length:
         return True
@@ -117,7 +120,7 @@ cdef bint env_moved() noexcept:
 
 
 def mark_env():
-    """A change of sys.path or of the working directory is noticed from now on; to be called before they are looked at."""
+    """Marks sys.path and the working directory, so that later changes are noticed; to be called before they are read."""
     cwd_mark()
     context.path_list = PyDict_GetItem(sys_names, "path")
     context.path_length = PyList_GET_SIZE(<object>context.path_list) if isinstance(<object>context.path_list, list) else -1
@@ -127,15 +130,15 @@ def mark_env():
 
 
 def unmark_env():
-    """sys.path and the working directory count as changed until they are marked."""
+    """Makes sys.path and the working directory count as changed until they are marked again."""
     context.path_list = NULL
 
 
 def set_runtime_env(uint32_t index):
-    """Calls made from now on run in the environment that was marked, which is what the object `index` says (0: the first)."""
+    """Says that object `index` describes the marked runtime environment (0: the first), in which calls run from now on."""
     context.runtime_env = index
 
 
 def get_runtime_env() -> int:
-    """The index of the object with the environment of calls."""
+    """Index of the object with the runtime environment of calls, 0 for the first."""
     return context.runtime_env

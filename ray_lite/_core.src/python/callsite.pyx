@@ -1,8 +1,9 @@
 """Call sites: where in the user's code a call is made, as the index of the object that holds the text.
 
-The text is made once a place, by the Python function given to `set_call_sites`; from then on a call costs a look at its frame.
-Places are known by (code object, instruction) in a small cache that keeps the code objects, so that an address is never
-another's; a place that was pushed out is asked for again.  Neighbours: calls/call_sites.py makes the objects.
+The Python function given to `set_call_sites` makes the text once per place; from then on a call only inspects its frame.
+A small cache finds places by (code object, instruction).  It keeps the code objects alive, so that no other one gets their
+address.  The function is asked again for a place that was pushed out of the cache.  Neighbours: calls/call_sites.py makes the
+objects.
 """
 cdef extern from * nogil:
     """
@@ -32,17 +33,17 @@ cdef extern from * nogil:
     void Py_XDECREF(PyObject* x)
     void Py_XINCREF(PyObject* x)
     void Py_DECREF(PyObject* x)
-cdef uint32_t OURS = 0xfffffffe   # the site of frames of our own
+cdef uint32_t OURS = 0xfffffffe   # stands for a frame of our own files
 cdef object ask_call_site = None   # function(file, line, name) -> index
-cdef str own_folder = ""      # frames of files in it are passed over: they make calls on somebody's behalf
+cdef str own_folder = ""      # frames of files in it are passed over: they make calls for their caller
 
 
 def set_call_sites(ask, str folder):
-    """From now on each task notes where it was called.
+    """Starts or stops recording where calls are made.
 
     Args:
-        ask: function(file, line, function's name) -> index of an object with the text, or 0; None: nothing is noted.
-        folder: of files whose frames are not meant.
+        ask: function(file, line, function's name) -> index of an object with the text, or 0; None: nothing is recorded.
+        folder: frames of files in it are passed over.
     """
     global ask_call_site, own_folder
     cdef Py_ssize_t k
@@ -54,9 +55,9 @@ def set_call_sites(ask, str folder):
 
 
 cdef inline rl_call_place* place_of(PyObject* frame, PyObject** code) noexcept:
-    """Where in the cache the frame's place is kept, if it is."""
+    """Entry of the cache that may hold the frame's place; `code`: set to the frame's code object."""
     code[0] = rl_code_of(frame)
-    Py_DECREF(code[0])  # the frame keeps it
+    Py_DECREF(code[0])  # the frame has a reference, too
     return &rl_places[(<size_t>code[0] // 64 + <size_t>rl_instruction(frame)) % RL_PLACES]
 
 
@@ -76,7 +77,7 @@ cdef uint32_t site_asked(object frame) except? 0xffffffff:
 
 
 cdef uint32_t site_of(PyObject* frame) except? 0xffffffff:
-    """What is known of a frame's place, OURS for one to be passed over; a new place is asked for."""
+    """Site of a frame's place, or OURS if the frame is to be passed over; asks for the site of a new place."""
     cdef PyObject* code
     cdef rl_call_place* known = place_of(frame, &code)
     if known.code == code and known.instruction == rl_instruction(frame):
@@ -85,7 +86,7 @@ cdef uint32_t site_of(PyObject* frame) except? 0xffffffff:
 
 
 cdef uint32_t site_here() except? 0xffffffff:
-    """The site of the call that is being made, or 0."""
+    """Site of the call that is being made, or 0."""
     cdef PyObject* frame = rl_caller() if ask_call_site is not None else NULL
     cdef PyObject* outer = NULL
     cdef uint32_t site = OURS

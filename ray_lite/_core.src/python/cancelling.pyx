@@ -1,8 +1,8 @@
-"""Cancelling, the core's Python face: for who cancels, for the node, and for the worker that is told."""
+"""Cancelling, as Python sees it: for the process that cancels, for the node, and for the worker that is told."""
 
 
 def task_of(Region region, ObjectID x) -> tuple:
-    """(record, serial) of the live task that returns an object; (0, 0): it has ended, or the object was put."""
+    """(record, serial) of the live task that returns an object; (0, 0): the task has ended, or the object was put."""
     cdef rl_region* R = region.R
     check_region(R)
     resolve(R, x)
@@ -15,7 +15,7 @@ def task_of(Region region, ObjectID x) -> tuple:
 
 
 def descendants(Region region, uint32_t t, uint32_t serial) -> list:
-    """(record, serial) of the live tasks that a task submitted, and these, and so on. Locks for 1,024 records at a time."""
+    """(record, serial) of the live tasks that descend from a task. Locks for 1,024 records at a time."""
     cdef rl_region* R = region.R
     cdef uint32_t i, end
     cdef uint32_t start = 1
@@ -36,16 +36,19 @@ def descendants(Region region, uint32_t t, uint32_t serial) -> list:
 
 
 def cancel(Region region, uint32_t t, uint32_t serial, bint force, bint recursive=False) -> int:
-    """Cancels a task. 0: it has ended, 1: it was queued, 2: it runs, and is told; if `recursive`, what it submits from now on
-    ends at once."""
+    """Cancels a task. 0: it has ended (or can't be cancelled now), 1: it was queued, 2: it runs, and will be told.
+
+    `force`: the node kills the worker that runs it.  `recursive`: tasks that it submits from now on end at once.
+    """
     cdef int found = 0
+    cdef uint32_t how = (RL_CANCEL_FORCED if force else 0) | (RL_CANCEL_RECURSIVE if recursive else 0)
     check_region(region.R)
-    check(task_cancel(region.R, t, serial, (RL_CANCEL_FORCED if force else 0) | (RL_CANCEL_RECURSIVE if recursive else 0), &found))
+    check(task_cancel(region.R, t, serial, how, &found))
     return found
 
 
 def take_cancelled_queued(Region region) -> int:
-    """In the node: a cancelled task that was queued is this process's now; 0 when there is none."""
+    """Moves a cancelled task that was queued to this process, the node; the record, or 0 when there is none."""
     cdef uint32_t t = 0
     check_region(region.R)
     check(cancelled_queued_take(region.R, &t))
@@ -53,12 +56,15 @@ def take_cancelled_queued(Region region) -> int:
 
 
 def cancel_count(Region region) -> int:
-    """How often a running task was cancelled. Stale: one look at the slots too late, after the doorbell."""
+    """Number of cancellations of running tasks. If it is stale, the node checks the slots later, when the doorbell rings."""
     return rl_load(&region.R.h.cancels)
 
 
 def cancel_marks(Region region) -> list:
-    """(slot, innermost task marked and not told, one marked to be forced) of the workers that run cancelled tasks."""
+    """(slot, whether the innermost task is marked and not told yet, whether one of its tasks is to be killed) of each worker.
+
+    Only workers that run such tasks are listed.
+    """
     cdef rl_region* R = region.R
     cdef list out = []
     cdef uint32_t s, t, forced
@@ -79,13 +85,13 @@ def cancel_marks(Region region) -> list:
 
 
 def is_cancelled(Region region) -> bool:
-    """Whether the innermost task of this process is marked, and was not told."""
+    """Whether the innermost task of this process is marked as cancelled and was not told yet."""
     cdef uint32_t t = rl_slot_at(region.R, region.R.slot).running
     return t != 0 and is_undelivered(task_at(region.R, t))
 
 
 def cancel_delivered(Region region):
-    """The innermost task of this process is about to be told that it is cancelled: once, unless it is cancelled again."""
+    """Notes that the innermost task of this process is told of its cancellation: once, unless it is cancelled again."""
     cdef rl_region* R = region.R
     cdef uint32_t t
     check_region(R)

@@ -1,8 +1,8 @@
-"""A byte code for plain values, so that the common small argument or result never meets pickle.
+"""A byte code for plain values, so that common small arguments and results need no pickle.
 
-Plain: None, bool, int of 64 bits, float, str, bytes, and one level of tuple, list or dict (str keys) of those, exact types
-only (a subclass has behaviour of its own; nesting would lose shared references).  One tag byte, then the value in native
-byte order: the region never leaves the machine.  Encoding a value that is not plain returns -1 and raises nothing.
+Plain: None, bool, int of 64 bits, float, str, bytes, and one level of tuple, list or dict (str keys) of these, of exact types
+only (a subclass may behave differently; nesting would lose shared references).  One tag byte, then the value in native byte
+order: the region never leaves the machine.  Encoding a value that is not plain returns NOT_PLAIN and raises nothing.
 """
 cdef enum:
     NOT_PLAIN = -1
@@ -20,16 +20,15 @@ cdef inline Py_ssize_t put_bytes(char tag, const char* data, Py_ssize_t n, char*
 
 
 cdef Py_ssize_t encode_scalar(object x, char* out, Py_ssize_t room) noexcept:
-    """Bytes written, or NOT_PLAIN."""
+    """Writes a scalar to `out`; returns the bytes written, or NOT_PLAIN."""
     cdef int overflow = 0
     cdef long long i
     cdef double d
     cdef Py_ssize_t n = 0
     cdef const char* s
     cdef type t = type(x)
-    if room < 9:
-        if room < 1:
-            return NOT_PLAIN
+    if room < 1:
+        return NOT_PLAIN
     if x is None or t is bool:
         out[0] = b'N' if x is None else (b'T' if x is True else b'F')
         return 1
@@ -50,7 +49,7 @@ cdef Py_ssize_t encode_scalar(object x, char* out, Py_ssize_t room) noexcept:
     if t is str:
         s = PyUnicode_AsUTF8AndSize(x, &n)
         if s == NULL:
-            PyErr_Clear()  # a lone surrogate: pickle takes it
+            PyErr_Clear()  # a lone surrogate, which pickle can write
             return NOT_PLAIN
         return put_bytes(b's', s, n, out, room)
     if t is bytes:
@@ -59,7 +58,7 @@ cdef Py_ssize_t encode_scalar(object x, char* out, Py_ssize_t room) noexcept:
 
 
 cdef Py_ssize_t encode_items(object x, char* out, Py_ssize_t room) noexcept:
-    """A tuple or list of scalars."""
+    """Writes a tuple or list of scalars to `out`; returns the bytes written, or NOT_PLAIN."""
     cdef Py_ssize_t n = PyTuple_GET_SIZE(x) if type(x) is tuple else PyList_GET_SIZE(x)
     cdef Py_ssize_t at = 2
     cdef Py_ssize_t k, one
@@ -97,7 +96,7 @@ cdef Py_ssize_t encode_dict(dict x, char* out, Py_ssize_t room) noexcept:
 
 
 cdef Py_ssize_t encode_plain(object x, char* out, Py_ssize_t room) noexcept:
-    """Bytes written to `out`, or NOT_PLAIN (also when there is not enough room)."""
+    """Writes a value to `out`; returns the bytes written, or NOT_PLAIN (also when there is not enough room)."""
     cdef type t = type(x)
     if t is tuple or t is list:
         return encode_items(x, out, room)
@@ -107,7 +106,7 @@ cdef Py_ssize_t encode_plain(object x, char* out, Py_ssize_t room) noexcept:
 
 
 cdef object decode_plain(const char** at, const char* end):
-    """The value at `*at`, which moves behind it. Lengths are checked: a crashed worker may have written anything."""
+    """The value at `*at`, which is moved behind it. Checks all lengths: a crashed worker may have written anything."""
     cdef const char* p = at[0]
     cdef char tag
     cdef uint32_t n

@@ -1,14 +1,14 @@
 """Watching for changes of the working directory, and for new threads, by an audit hook of the interpreter.
 
-A look at the directory costs a system call, more than a whole submission.  The hook hears of `os.chdir` and `os.fchdir` before
-they happen, so the directory counts as changed for the thread that calls them until it looks itself.  C code that changes the
-directory raises no audit event and is missed.
+Reading the directory costs a system call, more than a whole submission.  The hook hears of `os.chdir` and `os.fchdir` before
+they happen: so from then on each call reads the directory, until the thread that changes it makes a call itself.  C code that
+changes the directory raises no audit event and is missed.
 """
 cdef extern from *:
     """
-    #define RL_ANYBODY (~0ul)
-    static unsigned long rl_cwd_mover = RL_ANYBODY; /* who may be on its way, if the hook is there; 0: nobody. Under the GIL */
-    static unsigned long rl_thread_starts; /* of threads by Python, so far */
+    #define RL_ANYBODY (~0ul) /* any thread, or the hook is not there */
+    static unsigned long rl_cwd_mover = RL_ANYBODY; /* thread that may be changing it; 0: none. Under the GIL */
+    static unsigned long rl_thread_starts; /* threads that Python has started so far */
     static int rl_on_audit(const char *event, PyObject *args, void *data) {
         unsigned long me;
         if (event[0] == 'o' && strcmp(event, "os.chdir") == 0) {
@@ -32,12 +32,14 @@ cdef extern from *:
     unsigned long rl_cwd_mover, rl_thread_starts
     unsigned long rl_me()
     int rl_watch() except -1
-cdef rl_stat directory  # where this process was when it last said that it stays
+cdef rl_stat directory  # the working directory when it was last marked
 
 
 def watch_cwd():
-    """From now on events are heard of; for the rest of the process's life, since a hook can't be taken away.  If another hook
-    forbids it, or the event that tries it, each look at the directory is a system call."""
+    """Installs the audit hook, for the rest of the process's life, since a hook can't be removed.
+
+    If another hook forbids it, or the event that tests it, each check of the directory is a system call.
+    """
     try:
         rl_watch()
     except Exception:
@@ -50,14 +52,14 @@ cdef void cwd_settled() noexcept:
 
 
 cdef void cwd_mark() noexcept:
-    """The working directory is the one to be compared with from now on."""
+    """Marks the working directory: from now on others are compared with it."""
     stat(b".", &directory)
     if rl_cwd_mover == rl_me():
         cwd_settled()
 
 
 cdef bint cwd_changed() noexcept:
-    """Whether the working directory is another one."""
+    """Whether the working directory differs from the marked one."""
     cdef rl_stat now
     if rl_cwd_mover == 0:
         return False

@@ -1,4 +1,4 @@
-"""The one place where result codes become exceptions."""
+"""Exceptions for result codes: the only place where a code becomes an exception."""
 from ray_lite.exceptions import ForkedError, FullReason, ObjectLostError, ObjectStoreFullError, RaySystemError
 
 cdef dict FULL_REASONS = {
@@ -8,7 +8,7 @@ cdef dict FULL_REASONS = {
 
 
 cdef int check(int rc) except -1:
-    """Raises what a result code means; DONE and MORE pass."""
+    """Raises the exception that a result code means; DONE and MORE pass."""
     if rc >= 0 and rc != EIO:
         return 0
     if rc == EIO:
@@ -26,7 +26,7 @@ cdef int check(int rc) except -1:
 
 
 cdef int check_region(rl_region* R) except -1:
-    """The region is open and belongs to this process, not to its parent."""
+    """Raises unless the region is open, belongs to this process (not to its parent), and its node lives."""
     if R == NULL or R.closed:
         raise RaySystemError("this session has ended; call ray_lite.init() to start one")
     if R.fork_generation != rl_generation:

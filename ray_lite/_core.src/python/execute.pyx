@@ -1,7 +1,7 @@
 """Executing tasks: the worker's side of the hot path: take, load, call, dump, seal.
 
-`Worker.run` loops without Python between plain tasks.  Everything else is the Python object given as `runner`: loading functions
-and arguments, storing results that are not plain, reporting errors.  Neighbours: workers/task_runner.py (the runner).
+`Worker.run` loops without Python code between plain tasks.  The Python object given as `runner` does everything else: it loads
+functions and arguments, stores results that are not plain, reports errors.  Neighbours: workers/task_runner.py (the runner).
 """
 cdef extern from *:
     """
@@ -20,12 +20,12 @@ cdef extern from *:
 
 
 def stack_depth() -> int:
-    """What the recursion limit is compared with. Counting frames would take as long as running a task."""
+    """Stack depth that Python compares with the recursion limit. Counting frames would take as long as running a task."""
     return rl_stack_depth()
 
 
 cdef list task_refs(rl_region* R, uint32_t t):
-    """The argument objects of a task, in the order of the call."""
+    """Indices of the argument objects of a task, in the order of the call."""
     cdef list out = []
     cdef uint32_t r = task_at(R, t).refs
     while r:
@@ -39,7 +39,7 @@ cdef class Worker:
     """A worker's loop over a region.
 
     Args:
-        runner: what is not done here; the protocol `_Runner` in _core.pyi says what it must have.
+        runner: does all that is not done here; the protocol `_Runner` in _core.pyi says what it must have.
     """
 
     def __init__(self, Region region, runner):
@@ -47,9 +47,10 @@ cdef class Worker:
         self.functions = {}
 
     def run(self, int64_t spin, int64_t park) -> int:
-        """Works until idle for `park` ns, hot for `spin` ns after a task; how many it ran so far. Then the caller decides.
+        """Runs tasks until this worker was idle for `park` ns, is to end, or the session closes; how many it has run in all.
 
-        `retired` afterwards: this process is to end.
+        After a task it spins for `spin` ns before it sleeps.  If `retired` is set afterwards, this process is to end; else the
+        caller decides.
         """
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
@@ -79,20 +80,20 @@ cdef class Worker:
 
     cdef bint leaves(self) noexcept:
         """Whether this process is to end."""
-        if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire(), which stores before the bell
+        if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire_step: it stores before the bell
             self.retired = True
         return self.retired
 
     def leave(self):
-        """Stands idle no more."""
+        """Takes this worker off the idle list; if it was rung, another worker is rung."""
         check_region(self.region.R)
         check(idle_leave(self.region.R))
 
     def run_inline(self, ObjectID x, enter=None):
-        """Runs in place a task that the object waits for; whether there was one. Its record is finished here too.
+        """Runs in place a task that object `x` waits for, and finishes its record; whether there was one.
 
-        `enter()` is called when there is one, before it runs. Whatever is raised here but not in the task, by a signal handler
-        say, leaves that to be run again.
+        Calls `enter()` before that task runs.  If an exception is raised here but not in the task, by a signal handler for
+        example, the task goes back to its queue.
         """
         cdef rl_call_context outer = context
         cdef uint64_t index = rl_thread.index
@@ -120,14 +121,14 @@ cdef class Worker:
             try:
                 if ended:
                     check(task_finish(self.region.R, t))
-                if self.queue != self.shape_of(task_at(self.region.R, outer.record)):  # the outer task goes on
+                if self.queue != self.shape_of(task_at(self.region.R, outer.record)):  # the outer task continues
                     self.apply_shape(task_at(self.region.R, outer.record))
             finally:
                 self.calling = calling
         return True
 
     cdef bint execute(self, uint32_t t) except -1:
-        """Runs a task. True: its returns hold values or errors, unsealed. False: it is in its queue again."""
+        """Runs a task. True: its returns hold values or errors, not sealed yet. False: it is in its queue again."""
         cdef rl_task* k = task_at(self.region.R, t)
         self.epoch += 1
         context_begin(self.region.R, t, self.epoch)
@@ -159,10 +160,10 @@ cdef class Worker:
         return True
 
     cdef object call(self, uint32_t t, object f, object args, object kwargs):
-        """Calls the user's function; a cancellation is raised only in here."""
+        """Calls the user's function; only in here a cancellation is raised."""
         cdef rl_task* k = task_at(self.region.R, t)
         self.calling = t
-        if is_undelivered(k):  # or the mark comes later, and a signal after it
+        if is_undelivered(k):  # if the mark comes later, a signal follows it
             self.runner.raise_cancelled()
         result = f(*args) if kwargs is None else f(*args, **kwargs)
         self.calling = 0
@@ -173,13 +174,17 @@ cdef class Worker:
         return False
 
     cdef bint env_changed(self, rl_task* k) noexcept:
-        """Whether this process is, or may be, elsewhere than the task was called: also when an earlier task went somewhere and
-        called others from there, which makes that the setting of calls."""
+        """Whether this process is, or may be, in another runtime environment than that of the task's call.
+
+        Also true if an earlier task changed it and then made calls: these made the changed one the environment of calls.
+        """
         return k.runtime_env != self.runtime_env or k.runtime_env != context.runtime_env or env_moved()
 
     cdef bint apply_runtime_env(self, rl_task* k) except -1:
-        """The task was called elsewhere, or has other resources, than the one before it, or that one went elsewhere. False:
-        its resources are such that this process can't run it."""
+        """Adapts this process to a task whose shape or runtime environment differs from what was applied before.
+
+        False: this process can't run tasks with its resources.
+        """
         if self.shape_of(k) != self.queue and not self.apply_shape(k):
             return False
         if self.env_changed(k):
@@ -191,13 +196,13 @@ cdef class Worker:
         return queue_at(self.region.R, k.queue).base
 
     cdef bint apply_shape(self, rl_task* k) except -1:
-        """Threads, options and the GPUs that are seen, as a task's shape says. False: this process can't have them."""
+        """Sets threads, options and visible GPUs as a task's shape says. False: this process can't have them."""
         cdef uint32_t shape = self.shape_of(k)
-        self.queue = 0  # if this fails, half of it may be done
+        self.queue = 0  # if this fails, a part of it may be done
         if self.runner.shape(shape) is False:
             return False
         self.counts = self.runner.counts_calls
-        self.queue = shape if resource_at(self.region.R, RL_GPU).total == 0 else 0  # a task may have changed the variable
+        self.queue = shape if resource_at(self.region.R, RL_GPU).total == 0 else 0  # with GPUs: a task may change the variable
         return True
 
     cdef tuple plain_args(self, uint32_t t):
@@ -221,7 +226,7 @@ cdef class Worker:
         return tuple(out)
 
     cdef object argument(self, uint32_t i, bint writable):
-        """The value of an argument object, which the task pins."""
+        """Value of an argument object, which the task pins."""
         value = decode_object(self.region.R, i)
         if value is MISS:
             value = self.runner.load(hold_id(self.region.R, i, object_at(self.region.R, i).generation), writable)
@@ -248,7 +253,10 @@ cdef class Worker:
 
 
 def find_inline(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> int:
-    """Where in the ids, from `start` on, the first is with which `run_inline` could help now; or where the look at so many ended."""
+    """Position of the first id, from `start` on, for which `run_inline` would find a task now.
+
+    At most `most` ids are examined; if none has such a task, the position behind them.
+    """
     cdef rl_region* R = region.R
     cdef Py_ssize_t end = min(len(ids), start + most)
     cdef uint32_t i
@@ -272,7 +280,7 @@ def task_arguments(Region region, uint32_t t) -> list:
 
 
 def task_returns(Region region, uint32_t t) -> list:
-    """Indices of the returns of a task that this slot runs, in order; those already sealed by an earlier attempt as 0."""
+    """Indices of the returns of a task that this slot runs, in order; 0 for a return that an earlier attempt sealed."""
     check_region(region.R)
     cdef list out = []
     cdef uint32_t i = task_at(region.R, t).returns
@@ -284,8 +292,8 @@ def task_returns(Region region, uint32_t t) -> list:
 
 
 def task_facts(Region region, uint32_t t) -> tuple:
-    """What a record says: (index of the function's object, of the object with the call site or 0, attempts begun, max_retries,
-    number of returns, id, serial, whether the task is cancelled)."""
+    """Facts in a task's record: (index of the function's object, of the object with the call site or 0, attempts begun,
+    max_retries, number of returns, id, serial, whether the task is cancelled)."""
     check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
     return (k.function, k.site, k.attempts, k.max_retries, k.nreturns, k.id[:RL_ID_BYTES], k.serial,
@@ -293,6 +301,6 @@ def task_facts(Region region, uint32_t t) -> tuple:
 
 
 def function_handle(Region region, uint32_t i) -> ObjectID:
-    """The object with a function's pickle, held by this process; it is pinned for the job."""
+    """ObjectID, held by this process, of object `i`, which is pinned for the job: a function, options, an environment."""
     check_region(region.R)
     return hold_id(region.R, i, object_at(region.R, i).generation)

@@ -1,19 +1,20 @@
-"""get, wait and put of the hot path: plain values are decoded here, everything else goes to a Python `load`.
+"""get, wait and put of the hot path: decodes plain values; a Python function `load` gets all others.
 
-A call that finds enough ready registers nothing.  Neighbours: records/waiting.pyx; store/object_store.py (other values).
+A call that finds enough objects sealed registers nothing.  Neighbours: records/waiting.pyx; store/object_store.py (all other
+values).
 """
 cdef uint32_t stamps = 0
-MISS = object()   # the fast path has no answer: take the slow one
+MISS = object()   # the fast path has no answer: the caller takes the slow path
 
 
 cdef object decode_object(rl_region* R, uint32_t i):
-    """The value of a sealed plain object, or MISS."""
+    """Value of a sealed object that is plain, or MISS."""
     cdef rl_object* o = object_at(R, i)
     cdef const char* at
     if o.format != RL_PLAIN:
         return MISS
     at = object_data(R, i)
-    R.users += 1  # a collector's run in between may let another thread close the region
+    R.users += 1  # the garbage collector may run here, and let another thread close the region
     try:
         return decode_plain(&at, at + o.size)
     finally:
@@ -21,7 +22,7 @@ cdef object decode_object(rl_region* R, uint32_t i):
 
 
 def get_ready(Region region, x):
-    """The value of one id if it is sealed and plain, else MISS."""
+    """Value of one id if its object is sealed and plain, else MISS."""
     cdef rl_region* R = region.R
     if type(x) is ObjectID and (<ObjectID>x).R == R and is_usable(R) and is_sealed(R, (<ObjectID>x).index):
         return decode_object(R, (<ObjectID>x).index)
@@ -29,7 +30,7 @@ def get_ready(Region region, x):
 
 
 def get_many(Region region, list ids, load) -> list:
-    """The values of sealed objects; `load(id)` for those that are not plain."""
+    """Values of sealed objects; `load(id)` gets those that are not plain."""
     cdef rl_region* R = region.R
     cdef list out = []
     check_region(R)
@@ -57,14 +58,14 @@ def put_plain(Region region, value):
     if n < 0:
         return MISS
     origin.id, origin.site = id, site_here()
-    check_region(R)  # that may have run Python code
+    check_region(R)  # site_here may have run Python code
     next_id(PUT_INDEX, id)
     check(object_put_inline(R, &origin, RL_PLAIN, data, <uint32_t>n, &i))
     return make_id(R, i, object_at(R, i).generation, id)
 
 
 def resolve_all(Region region, list ids):
-    """Every element is an ObjectID whose object this process holds from now on.
+    """Checks that every element is an ObjectID, and makes this process hold its object.
 
     Raises:
         TypeError: another type.  ObjectLostError: an object is gone, or never was.
@@ -78,7 +79,7 @@ def resolve_all(Region region, list ids):
 
 
 def announce(Region region, list ids):
-    """This process waits for the resolved ids: others may help with the tasks behind them."""
+    """Announces that this process waits for the resolved ids: other processes may run their tasks inline."""
     check_region(region.R)
     for x in ids:
         rl_announce(&object_at(region.R, (<ObjectID>x).index).waiter, region.R.slot,
@@ -86,14 +87,17 @@ def announce(Region region, list ids):
 
 
 def lacking(Region region, list ids) -> list:
-    """Those of the resolved ids that are not sealed."""
+    """Resolved ids whose objects are not sealed."""
     cdef rl_region* R = region.R
     check_region(R)
     return [x for x in ids if not is_sealed(R, (<ObjectID>x).index)]
 
 
 cdef uint64_t fill_lack(rl_region* R, list ids, uint32_t* lack):
-    """The objects of the ids, each once: the sleeper counts arrivals, and an object arrives once. How many they are."""
+    """Writes the objects of the ids to `lack`, each once; how many they are.
+
+    The sleeper counts arrivals, and an object arrives once.
+    """
     cdef uint64_t n = 0
     cdef ObjectID x
     cdef set seen = set() if R.shared else None
@@ -111,14 +115,14 @@ cdef uint64_t fill_lack(rl_region* R, list ids, uint32_t* lack):
 
 
 def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t looks) -> bool:
-    """Waits until no more than `allowed` of the resolved ids are lacking.
+    """Waits until at most `allowed` of the resolved ids have no sealed object.
 
     Args:
         times: (deadline, spin, park) in nanoseconds of CLOCK_MONOTONIC; deadline -1: none.
-        looks: how many sleeps before the call returns anyway, so that the caller can look around.
+        looks: number of steps, each with at most one sleep, after which the call returns, so that the caller can look around.
 
     Returns:
-        Whether that came true. Signal handlers run in between.
+        Whether that is so. Signal handlers run before the call returns.
     """
     cdef rl_region* R = region.R
     cdef rl_wait w
@@ -142,22 +146,22 @@ def wait_for_ids(Region region, list ids, uint64_t allowed, times, uint32_t look
 
 
 cdef int check_unique(list ids) except -1:
-    """Where handles share objects, different handles don't prove different ids."""
+    """Raises if two ids name the same object. Needed where handles share objects: then two handles may have the same id."""
     if len({(<ObjectID>x).index for x in ids}) != PyList_GET_SIZE(ids):
         raise ValueError("wait takes unique ids; two of them name the same object")
     return 0
 
 
 cdef object fill_split(rl_region* R, list ids, list rest, Py_ssize_t wanted):
-    """One pass: checks each id, and puts it among the ready ones (up to `wanted`) or at its place in `rest`.
+    """Checks each id in one pass; puts it among the ready ones (up to `wanted`) or into `rest`: (ready ones, length of rest).
 
-    `rest` is `len(ids)` long and empty (NULLs) beforehand; its owner cuts it to length. A stamp in each handle proves that
-    none is there twice: writing it costs nothing, since taking a reference dirties the same cache line.
+    `rest` is `len(ids)` long and empty (NULLs) beforehand; the caller cuts it to its length.  A stamp in each handle proves
+    that none is in the list twice: writing it costs nothing, since taking a reference dirties the same cache line.
     """
     cdef list found = []
     cdef Py_ssize_t kept = 0
     cdef Py_ssize_t k
-    cdef PyObject* p   # no reference of its own: this loop is what draining by wait(1) costs
+    cdef PyObject* p   # borrowed, not a reference: this loop is the cost of draining a list by wait(1)
     cdef uint32_t stamp
     global stamps
     stamps += 1
@@ -184,7 +188,7 @@ cdef object fill_split(rl_region* R, list ids, list rest, Py_ssize_t wanted):
 
 
 def split_ready(Region region, list ids, Py_ssize_t wanted, bint all_there_is):
-    """The two lists of `wait`, in input order, if `wanted` are ready (or `all_there_is`: as many as are), else None.
+    """The two lists of `wait`, in input order, if `wanted` objects are ready (or with `all_there_is`), else None.
 
     Raises:
         TypeError, ValueError: not ObjectIDs, or one of them twice.

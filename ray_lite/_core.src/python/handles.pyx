@@ -1,20 +1,20 @@
 """ObjectID: a handle that keeps a stored object alive.
 
-A process has one holder bit an object, however many handles it has: the handles are counted privately, under the GIL; the first
-sets the bit, the last clears it.  An ObjectID made from bare bytes holds nothing until it is used.  A handle of an ended session,
-or of the parent of a fork, does nothing when it goes.  `__dealloc__` never drops the GIL between the count and the bit.
-Neighbours: records/references.pyx; values/serialization.py pickles ids inside values.
+A process has one holder bit per object, however many handles it has.  It counts its handles privately, under the GIL: the first
+sets the bit, the last clears it.  An ObjectID made from bare bytes holds nothing until its object is found.  A handle of an
+ended session, or of the parent of a fork, does nothing when it is destroyed.  `__dealloc__` never drops the GIL between the
+count and the bit.  Neighbours: records/references.pyx; values/serialization.py pickles ids inside values.
 """
 
 
 cdef inline void handle_add(rl_region* R, uint32_t i) noexcept:
-    """One handle more, for an object whose bit is set."""
+    """Counts a new handle for an object whose holder bit is set."""
     R.shared += R.handles[i] != 0
     R.handles[i] += 1
 
 
 cdef void handle_drop(rl_region* R, uint32_t i) noexcept:
-    """One handle fewer; the last one's bit goes."""
+    """Removes a handle from the count; the last one clears the holder bit."""
     if is_own(R):
         R.handles[i] -= 1
         if R.handles[i] == 0:
@@ -24,11 +24,11 @@ cdef void handle_drop(rl_region* R, uint32_t i) noexcept:
 
 
 cdef class ObjectID:
-    """The id of an object: 20 bytes, and a hold on the object while this handle lives.
+    """Id of an object: 20 bytes, and a hold on the object while this handle lives.
 
     Args:
-        binary: the 20 bytes of an id, as `binary()` gave them. It holds the object if this process's session knows it;
-            else it is looked for again when it is used.
+        binary: the 20 bytes of an id, as `binary()` returns them. The handle holds the object if this process's session
+            knows the id; else the object is looked up again when the handle is used.
 
     Raises:
         TypeError: not bytes.  ValueError: not 20 of them.
@@ -50,7 +50,7 @@ cdef class ObjectID:
 
     @staticmethod
     def from_hex(hex):
-        """The id that `hex()` wrote.
+        """The id for the digits that `hex()` returned.
 
         Raises:
             TypeError: not a string.  ValueError: not 40 hexadecimal digits.
@@ -60,14 +60,14 @@ cdef class ObjectID:
         return ObjectID(bytes.fromhex(hex))
 
     def binary(self):
-        """The 20 bytes. They hold nothing: keep the ObjectID as long as the object is needed."""
+        """The 20 bytes of the id. They hold nothing: keep the ObjectID as long as the object is needed."""
         if self.index and not self.exposed and is_usable(self.R):
             check(object_expose(self.R, self.index))
             self.exposed = True
         return self.raw[:RL_ID_BYTES]
 
     def id(self):
-        """The 20 bytes, as in Ray of 2018."""
+        """The 20 bytes of the id; this is the name of `binary()` in Ray of 2018."""
         return self.binary()
 
     def hex(self):
@@ -92,7 +92,7 @@ cdef class ObjectID:
 
 
 cdef ObjectID make_id(rl_region* R, uint32_t index, uint32_t generation, const uint8_t* id):
-    """A handle for an object whose bit this process has set already, or sets by holding another handle."""
+    """A new handle for an object whose holder bit this process has set, for this handle or for another one."""
     cdef ObjectID x = ObjectID.__new__(ObjectID)
     memcpy(x.raw, id, RL_ID_BYTES)
     x.index = index
@@ -103,7 +103,7 @@ cdef ObjectID make_id(rl_region* R, uint32_t index, uint32_t generation, const u
 
 
 cdef ObjectID hold_id(rl_region* R, uint32_t index, uint32_t generation):
-    """A handle for a live object that something else keeps alive during this call."""
+    """A new handle for a live object that something else keeps alive during this call."""
     if R.handles[index] == 0:
         check(object_hold(R, index, generation))
     elif object_at(R, index).generation != generation:
@@ -112,7 +112,7 @@ cdef ObjectID hold_id(rl_region* R, uint32_t index, uint32_t generation):
 
 
 cdef bint adopt_bare(rl_region* R, ObjectID x, bint thorough):
-    """Bare bytes become a handle if the object is found; `thorough`: also among those whose bytes were never shown."""
+    """Turns bare bytes into a handle; whether the object was found. `thorough`: also finds objects outside the index."""
     cdef uint32_t index = 0
     cdef uint32_t generation = 0
     if object_find(R, x.raw, thorough, &index, &generation):
@@ -120,13 +120,13 @@ cdef bint adopt_bare(rl_region* R, ObjectID x, bint thorough):
     handle_add(R, index)
     x.index = index
     x.generation = generation
-    x.exposed = not thorough  # a thorough look finds what is in no index, too
+    x.exposed = not thorough  # a thorough search also finds objects that are not in the index
     x.R = R
     return True
 
 
 cdef int resolve(rl_region* R, ObjectID x) except -1:
-    """The handle belongs to this region and holds its object; bare bytes are looked up."""
+    """Ensures that a handle belongs to this region and holds its object; looks up bare bytes."""
     check_region(R)
     if x.R == R:
         return 0
@@ -138,13 +138,13 @@ cdef int resolve(rl_region* R, ObjectID x) except -1:
 
 
 def id_token(ObjectID x):
-    """(index, generation, id) of a handle, for our own pickles: the container pins the object, so the pair stays true."""
+    """(index, generation, id) of a handle, for our own pickles: the container pins the object, so that these stay true."""
     resolve(current, x)
     return x.index, x.generation, x.raw[:RL_ID_BYTES]
 
 
 def id_from_token(index, generation, binary):
-    """The handle that `id_token` described, holding its object in this process."""
+    """The handle that `id_token` described, which holds its object in this process; bare bytes if the object is gone."""
     check_region(current)
     cdef uint32_t i = index
     if i >= rl_load(&current.h.objects.used) or object_at(current, i).generation != <uint32_t>generation:
@@ -153,7 +153,7 @@ def id_from_token(index, generation, binary):
 
 
 def derive_id(bytes parent, uint64_t x, uint64_t y) -> bytes:
-    """H(parent, x, y), 20 bytes."""
+    """The id derived from a parent id and two numbers: H(parent, x, y), 20 bytes."""
     cdef uint8_t out[RL_ID_BYTES]
     if len(parent) != RL_ID_BYTES:
         raise ValueError("a parent id has 20 bytes")
@@ -162,7 +162,7 @@ def derive_id(bytes parent, uint64_t x, uint64_t y) -> bytes:
 
 
 def digest_id(bytes name) -> bytes:
-    """H(name), 20 bytes."""
+    """The id of a name: H(name), 20 bytes."""
     cdef uint8_t out[RL_ID_BYTES]
     id_digest(<const uint8_t*>PyBytes_AS_STRING(name), len(name), out)
     return out[:RL_ID_BYTES]

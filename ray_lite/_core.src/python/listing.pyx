@@ -1,11 +1,13 @@
-"""Listings: which objects there are, what the table says of each, and which could be spilled.  Racy by design, without the lock."""
+"""Listings: which objects exist, what the table says of each, and which could be spilled.  Racy by design: takes no lock."""
 cdef enum:
-    CANDIDATES_MOST = 100000  # objects that one look for spillable ones collects
+    CANDIDATES_MOST = 100000  # objects that one search for spillable ones collects at most
 
 
 def largest(Region region, uint64_t least, int most, bint here) -> list:
-    """Indices of the largest objects of at least `least` bytes, largest first; `here`: only of those that are not spilled.
-    Racy: each was there at some moment."""
+    """Indices of the `most` largest objects of at least `least` bytes, largest first; `here`: only of objects not spilled.
+
+    Racy: each object existed at some moment.
+    """
     cdef rl_region* R = region.R
     cdef uint32_t i
     cdef list found = []
@@ -21,8 +23,8 @@ def largest(Region region, uint64_t least, int most, bint here) -> list:
 
 
 def object_facts(Region region, uint32_t i) -> tuple:
-    """What the table says of an object: (an ObjectID that holds nothing, bytes, state, pins, holders as (pid, kind), index of
-    its call site or 0, whether the session keeps it, whether its bytes are spilled)."""
+    """Facts that the table has of an object: (an ObjectID that holds nothing, bytes, state, pins, holders as (pid, role), index
+    of its call site or 0, whether the session keeps it, whether its bytes are spilled)."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t s
@@ -38,8 +40,9 @@ def object_facts(Region region, uint32_t i) -> tuple:
 
 
 def spill_candidates(Region region, uint64_t wanted) -> list:
-    """Objects whose bytes may be spilled now and have the most gone unused for longest, together of at least `wanted` bytes if
-    there are such; those that neither a task nor an object needs come first. [(index, generation)], racy.
+    """(index, generation) of objects whose bytes may be spilled now, together at least `wanted` bytes if there are so many.
+
+    Objects that no task and no other object needs come first, then those unused for the longest time.  Racy.
     """
     cdef rl_region* R = region.R
     cdef rl_object* o
@@ -69,7 +72,7 @@ cdef bint runs_here(rl_region* R, uint32_t t) noexcept:
 
 
 cdef bint stays(rl_region* R, uint32_t i) noexcept:
-    """Whether somebody holds the object who may go on holding it."""
+    """Whether a process holds the object that may go on holding it: this one, or one that runs no task."""
     cdef uint32_t s
     for s in range(1, rl_load(&R.h.slots.used)):
         if holder_has(R, s, i) and (s == R.slot or rl_slot_at(R, s).running == 0):
@@ -78,8 +81,10 @@ cdef bint stays(rl_region* R, uint32_t i) noexcept:
 
 
 def bytes_freed_soon(Region region) -> int:
-    """Bytes of objects that go when other tasks end than those of this process: only arguments of such pin them, and only
-    workers that run one hold them. Racy."""
+    """Bytes of objects that are freed when tasks end that this process does not run. Racy.
+
+    Only arguments of such tasks pin these objects, and only other workers that run a task hold them.
+    """
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t r, i
@@ -99,8 +104,8 @@ def bytes_freed_soon(Region region) -> int:
 
 
 def others_reading(Region region) -> bool:
-    """Whether somebody is moving bytes to the spill file, or a worker other than this one that runs a task looks at some which
-    could be spilled if it did not. Racy."""
+    """Whether a process is moving bytes to the spill file, or another process that runs a task reads bytes that could otherwise
+    be spilled. Racy."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t i, s

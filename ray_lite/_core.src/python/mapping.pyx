@@ -1,8 +1,8 @@
-"""A mapped region of this process: which one ids belong to, and when its memory is unmapped.
+"""The mapped region of this process: which one bare ids belong to, and when its memory is unmapped.
 
-`close` unmaps when no call is inside the core and no view is exported, else the last of them does.
+`close` unmaps it if no call is inside the core and no view is exported; otherwise the last call or view that ends does.
 """
-cdef rl_region* current = NULL     # the region that bare ids and unpickled ids belong to: a process has at most one
+cdef rl_region* current = NULL     # region of bare ids and unpickled ids: a process has at most one
 
 
 cdef inline bint is_own(rl_region* R) noexcept:
@@ -10,7 +10,7 @@ cdef inline bint is_own(rl_region* R) noexcept:
 
 
 cdef inline bint is_usable(rl_region* R) noexcept:
-    """The fast paths may work; `check_region` says why not."""
+    """Whether the fast paths may work; `check_region` says why not."""
     return is_own(R) and not rl_node_died(R)
 
 

@@ -1,16 +1,16 @@
-"""Memory of the store, for the node: trimming what is free for long, and preallocating."""
+"""Memory of the store, for the node: trimming runs that have long been free, and preallocating pages."""
 
 
 def has_trimmable(Region region) -> bool:
-    """Whether a free run that is worth giving back came to be since `trim` found none."""
+    """Whether a free run that is worth trimming appeared since `trim` found none."""
     return not region.R.closed and region.R.h.trimmable != 0
 
 
 def trim(Region region, int spill_fd) -> int:
-    """Gives a large free run back: memory of the arena, or disk space of the spill file, if its descriptor is not -1.
+    """Trims a large free run: memory of the arena, or disk space of the spill file if `spill_fd` is not -1.
 
     Returns:
-        How many bytes; 0: there is nothing (more) worth it.
+        Bytes that were trimmed; 0: no run (or no other one) is worth it.
     """
     cdef rl_region* R = region.R
     cdef int64_t given = 0
@@ -29,12 +29,12 @@ def trim(Region region, int spill_fd) -> int:
 
 
 def should_preallocate(Region region) -> bool:
-    """Whether another process had to let the arena grow since `preallocate` had done enough."""
+    """Whether another process had to let the arena grow since `preallocate` last had nothing more to do."""
     return not region.R.closed and region.R.h.grew != 0
 
 
 def preallocate(Region region, uint64_t size) -> bool:
-    """Commits a step of pages if fewer than `size` bytes are free behind the last run in use; whether more is to be done."""
+    """Commits a step of pages if fewer than `size` bytes are free behind the last run in use; whether more steps are needed."""
     cdef bint more = False
     check_region(region.R)
     if region.R.h.page_bytes == RL_PAGE:

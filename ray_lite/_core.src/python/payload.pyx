@@ -2,12 +2,12 @@
 
     RL_BUFFERS | count u64 | stream length u64 | (offset, length) u64 pairs | stream | 64-byte aligned buffers |
 
-Buffers are copied once, straight into their place, and come back as views.  Lengths are checked on the way out: a
-crashed worker may have written anything.  Neighbours: values/serialization.py makes and reads the parts.
+A buffer is copied once, straight into its place, and read as a view.  Reading checks all lengths: a crashed worker may have
+written anything.  Neighbours: values/serialization.py makes and reads the parts.
 """
 cdef enum:
     ALIGNMENT = 64
-    LARGE_COPY = 65536    # from here the GIL is dropped
+    LARGE_COPY = 65536    # from so many bytes on the GIL is dropped
 
 
 cdef uint64_t payload_size(Py_ssize_t stream, list lengths):
@@ -21,7 +21,7 @@ cdef uint64_t payload_size(Py_ssize_t stream, list lengths):
 
 
 cdef int copy_in(char* to, object source, uint64_t length) except -1:
-    """Copies a contiguous buffer, or lets a gatherer (it has `copy_to`) write itself."""
+    """Copies a contiguous buffer, or lets a gatherer (an object with `copy_to`) write itself."""
     cdef Py_buffer view
     if hasattr(source, "copy_to"):
         source.copy_to(PyMemoryView_FromMemory(to, <Py_ssize_t>length, PyBUF_WRITE))
@@ -77,8 +77,9 @@ cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
 
 
 def set_copy_policy(uint32_t threads, uint64_t large, uint64_t uncached) -> tuple:
-    """How this process copies buffers: of `large` bytes and more by up to `threads` threads, of `uncached` and more past the
-    caches. What it did so far is returned.
+    """Sets how this process copies buffers; returns the former (threads, large, uncached).
+
+    Buffers of `large` bytes and more are copied by up to `threads` threads, those of `uncached` bytes and more past the caches.
     """
     before = rl_copying.threads, rl_copying.large, rl_copying.uncached
     rl_copying.threads, rl_copying.large, rl_copying.uncached = max(1, threads), max(1, large), uncached
@@ -96,13 +97,13 @@ def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> O
     check_region(region.R)
     origin.id = <const uint8_t*>PyBytes_AS_STRING(binary)
     origin.site = 0 if for_job else site_here()
-    check_region(region.R)  # asking for the site may have run Python code
+    check_region(region.R)  # site_here may have run Python code
     check(object_create(region.R, &origin, size, RL_JOB_PINNED if for_job else 0, &i))
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
 
 def find_object(Region region, bytes binary):
-    """The ObjectID of a live object whose id was shown (`binary()`), or None: one look into the index."""
+    """ObjectID of a live object whose id was exposed by `binary()`, or None: searches only the index."""
     cdef ObjectID x = ObjectID.__new__(ObjectID)
     check_region(region.R)
     memcpy(x.raw, PyBytes_AS_STRING(binary), RL_ID_BYTES)
@@ -110,11 +111,11 @@ def find_object(Region region, bytes binary):
 
 
 def fill_object(Region region, uint32_t i, int flag, pickled):
-    """Puts a value into an object that this process owns, taking room first; the object stays unsealed.
+    """Takes room for a value and puts it into an object that this process owns; the object stays unsealed.
 
     Args:
         i: index of the object.
-        flag: 0, or RL_ERROR for an exception, which may use the reserve.
+        flag: 0, or RL_ERROR for an exception, which may use the arena's reserve.
         pickled: (stream, buffers, lengths, contained ids).
 
     Raises:
@@ -134,26 +135,26 @@ def fill_object(Region region, uint32_t i, int flag, pickled):
 
 
 def fill_inline_error(Region region, uint32_t i):
-    """The failure of a return for which not even an error fits into the store."""
+    """Stores a failure without bytes in a return, if not even an error fits into the store."""
     cdef rl_object* o = object_at(region.R, i)
     check(object_room(region.R, i, 0, True))
     rl_fresh32(&o.format, RL_PLAIN | RL_ERROR)
 
 
 def seal_object(Region region, ObjectID x):
-    """An object made by `create_object` and filled is complete."""
+    """Seals an object that was made by `create_object` and filled."""
     check_region(region.R)
     check(object_seal(region.R, x.index, object_at(region.R, x.index).format))
 
 
 def abandon_object(Region region, ObjectID x):
-    """An object made by `create_object` will not be filled; it ends with its handle."""
+    """Abandons an object that was made by `create_object` and will not be filled; it ends with its handle."""
     check_region(region.R)
     check(object_abandon(region.R, x.index))
 
 
 def object_index(ObjectID x) -> int:
-    """Where the object of a resolved id is in the table."""
+    """Index of the object of a resolved id in the table."""
     return x.index
 
 
@@ -162,14 +163,15 @@ cdef object part_at(ObjectID x, char* data, uint64_t at, uint64_t n, object priv
 
 
 cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
-    """The parts in bytes that stay where they are meanwhile."""
+    """The parts of an object, as `payload` returns them; its bytes at `data` must not move during this call."""
     cdef rl_object* o = object_at(R, x.index)
     cdef uint64_t* head
     cdef uint64_t k
     if o.format == RL_PLAIN:
         return False, None, decode_object(R, x.index)
     if o.format == RL_PLAIN | RL_ERROR:
-        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted", FullReason.STORE)
+        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted",
+                                   FullReason.STORE)
     if o.format & 0xff == RL_PICKLE:
         return (o.format & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
     head = <uint64_t*>data
@@ -187,8 +189,8 @@ def payload(Region region, ObjectID x) -> tuple:
     """What a sealed object holds.
 
     Returns:
-        (is an error, stream view, buffer views), or (False, None, value) for a plain value, where MISS says that its bytes
-        are spilled, which those of kept objects never are.
+        (is an error, stream view, buffer views), or (False, None, value) for a plain value. A value of MISS says that the
+        bytes are spilled, which those of kept objects never are.
 
     Raises:
         RaySystemError: the object's lengths make no sense.
@@ -211,7 +213,7 @@ def payload(Region region, ObjectID x) -> tuple:
 
 
 def private_payload(Region region, ObjectID x, private) -> tuple:
-    """The same, of a copy of a spilled object's bytes in this process's own memory, a read-only memoryview."""
+    """What `payload` returns, of a spilled object; `private`: a read-only memoryview of a copy of its bytes in this process."""
     cdef Py_buffer bytes_there
     check_region(region.R)
     PyObject_GetBuffer(private, &bytes_there, PyBUF_SIMPLE)
@@ -222,7 +224,7 @@ def private_payload(Region region, ObjectID x, private) -> tuple:
 
 
 def writable(View source, uint64_t least) -> Private:
-    """The bytes of a view, to be written.
+    """A writable, private copy or mapping of the bytes of a view.
 
     Args:
         least: from so many bytes on they are mapped instead of copied.
@@ -242,7 +244,7 @@ def writable(View source, uint64_t least) -> Private:
         p.data = <char*>p.base
         copy_in(p.data, source, p.size)
         return p
-    check_region(R)  # its file is closed with it
+    check_region(R)  # the arena's file is closed with the region
     p.base = mmap(NULL, skip + p.size, PROT_READ | PROT_WRITE, MAP_PRIVATE, R.arena_fd, <int64_t>(at - skip))
     if p.base == MAP_FAILED:
         p.base = NULL

@@ -3,18 +3,18 @@
 Must not decide how many workers there are: policy/scheduler.py does.
 """
 cdef enum:
-    RESOURCES_NAMED = 8  # kinds that an error names
+    RESOURCES_NAMED = 8  # resources that an error names at most
 
 
 def recheck_stalled(Region region):
-    """The node's regular look: ages shapes that hang for too long, and makes a lost wake-up good."""
+    """Gives the reservation to a shape that was stalled for too long, and repairs a lost wake-up. The node calls it often."""
     check_region(region.R)
     check(age(region.R))
     check(wake_workers_unlocked(region.R, rl_load(&region.R.h.nready)))
 
 
 cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
-    """Lock held. Tasks that fit after `others` like them, and for which no idle worker is right."""
+    """Lock held. Number of tasks that fit after `others` like them, and for which no idle worker is suitable."""
     cdef uint32_t q = R.h.ready_ring
     cdef uint32_t found = 0
     cdef uint32_t _
@@ -28,9 +28,10 @@ cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
 
 
 def can_start(Region region) -> tuple:
-    """What decides whether a worker more would have work: (ready, idle, starting, free CPUs, a task fits, resting).
+    """(ready, idle, starting, free CPUs, whether a task fits, resting): decides whether one more worker would have work.
 
-    Where some workers can't serve all shapes, `ready` are the tasks for which no idle one is right, and idle ones only rest.
+    Where some workers can't serve all shapes, `ready` counts the tasks for which no idle worker is suitable, and idle workers
+    count only as `resting`.
     """
     cdef rl_region* R = region.R
     cdef uint32_t slot = 0
@@ -48,13 +49,13 @@ def can_start(Region region) -> tuple:
 
 
 def set_at_limit(Region region, bint full):
-    """Whether no more workers can be started: then nobody rings the node for one."""
+    """Says whether no more workers can be started: then no process rings the node for one."""
     check_region(region.R)
     rl_store(&region.R.h.at_limit, full)
 
 
 cdef int retire_step(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
-    """The worker that is idle the longest, if it is since before `before`, is asked to end; its slot, or 0."""
+    """Asks the longest-idle worker to end, if it became idle no later than `before`. `out`: set to its slot, or 0."""
     cdef uint32_t s
     if rl_lock(R):
         return EIO
@@ -62,7 +63,7 @@ cdef int retire_step(rl_region* R, int64_t before, uint32_t* out) noexcept nogil
     out[0] = 0
     if s and rl_slot_at(R, s).since <= before:
         idle_remove(R, s, RL_BUSY)
-        rl_store(&rl_slot_at(R, s).leaving, 1)  # before the bell: the worker looks when it hears it
+        rl_store(&rl_slot_at(R, s).leaving, 1)  # before the bell: the worker checks it when the bell rings
         rl_stage_up(R, RL_PUBLISH_BELL, s, 0)
         out[0] = s
     rl_commit(R)
@@ -70,7 +71,7 @@ cdef int retire_step(rl_region* R, int64_t before, uint32_t* out) noexcept nogil
 
 
 def retire_idle(Region region, int64_t idle_for) -> int:
-    """Asks the worker that is idle the longest to end, if it is for `idle_for` ns; its slot, or 0 when there is none."""
+    """Asks the longest-idle worker to end, if it has been idle for `idle_for` ns; its slot, or 0 if there is none."""
     cdef uint32_t out = 0
     check_region(region.R)
     check(retire_step(region.R, rl_now() - idle_for, &out))
@@ -78,7 +79,7 @@ def retire_idle(Region region, int64_t idle_for) -> int:
 
 
 def longest_idle(Region region) -> int:
-    """For how many ns the worker is idle that is it the longest; -1: none is."""
+    """Idle time in ns of the longest-idle worker, or -1."""
     cdef rl_region* R = region.R
     cdef int64_t since
     check_region(R)
@@ -90,7 +91,7 @@ def longest_idle(Region region) -> int:
 
 
 cdef bint all_lack(rl_region* R) noexcept nogil:
-    """Lock held. Whether there are tasks, each lacks something that others hold, and nobody is on his way."""
+    """Lock held. Whether tasks are queued, each lacks something that others hold, and no worker is on its way."""
     cdef uint32_t q = R.h.ready_ring
     cdef uint32_t _
     if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
@@ -107,7 +108,7 @@ cdef bint all_lack(rl_region* R) noexcept nogil:
 
 
 cdef uint32_t scarce_resources_step(rl_region* R, uint32_t* out) noexcept nogil:
-    """Lock held. Some kinds that queued tasks lack; how many. None, if a task lacks nothing."""
+    """Lock held. Writes some resources that queued tasks lack to `out`; how many they are, 0 if a task lacks nothing."""
     cdef uint32_t found = 0
     cdef uint32_t k
     if not all_lack(R):
@@ -123,7 +124,7 @@ cdef uint32_t scarce_resources_step(rl_region* R, uint32_t* out) noexcept nogil:
 
 
 def scarce_resources(Region region) -> list:
-    """Kinds that queued tasks lack, at most 8: CPU 1, GPU 2, then the custom ones; empty when one of them lacks nothing."""
+    """Resources that queued tasks lack, at most 8: CPU 1, GPU 2, then the custom ones; empty if a task lacks nothing."""
     cdef uint32_t kinds[RESOURCES_NAMED]
     cdef uint32_t found, n
     check_region(region.R)
@@ -135,8 +136,8 @@ def scarce_resources(Region region) -> list:
 
 
 def blocked_workers(Region region) -> tuple:
-    """(workers that are blocked without a timeout, the slot of the one that is it last, tasks finished by all, workers that are
-    blocked at all, whether each queued task lacks something that others hold)."""
+    """(workers blocked without a timeout, slot of the one of these that blocked last, tasks that all workers have finished, all
+    blocked workers, whether each queued task lacks something that others hold)."""
     cdef rl_region* R = region.R
     cdef rl_slot* s
     cdef uint32_t found = 0
@@ -162,16 +163,16 @@ def blocked_workers(Region region) -> tuple:
 
 
 def break_deadlock(Region region, uint32_t slot):
-    """What the worker in a slot waits for can't come: its call ends with an error."""
+    """Ends the wait of the worker in a slot with an error, since what it waits for can't come."""
     check_region(region.R)
     if not rl_cas(&rl_slot_at(region.R, slot).deadlock_flag, RL_WAITS_FOREVER, RL_DEADLOCK):
-        return  # it waits no more
+        return  # it no longer waits
     rl_add(&rl_slot_at(region.R, slot).arrived, 1)
     rl_futex_wake(&rl_slot_at(region.R, slot).arrived)
 
 
 def take_deadlock(Region region) -> bool:
-    """Whether this worker was condemned in its present wait, and has not asked since."""
+    """Whether `break_deadlock` chose this worker in its present wait; True only once for each such choice."""
     return rl_cas(&rl_slot_at(region.R, region.R.slot).deadlock_flag, RL_DEADLOCK, RL_WAITS_FOREVER)
 
 
@@ -192,13 +193,13 @@ def held_gpus(Region region) -> list:
 
 
 def shape_facts(Region region, uint32_t q) -> tuple:
-    """(CPUs in ten-thousandths, object with the options or 0) of the tasks of a queue."""
+    """(CPUs in ten-thousandths, index of the object with the options or 0) of the tasks of a queue."""
     check_region(region.R)
     return queue_at(region.R, q).cpus, queue_at(region.R, q).options
 
 
 def fix_threads(Region region, uint32_t threads):
-    """This worker's thread pools have their size for good: from now on it serves only tasks with so many CPUs."""
+    """Says that this worker's thread pools have their size for good: from now on it serves only tasks with so many CPUs."""
     cdef rl_region* R = region.R
     check_region(R)
     if rl_lock(R):
@@ -209,9 +210,9 @@ def fix_threads(Region region, uint32_t threads):
 
 
 def resource_amounts(Region region) -> list:
-    """(all, free) of each kind in ten-thousandths: CPU, GPU (the parts that are left of shared ones too), custom ones.
+    """(total, free) of each resource in ten-thousandths: CPU, GPU (with the free parts of shared ones), custom ones.
 
-    Each number was true at some moment: the lock is held for one kind at a time.
+    Each number was true at some moment: the lock is held for one resource at a time.
     """
     cdef rl_region* R = region.R
     cdef list out = []

@@ -1,13 +1,14 @@
-"""Region: laying out, mapping, attaching and closing the shared memory; and what it says about itself.
+"""Region: laying out, mapping, attaching and closing the shared memory; and facts about its content.
 
-Neighbours: store/region_files.py makes the files; region/layout.h says what is in them.  Must not make files or choose sizes.
+Neighbours: store/region_files.py makes the files; region/layout.h describes their content.  Must not make files or
+choose sizes.
 """
 cdef enum:
     ABI = 0x524c0000
     QUEUES_MOST = 65535     # a task's word for its queue has 16 bits
-    DEMANDS_MOST = 1 << 20  # custom kinds that all shapes together demand
-    CALLS_REFUSED = 1       # calls are refused, the mapping stays
-    MAPPING_GONE = 2        # the mapping went, or goes with the last view
+    DEMANDS_MOST = 1 << 20  # demands for custom resources, of all shapes together
+    CALLS_REFUSED = 1       # calls are refused; the mapping stays
+    MAPPING_GONE = 2        # the mapping is gone, or goes with the last view
 
 
 cdef uint64_t up(uint64_t n, uint64_t to) noexcept nogil:
@@ -22,7 +23,7 @@ cdef uint64_t lay_table(rl_table* t, uint64_t at, uint32_t stride, uint32_t capa
 
 
 cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds) noexcept nogil:
-    """Fills the offsets of a header; the bytes that the control file needs. `kinds`: custom ones."""
+    """Fills in the offsets of a header; returns the bytes that the control file needs. `kinds`: number of custom resources."""
     cdef uint64_t at = up(sizeof(rl_header), RL_PAGE)
     at = lay_table(&h.slots, at, sizeof(rl_slot), slots)
     at = lay_table(&h.resources, at, sizeof(rl_resource), RL_CUSTOM + kinds)
@@ -41,12 +42,12 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     return at + h.row_bytes * slots
 
 
-def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds=0) -> int:
-    """Size of the control file for so many objects (and tasks), process slots, id buckets (a power of two) and custom kinds
-    of resources."""
+def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t resources=0) -> int:
+    """Size of the control file for so many objects (and tasks), process slots, id buckets (a power of two) and custom
+    resources (`kinds`)."""
     cdef rl_header h
     memset(&h, 0, sizeof(h))
-    return lay_out(&h, objects, slots, buckets, kinds)
+    return lay_out(&h, objects, slots, buckets, resources)
 
 
 cdef uint32_t abi() noexcept nogil:
@@ -56,7 +57,7 @@ cdef uint32_t abi() noexcept nogil:
 cdef class Region:
     """One process's view of a session's shared memory.
 
-    Made by `create` (the first process: lays the tables out) or `attach` (every other). The files stay the caller's.
+    `create` makes it in the first process, and lays the tables out; `attach` in every other. The files stay the caller's.
     """
 
     def __init__(self):
@@ -65,7 +66,7 @@ cdef class Region:
     @staticmethod
     cdef Region _map(int control_fd, int arena_fd, uint64_t control, uint64_t arena, int bell_fd, uint64_t handles):
         cdef Region self = Region.__new__(Region)
-        cdef rl_region* R = <rl_region*>calloc(1, sizeof(rl_region))  # outlives the mapping: late handles ask it
+        cdef rl_region* R = <rl_region*>calloc(1, sizeof(rl_region))  # outlives the mapping: late handles read it
         cdef int code
         if R == NULL:
             raise MemoryError("no memory for a region's private part")
@@ -82,7 +83,7 @@ cdef class Region:
                                  "(RLIMIT_AS, `ulimit -v`, may be too low)")
         madvise(R.meta, control, MADV_DONTDUMP)
         madvise(R.arena, arena, MADV_DONTDUMP)
-        madvise(R.arena, arena, MADV_HUGEPAGE)  # where the kernel lets shared memory have them (shmem_enabled); else no harm
+        madvise(R.arena, arena, MADV_HUGEPAGE)  # if the kernel allows them for shared memory (shmem_enabled); else harmless
         R.h = <rl_header*>R.meta
         R.reads = R.handles + handles // 8
         R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
@@ -100,13 +101,14 @@ cdef class Region:
             bell_fd: eventfd that wakes the node.
             sizes: record with control_bytes, arena_bytes, objects, slots, buckets, commit_bytes, page_bytes (of the arena's
                 file), reserve_bytes (of the arena, for failures), spill_least (bytes of the smallest object that may be
-                spilled, 0: none), turn (ns in which who waits for room goes before others), trim_bytes (of a free run
-                that is worth giving back, 0: none is), cpus (ten-thousandths), gpus (their number), kinds (list of how
-                much there is of each custom kind, in ten-thousandths), aging (ns), session_id, pid_namespace.
+                spilled, 0: none), room_precedence (ns for which a process that waits for room goes before others),
+                trim_bytes (of a free run that is worth trimming, 0: none is), cpus (ten-thousandths), gpus (their number),
+                resources (list of the total of each custom resource, in ten-thousandths), aging (ns after which a stalled
+                shape gets the reservation), session_id, pid_namespace.
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
-            ObjectStoreFullError: no memory for the tables.  ValueError: more GPUs than there is room for.
+            ObjectStoreFullError: no memory for the tables.  ValueError: more GPUs than a region has room for.
         """
         if sizes.gpus > RL_GPUS:
             raise ValueError(f"a region has room for {RL_GPUS} GPUs, not for {sizes.gpus}")
@@ -120,7 +122,7 @@ cdef class Region:
         return self
 
     cdef int _format(self, object sizes) except -1:
-        """Header, tables, lock: all that a new region needs before others may see it."""
+        """Makes the header, tables and locks, all that a new region needs before other processes may see it."""
         cdef rl_header* h = self.R.h
         cdef int control_fd = self.R.control_fd
         cdef int rc
@@ -191,21 +193,21 @@ cdef class Region:
             raise RaySystemError("the region's files are shorter than its header says")
         return Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
 
-    def join(self, int kind, uint32_t pid, uint64_t started):
-        """Takes a process slot for this process (driver or node). `started`: start time in clock ticks since boot."""
+    def join(self, int role, uint32_t pid, uint64_t started):
+        """Takes a slot for this process. `kind`: its role, driver or node. `started`: its start in clock ticks since boot."""
         check_region(self.R)
-        check(slot_open(self.R, kind, pid, started, &self.R.slot))
-        if kind == RL_NODE and pthread_mutex_lock(&self.R.h.node_life):
+        check(slot_open(self.R, role, pid, started, &self.R.slot))
+        if role == RL_NODE and pthread_mutex_lock(&self.R.h.node_life):
             raise RaySystemError("the session has a node already")
         rl_failpoint(self.R, b"join.work")
 
     def make_current(self):
-        """Bare and unpickled ids belong to this region from now on."""
+        """Makes this region the one that bare and unpickled ids belong to."""
         global current
         current = self.R
 
     def retire(self):
-        """Calls are told from now on that the session has ended. The mapping stays: some may be on their way."""
+        """Refuses calls from now on, since the session has ended. The mapping stays: some calls may be in progress."""
         global current
         cdef rl_region* R = self.R
         if current == R:
@@ -215,7 +217,7 @@ cdef class Region:
             R.closed = CALLS_REFUSED
 
     def close(self):
-        """Forgets the region. The memory is unmapped now, or when the last exported view goes."""
+        """Forgets the region. Its memory is unmapped now, or when the last exported view is destroyed."""
         self.retire()
         if self.R.closed == CALLS_REFUSED:
             self.R.closed = MAPPING_GONE
@@ -223,7 +225,7 @@ cdef class Region:
 
     @property
     def slot(self) -> int:
-        """This process's slot."""
+        """Slot of this process."""
         return self.R.slot
 
     @property
@@ -234,18 +236,18 @@ cdef class Region:
 
     @property
     def inherited(self) -> bool:
-        """Whether this process was forked from the one that the region belongs to."""
+        """Whether this process was forked from the process that the region belongs to."""
         return self.R.fork_generation != rl_generation
 
     def processes(self) -> list:
-        """(pid, kind) of the processes that have a slot."""
+        """(pid, role) of the processes that have a slot."""
         cdef uint32_t i
         check_region(self.R)
         return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).role) for i in range(1, self.R.h.slots.used)
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
 
     def workers(self) -> list:
-        """(pid, start time) of the workers; of a session that is retired, or whose node died, too."""
+        """(pid, start time) of the workers, also in a session that is retired or whose node died."""
         cdef uint32_t i
         if self.R.closed == MAPPING_GONE:
             return []
@@ -253,7 +255,7 @@ cdef class Region:
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).role == RL_WORKER]
 
     def check(self):
-        """Runs fsck. Raises AssertionError naming the first invariant that does not hold."""
+        """Runs fsck; raises AssertionError with the first invariant that does not hold."""
         cdef rl_finding f
         cdef uint32_t* scratch
         cdef int bad
@@ -275,7 +277,7 @@ cdef class Region:
             raise AssertionError(f"{f.what.decode()} (at {f.where}): expected {f.expected}, found {f.found}")
 
     def statistics(self) -> dict:
-        """Counts of what the region holds now, in entries, bytes and pages; racy, each number true at some moment."""
+        """Counts of what the region holds now, in entries, bytes and pages; racy: each number was true at some moment."""
         cdef rl_header* h
         check_region(self.R)
         h = self.R.h
@@ -288,7 +290,7 @@ cdef class Region:
             "region_bytes": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
             "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
-            "cpus": resource_at(self.R, RL_CPU).total / 10000.0,  # C would cut fractions off
+            "cpus": resource_at(self.R, RL_CPU).total / 10000.0,  # C would cut off the fraction
             "cpus_free": resource_at(self.R, RL_CPU).free / 10000.0, "stalled": h.nstalled, "reserved": h.reserved_for != 0,
             "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,
         }

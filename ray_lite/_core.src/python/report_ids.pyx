@@ -1,12 +1,12 @@
-"""Report ids: numbers of failures, and which of them a `get` has raised, so that the others can be printed.
+"""Report ids: numbers of failures, and which of these a `get` has raised, so that the others can be printed.
 
-One bit a number, without the lock: a death between two steps leaves a bit that says one print more or less.  Neighbours:
-control/report_channel.py numbers failures, backends/local.py marks them, control/process.py asks.
+One bit per number, changed without the lock: a death between two steps may cause one printed report too many or too few.
+Neighbours: control/report_channel.py numbers failures, backends/local.py marks them, control/process.py asks.
 """
 
 
 def next_report_id(Region region) -> int:
-    """A serial number above zero, not raised yet; it is used again after 2**32 others, its bit after RL_REPORTS."""
+    """A serial number above zero, marked as not raised; it is used again after 2**32 others, its bit after RL_REPORTS."""
     cdef uint32_t serial = 0
     check_region(region.R)
     while serial == 0:
@@ -16,13 +16,13 @@ def next_report_id(Region region) -> int:
 
 
 def mark_raised(Region region, uint32_t serial):
-    """A `get` raises the failure of this number."""
+    """Notes that a `get` raises the failure of this number."""
     check_region(region.R)
     rl_set_bit(region.R.h.raised, serial % RL_REPORTS)
 
 
 def was_raised(Region region, uint32_t serial) -> bool:
-    """Whether a `get` raised it. Any process that has the mapping may ask, a forked child too."""
+    """Whether a `get` raised the failure of this number. Any process that has the mapping may ask, a forked child too."""
     if region.R.closed:
         return False
     return rl_has_bit(region.R.h.raised, serial % RL_REPORTS) != 0

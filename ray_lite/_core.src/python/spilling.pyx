@@ -5,21 +5,24 @@ Neighbours: records/readers.pyx does the work; store/spill.py reads and writes t
 
 
 def wait_for_room(Region region, bint begun):
-    """This process waits for room from now on, and goes before others for a turn; said at every look. Or it does no more."""
+    """Says that this process waits for room (`begun`), or that it no longer does.
+
+    It goes before others for `room_precedence`, then others go first for as long.  To be called before each attempt.
+    """
     cdef rl_region* R = region.R
-    cdef uint32_t* on_own_stack
+    cdef uint32_t* mine
     check_region(R)
-    on_own_stack = &rl_slot_at(R, R.slot).waiting_for_room
+    mine = &rl_slot_at(R, R.slot).waiting_for_room
     if not begun:
-        rl_store(on_own_stack, 0)
+        rl_store(mine, 0)
         return
-    if rl_load(on_own_stack) == 0 or coarse_clock() - rl_load(on_own_stack) >= 2 * R.h.room_precedence:  # in between, it is the turn of others
-        rl_store(on_own_stack, coarse_clock() or 1)
+    if rl_load(mine) == 0 or coarse_clock() - rl_load(mine) >= 2 * R.h.room_precedence:  # others first
+        rl_store(mine, coarse_clock() or 1)
     rl_store(&R.h.waiting_for_room, 1)
 
 
 def hold_object(Region region, uint32_t index, uint32_t generation):
-    """The ObjectID of a live object, or None when it is gone."""
+    """ObjectID of a live object, or None if it is gone."""
     check_region(region.R)
     if generation != object_at(region.R, index).generation:
         return None
@@ -30,36 +33,38 @@ def hold_object(Region region, uint32_t index, uint32_t generation):
 
 
 def movable_bytes(Region region, ObjectID x):
-    """(view of all bytes of a sealed object, turn), or None when somebody looks at them or they are spilled."""
+    """(view of all bytes of a sealed object, count of its moves), or None if they have readers or are spilled."""
     cdef rl_region* R = region.R
-    cdef rl_object* o = object_at(R, x.index)
+    cdef rl_object* o
     check_region(R)
+    o = object_at(R, x.index)
     if o.state != RL_SEALED or not spillable(R, o) or block_info_of(o).readers or is_spilled(R, o):
         return None
-    turn = block_info_of(o).moves
+    moves = block_info_of(o).moves
     if read_begin(R, x.index) == SPILLED:
         return None
     try:
-        return make_view(x, object_data(R, x.index), o.size), turn
+        return make_view(x, object_data(R, x.index), o.size), moves
     finally:
         read_end(R, x.index)
 
 
 def spilled_place(Region region, ObjectID x):
-    """Where the bytes of a spilled object are: (offset in the file, size, checksum, turn); None: they are not spilled."""
+    """Place of a spilled object's bytes: (offset in the spill file, size, checksum, count of its moves); None: not spilled."""
     cdef rl_region* R = region.R
-    cdef rl_object* o = object_at(R, x.index)
+    cdef rl_object* o
     cdef uint64_t at = 0
     cdef uint64_t checksum
-    cdef uint32_t turn
+    cdef uint32_t moves
     check_region(R)
+    o = object_at(R, x.index)
     if rl_lock(R):
         check(EIO)
     if is_spilled(R, o):
         at = 1 + extent_at(R, o.extent).start * <uint64_t>RL_PAGE
-        checksum, turn = block_info_of(o).checksum, block_info_of(o).moves
+        checksum, moves = block_info_of(o).checksum, block_info_of(o).moves
     rl_commit(R)
-    return (at - 1, o.size, checksum, turn) if at else None
+    return (at - 1, o.size, checksum, moves) if at else None
 
 
 def create_spilled(Region region, bytes binary, uint64_t size) -> ObjectID:
@@ -77,27 +82,27 @@ def create_spilled(Region region, bytes binary, uint64_t size) -> ObjectID:
 
 
 def file_offset(Region region, ObjectID x) -> int:
-    """Where in the spill file an object made by `create_away` has its bytes."""
+    """Offset in the spill file of the bytes of an object made by `create_spilled`."""
     check_region(region.R)
     return extent_at(region.R, object_at(region.R, x.index).extent).start * <uint64_t>RL_PAGE
 
 
 def unsealed_bytes(Region region, ObjectID x) -> memoryview:
-    """The bytes of an object of this process that is not sealed, to be written: the object must outlive what is returned."""
+    """Writable bytes of an unsealed object of this process; the object must outlive the memoryview."""
     cdef rl_region* R = region.R
     check_region(R)
     return PyMemoryView_FromMemory(object_data(R, x.index), <Py_ssize_t>object_at(R, x.index).size, PyBUF_WRITE)
 
 
 def exchange_blocks(Region region, ObjectID x, ObjectID own, uint32_t moves, uint64_t checksum) -> bool:
-    """The bytes of `x`, copied into the unsealed object `own`, are there from now on, and `own` has the old ones.
+    """Exchanges the blocks of `x` and of the unsealed object `own`, into which the bytes of `x` were copied.
 
     Args:
-        moves: of the bytes that were copied, as `movable_bytes` or `spilled_place` gave it.
-        checksum: of them, kept while they are spilled.
+        moves: count of moves of the bytes that were copied, as `movable_bytes` or `spilled_place` returned it.
+        checksum: of these bytes, kept while they are spilled.
 
     Returns:
-        False: meanwhile they moved, or somebody looks at them; nothing has changed.
+        False: the bytes of `x` have moved meanwhile, or have readers; nothing has changed.
     """
     cdef int rc
     check_region(region.R)

@@ -1,24 +1,24 @@
 """Submitting a call: the driver's side of the hot path.
 
-`RemoteCall` is what `f.remote` is: it checks, encodes and submits a call whose arguments are plain or ids, in one function, and
-leaves everything else to the Python function given as `slow`.  Neighbours: codec.pyx, callsite.pyx, call_context.pyx;
+`f.remote` is a `RemoteCall`: it checks, encodes and submits a call whose arguments are plain or ids, in one function, and
+leaves all other calls to the Python function given as `slow`.  Neighbours: codec.pyx, callsite.pyx, call_context.pyx;
 backends/local.py arms it and holds the slow path.
 """
 cdef enum:
-    CALL_BYTES = 2048      # encoded arguments that the fast path takes
+    CALL_BYTES = 2048      # bytes of encoded arguments that the fast path takes
     CALL_REFS = 32
 
 cdef tuple MAKING_ROOM_HELPS = (FullReason.STORE, FullReason.MEMORY)
 
 
 cdef object submit_spec(rl_region* R, rl_spec* s):
-    """Submits; the ObjectID, a list of them, or None."""
+    """Submits a call; its ObjectID, a list of them, or None for no returns."""
     cdef uint32_t one[2]
     cdef uint32_t* many = NULL
     cdef uint32_t k
     cdef int rc
     s.site = site_here()
-    check_region(R)  # that may have run Python code
+    check_region(R)  # site_here may have run Python code
     s.returns, s.generations = &one[0], &one[1]
     if s.nreturns > 1:
         many = <uint32_t*>malloc(s.nreturns * 2 * sizeof(uint32_t))
@@ -43,15 +43,15 @@ cdef class RemoteCall:
     """`f.remote`: a call that returns ids at once.
 
     Args:
-        slow: function(args, kwargs) that does whatever the fast path does not: the first call of a session, keyword
-            arguments, values that are not plain, errors.
+        slow: function(args, kwargs) that makes the calls that the fast path does not: the first one of a session, and those
+            with keyword arguments, values that are not plain, or errors.
     """
 
     def __init__(self, slow):
         self.slow = slow
 
     def arm(self, Region region, target, queue, options):
-        """The fast path is good for this session. `options`: nreturns, max_retries, flags, least and most positional
+        """Enables the fast path for this session. `options`: nreturns, max_retries, flags, least and most positional
         arguments."""
         self.spec.function, self.spec.queue = target, queue
         self.spec.nreturns, self.spec.max_retries, self.spec.flags, self.least, self.most = options
@@ -71,7 +71,7 @@ cdef class RemoteCall:
         return self.slow(args, kwargs)
 
     cdef object quick(self, tuple args):
-        """The ids, or NotImplemented when an argument is not plain."""
+        """Submits a call; its ids, or NotImplemented if the fast path can't take its arguments."""
         cdef char data[CALL_BYTES]
         cdef uint32_t refs[CALL_REFS]
         cdef rl_spec spec = self.spec
@@ -104,7 +104,7 @@ def submit(Region region, record, const uint8_t[::1] args, list refs):
     """Submits a call whose arguments are already bytes.
 
     Args:
-        record: (function index, queue, nreturns, max_retries, flags, index of the setting's object).
+        record: (function index, queue, nreturns, max_retries, flags, index of the runtime environment's object).
         args: the pickled arguments.
         refs: ObjectIDs among them, in the order in which the pickle names them.
 
@@ -135,12 +135,13 @@ def submit(Region region, record, const uint8_t[::1] args, list refs):
 
 
 def demand_queue(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
-    """The queue of a driver's tasks that have the same demands and options.
+    """Queue of a driver's tasks that have the same demands and options.
 
     Args:
+        job: slot of the driver.
         cpus, gpus: in ten-thousandths; GPUs: a part of one, or whole ones.
-        demands: (kind, amount) of custom numbers, which are numbered from 0 as in Region.create.
-        options: object with more options, or 0.
+        demands: (number, amount) of custom resources, which are numbered from 0 as in Region.create.
+        options: index of the object with more options, or 0.
     """
     cdef rl_shape s
     cdef uint32_t q = 0

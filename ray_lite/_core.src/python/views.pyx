@@ -1,7 +1,7 @@
 """Buffers of sealed objects: read-only views of the store's own bytes, and writable private ones.
 
-A large writable buffer is a private mapping of the arena's own pages, so that only the pages that are written are copied; it holds
-the object.  A small one, and any on huge pages, is copied at once.  Neighbours: handles.pyx; store/object_store.py decides from
+A large writable buffer is a private mapping of the arena's own pages, so that only written pages are copied; it holds the
+object.  A small one, and any on huge pages, is copied at once.  Neighbours: handles.pyx; store/object_store.py decides from
 which size on a mapping pays.
 """
 
@@ -19,9 +19,9 @@ cdef class StoreBuffer:
         return self.size
 
 
-@cython.no_gc_clear  # the end of a view needs its owner, also when the collector breaks a cycle
+@cython.no_gc_clear  # __dealloc__ needs the owner, also when the garbage collector breaks a cycle
 cdef class View(StoreBuffer):
-    """Read-only bytes of a sealed object; keeps the object, and the mapping, as long as anything looks at it."""
+    """Read-only bytes of a sealed object; keeps the object and the mapping as long as the view is in use."""
 
     def __dealloc__(self):
         if self.owner is None:
@@ -32,7 +32,7 @@ cdef class View(StoreBuffer):
         region_leave(self.owner.R)
 
 
-cdef PyObject* views = NULL    # the last made of this process
+cdef PyObject* views = NULL    # the last view made in this process
 
 
 cdef void list_view(View v) noexcept:
@@ -59,7 +59,7 @@ cdef void forget_view(View v) noexcept:
 
 
 def keep_views_for_child():
-    """Before a fork: objects with a view stay until this process ends, since the child will look and holds no bit."""
+    """Keeps objects that have a view until this process ends, before a fork: the child will read them and has no holder bit."""
     cdef PyObject* v = views
     while v:
         if is_own((<View>v).owner.R):
@@ -70,7 +70,7 @@ def keep_views_for_child():
 
 
 cdef View make_view(ObjectID owner, char* data, uint64_t size):
-    """A view of bytes that stay where they are: those of an object that can't be spilled, or that this process uses now."""
+    """A view of bytes that stay in place: those of an object that can't be spilled, or that this process reads now."""
     cdef View v = View.__new__(View)
     if data < owner.R.arena or data + size > owner.R.arena + owner.R.h.arena_bytes:
         if data < owner.R.meta or data + size > owner.R.meta + owner.R.h.control_bytes:
@@ -87,7 +87,7 @@ cdef View make_view(ObjectID owner, char* data, uint64_t size):
     return v
 
 
-@cython.no_gc_clear  # the end of the mapping comes before that of its source
+@cython.no_gc_clear  # the mapping must end before its source does
 cdef class Private(StoreBuffer):
     """Writable bytes of this process alone, 64-byte aligned."""
 

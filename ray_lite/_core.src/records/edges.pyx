@@ -1,11 +1,11 @@
-"""Edges: each argument of a task that is not sealed yet stands on the list of its object.
+"""Edges: each argument of a task that is not sealed yet is on the list of its object.
 
 tasks/run_task.pyx drains the list when the object is sealed.
 """
 
 
 cdef void edge_link(rl_region* R, uint32_t r) noexcept nogil:
-    """Lock held. The argument ref `r` waits for its object."""
+    """Lock held. Adds the argument ref `r` to the list of refs that wait for its object."""
     cdef rl_ref* f = ref_at(R, r)
     cdef rl_object* o = object_at(R, f.object)
     rl_set32(R, &f.edge_prev, 0)
@@ -17,7 +17,7 @@ cdef void edge_link(rl_region* R, uint32_t r) noexcept nogil:
 
 
 cdef void edge_unlink(rl_region* R, uint32_t r) noexcept nogil:
-    """Lock held."""
+    """Lock held. Takes the argument ref `r` off its object's list."""
     cdef rl_ref* f = ref_at(R, r)
     if f.edge_next:
         rl_set32(R, &ref_at(R, f.edge_next).edge_prev, f.edge_prev)

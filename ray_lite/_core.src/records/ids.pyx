@@ -1,9 +1,9 @@
 """Ids of 20 bytes: the hash that derives them, and the index that finds an object by its id.
 
-An id can come back as bare bytes only if its bytes went out (`.binary()`, `.hex()`, a foreign pickle), so an object enters
-the index when that first happens, not when it is made: the hot path pays nothing.  A miss scans the table once, for
-programs that know an id from an earlier run with the same seed.  The hash is for distinctness, not for secrecy: 160 bits
-folded from 128-bit products, in the manner of the multiply-fold hashes (wyhash, W. Yi).
+An id can come back as bare bytes only if its bytes went out (`.binary()`, `.hex()`, a foreign pickle).  So an object enters the
+index when that first happens, not when it is made, and the hot path pays nothing.  A thorough search that misses scans the
+table, for programs that know an id from an earlier run with the same seed.  The hash is for distinctness, not for secrecy: 160
+bits folded from 128-bit products, in the manner of the multiply-fold hashes (wyhash, W. Yi).
 """
 cdef extern from * nogil:
     """
@@ -19,7 +19,7 @@ cdef uint64_t FOLD_C = 0x8cb92ba72f3d8dd7
 
 
 cdef void id_derive(const uint8_t* parent, uint64_t x, uint64_t y, uint8_t* out) noexcept nogil:
-    """out = H(parent id, x, y)."""
+    """Computes out = H(parent id, x, y)."""
     cdef uint64_t p[3]
     cdef uint64_t a, b, c
     p[2] = 0
@@ -35,7 +35,7 @@ cdef void id_derive(const uint8_t* parent, uint64_t x, uint64_t y, uint8_t* out)
 
 
 cdef void id_digest(const uint8_t* data, uint64_t n, uint8_t* out) noexcept nogil:
-    """out = H(bytes): the id of a name."""
+    """Computes out = H(bytes), the id of a name."""
     cdef uint8_t state[RL_ID_BYTES]
     cdef uint64_t w[2]
     cdef uint64_t at = 0
@@ -57,7 +57,7 @@ cdef inline uint32_t* bucket_of(rl_region* R, const uint8_t* id) noexcept nogil:
 
 
 cdef void index_add(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. The object can be found by its id."""
+    """Lock held. Adds the object to the index, so that its id finds it."""
     cdef rl_object* o = object_at(R, i)
     cdef uint32_t* head = bucket_of(R, o.id)
     if o.flags & RL_INDEXED:
@@ -68,7 +68,7 @@ cdef void index_add(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef void index_remove(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. Before the entry is freed."""
+    """Lock held. Takes the object out of the index, before its entry is freed."""
     cdef rl_object* o = object_at(R, i)
     cdef uint32_t* at = bucket_of(R, o.id)
     while at[0] and at[0] != i:
@@ -78,7 +78,7 @@ cdef void index_remove(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef uint32_t index_find(rl_region* R, const uint8_t* id, bint thorough) noexcept nogil:
-    """Lock held. The live object of an id, or 0; `thorough`: a miss scans the table."""
+    """Lock held. The live object of an id, or 0. With `thorough`, a miss scans the table."""
     cdef uint32_t i = bucket_of(R, id)[0]
     while i:
         if memcmp(object_at(R, i).id, id, RL_ID_BYTES) == 0:

@@ -1,20 +1,20 @@
-"""The object table: making an object, giving it a block, sealing it, and finding it again.
+"""The object table: making an object, taking a block for it, sealing it, and finding it again.
 
-The states, and who may change them, are in region/states.h.  Neighbours: references.pyx (what keeps an object alive),
-memory/arena.pyx (blocks), room.pyx (who may take one).
+region/states.h has the states and their transitions.  Neighbours: references.pyx (what keeps an object alive), memory/arena.pyx
+(blocks), room.pyx (which process may take one).
 """
 cdef enum:
-    IN_SPILL_FILE = 0x100   # asked of object_create, beside rl_object_flags
+    IN_SPILL_FILE = 0x100   # a flag of object_create, beside rl_object_flags
 
 
 cdef struct rl_origin:
-    # what a new object is called, and where in the program it is made: object with the call site, or 0
+    # id of a new object, and the object with its call site, or 0
     const uint8_t* id
     uint32_t site
 
 
 cdef int object_take(rl_region* R, uint32_t state, const rl_origin* from_, uint32_t* out) noexcept nogil:
-    """Lock held. A new entry, held by this process."""
+    """Lock held. Takes an entry for a new object, which this process holds."""
     cdef uint32_t i = table_take(R, &R.h.objects)
     cdef rl_object* o
     if i == 0:
@@ -33,7 +33,7 @@ cdef int object_take(rl_region* R, uint32_t state, const rl_origin* from_, uint3
 
 
 cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
-    """Lock held. The object's entry names the block from the section that takes it."""
+    """Lock held. Takes a block for the object. The object's entry names the block from this section on."""
     cdef uint32_t extent = 0
     cdef uint32_t cell = 0
     cdef int rc = block_take(R, size, &extent, &cell)
@@ -47,7 +47,7 @@ cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
 
 
 cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
-    """Lock held. The same, of a run of the spill file."""
+    """Lock held. Takes a run of the spill file for the object. The object's entry names the run from this section on."""
     cdef uint32_t extent = 0
     cdef int rc = spill_run_take(R, size, &extent)
     if rc == DONE:
@@ -57,8 +57,8 @@ cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept no
 
 
 cdef int object_create(rl_region* R, const rl_origin* from_, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
-    """A CREATING object with room for `size` bytes, held by this process: the caller fills it and seals it. With IN_SPILL_FILE it
-    is in the spill file, and the object only moves bytes (readers.pyx)."""
+    """Makes a CREATING object with room for `size` bytes, held by this process, which then fills and seals it. With
+    IN_SPILL_FILE the room is in the spill file, and the object only moves bytes (readers.pyx)."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -80,20 +80,20 @@ cdef int object_create(rl_region* R, const rl_origin* from_, uint64_t size, uint
 
 
 cdef int block_take_in_turn(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
-    """Lock held. A block for the object, unless it is large and other processes have waited longer for room."""
+    """Lock held. Takes a block for the object, unless it is large and another process has waited longer for room."""
     return ROOM_PROMISED if size > LARGEST_CELL and room_promised_to_others(R) else block_take_for(R, i, size)
 
 
 cdef int object_room(rl_region* R, uint32_t i, uint64_t size, bint reserve) noexcept nogil:
-    """Room for the payload of a return or of an object under construction that this process owns; `reserve`: the last pages of the
-    arena may be used, and others need not be waited for."""
+    """Takes room for the payload of a return or of an unsealed object that this process owns. With `reserve` it may use the
+    last pages of the arena, and does not wait for other processes."""
     cdef rl_object* o = object_at(R, i)
     cdef int rc = DONE
     rl_fresh64(&o.size, 0)
     if o.extent:
         if rl_lock(R):
             return EIO
-        object_drop_block(R, o)  # a section of its own: both ends may merge and split runs
+        object_drop_block(R, o)  # a section of its own: both freeing and taking a block may merge and split runs
         rl_commit(R)
     while size > RL_OBJECT_INLINE:
         if rl_lock(R):
@@ -114,13 +114,13 @@ cdef int object_room(rl_region* R, uint32_t i, uint64_t size, bint reserve) noex
 
 
 cdef inline char* object_data(rl_region* R, uint32_t i) noexcept nogil:
-    """Payload of an object that the caller holds (sealed) or owns (not yet)."""
+    """Address of the payload of an object that the caller holds (if sealed) or owns (if not sealed yet)."""
     cdef rl_object* o = object_at(R, i)
     return block_at(R, o.extent, o.cell) if o.extent else <char*>o.data
 
 
 cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint64_t n) noexcept nogil:
-    """The object that this process owns will contain the ids of `targets`, which the caller holds: pins them."""
+    """Pins `targets`, which the caller holds: the unsealed object, which this process owns, will contain their ids."""
     cdef uint64_t done = 0
     cdef uint64_t begun
     cdef int rc
@@ -141,7 +141,7 @@ cdef int object_contain(rl_region* R, uint32_t i, const uint32_t* targets, uint6
 
 
 cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
-    """A put object is complete. Nobody else knows it yet, so no edges and no waiters are due."""
+    """Seals a put object. No other process knows it yet, so no edges and no waiters are due."""
     rl_failpoint(R, b"fill.seal")
     if rl_lock(R):
         return EIO
@@ -153,7 +153,7 @@ cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
 
 cdef int object_put_inline(rl_region* R, const rl_origin* from_, uint32_t format, const char* data, uint32_t n,
                            uint32_t* out) noexcept nogil:
-    """A small sealed object in one section: invisible before the commit, so nothing is published."""
+    """Makes a small sealed object in one section. It is invisible before the commit, so nothing is published."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -168,7 +168,7 @@ cdef int object_put_inline(rl_region* R, const rl_origin* from_, uint32_t format
 
 
 cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nogil:
-    """Sets this process's bit on a live object of that generation, else STALE."""
+    """Sets this process's holder bit on a live object of that generation. STALE: there is none."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -182,7 +182,7 @@ cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nog
 
 
 cdef int object_release(rl_region* R, uint32_t i) noexcept nogil:
-    """This process's last handle went."""
+    """Clears this process's holder bit, when its last handle of the object goes."""
     if rl_lock(R):
         return EIO
     holder_clear(R, R.slot, i)
@@ -191,14 +191,15 @@ cdef int object_release(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef bint findable(rl_region* R, rl_object* o) noexcept nogil:
-    """Lock held. Nobody but its creator may hold what is under construction: the creator's death must end it."""
+    """Lock held. Whether other processes may hold the object. Only its creator may hold one under construction, since it must
+    end if the creator dies."""
     if o.state == RL_PENDING:
         return o.task == 0 or task_at(R, o.task).state != RL_BUILDING
     return o.state == RL_SEALED
 
 
 cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i, uint32_t* generation) noexcept nogil:
-    """The live object of an id, held by this process from now on, or STALE."""
+    """The live object of an id, which this process holds from now on. STALE: there is none."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -213,7 +214,7 @@ cdef int object_find(rl_region* R, const uint8_t* id, bint thorough, uint32_t* i
 
 
 cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
-    """An object that this process was creating for the job will never be sealed."""
+    """Gives up an object that this process was creating for the session: it will never be sealed."""
     cdef rl_object* o = object_at(R, i)
     if rl_lock(R):
         return EIO
@@ -225,7 +226,7 @@ cdef int object_abandon(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef int object_expose(rl_region* R, uint32_t i) noexcept nogil:
-    """The id's bytes are about to leave: from now on they can be looked up."""
+    """Adds the object to the index, because its id's bytes are about to leave the process."""
     if rl_lock(R):
         return EIO
     index_add(R, i)

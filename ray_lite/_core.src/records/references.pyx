@@ -1,8 +1,9 @@
 """What keeps an object alive: holder bits, pins and refs; and the end of an object that nothing keeps.
 
-An object lives while a process holds it (one bit in the row of its slot), a ref pins it, or the task that returns it lives.  The
-section that takes the last of these away frees the bytes, or puts the object on the garbage list when it contains ids whose
-objects must be unpinned first.  Neighbours: objects.pyx makes objects; readers.pyx has the second half of each row.
+An object lives while a process holds it (one bit in the row of its slot), a ref pins it, the session keeps it, or the task that
+returns it lives.  The section that takes the last of these away frees the bytes.  If the object contains ids, the section puts
+it on the garbage list, because their objects must be unpinned first.  Neighbours: objects.pyx makes objects; readers.pyx has
+the second half of each row.
 """
 
 
@@ -15,7 +16,7 @@ cdef inline bint holder_has(rl_region* R, uint32_t slot, uint32_t i) noexcept no
 
 
 cdef int holder_set(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. This process holds the object; once or twice, no matter."""
+    """Lock held. Sets this process's holder bit on the object, if it is not set."""
     cdef uint64_t* word
     cdef uint64_t bit = <uint64_t>1 << (i & 63)
     if i >= R.row_limit:
@@ -28,7 +29,7 @@ cdef int holder_set(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
-    """Lock held."""
+    """Lock held. Frees the object's block, if it has one."""
     cdef uint32_t extent = o.extent
     if extent:
         if o.flags & RL_JOB_PINNED:
@@ -55,14 +56,14 @@ cdef void free_if_unreferenced(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef void object_keep(rl_region* R, rl_object* o) noexcept nogil:
-    """Lock held. The session keeps the object until it ends; it has no block yet."""
+    """Lock held. Keeps the object until the session ends. It has no block yet."""
     rl_set16(R, &o.flags, <uint16_t>(o.flags | RL_JOB_PINNED))
     rl_set32(R, &o.pins, o.pins + 1)
     rl_set32(R, &R.h.kept, R.h.kept + 1)
 
 
 cdef void object_unkeep(rl_region* R, rl_object* o) noexcept nogil:
-    """Lock held. The session needs it no more; whoever calls settles it."""
+    """Lock held. Ends the keeping of an object for the session; the caller frees the object if nothing else needs it."""
     if o.extent:
         rl_set64(R, &R.h.kept_bytes, R.h.kept_bytes - block_size(R, o.extent))
     rl_set16(R, &o.flags, <uint16_t>(o.flags & ~RL_JOB_PINNED))
@@ -71,31 +72,31 @@ cdef void object_unkeep(rl_region* R, rl_object* o) noexcept nogil:
 
 
 cdef void holder_clear(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
-    """Lock held. The slot holds the object no more; may end it."""
+    """Lock held. Clears the slot's holder bit on the object, which may end the object."""
     cdef uint64_t* word = holder_word(R, slot, i)
     cdef uint64_t bit = <uint64_t>1 << (i & 63)
     cdef rl_object* o = object_at(R, i)
     if word[0] & bit:
         rl_set64(R, word, word[0] & ~bit)
-        if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it was never finished
+        if o.state == RL_CREATING and o.owner == slot and o.flags & RL_JOB_PINNED:  # it will never be sealed
             object_unkeep(R, o)
         rl_set32_mutant(R, &object_at(R, i).holders, object_at(R, i).holders - 1)
         free_if_unreferenced(R, i)
 
 
 cdef void pin(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held."""
+    """Lock held. Adds a pin to the object."""
     rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins + 1)
 
 
 cdef void unpin(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. May end the object."""
+    """Lock held. Removes a pin from the object, which may end it."""
     rl_set32(R, &object_at(R, i).pins, object_at(R, i).pins - 1)
     free_if_unreferenced(R, i)
 
 
 cdef int ref_take(rl_region* R, uint32_t kind, uint32_t owner, uint32_t target, uint32_t* chain) noexcept nogil:
-    """Lock held. `owner`'s chain gets a ref that pins `target`."""
+    """Lock held. Adds a ref that pins `target` to a chain of `owner`."""
     cdef uint32_t r = table_take(R, &R.h.refs)
     cdef rl_ref* f
     if r == 0:
@@ -112,7 +113,7 @@ cdef int ref_take(rl_region* R, uint32_t kind, uint32_t owner, uint32_t target, 
 
 
 cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
-    """Lock held. Unpins one content."""
+    """Lock held. Unpins one of the contents of an object."""
     cdef uint32_t r = o.contents
     cdef uint32_t target = ref_at(R, r).object
     rl_set32(R, &o.contents, ref_at(R, r).next)
@@ -121,7 +122,8 @@ cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
 
 
 cdef void garbage_cut(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. Frees an emptied dead object that unpinning has pushed down to second place."""
+    """Lock held. Frees a dead object without contents that is no longer first on the garbage list, since unpinning put others
+    before it."""
     cdef uint32_t at = R.h.garbage
     while at and object_at(R, at).next != i:
         at = object_at(R, at).next
@@ -155,7 +157,7 @@ cdef int garbage_step(rl_region* R) noexcept nogil:
 
 
 cdef int garbage_drain(rl_region* R) noexcept nogil:
-    """Lock not held. By whoever made garbage; a death leaves it to the node."""
+    """Lock not held. Frees garbage until none is left. The process that made it calls this; after a death, the node does."""
     cdef int rc = MORE
     while rc == MORE and rl_load(&R.h.garbage):
         if rl_lock(R):

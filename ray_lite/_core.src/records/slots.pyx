@@ -1,15 +1,15 @@
 """Process slots: opening and adopting one, the list of idle workers, and an idle worker's sleep.
 
-The idle list is most recently idle first, under the lock.  Whoever makes a task READY takes the first worker off it and rings
-that worker's bell (scheduling/wakeups.pyx), so no wake-up is lost and no worker polls.  Neighbours: region/states.h (BUSY, IDLE,
-STARTING, RUNG).  Must not decide how many workers there are.
+The idle list is kept under the lock, with the worker that became idle last at its head.  A process that makes a task READY
+takes a suitable worker off the list and rings its bell (scheduling/wakeups.pyx), so no wake-up is lost and no worker polls.
+Neighbour: region/states.h (BUSY, IDLE, STARTING, RUNG).  Must not decide how many workers there are.
 """
 cdef enum:
-    IDLE_LOG = 7  # what joining or leaving the idle list writes at most, and being rung
+    IDLE_LOG = 7  # log entries that joining the idle list, leaving it, or being rung writes at most
 
 
 cdef int slot_open(rl_region* R, uint32_t role, uint32_t pid, uint64_t started, uint32_t* out) noexcept nogil:
-    """A slot for a process. A worker's is opened by the node before the fork, as STARTING."""
+    """Opens a slot for a process. The node opens a worker's slot before the fork, as STARTING."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -25,7 +25,7 @@ cdef int slot_open(rl_region* R, uint32_t role, uint32_t pid, uint64_t started, 
 
 
 cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
-    """Lock held. A new slot, in which nothing is left of the process that had it before."""
+    """Lock held. Initializes a slot: nothing is left of the process that had it before."""
     rl_process_become(R, s, RL_ALIVE)
     memset(&s.running, 0, <size_t>(<char*>&s.availability - <char*>&s.running))
     rl_fresh32(&s.blocked, 0)
@@ -42,8 +42,8 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
 
 
 cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started) noexcept nogil:
-    """A forked worker takes the slot that the node opened for it. Until it asks for a task it counts as coming: it is one that
-    need not be started."""
+    """Gives a forked worker the slot that the node opened for it. Until the worker asks for a task it counts as rung, so that
+    no other worker is started for the same task."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     R.slot = slot
     R.row_limit = 0
@@ -57,7 +57,7 @@ cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started)
 
 
 cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. The worker stands idle from now on."""
+    """Lock held. Adds the worker to the idle list."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     rl_set32(R, &s.next, R.h.idle_first)
     rl_set32(R, &s.prev, 0)
@@ -68,7 +68,7 @@ cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
 
 
 cdef void idle_remove(rl_region* R, uint32_t slot, uint32_t to) noexcept nogil:
-    """Lock held. The worker leaves the idle list, by itself (BUSY) or because it is rung (RUNG)."""
+    """Lock held. Takes the worker off the idle list: it leaves by itself (BUSY) or is rung (RUNG)."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     rl_set32(R, &rl_slot_at(R, s.next).prev if s.next else &R.h.idle_last, s.prev)
     rl_set32(R, &rl_slot_at(R, s.prev).next if s.prev else &R.h.idle_first, s.next)
@@ -76,19 +76,20 @@ cdef void idle_remove(rl_region* R, uint32_t slot, uint32_t to) noexcept nogil:
 
 
 cdef void worker_arrived(rl_region* R, rl_slot* s) noexcept nogil:
-    """Lock held. A rung worker is here (or dead): it counts as coming no more."""
+    """Lock held. Ends the state RUNG of a worker that has arrived (or died)."""
     if s.availability == RL_RUNG:
         rl_worker_become(R, s, RL_BUSY)
 
 
 cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
-    """An idle worker waits for its bell: burns `spin` ns, then sleeps `park` ns. DONE rung, ETIMEDOUT or EINTR."""
+    """Waits for this idle worker's bell: spins for `spin` ns, then sleeps for at most `park` ns. DONE (rung), ETIMEDOUT or
+    EINTR."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t k = 0
     cdef uint32_t bell = rl_load(&me.bell)
     cdef int64_t until
     cdef int rc
-    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving):  # asked to end after its last look at that: the bell was before
+    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving):  # the bell may have rung before it was loaded
         return DONE
     until = rl_now() + spin
     while spin > 0 and rl_load(&me.bell) == bell:
@@ -97,7 +98,7 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
         if k & 31 == 0 and rl_now() >= until:
             break
         if k & 127 == 0:
-            sched_yield()  # whoever this worker just woke may stand behind it on the same CPU
+            sched_yield()  # a process that this worker just woke may wait for the same CPU
     if rl_load(&me.bell) != bell:
         return DONE
     rl_store(&me.parked, 1)  # announced before the kernel compares the bell: pairs with rl_publish_one

@@ -1,20 +1,21 @@
-"""Trimming: large free runs of the arena go back to the kernel as memory, those of the spill file as disk space.
+"""Trimming: large free runs of the arena are given to the kernel as memory, those of the spill file as disk space.
 
-By the node only: its death is the end of the session.  It owns a run through an unsealed object, ntrims its pages, and lets it
-go.  Pages of huge-page arenas are reserved and stay.  Neighbour: memory/growth.pyx fills the holes that this leaves.
+Only the node trims: its death ends the session.  It owns a run through an unsealed object, punches out the run's pages, and
+ends the object.  Pages of huge-page arenas are reserved and stay.  Neighbour: memory/growth.pyx fills the holes that this
+leaves.
 """
 cdef enum:
-    TRIM_MOST = 65536   # pages at once: punching them takes some milliseconds
+    TRIM_MOST = 65536   # pages trimmed at once: punching them out takes some milliseconds
 
 
 cdef void trim_count(rl_region* R, rl_space* S, int64_t size) noexcept nogil:
-    """Lock held."""
+    """Lock held. Adds `size`, which may be negative, to the used bytes of a space."""
     cdef uint64_t* count = &R.h.used_bytes if S == &R.h.arena else &R.h.spilled_bytes
     rl_set64(R, count, count[0] + <uint64_t>size)
 
 
 cdef int trim_take(rl_region* R, rl_space* S, const rl_origin* from_, uint32_t* out) noexcept nogil:
-    """A CREATING object of this process that has a large free run. STALE: there is none that is worth it."""
+    """Makes a CREATING object of this process that owns a large free run. STALE: no run is worth trimming."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -28,7 +29,7 @@ cdef int trim_take(rl_region* R, rl_space* S, const rl_origin* from_, uint32_t* 
 
 
 cdef int trim_take_section(rl_region* R, rl_space* S, const rl_origin* from_, uint32_t* out) noexcept nogil:
-    """Lock held."""
+    """Lock held. Takes a large free run (of the arena at most TRIM_MOST pages) for a new object. STALE: none is worth it."""
     cdef uint32_t x = run_largest(S)
     cdef int rc
     if x == 0 or extent_at(R, x).pages < R.h.trim_least or (S == &R.h.spill and extent_at(R, x).clas):
@@ -47,7 +48,7 @@ cdef int trim_take_section(rl_region* R, rl_space* S, const rl_origin* from_, ui
 
 
 cdef int trim_finish(rl_region* R, rl_space* S, uint32_t i, bint gone) noexcept nogil:
-    """The run of object `i`, which ends, has no pages any more; or, if they could not be given back, is free again."""
+    """Ends object `i`. Its run has no pages any more (`gone`), or, if they could not be trimmed, is free again."""
     cdef rl_object* o = object_at(R, i)
     cdef uint32_t x = o.extent
     cdef uint32_t pages = extent_at(R, x).pages
@@ -62,7 +63,7 @@ cdef int trim_finish(rl_region* R, rl_space* S, uint32_t i, bint gone) noexcept 
         rl_set32(R, &extent_at(R, x).clas, R.h.ntrims)
     else:
         x = run_give(R, S, x)
-        if gone and S == &R.h.spill and extent_at(R, x).pages == pages:  # else it has joined others, and is for another time
+        if gone and S == &R.h.spill and extent_at(R, x).pages == pages:  # else it joined others, and is trimmed another time
             rl_set32(R, &extent_at(R, x).clas, 1)
     rl_commit(R)
     rl_failpoint(R, b"given.release")
@@ -70,14 +71,14 @@ cdef int trim_finish(rl_region* R, rl_space* S, uint32_t i, bint gone) noexcept 
 
 
 cdef int64_t trim_one(rl_region* R, rl_space* S, int fd) noexcept nogil:
-    """Bytes of one run that went back, 0 when there is no other; or an error."""
+    """Trims one run and returns its bytes. 0: there is no run to trim, or the kernel refused. Negative: an error."""
     cdef uint8_t id[RL_ID_BYTES]
     cdef rl_origin nameless
     cdef uint32_t i = 0
     cdef uint64_t size
     cdef bint gone
     cdef int rc
-    memset(id, 0, RL_ID_BYTES)  # nobody will ever look for it
+    memset(id, 0, RL_ID_BYTES)  # no process will ever search for it
     nameless.id, nameless.site = id, 0
     rc = trim_take(R, S, &nameless, &i)
     if rc:

@@ -1,7 +1,7 @@
-"""Waiting for objects: a process marks what it lacks, sleeps on its slot's `arrived`, and is woken by whoever seals.
+"""Waiting for objects: a process marks what it lacks, sleeps on its slot's `arrived`, and is woken by the process that seals.
 
-`wake_at` says how many arrivals the process needs.  A mark is never taken back: one left by a dead, timed-out or satisfied waiter
-costs one increment and harms nobody.  Neighbours: region/sync.h (publish, bump).  Must not choose timeouts.
+`wake_at` says how many arrivals the process needs.  A mark is never removed: one left by a waiter that died, timed out or is
+satisfied costs one increment and does no harm.  Neighbour: region/sync.h (publish, bump).  Must not choose timeouts.
 """
 
 
@@ -10,7 +10,7 @@ cdef bint is_sealed(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef uint64_t still_lacking(rl_region* R, uint32_t* lack, uint64_t n) noexcept nogil:
-    """Keeps in `lack` what is not ready; how many that is."""
+    """Keeps in `lack` the objects that are not sealed; returns their number."""
     cdef uint64_t kept = 0
     cdef uint64_t k
     for k in range(n):
@@ -27,17 +27,17 @@ cdef void announce_all(rl_region* R, uint32_t* lack, uint64_t n) noexcept nogil:
 
 
 cdef int park_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t ns) noexcept nogil:
-    """Sleeps until `missing` seals arrived after `seen`, at most `ns`. 0, EINTR, EAGAIN or ETIMEDOUT."""
+    """Sleeps until `missing` seals have arrived after `seen`, for at most `ns`. 0, EINTR, EAGAIN or ETIMEDOUT."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t now
     cdef int rc = 0
-    # several threads may sleep here: then every arrival wakes, and each looks for itself. The stores pair with rl_bump
+    # if several threads sleep here, every arrival wakes all, and each checks for itself. The stores pair with rl_bump
     if rl_add(&me.waiting, 1) == 0:
         rl_store(&me.wake_at, seen + missing)
-        if rl_load(&me.waiting) != 1:  # another thread came in between: its smaller need was overwritten
+        if rl_load(&me.waiting) != 1:  # another thread came in between, and its smaller value was overwritten
             rl_store(&me.wake_at, rl_load(&me.arrived) + 1)
             rl_futex_wake(&me.arrived)
-    else:  # no later than now: a sealer between its bump and its look at wake_at may owe the other thread a wake
+    else:  # not later than now: a sealer between its bump and its load of wake_at may owe the other thread a wake-up
         rl_store(&me.wake_at, rl_load(&me.arrived))
     now = rl_load(&me.arrived)
     if now - seen < missing:
@@ -48,7 +48,7 @@ cdef int park_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t ns)
 
 
 cdef int spin_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t until) noexcept nogil:
-    """Burns time until enough arrived or the clock says stop; 1 when something arrived."""
+    """Spins until `missing` seals have arrived after `seen` (1), or until the time `until` (0)."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t k = 0
     while rl_load(&me.arrived) - seen < missing:
@@ -60,18 +60,18 @@ cdef int spin_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t unt
 
 
 cdef struct rl_wait:
-    # what a waiting call wants and how it may wait; times in nanoseconds of CLOCK_MONOTONIC
-    uint32_t* lack     # objects not ready; the call compacts it
-    uint64_t n         # in: how many; out: how many are still lacking
-    uint64_t allowed   # the call ends when no more than this many are lacking
-    int64_t deadline   # or -1
-    int64_t spin       # burn so long first
+    # what a call waits for, and how; times in nanoseconds of CLOCK_MONOTONIC
+    uint32_t* lack     # objects that are not sealed; the call compacts it
+    uint64_t n         # in: their number; out: the number still lacking
+    uint64_t allowed   # the call ends when no more than so many are lacking
+    int64_t deadline   # -1: none
+    int64_t spin       # spins for so long first
     int64_t park       # longest sleep
     bint marked
 
 
 cdef int wait_step(rl_region* R, rl_wait* w) noexcept nogil:
-    """One look, one spin, one sleep. DONE when satisfied, ETIMEDOUT at the deadline, EINTR after a signal, else MORE."""
+    """One step of a wait: a check, then a spin or a sleep. DONE: satisfied; ETIMEDOUT: deadline; EINTR: a signal; else MORE."""
     cdef uint32_t seen = rl_load(&rl_slot_at(R, R.slot).arrived)
     cdef int64_t ns = w.park
     cdef int64_t now
@@ -82,7 +82,7 @@ cdef int wait_step(rl_region* R, rl_wait* w) noexcept nogil:
         announce_all(R, w.lack, w.n)
         w.marked = True
         rl_failpoint(R, b"announce.look")
-        return MORE  # announced: look once more before sleeping
+        return MORE  # announced: checks once more before it sleeps
     now = rl_now()
     if w.deadline >= 0:
         if now >= w.deadline:
@@ -97,7 +97,7 @@ cdef int wait_step(rl_region* R, rl_wait* w) noexcept nogil:
 
 
 cdef int wait_for(rl_region* R, rl_wait* w, uint32_t looks) noexcept nogil:
-    """Waits for at most `looks` sleeps; the caller then tests signals and the node's life."""
+    """Waits for at most `looks` steps; the caller then checks signals and whether the node lives."""
     cdef int rc = MORE
     cdef uint32_t k = 0
     while rc == MORE and k < looks:

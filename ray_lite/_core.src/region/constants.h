@@ -1,27 +1,27 @@
 /* constants.h - constants of the region: sizes, limits, flags, and the numbers of roles, formats and states.
- * The states' meaning and transitions are in states.h.  No structures here. */
+ * The meaning and the transitions of the states are in states.h.  Must not define structures. */
 #ifndef RL_CONSTANTS_H
 #define RL_CONSTANTS_H
 
-#define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" little-endian: a byte-order mismatch shows */
+#define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" in little-endian bytes, so that another byte order is noticed */
 #define RL_VERSION 7u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
 #define RL_LOG_MAX 128  /* capacity of the undo log; a section may use RL_LOG_BUDGET of it */
 #define RL_LOG_BUDGET 64
-#define RL_STAGE_MAX 32 /* publications of one section */
+#define RL_STAGE_MAX 32 /* most publications of one section */
 #define RL_OBJECT_INLINE 40
-#define RL_TASK_INLINE 28 /* a plain call of three numbers */
-#define RL_REPORTS 262144 /* failures whose bit says whether a get has raised them; older ones share it */
-#define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (arena.pyx) */
+#define RL_TASK_INLINE 28 /* room for a plain call with three numbers */
+#define RL_REPORTS 262144 /* failures that have a bit of their own, set when a get raises them; older failures share the bits */
+#define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (memory/arena.pyx) */
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
 #define RL_SECOND 8     /* second-level lists: eighths of a power of two */
 #define RL_SHAPES 1024  /* chains of the index of queues */
-#define RL_DEPTHS 8     /* depths of nested tasks that are told apart */
-#define RL_GPUS 256     /* GPUs of a session */
-#define RL_GPU_WORDS 4  /* RL_GPUS bits */
-#define RL_ATTEMPTS 0xffffu /* most that a task's word for them holds */
+#define RL_DEPTHS 8     /* nesting depths that are told apart, 0 (top-level tasks) included */
+#define RL_GPUS 256     /* most GPUs of a session */
+#define RL_GPU_WORDS 4  /* words of 64 bits for RL_GPUS bits */
+#define RL_ATTEMPTS 0xffffu /* the most that a task's 16-bit word for attempts holds */
 #define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
 
 enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };

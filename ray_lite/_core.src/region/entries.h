@@ -6,24 +6,24 @@
 #include <stdint.h>
 #include "constants.h"
 
-/* one table of equal entries; located by the header */
+/* table - an array of equal entries; the header holds all tables */
 typedef struct {
     uint64_t offset;   /*  0 writer: init */
     uint32_t stride;   /*  8 writer: init */
     uint32_t capacity; /* 12 writer: init */
     uint32_t limit;    /* 16 writer: lock; entries whose pages are committed */
-    uint32_t used;     /* 20 writer: lock; entries ever taken, 0 included */
+    uint32_t used;     /* 20 writer: lock; entries ever taken, entry 0 included */
     uint32_t free;     /* 24 writer: lock; head of the free list */
     uint32_t live;     /* 28 writer: lock; entries in use now */
 } rl_table;
 
-/* an undo entry: where = offset | bytes << 56 */
+/* undo entry - the old value of a word; where = offset | bytes << 56 */
 typedef struct {
     uint64_t where; /*  0 writer: lock holder */
     uint64_t old;   /*  8 writer: lock holder */
 } rl_undo;
 
-/* a store to be made after the commit, redone by whoever finds the holder dead */
+/* stage entry - a store to make after the commit; if the lock's owner dies first, the next process that locks makes it */
 typedef struct {
     uint32_t what;  /*  0 writer: lock holder; rl_publication */
     uint32_t index; /*  4 writer: lock holder; object or slot */
@@ -32,12 +32,12 @@ typedef struct {
 } rl_stage;
 
 /* the one lock with its undo log; never unmapped while a thread may be inside.
- * word = undo entries in the low half, publications due in the high half: one store of it is the commit. */
+ * word = number of undo entries in the low half, of publications due in the high half: one store of it is the commit. */
 typedef struct {
     pthread_mutex_t mutex; /*   writer: glibc and the kernel */
     char pad[64 - sizeof(pthread_mutex_t) % 64]; /* writer: nobody */
     volatile uint64_t word; /*  writer: lock holder */
-    uint32_t staged;        /*  writer: lock holder; publications collected, inert until the commit */
+    uint32_t staged;        /*  writer: lock holder; publications collected, without effect until the commit */
     uint32_t longest;       /*  writer: lock holder; longest log ever committed, for statistics */
     uint64_t recoveries;    /*  writer: lock holder; deaths inside the lock that were repaired */
     char pad2[40];          /*  writer: nobody */
@@ -45,87 +45,89 @@ typedef struct {
     rl_stage stage[RL_STAGE_MAX];  /* writer: lock holder */
 } rl_mutex;
 
-/* object entry - two cache lines; found by index and generation, by id only once its bytes were shown (ids.pyx).
- * Owner dies while CREATING, or while its task runs: the sweep frees the block and the bits; once SEALED: nothing to do. */
+/* object entry - two cache lines.  Found by index and generation, or by id once the id's bytes were shown (records/ids.pyx).
+ * If its owner dies while it is CREATING, or the worker of its task dies, the sweep frees the block and the holder bits of the
+ * dead process.  Once it is SEALED, such a death changes nothing but these bits. */
 typedef struct {
     uint32_t state;      /*   0 writer: lock; PENDING/CREATING -> SEALED is published. Stale: harmless, readers wait */
     uint32_t next;       /*   4 writer: lock; free list, garbage list, or next return of the same task */
     uint8_t id[RL_ID_BYTES]; /* 8 writer: fresh */
-    uint32_t generation; /*  28 writer: lock; grows when the entry is freed, so that old handles show */
+    uint32_t generation; /*  28 writer: lock; grows when the object ends, so that old handles are noticed */
     uint32_t format;     /*  32 writer: fresh, owner; rl_format, with RL_ERROR for a failure */
-    uint32_t pins;       /*  36 writer: lock; refs (arguments, contents) that name it */
-    uint32_t holders;    /*  40 writer: lock; processes with a bit; fsck compares with the rows */
-    uint32_t owner;      /*  44 writer: lock; slot that creates it */
+    uint32_t pins;       /*  36 writer: lock; refs (arguments, contents) that name it, and one if the session keeps it */
+    uint32_t holders;    /*  40 writer: lock; processes with a holder bit; fsck compares it with the rows */
+    uint32_t owner;      /*  44 writer: lock; slot of the process that creates it */
     uint64_t size;       /*  48 writer: fresh, owner; payload bytes */
-    uint32_t extent;     /*  56 writer: lock; block, or none when the payload is inline */
-    uint16_t cell;       /*  60 writer: lock; cell of a slab */
+    uint32_t extent;     /*  56 writer: lock; extent of its block, or none when the payload is inline */
+    uint16_t cell;       /*  60 writer: lock; cell of its block in a slab */
     uint16_t flags;      /*  62 writer: lock; rl_object_flags */
-    uint32_t waiter;     /*  64 writer: atomic; slot, MANY or none. Losing a store here loses a wake: seq_cst pair */
+    uint32_t waiter;     /*  64 writer: atomic; slot, MANY or none. A store lost here loses a wake-up: seq_cst, see atomics.h */
     uint32_t task;       /*  68 writer: lock; the live task that returns it */
     uint32_t edges;      /*  72 writer: lock; refs of tasks that wait for it */
     uint32_t contents;   /*  76 writer: lock; refs to the objects whose ids it contains */
     uint32_t hash_next;  /*  80 writer: lock; chain of the id index */
-    uint32_t site;       /*  84 writer: fresh; object with the place of the put or call, or none */
+    uint32_t site;       /*  84 writer: fresh; object with the call site of the put or the task, or none */
     uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner; with a block: rl_block_info */
 } rl_object;
 
-/* what is known of an object's block, where its inline bytes would be; kept if there is a file to spill into. The block is
- * an arena's, or a run of that file, as its extent says. Owner of a use dies: the sweep takes its bit, and so its count. */
+/* block info - facts about an object's block, in place of the inline bytes; kept only if the session has a spill file.  The
+ * extent says whether the block is in the arena or in the spill file.  If a reader dies, the sweep clears its reader bit and
+ * lowers the count. */
 typedef struct {
-    uint32_t readers;  /*  0 writer: lock; processes that read the bytes; fsck compares with the rows */
-    uint32_t last_read; /* 4 writer: lock; when somebody last did, in units of 2^20 ns, modulo 2^32 */
+    uint32_t readers;  /*  0 writer: lock; processes that read the bytes; fsck compares it with the rows */
+    uint32_t last_read; /* 4 writer: lock; when the bytes were last read, moved or made, in units of 2^20 ns, modulo 2^32 */
     uint64_t checksum; /*  8 writer: lock; of the bytes, while they are spilled */
     uint32_t moves;    /* 16 writer: lock; grows whenever the bytes move */
     uint32_t spare;    /* 20 writer: nobody */
 } rl_block_info;
 
-/* task record - two cache lines. In exactly one place: free list, slot.building, nowhere (WAITING: reached through the
- * edges of its arguments), a queue (READY), slot.running, the header's `ending` (cancelled, and not yet the node's). Owner dies:
- * BUILDING is unwound, RUNNING is requeued or failed. */
+/* task record - two cache lines.  In exactly one place: the free list; a slot's `building`; no list (WAITING: reached through
+ * the edges of its arguments); a queue (READY); a slot's `running`; or the header's `cancelled_queued` (cancelled before it
+ * ran, until the node takes it).  If its owner dies, a BUILDING record is unwound, a RUNNING one is queued again or failed. */
 typedef struct {
     uint32_t state;      /*   0 writer: lock */
-    uint32_t next;       /*   4 writer: lock; free list, queue, building list, or the outer task on the same stack */
+    uint32_t next;       /*   4 writer: lock; next on its list or queue, or the outer task on the same stack */
     uint8_t id[RL_ID_BYTES]; /* 8 writer: fresh */
     uint32_t serial;     /*  28 writer: lock; grows when the record is freed */
     uint32_t prev;       /*  32 writer: lock; queue, building list */
-    uint32_t function;   /*  36 writer: fresh; object with the function's pickle, pinned for the job */
+    uint32_t function;   /*  36 writer: fresh; object with the function's pickle, kept until the session ends */
     uint32_t owner;      /*  40 writer: lock; slot that builds or runs it */
     uint16_t queue;      /*  44 writer: fresh */
-    uint16_t cell;       /*  46 writer: fresh; says nothing without an extent */
-    uint32_t ndeps;      /*  48 writer: lock; arguments not sealed; nobody ever recomputes it */
+    uint16_t cell;       /*  46 writer: fresh; of the arguments' block; without an extent it means nothing */
+    uint32_t ndeps;      /*  48 writer: lock; arguments that are not sealed; counted, never recomputed */
     uint16_t attempts;   /*  52 writer: lock; attempts begun, at most RL_ATTEMPTS */
     uint16_t max_retries; /* 54 writer: fresh; RL_ATTEMPTS: unlimited */
     uint32_t nreturns;   /*  56 writer: lock */
-    uint32_t returns;    /*  60 writer: lock; first return, chained by rl_object.next, last first */
-    uint32_t refs;       /*  64 writer: lock; argument refs, last first */
+    uint32_t returns;    /*  60 writer: lock; its returns, last one first, chained by rl_object.next */
+    uint32_t refs;       /*  64 writer: lock; argument refs, last one first */
     uint32_t parent;     /*  68 writer: fresh; record of the submitting task, or none for a driver */
     uint32_t parent_serial; /* 72 writer: fresh */
     uint32_t args_size;  /*  76 writer: fresh */
-    uint32_t extent;     /*  80 writer: lock; block of the arguments, or none when inline */
-    uint32_t site;       /*  84 writer: fresh; object with the place of the call, pinned for the job, or none */
+    uint32_t extent;     /*  80 writer: lock; extent of the arguments' block, or none when they are inline */
+    uint32_t site;       /*  84 writer: fresh; object with the call site, kept until the session ends, or none */
     uint16_t flags;      /*  88 writer: lock; rl_task_flags */
-    uint16_t spare;      /*  90 writer: nobody; the index of an actor fits */
+    uint16_t spare;      /*  90 writer: nobody; has room for the index of an actor */
     uint32_t nrefs;      /*  92 writer: lock */
-    uint32_t runtime_env; /* 96 writer: fresh; object that says where the task runs, kept for the job, or none */
+    uint32_t runtime_env; /* 96 writer: fresh; object with its runtime environment, kept until the session ends, or none */
     uint8_t data[RL_TASK_INLINE]; /* 100 writer: fresh */
 } rl_task;
 
-/* ref - one object named by a task (argument) or by another object (content) */
+/* ref - names one object; belongs to a task (argument) or to another object (content) */
 typedef struct {
-    uint32_t state;     /*  0 writer: lock; rl_ref_kind or RL_FREE */
+    uint32_t state;     /*  0 writer: lock; rl_ref_state or RL_FREE */
     uint32_t next;      /*  4 writer: lock; free list, or next ref of the same owner */
     uint32_t object;    /*  8 writer: lock; the object it pins */
     uint32_t owner;     /* 12 writer: lock; task or containing object */
-    uint32_t edge_next; /* 16 writer: lock; other refs that wait for the same object */
+    uint32_t edge_next; /* 16 writer: lock; next ref that waits for the same object */
     uint32_t edge_prev; /* 20 writer: lock */
-    uint32_t linked;    /* 24 writer: lock; 1 while in the object's edge list */
+    uint32_t linked;    /* 24 writer: lock; 1 while it is in the object's edge list */
     uint32_t spare;     /* 28 writer: nobody */
 } rl_ref;
 
-/* space - the pages of one file. Extents, the runs of pages, tile [0, committed); those that are free are listed by size. */
+/* space - the pages of one file.  Extents, which are runs of pages, tile [0, committed); free ones are on lists by size. */
 typedef struct {
-    uint32_t pages;     /*   0 writer: init; how many there may be */
-    uint32_t committed; /*   4 writer: lock; how many there are: of the arena, what fallocate accepted */
+    uint32_t pages;     /*   0 writer: init; most pages it may have */
+    uint32_t committed; /*   4 writer: lock; pages it has: in the arena, those that fallocate accepted */
     uint32_t last;      /*   8 writer: lock; the extent that ends at committed */
     uint32_t first_map; /*  12 writer: lock; non-empty first-level lists */
     uint32_t second_map[RL_FIRST];        /* 16 writer: lock */
@@ -135,88 +137,88 @@ typedef struct {
 /* extent - a run of pages of a space */
 typedef struct {
     uint32_t state;     /*  0 writer: lock; rl_extent_state */
-    uint32_t next;      /*  4 writer: lock; unused descriptors, free runs of a class, slabs with room */
+    uint32_t next;      /*  4 writer: lock; free list, free runs of a class, or slabs with room */
     uint32_t prev;      /*  8 writer: lock */
-    uint32_t start;     /* 12 writer: lock; pages */
+    uint32_t start;     /* 12 writer: lock; first page */
     uint32_t pages;     /* 16 writer: lock */
-    uint32_t left;      /* 20 writer: lock; neighbour before, in address order */
-    uint32_t right;     /* 24 writer: lock; neighbour after */
-    uint32_t clas;      /* 28 writer: lock; of a SLAB its class, of a HOLE its number, of a free run of the spill file 1 when its
-                         *    disk space went back */
+    uint32_t left;      /* 20 writer: lock; neighbour before it, in address order */
+    uint32_t right;     /* 24 writer: lock; neighbour after it */
+    uint32_t clas;      /* 28 writer: lock; of a SLAB its class, of a HOLE its number, of a free run of the spill file 1 if its
+                         *    disk space was trimmed */
     uint64_t cells[4];  /* 32 writer: lock; bitmap of a slab's cells in use */
 } rl_extent;
 
-/* kind of resource: CPU, GPU (of which only the whole free ones count here), and the custom ones from RL_CUSTOM on */
+/* resource - CPU, GPU (only GPUs that are wholly free count as free), and the custom ones from RL_CUSTOM on */
 typedef struct {
     uint32_t state; /*  0 writer: init; 1 */
     uint32_t next;  /*  4 writer: nobody */
     int64_t total;  /*  8 writer: init; in units of 1/RL_UNIT */
-    int64_t free;   /* 16 writer: lock; CPUs may be below zero after a blocked task woke. What whales hold counts as free */
-    uint32_t head;  /* 24 writer: lock; queues that hang here, because there is too little of it: the least demanding first */
+    int64_t free;   /* 16 writer: lock; CPUs: below zero after a blocked task woke. What wide shapes hold counts as free */
+    uint32_t head;  /* 24 writer: lock; queues stalled on it, those with the smallest demand first */
     uint32_t tail;  /* 28 writer: lock */
 } rl_resource;
 
-/* demand - how much of a custom kind the tasks of a shape need; a shape's demands stand in a row, by kind */
+/* demand - how much of one custom resource the tasks of a shape need; the demands of a shape lie in a row, by resource */
 typedef struct {
     uint32_t state; /*  0 writer: fresh; 1 */
     uint32_t resource; /* 4 writer: fresh */
     int64_t amount; /*  8 writer: fresh */
 } rl_demand;
 
-/* ready queue of one (job, shape, options, depth). Not empty, it is in the ring, or hangs on the list of a kind that it lacks */
+/* ready queue of one (job, demands, options, depth).  While it has tasks, it is in the ready ring, or stalled on a resource */
 typedef struct {
     uint32_t state;  /*  0 writer: lock; 1 in use */
-    uint32_t next;   /*  4 writer: lock; ring, or a kind's list */
+    uint32_t next;   /*  4 writer: lock; ready ring, or queues stalled on the same resource */
     uint32_t prev;   /*  8 writer: lock */
     uint32_t job;    /* 12 writer: fresh; slot of the driver */
     int64_t cpus;    /* 16 writer: fresh; in units of 1/RL_UNIT */
-    int64_t gpus;    /* 24 writer: fresh; below RL_UNIT a part of one, else whole ones */
-    uint32_t first;  /* 32 writer: fresh; its demands */
-    uint32_t count;  /* 36 writer: fresh */
+    int64_t gpus;    /* 24 writer: fresh; below RL_UNIT a part of one GPU, else whole ones */
+    uint32_t first;  /* 32 writer: fresh; its demands of custom resources: the first, */
+    uint32_t count;  /* 36 writer: fresh; and their number */
     uint32_t head;   /* 40 writer: lock */
     uint32_t tail;   /* 44 writer: lock */
     uint32_t length; /* 48 writer: lock */
     uint32_t listed; /* 52 writer: lock; rl_listed */
-    uint32_t stalled_on;   /* 56 writer: lock; the kind that it lacks, while it hangs or has the reservation */
-    uint32_t options; /* 60 writer: fresh; object with the options of its tasks, pinned for the job, or none */
-    int64_t stalled_since;  /* 64 writer: lock; since when it hangs without one of its tasks being taken, 0: it doesn't */
-    uint32_t chain;  /* 72 writer: lock; next queue of the same hash; of the first one of a shape only */
-    uint32_t depth;  /* 76 writer: fresh; 0: for tasks of a driver, 1: for tasks of those, and so on up to RL_DEPTHS - 1 */
+    uint32_t stalled_on; /* 56 writer: lock; the resource it lacks, while it is stalled or has the reservation */
+    uint32_t options; /* 60 writer: fresh; object with the options of its tasks, kept until the session ends, or none */
+    int64_t stalled_since; /* 64 writer: lock; when it first stalled since one of its tasks was last taken, or 0 */
+    uint32_t chain;  /* 72 writer: lock; next queue of the same hash; only of the first queue of a shape */
+    uint32_t depth;  /* 76 writer: fresh; 0: tasks of a driver, 1: tasks that those submit, and so on up to RL_DEPTHS - 1 */
     uint32_t base;   /* 80 writer: fresh; the first queue of the shape, whose depth is 0 */
-    uint32_t sibling; /* 84 writer: lock; another queue of the shape, of another depth */
-    uint32_t nested_next; /* 88 writer: lock; of nested tasks, while it is in the ring: the ring of its depth */
+    uint32_t sibling; /* 84 writer: lock; next queue of the shape, of another depth */
+    uint32_t nested_next; /* 88 writer: lock; of nested tasks, while it is in the ready ring: the ring of its depth */
     uint32_t nested_prev; /* 92 writer: lock */
     uint32_t spare[8]; /* 96 writer: nobody */
 } rl_queue;
 
-/* process slot - the first cache line under the lock, the second atomic, the third under the lock */
+/* process slot - the first and the third cache line are written under the lock, the second with atomic instructions */
 typedef struct {
     uint32_t state;     /*   0 writer: lock */
-    uint32_t next;      /*   4 writer: lock; free list, or idle list (most recently idle first) */
+    uint32_t next;      /*   4 writer: lock; free list, or idle list (last idle first) */
     uint32_t prev;      /*   8 writer: lock; idle list */
     uint32_t role;      /*  12 writer: lock; rl_role */
     uint32_t pid;       /*  16 writer: lock */
     uint32_t epoch;     /*  20 writer: lock; grows when the slot is freed */
     uint32_t running;   /*  24 writer: lock; innermost task, chained by next */
     uint32_t building;  /*  28 writer: lock; records under construction */
-    uint32_t shape;     /*  32 writer: lock; queue of the outermost task, whose demand it holds; 0: it holds nothing */
-    uint32_t next_wide;     /*  36 writer: lock; next slot that holds more demands than one section could count */
+    uint32_t shape;     /*  32 writer: lock; queue of the outermost task, whose demand the slot holds; 0: it holds nothing */
+    uint32_t next_wide; /*  36 writer: lock; next slot that holds the demand of a wide shape */
     uint32_t availability; /* 40 writer: lock; rl_availability */
-    uint32_t blocked;   /*  44 writer: lock; depth of blocking calls that gave the CPUs back */
-    uint64_t started;   /*  48 writer: lock; start time from /proc/pid/stat, against pid reuse */
+    uint32_t blocked;   /*  44 writer: lock; depth of blocking calls; while it is above 0, the CPUs of the slot are free */
+    uint64_t started;   /*  48 writer: lock; start time from /proc/pid/stat, so that a reused pid is noticed */
     uint64_t finished;  /*  56 writer: lock; tasks finished */
     uint32_t bell;      /*  64 writer: atomic; an idle worker waits for it to change */
     uint32_t parked;    /*  68 writer: atomic; the worker sleeps on the bell */
     uint32_t arrived;   /*  72 writer: atomic; seals of objects that this process marked */
     uint32_t wake_at;   /*  76 writer: atomic; value of arrived that the least demanding waiting thread needs */
     uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
-    uint32_t waiting_for_room;    /*  84 writer: atomic; since when it waits for room in a full store (as rl_block_info.stamp), or 0 */
-    uint32_t leaving;   /*  88 writer: atomic; the node asks this idle worker, off the list already, to end */
-    uint32_t deadlock_flag;   /*  92 writer: atomic; RL_WAITS_FOREVER: it is blocked without a timeout; RL_DEADLOCK: and that can't end */
+    uint32_t waiting_for_room; /* 84 writer: atomic; since when it waits for room (clock of rl_block_info.last_read), or 0 */
+    uint32_t leaving;   /*  88 writer: atomic; the node asks this worker to end; it is off the idle list already */
+    uint32_t deadlock_flag; /* 92 writer: atomic; RL_WAITS_FOREVER: blocked without a timeout; RL_DEADLOCK: in vain */
     uint32_t spare[8];  /*  96 writer: nobody */
-    uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks, for good once it is keyed */
-    uint32_t gpu_bound; /* 160 writer: lock; 1 when it has run a task in a session with GPUs: it serves only tasks with these */
-    uint32_t threads;   /* 164 writer: lock; its thread pools are made for so many CPUs, and can't be changed; 0: they can */
+    uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks: chosen once, then kept for life */
+    uint32_t gpu_bound; /* 160 writer: lock; 1 once it ran a task in a session with GPUs: it serves only tasks with these */
+    uint32_t threads;   /* 164 writer: lock; CPUs for which its thread pools are made, for good; 0: not made yet */
     int64_t since;      /* 168 writer: lock; when it became idle, or blocked */
     uint64_t spare2[2]; /* 176 writer: nobody */
 } rl_slot;

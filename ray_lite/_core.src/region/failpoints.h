@@ -1,8 +1,8 @@
-/* failpoints.h - named windows between two steps, in which tests kill a process or hold it up.
- * Compiled in only with RL_FAILPOINTS; else not a byte of this is in the code.
+/* failpoints.h - named windows between two steps, in which tests kill a process or make it wait.
+ * Compiled in only with RL_FAILPOINTS; otherwise not a byte of this is in the code.
  *
- * A test writes a file of rl_failpoint_entry, one a name, and puts its path into RAY_LITE_FAILPOINTS: every process of a
- * session maps it.  Each passage is counted, by the kind of process; the one that takes `countdown` to zero is caught.
+ * A test writes a file with one rl_failpoint_entry for each name, and puts its path into RAY_LITE_FAILPOINTS; every process of
+ * the session maps it.  Passages are counted by role; the passage that takes `countdown` to zero is caught.
  */
 #ifndef RL_FAILPOINTS_H
 #define RL_FAILPOINTS_H
@@ -23,13 +23,13 @@ enum rl_failpoint_action { RL_COUNT = 0, RL_KILL = 1, RL_HOLD = 2 };
 typedef struct {
     char name[32];
     uint32_t action;
-    uint32_t kinds;     /* bits of rl_role: who may be caught */
-    uint32_t countdown; /* passages of those until one is caught; 0: nobody is */
-    uint32_t caught;    /* its pid */
-    uint32_t hits[4];   /* passages by rl_role; 0: before it had a slot */
+    uint32_t kinds;     /* a bit for each rl_role that may be caught */
+    uint32_t countdown; /* passages of these roles until one is caught; 0: none is */
+    uint32_t caught;    /* pid of the process that was caught */
+    uint32_t hits[4];   /* passages by rl_role; 0: of processes without a slot */
 } rl_failpoint_entry;
 
-static rl_failpoint_entry *rl_failpoints; /* inherited by forked children, and shared with them */
+static rl_failpoint_entry *rl_failpoints; /* forked children inherit and share it */
 static size_t rl_failpoints_count;
 
 static inline void rl_failpoints_open(void) {
@@ -47,7 +47,7 @@ static inline void rl_catch(rl_failpoint_entry *e) {
     struct timespec ms = {0, 1000000};
     rl_store(&e->caught, (uint32_t)getpid());
     if (e->action == RL_KILL) kill(getpid(), SIGKILL);
-    while (rl_load(&e->action) != RL_COUNT) nanosleep(&ms, NULL); /* until the test lets go, or kills */
+    while (rl_load(&e->action) != RL_COUNT) nanosleep(&ms, NULL); /* until the test releases or kills it */
 }
 
 static inline void rl_pass(const char *name, rl_header *h, uint32_t slot) {

@@ -1,9 +1,9 @@
-"""Results of a step under the lock: done, more sections needed, or what it lacked.
+"""Result codes of a step under the lock: done, more sections needed, or what the step lacked.
 
-`section_repeats` (memory/sections.pyx) supplies what a GROW_ code names; python/errors.pyx maps the others to exceptions.
+`section_repeats` (memory/sections.pyx) supplies what a GROW_ code names; python/errors.pyx turns the others into exceptions.
 """
 cdef enum:
-    # results of a locked step: done, more sections needed, or what is missing (grow() supplies it, then the step is retried)
+    # after a GROW_ code, `grow` supplies what is missing, and the step is repeated
     DONE = 0
     MORE = 1
     GROW_OBJECTS = -1
@@ -16,11 +16,11 @@ cdef enum:
     GROW_ARENA = -8
     GROW_SPILL = -9
     GROW_DEMANDS = -10
-    STALE = -20      # the handle's object or task is gone
+    STALE = -20      # the object or the task is gone, has changed, or does not exist
     FULL_ARENA = -21
     FULL_TABLE = -22
     FULL_FILE = -23
     FULL_SPILL = -24
-    SPILLED = -25       # the object's bytes are spilled
+    SPILLED = -25       # the object's bytes are in the spill file
     FULL_SHAPES = -27
-    ROOM_PROMISED = -26  # there may be room, but others have waited longer for it
+    ROOM_PROMISED = -26  # there may be room, but another process has waited longer for it

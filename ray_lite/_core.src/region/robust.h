@@ -1,10 +1,10 @@
-/* robust.h - making the one mutex, and showing that this kernel hands over a robust lock whose owner died.
- * Also the fork generation: a child of fork must not act on what its parent holds. */
+/* robust.h - makes the mutexes, and shows that this kernel hands over a robust lock whose owner died.
+ * Also the fork generation: a forked child must not act on what its parent holds. */
 #ifndef RL_ROBUST_H
 #define RL_ROBUST_H
 #include "sync.h"
 
-static uint32_t rl_generation = 1; /* grows in every forked child; never getpid(), which pid namespaces and caches confuse */
+static uint32_t rl_generation = 1; /* grows in every forked child; pid namespaces and caches would confuse getpid() */
 static void rl_after_fork(void) { rl_generation++; }
 static inline int rl_watch_forks(void) { return pthread_atfork(NULL, NULL, rl_after_fork); }
 
@@ -17,19 +17,19 @@ static inline int rl_mutex_make(pthread_mutex_t *m) {
     return rc;
 }
 
-/* The node holds a robust lock for life: when it dies, the kernel marks the word, and everybody can see it for a load. */
+/* Whether the node died.  It holds a robust lock for life; when it dies, the kernel marks the word, so one load tells. */
 static inline int rl_node_died(rl_region *R) {
     return (__atomic_load_n((uint32_t *)&R->h->node_life, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED) != 0;
 }
 
-/* The thread that has the lock, 0 for none; stale at once, so only for whoever watches. The kernel's own format of the word. */
+/* Id of the thread that has the lock, 0 for none; stale at once, so only for the watchdog.  Reads the kernel's own format. */
 static inline uint32_t rl_lock_owner(rl_region *R) {
     return __atomic_load_n((uint32_t *)&R->h->lock.mutex, __ATOMIC_RELAXED) & FUTEX_TID_MASK;
 }
 
 static void *rl_die_holding(void *m) { pthread_mutex_lock((pthread_mutex_t *)m); return NULL; }
 
-/* 0 when a thread's death is told to the next locker; the error to report otherwise. About 50 us. */
+/* Returns 0 if the next locker is told that a thread died, else the error to report.  Takes about 50 us. */
 static inline int rl_robust_works(pthread_mutex_t *m) {
     pthread_t t;
     struct timespec until;

@@ -1,18 +1,19 @@
 /* states.h - the state machines of the region: what a state means, what it may become, and the one setter of each.
  *
- * Object   FREE; PENDING: return of a task that has not ended; CREATING: a process fills it; SEALED: it has its value, for good;
- *          GARBAGE: nothing needs it, and ids that it contains are still to be unpinned.
- *          Its owner dies while CREATING, or while its task runs: the sweep ends or empties it.  SEALED is published (sync.h).
- * Task     FREE; BUILDING: on its slot's list `building`; WAITING: nowhere but on the edges of its arguments; READY: in a queue;
- *          RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled before it ran, on the header's list for the node.
- *          Its owner dies: BUILDING is unwound, RUNNING is queued again, or failed.
- * Process  FREE; ALIVE; SWEEPING: it is gone, and what it held is being given back.
- * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot was opened and its process not there yet; RUNG: on
- *          its way to look for a task.  The header counts the last three.
+ * Object   FREE; PENDING: return of a task that has not ended; CREATING: a process fills it; SEALED: it has its final value;
+ *          GARBAGE: nothing needs it, but ids that it contains are not unpinned yet.
+ *          If its owner dies while it is CREATING, the sweep ends it; if the worker of its task dies, the sweep empties it.
+ *          SEALED is published (sync.h).
+ * Task     FREE; BUILDING: on its slot's list `building`; WAITING: on no list, reached by the edges of its arguments; READY:
+ *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled before it ran, on the header's list
+ *          for the node.  If its owner dies, BUILDING is unwound, and RUNNING is queued again or failed.
+ * Process  FREE; ALIVE; SWEEPING: the process is gone, and the sweep frees what it held.
+ * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
+ *          was rung or has just begun, and has not asked for a task yet.  The header counts the last three.
  *
- * An entry becomes FREE by table_give (memory/tables.pyx) alone, which knows no state machine: whoever calls it asks rl_task_may or
- * rl_object_may before.  A forbidden move poisons the region and changes nothing: it is a bug, and no data can be trusted after it.
- * fsck reads the tables; tests/test_docs.py compares docs/internals.md with them. */
+ * Only table_give (memory/tables.pyx) makes an entry FREE.  It knows no state machine, so callers that end a task or a live
+ * object ask rl_task_may or rl_object_may before.  A forbidden move poisons the region and changes nothing: it is a bug, after
+ * which no data can be trusted.  fsck reads these tables; a test compares docs/internals.md with them. */
 #ifndef RL_STATES_H
 #define RL_STATES_H
 #include "sync.h"
@@ -22,8 +23,8 @@
 enum rl_state_facts { RL_OWNED = 1, RL_MAY_LACK = 2, RL_LACKS = 4, RL_HAS_TASK = 8, RL_HAS_CREATOR = 16, RL_HAS_VALUE = 32 };
 
 typedef struct {
-    uint32_t next;  /* states that it may become, a bit each */
-    uint32_t facts; /* rl_state_facts that hold in it */
+    uint32_t next;  /* a bit for each state that it may become */
+    uint32_t facts; /* the rl_state_facts that are true in this state */
 } rl_state_rule;
 
 static const rl_state_rule rl_object_rules[] = {
@@ -65,11 +66,11 @@ static inline int rl_object_may(rl_region *R, rl_object *o, uint32_t to) {
 static inline int rl_task_may(rl_region *R, rl_task *k, uint32_t to) {
     return rl_may(R, rl_task_rules, RL_STATES(rl_task_rules), k->state, to);
 }
-/* All setters: lock held. */
+/* Setters.  Lock held. */
 static inline void rl_object_become(rl_region *R, rl_object *o, uint32_t to) {
     if (rl_object_may(R, o, to)) rl_set32(R, &o->state, to);
 }
-static inline void rl_object_publish(rl_region *R, uint32_t i) { /* SEALED, for readers without the lock, after the commit */
+static inline void rl_object_publish(rl_region *R, uint32_t i) { /* SEALED after the commit, for readers without the lock */
     rl_object *o = (rl_object *)(R->meta + R->h->objects.offset) + i;
     if (rl_object_may(R, o, RL_SEALED)) rl_stage_up(R, RL_PUBLISH_STATE, i, RL_SEALED);
 }
@@ -83,7 +84,7 @@ static inline uint32_t *rl_worker_count(rl_header *h, uint32_t availability) {
     return availability == RL_IDLE ? &h->nidle : availability == RL_STARTING ? &h->nstarting
          : availability == RL_RUNG ? &h->ncoming : NULL;
 }
-static inline void rl_worker_become(rl_region *R, rl_slot *s, uint32_t to) { /* and the header's counts with it */
+static inline void rl_worker_become(rl_region *R, rl_slot *s, uint32_t to) { /* changes the header's counts, too */
     uint32_t *less = rl_worker_count(R->h, s->availability), *more = rl_worker_count(R->h, to);
     if (!rl_may(R, rl_worker_rules, RL_STATES(rl_worker_rules), s->availability, to)) return;
     if (less) rl_set32(R, less, *less - 1);

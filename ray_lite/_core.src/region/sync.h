@@ -1,11 +1,11 @@
 /* sync.h - the only C that stores to shared words: logged setters, the lock, commit and roll-back, publishing, futexes.
  *
- * Failure model: a thread stops at any instruction (SIGKILL); all its retired stores stay, none later happens; several
- * may die together and recovery may die too.  So roll-back needs compiler order only (RL_ORDER below).  Stopped holders
- * are the watchdog's; wild writes end in `poison`.
+ * Failure model: a thread stops at any instruction (SIGKILL).  All its retired stores stay, and no later one happens.  Several
+ * threads may die together, and a recovery may die, too.  So roll-back needs compiler order only (RL_ORDER in atomics.h).
+ * control/watchdog.py deals with a process that is stopped inside the lock; damage by wild writes, once seen, sets `poison`.
  *
  * A section: rl_lock, logged stores, staged publications, rl_commit (one store of `word`), publications, unlock.
- * With the lock held nobody takes the GIL, allocates from libc, makes a system call or runs Python.
+ * With the lock held, a thread must not take the GIL, allocate from libc, make a system call (but see rl_owe) or run Python.
  */
 #ifndef RL_SYNC_H
 #define RL_SYNC_H
@@ -17,15 +17,15 @@
 #include "region.h"
 
 #define RL_LOCK_SPINS 40
-#define RL_LOCK_STEP_NS 20000000L /* a bounded park: immune to a lost wake-up of the kernel's hand-over */
+#define RL_LOCK_STEP_NS 20000000L /* a bounded sleep, so that a wake-up which the kernel loses does no harm */
 #define RL_WAKES 64
 #define RL_OWNER_DIED EOWNERDEAD
 
-/* system calls owed after the unlock; per thread, since a section belongs to a thread */
+/* system calls owed after the unlock; one record per thread, because a section belongs to a thread */
 typedef struct { uint32_t n; int ring; uint32_t *word[RL_WAKES]; } rl_debt;
 static __thread rl_debt rl_owed;
 
-/* Which arena bytes belong to blocks: tests/sanitize defines these to tell ASAN; else nothing */
+/* tell ASAN which bytes of the arena belong to blocks, if tests/sanitize defines them; otherwise they do nothing */
 #ifndef rl_block_taken
 #define rl_block_taken(at, bytes) ((void)0)
 #define rl_block_given(at, bytes) ((void)0)
@@ -36,7 +36,7 @@ static __thread rl_debt rl_owed;
 static inline void rl_log(rl_region *R, void *p, uint64_t old, uint64_t bytes) {
     rl_mutex *L = &R->h->lock;
     uint32_t n = (uint32_t)L->word;
-    if (n >= RL_LOG_MAX) { /* a bug; dying here is safe: the section is undone. Never abort(): no core, no handlers */
+    if (n >= RL_LOG_MAX) { /* a bug. Dying here is safe: the section is undone. Not abort(): no core, no handlers */
         kill(getpid(), SIGKILL);
         for (;;) pause();
     }
@@ -49,7 +49,7 @@ static inline void rl_log(rl_region *R, void *p, uint64_t old, uint64_t bytes) {
 static inline void rl_set16(rl_region *R, uint16_t *p, uint16_t v) { rl_log(R, p, *p, 2); rl_put16(p, v); RL_ORDER(); }
 static inline void rl_set32(rl_region *R, uint32_t *p, uint32_t v) { rl_log(R, p, *p, 4); rl_put32(p, v); RL_ORDER(); }
 static inline void rl_set64(rl_region *R, uint64_t *p, uint64_t v) { rl_log(R, p, *p, 8); rl_put64(p, v); RL_ORDER(); }
-/* plain stores to what nobody else can reach: fresh entries, payload of an unsealed object that this process owns */
+/* plain stores to what no other process can reach: fresh entries, and the payload of this process's unsealed objects */
 static inline void rl_fresh32(uint32_t *p, uint32_t v) { *(volatile uint32_t *)p = v; }
 static inline void rl_fresh16(uint16_t *p, uint16_t v) { *(volatile uint16_t *)p = v; }
 static inline void rl_fresh64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
@@ -63,10 +63,10 @@ static inline void rl_stage_up(rl_region *R, uint32_t kind, uint32_t index, uint
     if (L->staged >= RL_STAGE_MAX) { kill(getpid(), SIGKILL); for (;;) pause(); }
     L->stage[L->staged++] = s;
 }
-static inline void rl_owe(uint32_t *word) { /* too many at once: wake now, under the lock; slow and right */
+static inline void rl_owe(uint32_t *word) { /* too many at once are woken now, under the lock: slow, but correct */
     if (rl_owed.n < RL_WAKES) rl_owed.word[rl_owed.n++] = word; else rl_futex_wake(word);
 }
-static inline void rl_owe_node(void) { rl_owed.ring = 1; } /* ring the node's doorbell after the unlock */
+static inline void rl_owe_node(void) { rl_owed.ring = 1; } /* rings the node's doorbell after the unlock */
 static inline rl_slot *rl_slot_at(rl_region *R, uint32_t i) { return (rl_slot *)(R->meta + R->h->slots.offset) + i; }
 static inline void rl_bump(rl_slot *s) {
     uint32_t v = rl_add(&s->arrived, 1) + 1; /* pairs with the waiter's store of wake_at and its re-check of arrived */
@@ -97,7 +97,7 @@ static inline void rl_publish_all(rl_region *R) {
 }
 
 /* --- the lock --- */
-static inline void rl_roll_back(rl_region *R) { /* re-runnable: the count falls after each restore */
+static inline void rl_roll_back(rl_region *R) { /* can be run again: the count falls after each restore */
     rl_mutex *L = &R->h->lock;
     uint32_t n;
     while ((n = (uint32_t)L->word) > 0) {
@@ -111,7 +111,7 @@ static inline void rl_roll_back(rl_region *R) { /* re-runnable: the count falls 
         RL_ORDER();
     }
 }
-/* The owner died: undo what was not committed, else redo what was committed and not published.  The one recovery. */
+/* The owner died: undoes an uncommitted section, or publishes what a committed one did not.  No other code recovers. */
 static inline void rl_recover(rl_region *R) {
     rl_mutex *L = &R->h->lock;
     uint32_t n = (uint32_t)L->word, bad = n > RL_LOG_MAX || (L->word >> 32) > RL_STAGE_MAX;
@@ -125,19 +125,19 @@ static inline void rl_recover(rl_region *R) {
     L->recoveries++;
     rl_add(&R->h->deaths, 1);
 }
-static inline void rl_pay(rl_region *R) { /* the system calls that the section owes, after the unlock */
+static inline void rl_pay(rl_region *R) { /* makes the system calls that the section owes, after the unlock */
     uint64_t one = 1;
     rl_failpoint(R, "unlock.wake");
     for (uint32_t i = 0; i < rl_owed.n; i++) rl_futex_wake(rl_owed.word[i]);
     if (rl_owed.ring && rl_swap(&R->h->bell_rung, 1) == 0) {
         rl_failpoint(R, "claim.ring");
-        /* the eventfd is full only when the node is already awake; nothing is lost if the write fails */
+        /* the eventfd is full only if the node is awake already: nothing is lost if the write fails */
         if (write(R->bell_fd, &one, sizeof one) < 0) rl_store(&R->h->bell_rung, 0);
     }
     rl_owed.n = 0;
     rl_owed.ring = 0;
 }
-static inline int rl_lock(rl_region *R) { /* 0, or EIO when the region is poisoned */
+static inline int rl_lock(rl_region *R) { /* returns 0, or EIO if the region is poisoned */
     rl_mutex *L = &R->h->lock;
     int r = EBUSY;
     for (int k = 0; k < RL_LOCK_SPINS && r == EBUSY; k++) {
@@ -156,7 +156,7 @@ static inline int rl_lock(rl_region *R) { /* 0, or EIO when the region is poison
     L->staged = 0;
     return 0;
 }
-static inline void rl_commit(rl_region *R) { /* commit, publish, unlock, then the system calls owed */
+static inline void rl_commit(rl_region *R) { /* commits, publishes, unlocks, then makes the system calls owed */
     rl_mutex *L = &R->h->lock;
     uint32_t n = (uint32_t)L->word;
     if (n > L->longest) L->longest = n;
@@ -181,11 +181,11 @@ static inline void rl_commit(rl_region *R) { /* commit, publish, unlock, then th
 #endif
     if (rl_owed.n || rl_owed.ring) rl_pay(R);
 }
-static inline void rl_abort(rl_region *R) { /* leave as if the section had never begun */
+static inline void rl_abort(rl_region *R) { /* undoes the section as if it had never begun */
     rl_roll_back(R);
     rl_blocks_settle(0);
     rl_owed.ring = 0;
     pthread_mutex_unlock(&R->h->lock.mutex);
-    if (rl_owed.n) rl_pay(R); /* what a recovery on the way in published */
+    if (rl_owed.n) rl_pay(R); /* wake-ups of a recovery in this section's rl_lock */
 }
 #endif

@@ -1,12 +1,12 @@
-"""Resources: how much of each there is and is free, and how much the tasks of a shape demand.  Amounts in ten-thousandths.
+"""Resources: how much of each exists and is free, and how much the tasks of a shape demand.  Amounts are in ten-thousandths.
 
-Resources are CPU, GPU (which have numbers: a worker gets certain ones) and custom ones.  A slot holds what the shape of its
-outermost task demands.  While it is blocked its CPUs, and only these, count as free, so the free CPUs may fall below zero when
-it wakes.  A shape with more custom resources than one section can count is wide: its holders are listed, and what they hold is
-summed up when somebody asks.
+Resources are CPU, GPU (a worker gets GPUs with certain numbers) and custom ones.  A slot holds what the shape of its outermost
+task demands.  While it is blocked its CPUs, and only these, count as free, so the free CPUs may fall below zero when it wakes.
+A shape with more custom resources than one section can count one by one is wide: slots that hold its demand are listed, and
+what they hold is summed up on request.
 """
 cdef enum:
-    DEMANDS_COUNTED = 12  # custom resources of a shape that are counted one by one; with more the shape is wide
+    DEMANDS_COUNTED = 12  # most custom resources of a shape that are counted one by one; with more the shape is wide
 
 
 cdef inline rl_resource* resource_at(rl_region* R, uint32_t k) noexcept nogil:
@@ -18,7 +18,7 @@ cdef inline rl_demand* demand_at(rl_region* R, uint32_t d) noexcept nogil:
 
 
 cdef int64_t demanded(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
-    """How much of a kind tasks of a shape need; of a shared GPU: its part."""
+    """Amount of a resource that a task of a shape demands; of a shared GPU, its part."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t low = e.first
     cdef uint32_t high = e.first + e.count
@@ -37,12 +37,12 @@ cdef int64_t demanded(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
 
 
 cdef uint32_t resource_count(rl_region* R, uint32_t q) noexcept nogil:
-    """How many kinds `nth_resource` can name."""
+    """Number of resources that `nth_resource` can name for a shape."""
     return queue_at(R, q).count + 2
 
 
 cdef uint32_t nth_resource(rl_region* R, uint32_t q, uint32_t n) noexcept nogil:
-    """The n-th kind that a shape may demand: GPU, its custom ones, CPU. In this order they are looked for, and kept."""
+    """The n-th resource that a shape may demand: GPU, its custom ones, CPU. They are checked and reserved in this order."""
     cdef rl_queue* e = queue_at(R, q)
     if n == 0:
         return RL_GPU
@@ -54,7 +54,7 @@ cdef bint is_wide(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef int64_t free_of(rl_region* R, uint32_t k) noexcept nogil:
-    """Lock held. What nobody holds of a kind."""
+    """Lock held. Amount of a resource that no slot holds."""
     cdef int64_t found = resource_at(R, k).free
     cdef uint32_t s = R.h.wide_holders if k >= RL_CUSTOM else 0
     while s:
@@ -64,7 +64,7 @@ cdef int64_t free_of(rl_region* R, uint32_t k) noexcept nogil:
 
 
 cdef bint fits_within(rl_region* R, uint32_t q, uint32_t outer) noexcept nogil:
-    """Lock held. Whether what tasks of `outer` hold is enough for one of `q`, run in its place."""
+    """Lock held. Whether a task of `q` could run inline in a task of `outer`, within what that one holds."""
     cdef uint32_t n, k
     if outer == 0 or queue_at(R, outer).gpus or queue_at(R, q).gpus:
         return False
@@ -76,13 +76,13 @@ cdef bint fits_within(rl_region* R, uint32_t q, uint32_t outer) noexcept nogil:
 
 
 cdef void resource_add(rl_region* R, uint32_t k, int64_t amount) noexcept nogil:
-    """Lock held. More (or, negative, less) of a kind is free."""
+    """Lock held. Adds to the free amount of a resource; `amount` may be negative."""
     if amount:
         rl_set64(R, <uint64_t*>&resource_at(R, k).free, <uint64_t>(resource_at(R, k).free + amount))
 
 
 cdef void resource_begin(rl_region* R, uint32_t k, int64_t amount) noexcept nogil:
-    """There is so much of a kind; before anybody shares the region."""
+    """Sets the total of a resource, all of it free, before another process shares the region."""
     rl_fresh32(&resource_at(R, k).state, 1)
     rl_fresh64(<uint64_t*>&resource_at(R, k).total, <uint64_t>amount)
     rl_fresh64(<uint64_t*>&resource_at(R, k).free, <uint64_t>amount)
@@ -91,7 +91,7 @@ cdef void resource_begin(rl_region* R, uint32_t k, int64_t amount) noexcept nogi
 
 
 cdef void resources_begin(rl_region* R, int64_t cpus, uint32_t gpus) noexcept nogil:
-    """CPUs and GPUs of a new region."""
+    """Sets the CPUs and GPUs of a new region."""
     cdef uint32_t g
     resource_begin(R, RL_CPU, cpus)
     resource_begin(R, RL_GPU, <int64_t>gpus * RL_UNIT)

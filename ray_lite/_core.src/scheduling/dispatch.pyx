@@ -5,8 +5,8 @@ Neighbours: nesting.pyx (precedence), fits.pyx (what fits), grants.pyx (taking i
 
 
 cdef void reserve_nested(rl_region* R) noexcept nogil:
-    """Lock held. More tasks are blocked than there are CPUs, and a nested one hangs, since too few are free for it: they are
-    kept for it at once. Else they would start parents, one each, which lend them again."""
+    """Lock held. Gives the reservation at once to a nested queue that is stalled on CPUs, if more workers are blocked than
+    there are CPUs. Otherwise the free CPUs would start parents, one after the other, which block and free them again."""
     cdef uint32_t q = resource_at(R, RL_CPU).head
     cdef uint32_t _
     if R.h.nblocked * <int64_t>RL_UNIT <= resource_at(R, RL_CPU).total or overdue_toplevel(R):
@@ -22,7 +22,8 @@ cdef void reserve_nested(rl_region* R) noexcept nogil:
 
 
 cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
-    """Lock held. The next queue in turn that fits; those before it that don't are hung up. 0: none, or (MORE) a full log."""
+    """Lock held. The next queue in turn that fits; stalls those before it, which don't. 0: none fits, or (MORE) the log is
+    full."""
     cdef uint32_t q, k
     while R.h.ready_ring:
         if R.h.nstalled and R.h.reserved_for == 0 and R.h.nblocked > R.h.nworking_nested:
@@ -38,7 +39,7 @@ cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
             rc[0] = MORE
             return 0
         if q == R.h.reserved_for and queue_at(R, q).stalled_on != k:
-            reserve_for(R, q, k)  # before the look: what was kept of another kind may be anybody's
+            reserve_for(R, q, k)  # before the recheck: what was kept of another resource may be free for all now
         if not recheck_shape(R, q) or rl_log_used(R) > RL_LOG_BUDGET - STALL_LOG - RESERVE_LOG:
             rc[0] = MORE
             return 0
@@ -47,7 +48,8 @@ cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
 
 
 cdef uint32_t idle_suitable(rl_region* R, uint32_t q, bint keyed) noexcept nogil:
-    """Lock held. An idle worker that may run tasks of a shape: one that is keyed to it, else (unless `keyed`) a fresh one."""
+    """Lock held. An idle worker that may run tasks of a shape: one bound to the right GPUs, else (unless `keyed`) a fresh
+    one."""
     cdef uint32_t s = R.h.idle_first
     cdef uint32_t fresh = 0
     cdef uint32_t _
@@ -65,7 +67,7 @@ cdef uint32_t idle_suitable(rl_region* R, uint32_t q, bint keyed) noexcept nogil
 
 
 cdef uint32_t pick_for_worker(rl_region* R, uint32_t slot, int* rc) noexcept nogil:
-    """Lock held. The next queue in turn that a worker can serve. 0: none, or (MORE) the log is full."""
+    """Lock held. The next queue in turn that a worker can serve. 0: there is none, or (MORE) the log is full."""
     cdef uint32_t q = pick_fitting(R, rc)
     cdef uint32_t first = q
     cdef bint fresh = resource_at(R, RL_GPU).total and not rl_slot_at(R, slot).gpu_bound
@@ -82,9 +84,9 @@ cdef uint32_t pick_for_worker(rl_region* R, uint32_t slot, int* rc) noexcept nog
 
 
 cdef uint32_t pick_unserved(rl_region* R, uint32_t others, bint any_worker, uint32_t* slot) noexcept nogil:
-    """Lock held. A queue of which a worker more would find a task, after `others` that are on their way found theirs; and
-    the idle worker for it, or none. `any_worker`: only one for which there is such a worker. 0: there is none, or (worker
-    RL_MANY) there may be one further on in the ring."""
+    """Lock held. A queue in which one more worker would find a task, after `others` workers on their way have taken theirs;
+    `slot`: the idle worker for it, or 0. `any_worker`: only a queue for which there is an idle worker. 0: there is none, or
+    (`slot` is RL_MANY) there may be one further on in the ring."""
     cdef uint32_t q = R.h.ready_ring
     cdef uint32_t tasks = 0
     cdef uint32_t _
@@ -106,7 +108,7 @@ cdef uint32_t pick_unserved(rl_region* R, uint32_t others, bint any_worker, uint
 
 
 cdef uint32_t take_task(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed) noexcept nogil:
-    """Lock held. The first task of a queue that fits and suits is RUNNING in a worker; `owed`: a shape to look for, or 0."""
+    """Lock held. Makes a queue's first task, which fits and suits, RUNNING in a worker; `owed`: a shape to recheck, or 0."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t t = e.head
     if R.h.ready_ring == q and e.next != q:

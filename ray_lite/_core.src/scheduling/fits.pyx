@@ -5,7 +5,8 @@ Neighbours: amounts.pyx, gpus.pyx (what is free), reservation.pyx (what is reser
 
 
 cdef bint has_enough(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept nogil:
-    """Lock held. Whether enough of a resource is free for so many tasks of a shape, beside what is reserved for another shape."""
+    """Lock held. Whether enough of a resource is free for `times` tasks of a shape, without what is reserved for another
+    one."""
     cdef int64_t need = demanded(R, q, k) * times
     if need == 0:
         return True
@@ -19,7 +20,7 @@ cdef bint has_enough(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexce
 
 
 cdef uint32_t lacking_resource(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. The first kind of which there is too little for a task of a shape; 0: it fits."""
+    """Lock held. The first resource that a task of a shape lacks; 0: the task fits."""
     cdef uint32_t n, k
     for n in range(resource_count(R, q)):
         k = nth_resource(R, q, n)
@@ -29,7 +30,7 @@ cdef uint32_t lacking_resource(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef bint fits_after(rl_region* R, uint32_t q, uint32_t others) noexcept nogil:
-    """Lock held. Whether a task of a shape fits after `others` like it."""
+    """Lock held. Whether one more task of a shape fits after `others` tasks like it."""
     cdef uint32_t n
     for n in range(resource_count(R, q)):
         if not has_enough(R, q, nth_resource(R, q, n), <int64_t>others + 1):
@@ -38,9 +39,9 @@ cdef bint fits_after(rl_region* R, uint32_t q, uint32_t others) noexcept nogil:
 
 
 cdef bint suits_worker(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
-    """Lock held. Whether a worker may run tasks of a shape: its GPUs, and some thread pools, are chosen once.
+    """Lock held. Whether a worker may run tasks of a shape: its GPUs, and the size of some thread pools, are chosen once.
 
-    A loaded CUDA does not look at its variable again: who has run with some GPUs, or with none, goes on so.
+    A loaded CUDA does not read its environment variable again, so a worker keeps the GPUs, or none, with which it first ran.
     """
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef rl_queue* e = queue_at(R, q)

@@ -1,14 +1,14 @@
-"""GPUs, whole or shared: which one a worker gets, and taking and giving back.
+"""GPUs, whole or shared: which ones a worker gets, and how they are granted and released.
 
-Tasks that need a part of a GPU share the fullest one that has room.  A worker keeps its GPUs, or none, for life, because a loaded
-CUDA does not look at its variable again.
+Tasks that need a part of a GPU share the fullest one that has room.  A worker keeps its GPUs, or none, for life, because a
+loaded CUDA does not read its environment variable again.
 """
 cdef enum:
-    GPU_LOG = 11  # log entries that taking or giving GPUs writes at most
+    GPU_LOG = 11  # log entries that granting or releasing GPUs writes at most
 
 
 cdef int gpu_sharing(rl_region* R, int64_t amount) noexcept nogil:
-    """Lock held. The fullest shared GPU that has so much room, or -1."""
+    """Lock held. The fullest shared GPU that has room for `amount`, or -1."""
     cdef int best = -1
     cdef uint32_t word, g
     cdef uint64_t bits
@@ -31,7 +31,7 @@ cdef uint32_t gpus_in(uint64_t* words) noexcept nogil:
 
 
 cdef bint own_gpus_fit(rl_region* R, rl_slot* s, int64_t amount) noexcept nogil:
-    """Lock held. Whether the GPUs that a worker is keyed to are the right number, and free."""
+    """Lock held. Whether the GPUs that a worker is bound to are of the right number, and free."""
     cdef uint32_t word
     cdef uint32_t g = 0
     if amount % RL_UNIT == 0 and gpus_in(s.gpus) != amount // RL_UNIT or amount < RL_UNIT and gpus_in(s.gpus) != 1:
@@ -53,7 +53,7 @@ cdef void set_bits(rl_region* R, uint64_t* words, uint32_t word, uint64_t bits, 
 
 
 cdef void gpus_choose(rl_region* R, rl_slot* s, int64_t amount) noexcept nogil:
-    """Lock held. The worker gets its GPUs, for good: the first free ones, or the fullest that has room."""
+    """Lock held. Chooses a worker's GPUs for life: the first free ones, or the fullest shared one with room."""
     cdef int64_t left = max(1, amount // RL_UNIT)
     cdef int shared = gpu_sharing(R, amount) if amount < RL_UNIT else -1
     cdef uint32_t word
@@ -72,7 +72,7 @@ cdef void gpus_choose(rl_region* R, rl_slot* s, int64_t amount) noexcept nogil:
 
 
 cdef void grant_gpus(rl_region* R, rl_slot* s, int64_t amount, bint take) noexcept nogil:
-    """Lock held. The GPUs of a worker are taken or given back, whole or the part of one."""
+    """Lock held. Grants (`take`) or releases the GPUs of a worker, whole or a part of one."""
     cdef uint32_t word, g
     cdef uint64_t bit
     cdef int64_t room

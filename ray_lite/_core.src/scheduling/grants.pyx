@@ -1,10 +1,10 @@
-"""Granting: a worker takes what its outermost task demands, and gives it back; and how many workers work or are blocked."""
+"""Grants: a worker takes what its outermost task demands, and releases it; counts of workers that work or are blocked."""
 cdef enum:
-    GRANT_LOG = 26  # log entries that taking a task writes at most, its resources apart
+    GRANT_LOG = 26  # log entries that taking a task writes at most, without those for its resources
 
 
 cdef void count_working(rl_region* R, uint32_t shape, int by) noexcept nogil:
-    """Lock held. A worker whose outermost task is of this queue begins to work, or works no more."""
+    """Lock held. Counts a worker whose outermost task is of this queue, and which begins (`by` 1) or stops (-1) working."""
     count_working_holders(R, shape, by)
     rl_set32(R, &R.h.nworking, R.h.nworking + by)
     if queue_at(R, shape).depth:
@@ -12,18 +12,18 @@ cdef void count_working(rl_region* R, uint32_t shape, int by) noexcept nogil:
 
 
 cdef void count_blocked(rl_region* R, int by) noexcept nogil:
-    """Lock held. A worker is blocked, or no more."""
+    """Lock held. Adds `by` to the number of blocked workers."""
     rl_set32(R, &R.h.nblocked, R.h.nblocked + by)
 
 
 cdef uint32_t grant_log(rl_region* R, uint32_t q) noexcept nogil:
-    """What taking a task of a shape writes at most."""
+    """Log entries that taking a task of a shape writes at most."""
     cdef uint32_t kinds = 2 if is_wide(R, q) else queue_at(R, q).count
     return GRANT_LOG + kinds + (GPU_LOG if resource_at(R, RL_GPU).total else 0)
 
 
 cdef uint32_t release_log(rl_region* R, uint32_t slot) noexcept nogil:
-    """What `grant_release` writes at most."""
+    """Log entries that `grant_release` writes at most."""
     cdef uint32_t q = rl_slot_at(R, slot).shape
     if q == 0:
         return 0
@@ -31,7 +31,7 @@ cdef uint32_t release_log(rl_region* R, uint32_t slot) noexcept nogil:
 
 
 cdef void grant_custom(rl_region* R, uint32_t slot, uint32_t q, bint take) noexcept nogil:
-    """Lock held. Custom kinds are counted, or a whale goes on or off the list."""
+    """Lock held. Takes or releases the custom resources of a shape: counts them, or, for a wide shape, lists the slot."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t* at = &R.h.wide_holders
     cdef uint32_t d
@@ -48,7 +48,7 @@ cdef void grant_custom(rl_region* R, uint32_t slot, uint32_t q, bint take) noexc
 
 
 cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
-    """Lock held. A worker that holds nothing takes what its first task demands; it fits, and suits."""
+    """Lock held. Grants a worker that holds nothing what its first task demands, which fits and suits."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef rl_queue* e = queue_at(R, q)
     rl_set32(R, &s.shape, q)
@@ -64,7 +64,7 @@ cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
 
 
 cdef void grant_release(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. A worker gives back what it holds; what it lent while it was blocked is free already."""
+    """Lock held. Releases what a worker holds. If it is blocked, its CPUs are free already."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef rl_queue* e = queue_at(R, s.shape)
     if s.shape == 0:

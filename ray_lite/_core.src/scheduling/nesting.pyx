@@ -1,15 +1,15 @@
-"""Precedence of nested tasks: CPUs that blocked tasks give back go to nested tasks first, the deepest first.
+"""Precedence of nested tasks: CPUs that blocked tasks free go to nested tasks first, the deepest first.
 
-Otherwise each such CPU would start another parent, which blocks and gives it back again, and a program of parents would have a
-process each before the first child has run.  As many nested tasks have precedence as tasks are blocked; beyond that all queues
-take turns, and a top-level one that was passed over for `aging` ns is next.
+Otherwise each such CPU would start another parent, which blocks and frees it again, and a program of parents would have a
+process for each of them before the first child has run.  As many nested tasks have precedence as tasks are blocked.  Beyond
+that all queues take turns, and a top-level task that was passed over for `aging` ns is next.
 """
 cdef enum:
-    SCAN_LIMIT = 64  # queues, or idle workers, that one section looks at where some workers can't serve all shapes
+    SCAN_LIMIT = 64  # most queues, or idle workers, that one section goes through
 
 
 cdef uint32_t overdue_toplevel(rl_region* R) noexcept nogil:
-    """Lock held. A queue of the ring, of tasks that are not nested, when such were passed over for too long; else 0."""
+    """Lock held. A queue of top-level tasks in the ring, if these were passed over for too long; else 0."""
     cdef uint32_t q = R.h.ready_ring
     cdef uint32_t _
     if R.h.toplevel_waiting_since == 0 or rl_now() - R.h.toplevel_waiting_since < R.h.aging:

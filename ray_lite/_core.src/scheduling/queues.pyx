@@ -1,10 +1,10 @@
-"""Ready queues, one a (job, demands, options, depth), each FIFO: found or made, filled and emptied.
+"""Ready queues, one for each (job, demands, options, depth), each FIFO: found or made, filled and emptied.
 
-Queues of equal job, demands and options but different depth are one shape, named by its first queue.  Neighbours: rings.pyx
-(where a queue stands), dispatch.pyx (which one is next).
+Queues with the same job, demands and options but different depths are one shape, named by its first queue.  Neighbours:
+rings.pyx (where a queue is listed), dispatch.pyx (which one is next).
 """
 cdef struct rl_shape:
-    # what tasks of a queue demand; `resources` are custom ones, in increasing order
+    # what the tasks of a shape demand; `resources`: the numbers of custom ones, in increasing order
     uint32_t job
     uint32_t options
     int64_t cpus
@@ -33,7 +33,7 @@ cdef bint shape_equal(rl_region* R, rl_queue* e, rl_shape* s) noexcept nogil:
 
 
 cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogil:
-    """Lock held. The demands of a new shape, in a row behind all others."""
+    """Lock held. Writes the demands of a new shape, in a row behind all others."""
     cdef rl_table* t = &R.h.demands
     cdef uint32_t d
     if s.n == 0:
@@ -51,7 +51,7 @@ cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogi
 
 
 cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noexcept nogil:
-    """Lock held. A new queue for tasks of a shape, whose demands stand from `first` on."""
+    """Lock held. Initializes a new queue for tasks of a shape; its demands begin at `first`."""
     cdef rl_queue* e = queue_at(R, q)
     rl_set32(R, &e.state, 1)
     rl_fresh32(&e.job, s.job)
@@ -63,7 +63,7 @@ cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noe
 
 
 cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
-    """Lock held. The first queue of a shape, made if it is new."""
+    """Lock held. The first queue of a shape; makes it if it is new."""
     cdef uint32_t* head = &R.h.shapes[shape_hash(s)]
     cdef uint32_t q = head[0]
     cdef uint32_t first = 0
@@ -87,7 +87,7 @@ cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
 
 
 cdef int shape_queue(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
-    """The first queue of a shape; asked once a shape, then remembered by the caller."""
+    """The first queue of a shape. The caller asks once for each shape, then remembers the answer."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
@@ -98,7 +98,8 @@ cdef int shape_queue(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
 
 
 cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* q) noexcept nogil:
-    """Lock held. The queue of a shape for what `parent` submits, made if it is new; without room for it the first one."""
+    """Lock held. The queue of a shape for tasks that `parent` submits; makes it if it is new. If there is no room for it, the
+    first queue of the shape."""
     cdef uint32_t depth = 0
     cdef uint32_t found = q[0]
     cdef rl_queue* base = queue_at(R, q[0])
@@ -123,7 +124,7 @@ cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* 
 
 
 cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
-    """Lock held. The task is READY, behind or before the others of its shape."""
+    """Lock held. Makes a task READY, behind or (`front`) before the others of its queue."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_queue* e = queue_at(R, k.queue)
     cdef uint32_t before = 0 if front else e.tail
@@ -145,7 +146,7 @@ cdef void queue_push(rl_region* R, uint32_t t) noexcept nogil:
 
 
 cdef void queue_remove(rl_region* R, uint32_t t) noexcept nogil:
-    """Lock held. A READY task leaves its queue, wherever in it it is."""
+    """Lock held. Takes a READY task out of its queue, at any place in it."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_queue* e = queue_at(R, k.queue)
     rl_set32(R, &task_at(R, k.prev).next if k.prev else &e.head, k.next)

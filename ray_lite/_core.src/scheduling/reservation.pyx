@@ -1,22 +1,24 @@
 """The reservation: what is kept for a shape that others passed over for too long, so that it does not starve.
 
-One shape at a time has it.  It asks for its resources in a fixed order, CPU last, and keeps what it found so far and what is
-released of the resource that it lacks.  So it gets all of them after a finite time, and no CPU rests while it waits for something
-else.  A holder of that resource may itself wait for a task that needs what is kept: so the reservation is reservation_lifted while no holder
-works that could release some.  Neighbours: fits.pyx asks what is reserved; dispatch.pyx and wakeups.pyx decide who gets it.
+One shape at a time has it.  It asks for its resources in a fixed order, CPU last.  It keeps what it found so far, and what is
+released of the resource that it lacks.  So it gets all of them after a finite time, and no CPU is idle while it waits for
+another resource.  A worker that holds that resource may itself wait for a task that needs what is kept.  So the reservation is
+lifted while no worker that could release some is working.  Neighbours: fits.pyx asks what is reserved; dispatch.pyx and
+wakeups.pyx decide which shape has it.
 """
 cdef enum:
     RESERVE_LOG = 3  # log entries that `reserve_for` writes
 
 
 cdef bint is_working_holder(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. Whether a process holds of the kind that the reserved shape lacks, and works."""
+    """Lock held. Whether a process holds some of the resource that the reserved shape lacks, and works."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     return s.state and s.shape and not s.blocked and demanded(R, s.shape, queue_at(R, R.h.reserved_for).stalled_on) != 0
 
 
 cdef void reserve_for(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
-    """Lock held. The reservation is a shape's, which lacks a kind. Whoever works and holds of it is counted from now on."""
+    """Lock held. Gives the reservation to a shape, which lacks resource `k`. Processes that work and hold some of it are
+    counted from now on."""
     cdef uint32_t found = 0
     cdef uint32_t s
     rl_set32(R, &R.h.reserved_for, q)
@@ -27,13 +29,14 @@ cdef void reserve_for(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
 
 
 cdef void count_working_holders(rl_region* R, uint32_t shape, int by) noexcept nogil:
-    """Lock held. One that holds what a shape demands begins to work, or works no more."""
+    """Lock held. Counts a process with this shape that begins (`by` 1) or stops (-1) working, if it holds the resource that the
+    reserved shape lacks."""
     if R.h.reserved_for and demanded(R, shape, queue_at(R, R.h.reserved_for).stalled_on):
         rl_set32(R, &R.h.working_holders, R.h.working_holders + by)
 
 
 cdef bint has_free(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept nogil:
-    """Lock held. Whether enough of a resource is free for so many tasks of a shape, the reservation not considered."""
+    """Lock held. Whether enough of a resource is free for `times` tasks of a shape, without regard to the reservation."""
     cdef int64_t need = demanded(R, q, k) * times
     if k == RL_GPU and 0 < need < RL_UNIT:
         if gpu_sharing(R, need) >= 0:
@@ -43,7 +46,8 @@ cdef bint has_free(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept
 
 
 cdef bint reservation_lifted(rl_region* R) noexcept nogil:
-    """Lock held. Whether there is a reservation and it doesn't bind. Of CPUs it always does: who is blocked holds none."""
+    """Lock held. Whether a reservation exists but does not bind now. One of CPUs always binds, since a blocked worker holds
+    none."""
     cdef uint32_t q = R.h.reserved_for
     if q == 0 or R.h.working_holders:
         return False
@@ -51,13 +55,14 @@ cdef bint reservation_lifted(rl_region* R) noexcept nogil:
 
 
 cdef bint is_reserved(rl_region* R, uint32_t k) noexcept nogil:
-    """Lock held. Whether what the reserved shape demands of a kind is kept for it."""
+    """Lock held. Whether what the reserved shape demands of a resource is kept for it: all that it asks for up to the one it
+    lacks."""
     cdef uint32_t lacks = queue_at(R, R.h.reserved_for).stalled_on
     return (k == lacks or lacks == RL_CPU or k != RL_CPU and k < lacks) and not reservation_lifted(R)
 
 
 cdef int64_t reserved_amount(rl_region* R, uint32_t k) noexcept nogil:
-    """Lock held. How much of a kept kind; whole GPUs, unless there is room in a shared one."""
+    """Lock held. Amount of a reserved resource that is kept; of GPUs a whole one, unless a shared one has room."""
     cdef int64_t amount = demanded(R, R.h.reserved_for, k)
     if k != RL_GPU or amount == 0 or amount >= RL_UNIT:
         return amount
@@ -65,7 +70,8 @@ cdef int64_t reserved_amount(rl_region* R, uint32_t k) noexcept nogil:
 
 
 cdef bint may_share_gpu(rl_region* R) noexcept nogil:
-    """Lock held. Whether who needs a part of a GPU may have it of a shared one, though GPUs are kept: the reserved shape needs
-    whole ones and has them, or a part for which no shared one has room."""
+    """Lock held. Whether a task that needs a part of a GPU may take it from a shared one although GPUs are kept. It may if the
+    reserved shape demands no GPU, or if it lacks another resource and takes nothing of a shared GPU: it needs whole ones, or a
+    part for which no shared one has room."""
     cdef int64_t amount = demanded(R, R.h.reserved_for, RL_GPU)
     return amount == 0 or queue_at(R, R.h.reserved_for).stalled_on != RL_GPU and gpu_sharing(R, amount) < 0

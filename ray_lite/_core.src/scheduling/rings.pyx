@@ -1,16 +1,16 @@
-"""Where a queue with tasks stands: in the ready ring (and the ring of its depth), or stalled on a resource.
+"""Where a queue with tasks is listed: in the ready ring (and the ring of its depth), or stalled on a resource.
 
-A queue that is found not to fit leaves the ring and stands on the list of the first resource that it lacks, the smallest demand
-first.  So a release looks at the head of one list.  Neighbours: queues.pyx fills and empties queues; rechecks.pyx brings stalled
-ones back.
+A queue that does not fit leaves the ring and joins the list of the first resource that it lacks, the smallest demand first.  So
+after a release only the head of one list is checked.  Neighbours: queues.pyx fills and empties queues; rechecks.pyx brings
+stalled ones back.
 """
 cdef enum:
     STALL_LOG = 15    # log entries that `stall` writes at most
-    UNSTALL_LOG = 14  # and going back to the ring
+    UNSTALL_LOG = 14  # log entries that `unstall` and `ring_add` write at most
 
 
 cdef void nested_ring_add(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. A queue of nested tasks is in the ring: in that of its depth, too."""
+    """Lock held. Adds a queue of nested tasks, which is in the ready ring, to the ring of its depth."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t* head = &R.h.nested_rings[e.depth]
     if e.depth == 0:
@@ -27,7 +27,7 @@ cdef void nested_ring_add(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void nested_ring_remove(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held."""
+    """Lock held. Takes a queue of nested tasks out of the ring of its depth."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t* head = &R.h.nested_rings[e.depth]
     if e.depth == 0:
@@ -42,14 +42,14 @@ cdef void nested_ring_remove(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void nested_ring_turn(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. A task of the queue is taken: others of its depth are next."""
+    """Lock held. Turns the ring of a queue's depth after a task of the queue was taken: another queue is next."""
     cdef rl_queue* e = queue_at(R, q)
     if e.depth and R.h.nested_rings[e.depth] == q and e.nested_next != q:
         rl_set32(R, &R.h.nested_rings[e.depth], e.nested_next)
 
 
 cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. The queue has tasks: it is served last in turn."""
+    """Lock held. Adds a queue that has tasks to the ready ring, as the last to be served."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t first = R.h.ready_ring
     if first == 0:
@@ -66,7 +66,7 @@ cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held."""
+    """Lock held. Takes a queue out of the ready ring."""
     cdef rl_queue* e = queue_at(R, q)
     if e.next == q:
         rl_set32(R, &R.h.ready_ring, 0)
@@ -80,7 +80,7 @@ cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void stall(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
-    """Lock held. A queue of the ring lacks a kind: behind those that demand as much of it."""
+    """Lock held. Moves a queue from the ring to the list of a resource that it lacks, behind the queues that demand as much."""
     cdef rl_queue* e = queue_at(R, q)
     cdef rl_resource* kind = resource_at(R, k)
     cdef uint32_t before = kind.tail
@@ -101,7 +101,7 @@ cdef void stall(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
 
 
 cdef void unstall(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. A hanging queue hangs no more."""
+    """Lock held. Takes a stalled queue off its resource's list."""
     cdef rl_queue* e = queue_at(R, q)
     cdef rl_resource* kind = resource_at(R, e.stalled_on)
     rl_set32(R, &queue_at(R, e.prev).next if e.prev else &kind.head, e.next)
@@ -111,7 +111,7 @@ cdef void unstall(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void unlist(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. A queue is empty now."""
+    """Lock held. Takes a queue that is empty now off its list, and ends the reservation if the queue has it."""
     if queue_at(R, q).listed == RL_STALLED:
         unstall(R, q)
     else:

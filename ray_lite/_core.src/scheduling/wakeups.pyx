@@ -1,24 +1,24 @@
-"""Wake-ups: idle workers are rung for tasks that became READY, and the node when another worker could run.
+"""Wake-ups: idle workers are rung for tasks that became READY, and the node when one more worker could run.
 
-Also the rechecks that are owed after a section, and ageing: each may bring tasks into the ring for which somebody must be rung.
-Neighbours: dispatch.pyx (who would find work), records/slots.pyx (who is idle).  Must not start workers.
+Also the rechecks that are owed after a section, and ageing: each may bring tasks into the ring for which a worker must be rung.
+Neighbours: dispatch.pyx (which worker would find work), records/slots.pyx (which are idle).  Must not start workers.
 """
 
 
 cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
-    """Lock held. Rings idle workers for newly READY tasks, or the node when more workers could run; how many are left
-    for another section, because this one's log or stage is full."""
+    """Lock held. Rings idle workers for `wanted` tasks that became READY, or the node if one more worker could run. Returns how
+    many are left for another section, because the log or the stage of this one is full."""
     cdef uint32_t slot = 0
-    cdef uint32_t stalled_on
+    cdef uint32_t stalled
     cdef int rc = DONE
     while wanted and R.h.idle_first:
         if pick_unserved(R, R.h.ncoming, True, &slot) == 0:
-            stalled_on = R.h.nstalled
-            if R.h.ncoming or slot != RL_MANY:  # whoever comes looks himself
+            stalled = R.h.nstalled
+            if R.h.ncoming or slot != RL_MANY:  # a worker on its way looks for tasks itself
                 break
             if pick_fitting(R, &rc) == 0:
                 return wanted if rc == MORE else 0
-            if R.h.nstalled == stalled_on:  # what the first ones need nobody here can do; the node starts somebody who can
+            if R.h.nstalled == stalled:  # no idle worker can serve the first queues; the node starts one that can
                 break
             continue
         if rl_staged_full(R) or rl_log_used(R) >= RL_LOG_BUDGET - IDLE_LOG:
@@ -27,16 +27,16 @@ cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
         rl_stage_up(R, RL_PUBLISH_BELL, slot, 0)
         wanted -= 1
     if rl_slot_at(R, R.slot).role == RL_NODE or wanted == 0 or R.h.nstarting:
-        return 0  # the node looks before it sleeps; who starts looks himself
+        return 0  # the node checks before it sleeps; a starting worker looks for tasks itself
     if R.h.idle_first == 0 and R.h.nworking and rl_load(&R.h.at_limit):
-        return 0  # it can start nobody, and need not look whether everybody waits in vain
+        return 0  # the node can't start a worker, and workers run, so it need not search for a deadlock
     if pick_unserved(R, R.h.ncoming, False, &slot) and slot == 0:
         rl_owe_node()
     return 0
 
 
 cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
-    """Lock not held. Rings whom earlier sections had no room for."""
+    """Lock not held. Rings the workers for which earlier sections had no room."""
     while wanted:
         if rl_lock(R):
             return EIO
@@ -46,8 +46,8 @@ cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
 
 
 cdef int recheck_owed(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock not held. The look owed for a shape (0: none) of which something was given back, or that left the ring. Also when
-    nothing hangs: in the ring there may be what did not fit before, and nobody came to see it."""
+    """Lock not held. Makes the recheck that is owed for a shape (0: none) of which something was released, or which left the
+    ring. Also when no queue is stalled: the ring may have tasks that did not fit before, and no worker was rung for them."""
     cdef uint32_t left = 0
     cdef bint done = q == 0
     while not done and rl_load(&R.h.nready):
@@ -60,7 +60,7 @@ cdef int recheck_owed(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef int recheck_all(rl_region* R) noexcept nogil:
-    """Lock not held. After a death: at all kinds, since the dead may have owed a look at any."""
+    """Lock not held. Rechecks all resources after a death, since the dead process may have owed a recheck of any."""
     cdef uint32_t k = RL_CPU
     cdef bint done
     while k < R.h.resources.used and rl_load(&R.h.nstalled):
@@ -76,7 +76,7 @@ cdef int recheck_all(rl_region* R) noexcept nogil:
 
 
 cdef uint32_t longest_stalled(rl_region* R, int64_t since) noexcept nogil:
-    """Lock not needed: a hint. The queue that hangs the longest, if it does since before `since`."""
+    """Lock not needed: a hint. The queue that is stalled the longest, if it is since before `since`; else 0."""
     cdef uint32_t best = 0
     cdef uint32_t q
     cdef int64_t stalled_since
@@ -89,7 +89,8 @@ cdef uint32_t longest_stalled(rl_region* R, int64_t since) noexcept nogil:
 
 
 cdef int age(rl_region* R) noexcept nogil:
-    """Lock not held. The shape that hangs the longest has the reservation, if nobody has it and that is too long."""
+    """Lock not held. Gives the reservation to the queue that is stalled the longest, if that is too long and no queue has
+    it."""
     cdef uint32_t q
     if rl_load(&R.h.nstalled) == 0 or rl_load(&R.h.reserved_for):
         return DONE
@@ -106,7 +107,7 @@ cdef int age(rl_region* R) noexcept nogil:
 
 
 cdef int idle_leave(rl_region* R) noexcept nogil:
-    """The worker stands idle no more: it retires. If it was rung, another is."""
+    """Takes this worker off the idle list, because it retires. If it was rung, another worker is rung for it."""
     if rl_lock(R):
         return EIO
     worker_arrived(R, rl_slot_at(R, R.slot))

@@ -1,16 +1,19 @@
-"""Cancelling: a queued task is taken out of its queue and left to the node, which fails it; a running one is marked.
+"""Cancelling: a task that has not begun is left to the node, which fails it; a running task is marked.
 
-The mark takes effect when the task is innermost in its process: the node sends a signal, and the worker looks for the mark
+The mark takes effect when the task is the innermost one of its process: the node sends a signal, and the worker checks the mark
 before and after it runs something.  Must not raise anything in a task: workers/cancellation.py does.
 """
 cdef enum:
-    NOT_THERE = 0  # what a call of `cancel` found: no such task any more
+    NOT_THERE = 0  # results of `task_cancel`: the task has ended, or can't be cancelled now
     WAS_QUEUED = 1
     IS_RUNNING = 2
 
 
 cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) noexcept nogil:
-    """Lock held. What became of a live record."""
+    """Lock held. Cancels the task of a live record; returns what it found.
+
+    `owed`: the task's queue if that is listed nowhere now, else 0; for `recheck_owed`.
+    """
     cdef rl_task* k = task_at(R, t)
     if k.state == RL_READY:
         queue_remove(R, t)
@@ -28,7 +31,7 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
 
 
 cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, int* found) noexcept nogil:
-    """Cancels the task of a record, if it is still that one. `how`: RL_CANCEL_FORCED, RL_CANCEL_RECURSIVE or both."""
+    """Cancels the task of a record, if it still has this serial. `how`: RL_CANCEL_FORCED, RL_CANCEL_RECURSIVE, both or 0."""
     cdef uint32_t owed = 0
     found[0] = NOT_THERE
     if rl_lock(R):
@@ -41,7 +44,7 @@ cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, in
 
 
 cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:
-    """Lock held. Arguments are waited for no more, then the record is this slot's. MORE: the log is full."""
+    """Lock held. Unlinks the edges of a cancelled task, then moves its record to this slot's stack. MORE: the log is full."""
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t r = k.refs
     while k.ndeps:
@@ -62,7 +65,7 @@ cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:
 
 
 cdef int cancelled_queued_take(rl_region* R, uint32_t* out) noexcept nogil:
-    """The node adopts a cancelled task that was queued, to fail it; 0 when there is none."""
+    """Moves a cancelled task that was queued to this slot, the node's, which fails it. `out`: the record, 0: there is none."""
     cdef int rc = MORE
     while rc == MORE:
         if rl_lock(R):
@@ -75,7 +78,7 @@ cdef int cancelled_queued_take(rl_region* R, uint32_t* out) noexcept nogil:
 
 
 cdef bint descends(rl_region* R, uint32_t t, uint32_t ancestor, uint32_t serial) noexcept nogil:
-    """Lock held. Whether a task was submitted by another, or by one that was, as far as those in between still run."""
+    """Lock held. Whether a task descends from `ancestor`; unknown, so False, if a task in between has ended."""
     cdef uint32_t parent = task_at(R, t).parent
     cdef uint32_t its_serial = task_at(R, t).parent_serial
     cdef uint32_t _

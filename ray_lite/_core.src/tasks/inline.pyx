@@ -1,23 +1,23 @@
-"""Tasks run inline: which queued task a process that waits may run itself, in place.
+"""Inline tasks: which queued task a waiting process may run itself, in place.
 
-Only descendants of its own running task: the awaited task, the first READY one under the arguments of a waiting one, or,
-when another process runs the awaited task already, one that is waited for there.  A task that was interrupted while it ran
-another inline doesn't do so again, and one that holds GPUs never does.  Neighbours: workers/inline.py decides when, and keeps the
-two tasks apart.
+It may run only descendants of its own running task: the awaited task, or the first READY task among the arguments of a WAITING
+one, or, if another process runs the awaited task already, a task that the other process waits for.  A task that was interrupted
+while it ran another task inline runs none inline again, and a task that holds GPUs never does.  Neighbours: workers/inline.py
+decides when to run a task inline, and keeps the two tasks apart.
 """
 cdef enum:
     INLINE_DEPTH = 64
-    INLINE_LOOKS = 16  # queued tasks looked at for one that an awaited task waits for
-    INLINE_REFS = 64   # arguments looked at in one section
+    INLINE_LOOKS = 16  # queued tasks examined to find one that an awaited task waits for
+    INLINE_REFS = 64   # arguments examined in one section
 
 cdef struct rl_walk:
-    # how far the arguments of a waiting task were found to be there: they don't cease to be
+    # up to which ref the arguments of a waiting task were found sealed: they stay sealed
     uint32_t task, serial, ref
-cdef rl_walk walks[INLINE_DEPTH]  # of the last walk, by depth
+cdef rl_walk walks[INLINE_DEPTH]  # the last walk, by depth
 
 
 cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out) noexcept nogil:
-    """Lock held. The first argument that a WAITING task waits for, or 0. MORE: not found yet, another section goes on."""
+    """Lock held. Finds the first argument that a WAITING task waits for, or 0. MORE: another section must go on searching."""
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t _
     if walk.task != t or walk.serial != k.serial:
@@ -31,7 +31,7 @@ cdef int unready_argument(rl_region* R, uint32_t t, rl_walk* walk, uint32_t* out
 
 
 cdef bint on_own_stack(rl_region* R, uint32_t parent, uint32_t serial) noexcept nogil:
-    """Lock held. Whether a parent is on this process's stack."""
+    """Lock held. Whether the task of record `parent` with this serial is on this process's stack."""
     cdef uint32_t t = rl_slot_at(R, R.slot).running
     cdef uint32_t _
     for _ in range(<uint32_t>INLINE_DEPTH + 1):
@@ -44,7 +44,7 @@ cdef bint on_own_stack(rl_region* R, uint32_t parent, uint32_t serial) noexcept 
 
 
 cdef bint on_stack_above(rl_region* R, uint32_t t, uint32_t outer) noexcept nogil:
-    """Lock held. Whether a running task is `outer` or is run in place on top of it."""
+    """Lock held. Whether running task `t` is `outer`, or runs inline on top of it."""
     cdef uint32_t at = rl_slot_at(R, task_at(R, t).owner).running
     cdef bint met = False
     cdef uint32_t _
@@ -57,7 +57,10 @@ cdef bint on_stack_above(rl_region* R, uint32_t t, uint32_t outer) noexcept nogi
 
 
 cdef uint32_t awaited_in(rl_region* R, uint32_t q, uint32_t outer, uint32_t* looks) noexcept nogil:
-    """Lock held. Of a queue, a READY task that the process of the running task `outer` waits for on behalf of it."""
+    """Lock held. A READY task of a queue that the process of running task `outer` waits for on behalf of `outer`, or 0.
+
+    `looks`: how many tasks may still be examined; counted down.
+    """
     cdef uint32_t slot = task_at(R, outer).owner
     cdef uint32_t t = queue_at(R, q).head
     cdef uint32_t waiter
@@ -75,7 +78,7 @@ cdef uint32_t awaited_in(rl_region* R, uint32_t q, uint32_t outer, uint32_t* loo
 
 
 cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
-    """Lock held. The same, in the deeper queues of its own shape, where what a recursion waits for is."""
+    """Lock held. A task that `awaited_in` finds in the deeper queues of the shape of `outer`, where a recursion's tasks are."""
     cdef uint32_t depth = queue_at(R, task_at(R, outer).queue).depth
     cdef uint32_t q = queue_at(R, task_at(R, outer).queue).base
     cdef uint32_t looks = INLINE_LOOKS
@@ -88,11 +91,11 @@ cdef uint32_t awaited_by(rl_region* R, uint32_t outer) noexcept nogil:
 
 
 cdef uint32_t inline_candidate(rl_region* R, uint32_t i, int* rc) noexcept nogil:
-    """Lock held. A READY descendant whose end object `i` waits for: its own task, or the first under its arguments. 0: none,
-    or (MORE) not found yet.
+    """Lock held. The READY descendant that must end before object `i` is sealed; 0: none, or (MORE) not found yet.
 
-    If another process runs the task already, then one that it waits for there: else this worker would sleep, its CPU would
-    go to a new worker, and a recursion would grow the pool.
+    It is the object's own task, or the first one under that task's arguments.  If another process runs the object's task
+    already, it is a task that the other process waits for: otherwise this worker would sleep, its CPU would go to a new worker,
+    and a recursion would grow the pool.
     """
     cdef uint32_t held = rl_slot_at(R, R.slot).shape
     cdef uint32_t n, t
@@ -121,7 +124,7 @@ cdef uint32_t inline_candidate(rl_region* R, uint32_t i, int* rc) noexcept nogil
 
 
 cdef int lock_inline_candidate(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
-    """Lock not held, but afterwards it is. The task that could be run in place for an object, or 0."""
+    """Lock not held. Takes the lock and keeps it unless it returns EIO. `out`: the task to run in place for an object, or 0."""
     cdef int rc = MORE
     out[0] = 0
     while rc == MORE:
@@ -136,7 +139,7 @@ cdef int lock_inline_candidate(rl_region* R, uint32_t i, uint32_t* out) noexcept
 
 
 cdef int inline_take(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
-    """Takes the task that the waited-for object needs, to be run in place. DONE, or STALE when there is none to take."""
+    """Takes the task that an awaited object needs, to run it in place. DONE, or STALE if there is none."""
     cdef uint32_t q
     if lock_inline_candidate(R, i, out):
         return EIO
@@ -146,7 +149,7 @@ cdef int inline_take(rl_region* R, uint32_t i, uint32_t* out) noexcept nogil:
         run_begin(R, out[0])
         if queue_at(R, q).stalled_since:
             rl_set64(R, <uint64_t*>&queue_at(R, q).stalled_since, 0)
-        if queue_at(R, q).listed:  # as before: nothing was given back, and it still is where it was
+        if queue_at(R, q).listed:  # no resource was released, and the queue stays where it was
             q = 0
         rl_commit(R)
         return recheck_owed(R, q)

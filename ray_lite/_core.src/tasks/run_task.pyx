@@ -1,15 +1,15 @@
-"""Running: a worker takes a task, seals its returns, wakes those who waited for them, and takes the next in the same section.
+"""Running: a worker takes a task, seals its returns, wakes processes that wait, and takes the next task in the same section.
 
 The ready set of a task is a count, `ndeps`, of its unsealed arguments: sealing an object unlinks its edges and counts down, and
-zero makes the task READY.  Nobody ever recomputes the count.  Neighbours: scheduling/dispatch.pyx (which task is next),
-sweep.pyx (the tasks of a dead worker).  Must not decide retries: policy/scheduler.py does.
+zero makes the task READY.  No process ever recomputes the count.  Neighbours: scheduling/dispatch.pyx (which task is next),
+sweep.pyx (the tasks of a dead worker).  Must not decide retries: policy/retries.py and policy/scheduler.py do.
 """
 cdef enum:
     FINISH_LOG = 44  # log entries that the last step of finishing writes at most
 
 
 cdef uint32_t edges_drain(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. Counts down the tasks that wait for object `i`, as many as the log allows; how many became READY."""
+    """Lock held. Counts down the tasks that wait for object `i`, as far as the log allows; returns how many became READY."""
     cdef uint32_t fresh = 0
     cdef uint32_t r, t
     while object_at(R, i).edges and rl_log_used(R) < RL_LOG_BUDGET - 20:
@@ -24,10 +24,10 @@ cdef uint32_t edges_drain(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* given) noexcept nogil:
-    """Lock held. Publishes the returns, counts down who waits for them, then gives up what the record holds.
+    """Lock held. Publishes the returns, counts down the tasks that wait for them, frees what the record holds. DONE or MORE.
 
-    `given`: the shape whose resources were given back, if it came so far. The chain of returns stays whole until all are
-    sealed, so that after a death "all sealed" says: finish, don't run again.
+    The chain of returns stays whole until all are sealed: so after a death "all sealed" means that the task must be finished,
+    not run again.  `fresh`: grows by the tasks that became READY.  `given`: set to the shape whose resources were released.
     """
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t i = k.returns
@@ -41,7 +41,7 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
             if o.holders or o.pins:
                 rl_object_publish(R, i)
             else:
-                rl_object_become(R, o, RL_SEALED)  # nobody can read it, and it ends below: nothing to publish
+                rl_object_become(R, o, RL_SEALED)  # no process can read it, and it is freed below: nothing to publish
         if o.edges:
             fresh[0] += edges_drain(R, i)
             if o.edges:
@@ -70,7 +70,7 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
 
 
 cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
-    """Seals the returns of this slot's innermost task (their payloads are in place) and frees the record."""
+    """Seals the returns of this slot's innermost task, whose payloads are in place, and frees the record."""
     cdef uint32_t fresh
     cdef uint32_t left = 0
     cdef uint32_t given = 0
@@ -87,7 +87,7 @@ cdef int task_finish(rl_region* R, uint32_t t) noexcept nogil:
 
 
 cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
-    """A half-written return of a task that this slot owns is empty again."""
+    """Empties a half-written return of a task that this slot owns."""
     cdef rl_object* o = object_at(R, i)
     cdef int rc = MORE
     while rc == MORE:
@@ -106,7 +106,11 @@ cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
-    """A RUNNING task of this slot (adopted from a dead one) goes back to its queue; partial results are dropped."""
+    """Puts a RUNNING task that this slot adopted from a dead one back into its queue; its unsealed returns are empty already.
+
+    `counted`: the attempt that ended counts; else the task is marked as interrupted.  `front`: it goes before the others of its
+    queue.
+    """
     cdef rl_task* k = task_at(R, t)
     if rl_lock(R):
         return EIO
@@ -121,7 +125,10 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
 
 
 cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
-    """This slot's innermost task goes back to its queue, to run again; what is filled of its returns is dropped before."""
+    """Empties the unsealed returns of this slot's innermost task, then puts it back into its queue, to run again.
+
+    `counted`: the attempt that ended counts.  `front`: the task goes before the others of its queue.
+    """
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t given = 0
@@ -145,8 +152,11 @@ cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept
 
 
 cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* out) noexcept nogil:
-    """Lock held. With nothing of its own to finish, a worker looks for those who wait for what it gave back, then takes the
-    next task, or stands idle. MORE: the log is full."""
+    """Lock held. Makes the recheck that is owed for released resources, then takes the next task, or joins the idle list.
+
+    MORE: the log is full.  `given`: the shape whose resources were released, or 0.  `owed`: set to a queue for which a recheck
+    is owed after the section.  `out`: set to the task that was taken.
+    """
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef int rc = DONE
     cdef uint32_t q
@@ -166,7 +176,7 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
 
 
 cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogil:
-    """Finishes a task (0: none) and takes the next in the same section, else stands idle. DONE with out 0: idle."""
+    """Finishes a task (0: none) and takes the next in the same section, or joins the idle list. `out`: the task, 0: idle."""
     cdef uint32_t fresh
     cdef uint32_t left = 0
     cdef uint32_t given = 0

@@ -1,14 +1,14 @@
-"""Submitting: a record is built in as many sections as it needs, then queued or left waiting for its arguments.
+"""Submitting: builds a record in as many sections as it needs, then queues it, or leaves it to wait for its arguments.
 
-A long operation is cut where the log budget ends, and the record says by itself how far it came; so a half-built record of a dead
-process is unwound by the sweep.  Neighbours: records/task_records.pyx, scheduling/queues.pyx.
+A long operation is cut where the log budget ends, and the record itself says how far it came: so the sweep can unwind a dead
+process's half-built record.  Neighbours: records/task_records.pyx, scheduling/queues.pyx.
 """
 cdef enum:
     STEP_LOG = 46  # log entries that one small step writes at most
 
 
 cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
-    """Lock held. A BUILDING record on this slot's list."""
+    """Lock held. Takes a record, fills it in, and puts it on this slot's list `building`. DONE, or what to grow."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t q = s.queue
     cdef int rc = nested_queue(R, s.parent, s.parent_serial, &q) if s.parent else DONE
@@ -42,7 +42,7 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
 
 
 cdef int submit_return(rl_region* R, rl_spec* s) noexcept nogil:
-    """Lock held. The next return object, PENDING, held by the submitter."""
+    """Lock held. Makes the next return object, PENDING and held by the submitter. DONE, or what to grow."""
     cdef uint8_t id[RL_ID_BYTES]
     cdef rl_origin origin
     cdef uint32_t i = 0
@@ -62,7 +62,7 @@ cdef int submit_return(rl_region* R, rl_spec* s) noexcept nogil:
 
 
 cdef int submit_ref(rl_region* R, rl_spec* s) noexcept nogil:
-    """Lock held. The next argument object is pinned, and waited for if it is not sealed."""
+    """Lock held. Pins the next argument object, and links an edge if it is not sealed. DONE, or what to grow."""
     cdef rl_task* k = task_at(R, s.task)
     cdef uint32_t i = s.refs[s.referred]
     cdef int rc = ref_take(R, RL_REF_ARGUMENT, s.task, i, &k.refs)
@@ -77,7 +77,10 @@ cdef int submit_ref(rl_region* R, rl_spec* s) noexcept nogil:
 
 
 cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
-    """Lock held. The record is complete."""
+    """Lock held. Queues a complete record, or leaves it WAITING for its arguments.
+
+    If the parent was cancelled recursively, the new task counts as cancelled and is left to the node.
+    """
     cdef rl_task* k = task_at(R, s.task)
     building_remove(R, s.task)
     if s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_RECURSIVE:
@@ -93,7 +96,7 @@ cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
 
 
 cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
-    """Lock held. As much of the record as one log holds. DONE, MORE or what to grow."""
+    """Lock held. Builds as much of the record as one log holds. DONE, MORE or what to grow."""
     cdef rl_task* k
     cdef uint32_t extent = 0
     cdef uint32_t cell = 0
@@ -132,7 +135,7 @@ cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
 
 
 cdef int unwind_section(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
-    """Lock held. Undoes a piece of a BUILDING record: its returns, its refs, its block, itself."""
+    """Lock held. Undoes a part of a BUILDING record: its returns, then its refs, then its block and itself. DONE or MORE."""
     cdef rl_task* k = task_at(R, t)
     cdef uint32_t i
     while k.returns:
@@ -152,7 +155,7 @@ cdef int unwind_section(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
 
 
 cdef int task_unwind(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
-    """A record under construction is given up, by its builder or by the sweep of a dead one."""
+    """Unwinds a record under construction, for the process that builds it or in the sweep of a dead one."""
     cdef int rc = MORE
     while rc == MORE:
         if rl_lock(R):
@@ -164,7 +167,7 @@ cdef int task_unwind(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
 
 
 cdef int task_submit(rl_region* R, rl_spec* s) noexcept nogil:
-    """Makes the task known. On any failure nothing of it is left. Wakes whoever can run it."""
+    """Submits a task, and wakes a worker that can run it. If it fails, nothing of the task is left."""
     cdef rl_spec before
     cdef bint copied = False
     cdef int rc = MORE

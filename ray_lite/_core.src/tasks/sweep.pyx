@@ -1,12 +1,12 @@
-"""The sweep: gives back what a dead process held.
+"""The sweep: frees what a dead process held.
 
-It runs only in the node, only after the process's pidfd said that every thread of it is gone; each step is one short section
+It runs only in the node, and only after the process's pidfd said that all its threads are gone.  Each step is one short section
 and may be repeated.  Must not decide what a death means: policy/scheduler.py does.
 """
 
 
 cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
-    """The process is gone: off the idle list, what it held given back. Afterwards all who wait for resources are looked at."""
+    """Begins the sweep of a dead slot: takes it off the idle list, releases its resources, then rechecks all stalled queues."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     if rl_lock(R):
         return EIO
@@ -24,7 +24,7 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
 
 
 cdef bint finish_begun(rl_region* R, rl_task* k) noexcept nogil:
-    """Lock held. Whether arguments of a RUNNING record were given up: without returns, only that tells that it has run."""
+    """Lock held. Whether some arguments of a RUNNING record were unpinned: without returns, only that shows that it has run."""
     cdef uint32_t r = k.refs
     cdef uint32_t n = 0
     while r:
@@ -34,7 +34,10 @@ cdef bint finish_begun(rl_region* R, rl_task* k) noexcept nogil:
 
 
 cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* complete) noexcept nogil:
-    """The innermost task of a dead slot moves to this one (the node's), its unsealed returns emptied; 0 when there is none."""
+    """Moves the innermost task of a dead slot to this slot, the node's, and empties its unsealed returns.
+
+    `out`: set to the task, or 0 if there is none.  `complete`: set to whether the task had ended.
+    """
     cdef uint32_t t, i
     cdef rl_task* k
     if rl_lock(R):
@@ -62,7 +65,7 @@ cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* compl
 
 
 cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
-    """The dead slot's bits on object `i`; an object that it was still creating ends."""
+    """Clears the dead slot's bits on object `i`; frees an object that nothing else keeps, such as an unfinished one."""
     if rl_lock(R):
         return EIO
     reader_clear(R, slot, i)
@@ -73,7 +76,7 @@ cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
 
 
 cdef void wake_everybody(rl_region* R) noexcept nogil:
-    """After a death: whatever wake-up the dead process owed is made good; everybody looks for himself."""
+    """Wakes all processes after a death, since the dead process may have owed a wake-up, or at the session's end."""
     cdef uint32_t i
     cdef rl_slot* s
     rl_add(&R.h.deaths, 1)
@@ -86,7 +89,7 @@ cdef void wake_everybody(rl_region* R) noexcept nogil:
 
 
 cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
-    """Returns everything a dead process held but its running tasks (adopted before), frees the slot, and wakes everybody."""
+    """Frees all that a dead process held except its running tasks, adopted before; frees the slot, and wakes all processes."""
     cdef uint64_t bits
     cdef uint64_t word
     cdef uint32_t i

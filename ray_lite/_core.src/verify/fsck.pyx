@@ -1,12 +1,15 @@
-"""fsck: every invariant of the region, checked under the lock; and a digest of its logical content.
+"""fsck: checks every invariant of the region under the lock; and a digest of its logical content.
 
-Run at each test's teardown, after each step of the crash-state enumeration, and by `Region.check()`.  It allocates nothing (the
-caller gives scratch memory) and trusts nothing: walks of lists are bounded by table sizes.
+It runs at each test's teardown, after each step of the crash-state enumeration, and in `Region.check()`.  It allocates nothing
+(the caller provides scratch memory) and trusts nothing: table sizes bound every walk of a list.
 """
 
 
 cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
-    """Lock held (or a private copy). 0, or 1 with the finding. `scratch`: a word for each object and extent."""
+    """Lock held. Checks the region; 0, or 1 with the finding. Of a private copy the lock need not be held.
+
+    `scratch`: as many words as there are objects, or extents if these are more.
+    """
     cdef uint32_t i
     if R.h.poison:
         return wrong(f, b"poison", 0, 0, R.h.poison)
@@ -33,7 +36,7 @@ cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
 
 
 cdef uint64_t digest(rl_region* R) noexcept nogil:
-    """What the region says, without how: equal before and after a section that was rolled back."""
+    """Hash of what the region says, not of how it is stored: equal before and after a section that was rolled back."""
     cdef uint64_t d = mix(R.h.nstalled, R.h.used_bytes)
     cdef uint64_t e, id
     cdef uint32_t i

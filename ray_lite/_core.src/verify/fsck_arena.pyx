@@ -1,15 +1,18 @@
-"""fsck of the arena: runs tile what is committed, free runs are indexed, every block has exactly one owner."""
+"""fsck of the arena and the spill file: runs tile committed pages, free runs are listed, each block has exactly one owner."""
 
 
 cdef bint belongs(rl_region* R, rl_space* S, uint32_t state) noexcept nogil:
-    """Whether a space has extents of this state."""
+    """Whether a space may have extents of this state."""
     if state == RL_EXTENT_FREE:
         return True
     return (state == RL_EXTENT_SPILLED) == (S == &R.h.spill) and RL_EXTENT_USED <= state <= RL_EXTENT_HOLE
 
 
 cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t* count, rl_finding* f) noexcept nogil:
-    """Right to left: neighbours are mutual, pages tile [0, committed), no two free runs touch."""
+    """Checks a space from right to left: neighbours name each other, runs tile [0, committed), no two free ones or holes touch.
+
+    `count`: grows by the number of extents.
+    """
     cdef uint32_t end = S.committed
     cdef uint32_t right = 0
     cdef uint32_t x = S.last
@@ -34,7 +37,7 @@ cdef int fsck_tiling(rl_region* R, rl_space* S, uint32_t* count, rl_finding* f) 
 
 
 cdef int fsck_runs(rl_region* R, rl_finding* f) noexcept nogil:
-    """Every extent is in one of the spaces."""
+    """Checks that every extent is in one of the two spaces that are tiled."""
     cdef uint32_t n = 0
     if fsck_tiling(R, &R.h.arena, &n, f) or fsck_tiling(R, &R.h.spill, &n, f):
         return 1
@@ -42,7 +45,7 @@ cdef int fsck_runs(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_listed(rl_region* R, rl_space* S, rl_finding* f) noexcept nogil:
-    """A run is free exactly if it is on the list of its class; the bitmaps say which lists are not empty."""
+    """Checks that a run is free exactly if it is on the list of its class, and that the bitmaps show which lists have runs."""
     cdef uint32_t n = 0
     cdef uint32_t free_runs = 0
     cdef uint32_t pages = 0
@@ -81,7 +84,7 @@ cdef int fsck_free_runs(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_slabs(rl_region* R, rl_finding* f) noexcept nogil:
-    """A slab is on its class's list exactly if it has room; no bit beyond its cells."""
+    """Checks that a slab is on its class's list exactly if it has room, and has no bit beyond its cells."""
     cdef uint32_t with_room = 0
     cdef uint32_t n = 0
     cdef uint32_t c, x, prev
@@ -122,7 +125,10 @@ cdef int count_block(rl_region* R, uint32_t* owners, uint32_t x, uint32_t cell, 
 
 
 cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nogil:
-    """Each used run, and each used cell, belongs to exactly one object or task; used_bytes is their sum."""
+    """Checks that each used run and each used cell belongs to exactly one object or task.
+
+    Also that used_bytes and spilled_bytes are the sums of their sizes.  `owners`: scratch memory, a word for each extent.
+    """
     cdef uint64_t used = 0
     cdef uint64_t spilled = 0
     cdef uint32_t i, n, c

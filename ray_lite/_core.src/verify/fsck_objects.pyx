@@ -1,4 +1,4 @@
-"""fsck of tables and objects: entries, holders, refs, contents, the garbage list and the id index."""
+"""fsck of tables and objects: entries, holders, refs, contents, the garbage list, the id index, and kept objects."""
 cdef struct rl_finding:
     # the first violated invariant
     const char* what
@@ -16,7 +16,7 @@ cdef inline int wrong(rl_finding* f, const char* what, uint64_t where, uint64_t 
 
 
 cdef int fsck_table(rl_region* R, rl_table* t, rl_finding* f) noexcept nogil:
-    """The free list names exactly the free entries below `used`; `live` counts the others."""
+    """Checks that the free list names exactly the free entries below `used`, and that `live` counts the others."""
     cdef uint32_t busy = 0
     cdef uint32_t n = 0
     cdef uint32_t i
@@ -46,7 +46,7 @@ cdef uint32_t count_holders(rl_region* R, uint32_t i) noexcept nogil:
 
 
 cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
-    """Rows against counts; only slots in use have bits; no bit on a free object; who uses an object holds it."""
+    """Checks rows against counts: only slots in use have bits, no dead object has one, and each reader is a holder."""
     cdef uint32_t i, s, n, uses
     cdef rl_object* o
     for i in range(1, R.h.objects.used):
@@ -80,6 +80,7 @@ cdef bint has_bytes(uint32_t state) noexcept nogil:
 cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
     cdef rl_object* o = object_at(R, i)
     cdef uint64_t room = RL_OBJECT_INLINE
+    cdef uint32_t facts
     if o.state == RL_FREE:
         return 0
     if o.state == RL_GARBAGE:
@@ -88,21 +89,25 @@ cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
         return wrong(f, b"object: state", i, RL_SEALED, o.state)
     if not (o.holders or o.pins or o.task):
         return wrong(f, b"object: leaked", i, 1, 0)
-    if rl_object_rules[o.state].facts & RL_HAS_TASK and (o.task == 0 or task_at(R, o.task).state == RL_FREE):
+    facts = rl_object_rules[o.state].facts
+    if facts & RL_HAS_TASK and (o.task == 0 or task_at(R, o.task).state == RL_FREE):
         return wrong(f, b"object: pending without a task", i, 1, o.task)
-    if rl_object_rules[o.state].facts & RL_HAS_CREATOR and (rl_slot_at(R, o.owner).state == RL_FREE or not holder_has(R, o.owner, i)):
+    if facts & RL_HAS_CREATOR and (rl_slot_at(R, o.owner).state == RL_FREE or not holder_has(R, o.owner, i)):
         return wrong(f, b"object: creating without a creator", i, 1, o.owner)
     if o.extent:
         if o.extent >= R.h.extents.used or not has_bytes(extent_at(R, o.extent).state):
             return wrong(f, b"object: block", i, RL_EXTENT_USED, o.extent)
         room = block_size(R, o.extent)
-    if rl_object_rules[o.state].facts & RL_HAS_VALUE and o.size > room:
+    if facts & RL_HAS_VALUE and o.size > room:
         return wrong(f, b"object: size", i, room, o.size)
     return 0
 
 
 cdef int fsck_refs(rl_region* R, uint32_t* pins, rl_finding* f) noexcept nogil:
-    """Pins are the refs that name an object; a linked ref is in its object's edge list exactly once."""
+    """Checks that pins are the refs that name an object (and one for a kept object).
+
+    Also that a linked ref is in its object's edge list exactly once.  `pins`: scratch memory, a word for each object.
+    """
     cdef uint32_t linked = 0
     cdef uint32_t n = 0
     cdef uint32_t i, r
@@ -129,7 +134,7 @@ cdef int fsck_refs(rl_region* R, uint32_t* pins, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_contents(rl_region* R, rl_finding* f) noexcept nogil:
-    """Each content ref is on its container's chain."""
+    """Checks that each content ref is on the chain of the object that contains the id."""
     cdef uint32_t chained = 0
     cdef uint32_t n = 0
     cdef uint32_t i, r
@@ -146,7 +151,7 @@ cdef int fsck_contents(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_lists(rl_region* R, rl_finding* f) noexcept nogil:
-    """The garbage list names every garbage object; the index finds every indexed one."""
+    """Checks that the garbage list names every garbage object, and that the id index finds every indexed one."""
     cdef uint32_t garbage = 0
     cdef uint32_t indexed = 0
     cdef uint32_t n = 0
@@ -176,7 +181,7 @@ cdef int fsck_lists(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_kept(rl_region* R, rl_finding* f) noexcept nogil:
-    """What the session keeps for itself is counted."""
+    """Checks the number and the bytes of the objects that the session keeps."""
     cdef uint64_t bytes_kept = 0
     cdef uint32_t kept = 0
     cdef uint32_t i

@@ -1,4 +1,4 @@
-"""fsck of queues and resources: where queues stand, precedence, the reservation, and what is free and held."""
+"""fsck of queues and resources: where queues stand, precedence of nested tasks, the reservation, what is free and held."""
 
 
 cdef int fsck_queue(rl_region* R, uint32_t q, uint32_t* total, rl_finding* f) noexcept nogil:
@@ -19,7 +19,7 @@ cdef int fsck_queue(rl_region* R, uint32_t q, uint32_t* total, rl_finding* f) no
 
 
 cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
-    """Queues of nested tasks are in the ring of their depth while they are in the ring; who lends, and who works, is known."""
+    """Checks that nested queues of the ready ring are in the ring of their depth, and counts of working and blocked workers."""
     cdef uint32_t nblocked = 0
     cdef uint32_t nworking_nested = 0
     cdef uint32_t nworking = 0
@@ -45,33 +45,37 @@ cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
         return wrong(f, b"nesting: queues left out, or who is nested", nested, nworking_nested, R.h.nworking_nested)
     if nworking != R.h.nworking:
         return wrong(f, b"nesting: working", 0, nworking, R.h.nworking)
-    return wrong(f, b"nesting: lent", 0, nblocked, R.h.nblocked) if nblocked != R.h.nblocked else 0
+    return wrong(f, b"nesting: blocked", 0, nblocked, R.h.nblocked) if nblocked != R.h.nblocked else 0
 
 
 cdef int fsck_reservation(rl_region* R, rl_finding* f) noexcept nogil:
-    """It is for a shape with tasks, and says who can give back what that one lacks."""
+    """Checks that the reservation is for a shape with tasks, and the count of working holders of the resource that it lacks."""
     cdef uint32_t working_holders = 0
     cdef uint32_t s
     if queue_at(R, R.h.reserved_for).length == 0:
         return wrong(f, b"reservation: for an empty queue", R.h.reserved_for, 1, 0)
     for s in range(1, R.h.slots.used):
         working_holders += is_working_holder(R, s)
-    return wrong(f, b"reservation: lenders", R.h.reserved_for, working_holders, R.h.working_holders) if working_holders != R.h.working_holders else 0
+    if working_holders != R.h.working_holders:
+        return wrong(f, b"reservation: working holders", R.h.reserved_for, working_holders, R.h.working_holders)
+    return 0
 
 
-cdef int fsck_stalled(rl_region* R, uint32_t stalled_on, rl_finding* f) noexcept nogil:
-    """Each hangs on the list of a kind that it demands, the least demanding first."""
+cdef int fsck_stalled(rl_region* R, uint32_t stalled, rl_finding* f) noexcept nogil:
+    """Checks that each stalled queue is on the list of a resource that it demands, the smallest demand first."""
     cdef uint32_t n = 0
     cdef uint32_t k, q, prev
     cdef int64_t least
+    cdef rl_queue* e
     for k in range(1, R.h.resources.used):
         q = resource_at(R, k).head
         prev = 0
         least = 1
         while q:
             n += 1
-            if n > stalled_on or queue_at(R, q).listed != RL_STALLED or queue_at(R, q).stalled_on != k or queue_at(R, q).prev != prev:
-                return wrong(f, b"queues: stalled list", k, stalled_on, q)
+            e = queue_at(R, q)
+            if n > stalled or e.listed != RL_STALLED or e.stalled_on != k or e.prev != prev:
+                return wrong(f, b"queues: stalled list", k, stalled, q)
             if demanded(R, q, k) < least:
                 return wrong(f, b"queues: stalled order", q, <uint64_t>least, <uint64_t>demanded(R, q, k))
             least = demanded(R, q, k)
@@ -79,27 +83,27 @@ cdef int fsck_stalled(rl_region* R, uint32_t stalled_on, rl_finding* f) noexcept
             q = queue_at(R, q).next
         if resource_at(R, k).tail != prev:
             return wrong(f, b"queues: stalled tail", k, prev, resource_at(R, k).tail)
-    return wrong(f, b"queues: stalled nowhere", 0, stalled_on, n) if n != stalled_on else 0
+    return wrong(f, b"queues: stalled nowhere", 0, stalled, n) if n != stalled else 0
 
 
 cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t total = 0
     cdef uint32_t listed = 0
-    cdef uint32_t stalled_on = 0
+    cdef uint32_t stalled = 0
     cdef uint32_t n = 0
     cdef uint32_t q
     for q in range(1, R.h.queues.used):
         if queue_at(R, q).state:
             listed += queue_at(R, q).listed == RL_IN_RING
-            stalled_on += queue_at(R, q).listed == RL_STALLED
+            stalled += queue_at(R, q).listed == RL_STALLED
             if queue_at(R, q).listed > RL_STALLED:
                 return wrong(f, b"queue: listed", q, RL_STALLED, queue_at(R, q).listed)
             if fsck_queue(R, q, &total, f):
                 return 1
     if total != R.h.nready:
         return wrong(f, b"queues: total", 0, R.h.nready, total)
-    if stalled_on != R.h.nstalled:
-        return wrong(f, b"queues: stalled", 0, stalled_on, R.h.nstalled)
+    if stalled != R.h.nstalled:
+        return wrong(f, b"queues: stalled", 0, stalled, R.h.nstalled)
     if R.h.reserved_for and fsck_reservation(R, f):
         return 1
     q = R.h.ready_ring
@@ -112,11 +116,11 @@ cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
             break
     if n != listed:
         return wrong(f, b"queues: ring length", 0, listed, n)
-    return fsck_stalled(R, stalled_on, f) or fsck_nesting(R, f)
+    return fsck_stalled(R, stalled, f) or fsck_nesting(R, f)
 
 
 cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
-    """Each GPU is free, or held by one, or shared by some that hold what it lacks."""
+    """Checks that each GPU is free, or held by one slot, or shared by slots that hold all of it that is not free."""
     cdef uint32_t free = 0
     cdef uint32_t g, s
     cdef uint64_t bit
@@ -136,7 +140,7 @@ cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_resources(rl_region* R, rl_finding* f) noexcept nogil:
-    """What is free and what is held, of each kind, is what there is; whales are listed."""
+    """Checks that of each resource the free and the held amounts are the total, and that holders of wide shapes are listed."""
     cdef uint32_t wide_holders = 0
     cdef uint32_t n = 0
     cdef uint32_t k, s
@@ -158,6 +162,6 @@ cdef int fsck_resources(rl_region* R, rl_finding* f) noexcept nogil:
     while s:
         n += 1
         if n > wide_holders or rl_slot_at(R, s).shape == 0 or not is_wide(R, rl_slot_at(R, s).shape):
-            return wrong(f, b"resources: whales", s, wide_holders, n)
+            return wrong(f, b"resources: wide holders", s, wide_holders, n)
         s = rl_slot_at(R, s).next_wide
-    return wrong(f, b"resources: whales unlisted", 0, wide_holders, n) if n != wide_holders else fsck_gpus(R, f)
+    return wrong(f, b"resources: wide holders unlisted", 0, wide_holders, n) if n != wide_holders else fsck_gpus(R, f)

@@ -21,6 +21,8 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
         i = ref_at(R, i).next
     if linked != k.ndeps:
         return wrong(f, b"task: ndeps", t, linked, k.ndeps)
+    if rl_task_rules[k.state].facts & RL_OWNED and (k.owner == 0 or rl_slot_at(R, k.owner).state == RL_FREE):
+        return wrong(f, b"task: running or building, and no process owns it", t, 1, k.owner)
     if k.ndeps and not rl_task_rules[k.state].facts & RL_MAY_LACK:
         return wrong(f, b"task: runs with unready arguments", t, 0, k.ndeps)
     if rl_task_rules[k.state].facts & RL_LACKS and k.ndeps == 0:
@@ -29,7 +31,7 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
-    """Records against the lists of the slots; READY ones against the queues in fsck_queues."""
+    """Checks records against the slots' lists and the list of cancelled tasks; `fsck_queue` checks READY ones."""
     cdef uint32_t counts[6]
     cdef uint32_t running = 0
     cdef uint32_t building = 0
@@ -61,7 +63,7 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
     while t:
         s += 1
         if s > counts[RL_CANCELLED_QUEUED] or task_at(R, t).state != RL_CANCELLED_QUEUED:
-            return wrong(f, b"task: ending list", t, counts[RL_CANCELLED_QUEUED], s)
+            return wrong(f, b"task: list of the cancelled", t, counts[RL_CANCELLED_QUEUED], s)
         t = task_at(R, t).next
     if s != counts[RL_CANCELLED_QUEUED]:
         return wrong(f, b"task: ends outside the list", 0, counts[RL_CANCELLED_QUEUED], s)
@@ -71,7 +73,7 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
-    """The idle list, and who starts or comes."""
+    """Checks the idle list, and the counts of idle, starting and rung workers."""
     cdef uint32_t idle = 0
     cdef uint32_t starting = 0
     cdef uint32_t coming = 0

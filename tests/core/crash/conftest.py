@@ -1,4 +1,4 @@
-"""The stepped core, built once a run: as it is, and with each planted bug."""
+"""The stepped core, built once a run: as it is, and each mutant."""
 
 import importlib.util
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PLANTS = ["RL_MUTANT_UNLOGGED", "RL_MUTANT_EARLY_PUBLISH", "RL_MUTANT_LATE_CLEAR"]
+MUTANTS = ["RL_MUTANT_UNLOGGED", "RL_MUTANT_EARLY_PUBLISH", "RL_MUTANT_LATE_CLEAR"]
 
 
 def beside(name):
@@ -24,7 +24,7 @@ def variants(tmp_path_factory):
         pytest.skip("single-stepping uses the trap flag of x86-64")
     build = beside("build")
     work = tmp_path_factory.mktemp("stepped")
-    return {switch: build.load(path) for switch, path in build.build(work, [None, *PLANTS]).items()}
+    return {switch: build.load(path) for switch, path in build.build(work, [None, *MUTANTS]).items()}
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ cdef int publications_made(uint32_t due) noexcept nogil:
     cdef rl_object* o
     for k in range(due):
         e = &(<rl_header*>rl_step.last).lock.stage[k]
-        if e.kind == RL_PUBLISH_BELL:
+        if e.what == RL_PUBLISH_BELL:
             if rl_slot_at(&court.work, e.index).bell == rl_slot_at(&court.calm, e.index).bell:
                 return object_to(b"committed, but the bell was not rung", e.index, 1, 0)
             continue
@@ -151,7 +151,7 @@ cdef int nothing_left(uint32_t slot) noexcept nogil:
         if holder_has(R, slot, i):
             return object_to(b"swept: a holder bit", i, 0, 1)
         if reader_has(R, slot, i):
-            return object_to(b"swept: a bit of use", i, 0, 1)
+            return object_to(b"swept: a reader bit", i, 0, 1)
         if object_at(R, i).state == RL_CREATING and object_at(R, i).owner == slot:
             return object_to(b"swept: an object under construction", i, 0, 1)
     for i in range(1, R.h.tasks.used):
@@ -170,18 +170,18 @@ cdef bint demanded_in_ring(rl_region* R, uint32_t k) noexcept nogil:
 
 
 cdef int nothing_owed(rl_region* R) noexcept nogil:
-    """Nobody is in the middle of anything: so nothing hangs that would fit, unless it is somebody's turn who looks for it
-    afterwards; and nobody idles beside a task that he could run."""
+    """Nobody is in the middle of anything: so nothing is stalled that would fit, unless a queue of the ring demands the
+    resource too, and whoever takes of that one rechecks it afterwards; and nobody idles beside a task that he could run."""
     cdef uint32_t slot = 0
     cdef uint32_t k, q
     for k in range(RL_CPU, R.h.resources.used):
         q = resource_at(R, k).head
         if q and has_enough(R, q, k, 1) and not demanded_in_ring(R, k):
-            return object_to(b"owed: a look at what hangs", k, 0, q)
+            return object_to(b"owed: a recheck of what is stalled", k, 0, q)
         q = R.h.reserved_for
         if q and queue_at(R, q).listed == RL_STALLED and queue_at(R, q).stalled_on == k and has_enough(R, q, k, 1):
             if not demanded_in_ring(R, k):
-                return object_to(b"owed: a look at what is reserved for", k, 0, q)
+                return object_to(b"owed: a recheck of what is reserved for", k, 0, q)
     q = pick_unserved(R, R.h.ncoming, True, &slot) if R.h.idle_first else 0
     return object_to(b"owed: a bell", q, 0, slot) if q else 0
 

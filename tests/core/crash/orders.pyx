@@ -9,6 +9,7 @@ cdef struct rl_order:
     uint32_t targets[64]
     uint32_t n
     uint8_t id[20]
+    rl_origin origin   # of what is made: that id
     rl_spec spec
     uint32_t returns[64]
     uint32_t generations[64]
@@ -23,15 +24,15 @@ memset(FILLING, 0x5a, sizeof(FILLING))
 
 
 cdef int order_put(rl_order* o) noexcept nogil:
-    return object_put_inline(o.who, o.id, RL_PLAIN, FILLING, <uint32_t>o.size, &o.out)
+    return object_put_inline(o.who, &o.origin, RL_PLAIN, FILLING, <uint32_t>o.size, &o.out)
 
 
 cdef int order_create(rl_order* o) noexcept nogil:
-    return object_create(o.who, o.id, o.size, o.a, &o.out)
+    return object_create(o.who, &o.origin, o.size, o.a, &o.out)
 
 
 cdef int order_room(rl_order* o) noexcept nogil:
-    return object_room(o.who, o.a, o.size)
+    return object_room(o.who, o.a, o.size, o.b != 0)
 
 
 cdef int order_contain(rl_order* o) noexcept nogil:
@@ -76,7 +77,7 @@ cdef int order_finish(rl_order* o) noexcept nogil:
     return task_finish(o.who, o.a)
 
 
-cdef int order_help(rl_order* o) noexcept nogil:
+cdef int order_inline(rl_order* o) noexcept nogil:
     return inline_take(o.who, o.a, &o.out)
 
 
@@ -94,13 +95,13 @@ cdef int order_unblock(rl_order* o) noexcept nogil:
 
 cdef int order_shape(rl_order* o) noexcept nogil:
     cdef rl_shape shape
-    cdef uint32_t kinds[64]
+    cdef uint32_t resources[64]
     cdef int64_t amounts[64]
     cdef uint32_t d
     for d in range(o.n):
-        kinds[d], amounts[d] = RL_CUSTOM + o.targets[d], RL_UNIT
+        resources[d], amounts[d] = RL_CUSTOM + o.targets[d], RL_UNIT
     shape.job, shape.options, shape.cpus, shape.gpus = o.a, 0, <int64_t>o.size, o.b
-    shape.n, shape.kinds, shape.amounts = o.n, kinds, amounts
+    shape.n, shape.resources, shape.amounts = o.n, resources, amounts
     return shape_queue(o.who, &shape, &o.out)
 
 
@@ -108,7 +109,7 @@ cdef int order_open(rl_order* o) noexcept nogil:
     return slot_open(o.who, RL_WORKER, 0, 0, &o.out)
 
 
-cdef int order_become(rl_order* o) noexcept nogil:
+cdef int order_adopt_slot(rl_order* o) noexcept nogil:
     return slot_adopt(o.who, o.a, 4242, 1)
 
 
@@ -132,27 +133,27 @@ cdef int order_drain(rl_order* o) noexcept nogil:
     return garbage_drain(o.who)
 
 
-cdef int order_use(rl_order* o) noexcept nogil:
+cdef int order_read(rl_order* o) noexcept nogil:
     return read_begin(o.who, o.a)
 
 
-cdef int order_unuse(rl_order* o) noexcept nogil:
+cdef int order_unread(rl_order* o) noexcept nogil:
     return read_end(o.who, o.a)
 
 
-cdef int order_away(rl_order* o) noexcept nogil:
-    return object_create(o.who, o.id, o.size, IN_SPILL_FILE, &o.out)
+cdef int order_create_spilled(rl_order* o) noexcept nogil:
+    return object_create(o.who, &o.origin, o.size, IN_SPILL_FILE, &o.out)
 
 
 cdef int order_exchange(rl_order* o) noexcept nogil:
     return blocks_exchange(o.who, o.a, o.b, <uint32_t>o.size, 0x5a5a)
 
 
-cdef int order_loose(rl_order* o) noexcept nogil:
-    return trim_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena, o.id, &o.out)
+cdef int order_trim_take(rl_order* o) noexcept nogil:
+    return trim_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena, &o.origin, &o.out)
 
 
-cdef int order_given(rl_order* o) noexcept nogil:
+cdef int order_trim_finish(rl_order* o) noexcept nogil:
     return trim_finish(o.who, &o.who.h.spill if o.b & 1 else &o.who.h.arena, o.a, o.b >> 1)
 
 
@@ -163,7 +164,7 @@ cdef int order_cancel(rl_order* o) noexcept nogil:
     return rc
 
 
-cdef int order_ending(rl_order* o) noexcept nogil:
+cdef int order_take_cancelled(rl_order* o) noexcept nogil:
     return cancelled_queued_take(o.who, &o.out)
 
 
@@ -172,22 +173,22 @@ cdef int order_again(rl_order* o) noexcept nogil:
 
 
 cdef int order_retire(rl_order* o) noexcept nogil:
-    return retire(o.who, <int64_t>o.size, &o.out)
+    return retire_step(o.who, <int64_t>o.size, &o.out)
 
 
 cdef int order_age(rl_order* o) noexcept nogil:
     return age(o.who)
 
 
-ORDERS = ("put create room contain seal hold release expose find submit next finish help leave block unblock shape "
-              "open become sweeping adopt requeue sweep drain abandon use unuse away exchange loose given cancel ending "
-              "again retire age").split()
+ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
+          "open adopt_slot sweeping adopt requeue sweep drain abandon read unread create_spilled exchange trim_take "
+          "trim_finish cancel take_cancelled again retire age").split()
 
 cdef operation OPERATIONS[36]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
-    order_submit, order_next, order_finish, order_help, order_leave, order_block, order_unblock, order_shape, order_open,
-    order_become, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
-    order_abandon, order_use, order_unuse, order_away, order_exchange, order_loose, order_given,
-    order_cancel, order_ending, order_again, order_retire, order_age,
+    order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
+    order_adopt_slot, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
+    order_abandon, order_read, order_unread, order_create_spilled, order_exchange, order_trim_take, order_trim_finish,
+    order_cancel, order_take_cancelled, order_again, order_retire, order_age,
 ]

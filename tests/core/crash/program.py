@@ -16,17 +16,17 @@ DONE, STALE, FULL_ARENA, FULL_TABLE = 0, -20, -21, -22
 SIZES = (1, 40, 41, 64, 200, 300, 1000, 3000, 6000, 20000, 32768, 33000, 70000, 200000)  # cells and runs
 SHAPES = (0, 5000, 10000, 20000)
 NOW = 1 << 62  # nanoseconds: who is idle since before that is so long enough
-KINDS = 14  # custom ones; a shape with all of them is a whale
-DEMANDING = ((0, 10000, 0), (5000, 2500, 0), (0, 0, 2), (5000, 0, KINDS), (20000, 10000, 1))  # CPUs, GPUs, custom kinds
+RESOURCES = 14  # custom ones; a shape with all of them is wide
+DEMANDING = ((0, 10000, 0), (5000, 2500, 0), (0, 0, 2), (5000, 0, RESOURCES), (20000, 10000, 1))  # CPUs, GPUs, custom ones
 UNIT = 4096
 
 
 def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=6, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
-    sizes |= dict(spill_least=4096, room_precedence=10**9, trim_bytes=5 * UNIT, cpus=20000, aging=1, session_id=1, pid_namespace=0)
-    sizes |= dict(gpus=1, resources=[10000] * KINDS)
-    control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"], KINDS)
+    sizes |= dict(spill_least=4096, room_precedence=10**9, trim_bytes=5 * UNIT, session_id=1, pid_namespace=0)
+    sizes |= dict(cpus=20000, gpus=1, resources=[10000] * RESOURCES, aging=1)
+    control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"], RESOURCES)
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
     for file, length in zip(files, lengths, strict=True):
@@ -45,21 +45,21 @@ class Program:
         self.stepper = module.Stepper(self.region, every)
         self.ids = iter(range(1, 1 << 30))
         self.counts = Counter()
-        self.kinds = (module.NODE, module.DRIVER, module.WORKER, module.WORKER)
+        self.roles = (module.NODE, module.DRIVER, module.WORKER, module.WORKER)
 
     def begin(self):
         """Everybody enters; the queues are made."""
-        for who, kind in enumerate(self.kinds):
-            self.stepper.enter(who, kind)
+        for who, role in enumerate(self.roles):
+            self.stepper.enter(who, role)
         for who in WORKERS:
-            self.do("become", who, a=self.stepper.slot(who))
+            self.do("adopt_slot", who, a=self.stepper.slot(who))
         driver = self.stepper.slot(DRIVER)
         self.queues = [self.do("shape", DRIVER, a=driver, size=cpus)[1] for cpus in SHAPES]
         self.queues += [self.shape(*demands) for demands in DEMANDING]
 
-    def shape(self, cpus, gpus, kinds):
-        """A queue of tasks that need all there is of the first custom kinds."""
-        return self.do("shape", DRIVER, a=self.stepper.slot(DRIVER), b=gpus, size=cpus, targets=range(kinds))[1]
+    def shape(self, cpus, gpus, resources):
+        """A queue of tasks that need all there is of the first custom resources."""
+        return self.do("shape", DRIVER, a=self.stepper.slot(DRIVER), b=gpus, size=cpus, targets=range(resources))[1]
 
     def close(self):
         self.stepper.close()
@@ -84,7 +84,7 @@ class Program:
 
     def step(self):
         if self.random.random() < 0.15:
-            return getattr(self, self.random.choice(("give_back", "give_back", "cancelled", "cancelled", "retire", "age")))()
+            return getattr(self, self.random.choice(("trim", "trim", "cancelled", "cancelled", "retire", "age")))()
         who = self.random.choice((DRIVER, ONE, ONE, TWO, TWO))
         if who in WORKERS and self.random.random() < 0.5:
             return self.work(who)
@@ -98,14 +98,14 @@ class Program:
         mine = self.stepper.holds(who)
         if objects < 24 or tasks < 4 or (mine and self.random.random() < 0.3):
             return self.release(who, mine)
-        names = "put create create build build build move move look share expose find announce submit submit cancel".split()
+        names = "put create create build build build move move read share expose find announce submit submit cancel".split()
         return getattr(self, self.random.choice(names))(who, mine)
 
     def release(self, who, mine):
         if mine:
             i = self.random.choice(mine)[0]
-            for _ in range(self.stepper.looks(who, i)):  # views hold their objects
-                self.do("unuse", who, a=i)
+            for _ in range(self.stepper.reads(who, i)):  # views hold their objects
+                self.do("unread", who, a=i)
             self.do("release", who, a=i)
         else:
             self.do("drain", NODE)
@@ -145,32 +145,32 @@ class Program:
         if not movable:
             rc, i, _ = self.do("create", who, id=self.new_id(), size=self.random.choice(SIZES[-6:]))
             return self.do("seal", who, a=i) if rc == DONE else None
-        i, size, spilled, turn, lookers, own = self.random.choice(movable)
-        if not spilled and own == 0 and self.do("use", who, a=i)[0]:
+        i, size, spilled, moves, readers, own = self.random.choice(movable)
+        if not spilled and own == 0 and self.do("read", who, a=i)[0]:
             return
-        rc, target, _ = self.do("create" if spilled else "away", who, id=self.new_id(), size=size)
+        rc, target, _ = self.do("create" if spilled else "create_spilled", who, id=self.new_id(), size=size)
         if rc == DONE:
             late = self.random.random() < 0.1
-            moved = self.do("exchange", who, a=i, b=target, size=turn + late)[0] == DONE
-            assert moved == (not late and (spilled or (lookers, own) in ((0, 0), (1, 1))))
+            moved = self.do("exchange", who, a=i, b=target, size=moves + late)[0] == DONE
+            assert moved == (not late and (spilled or (readers, own) in ((0, 0), (1, 1))))
             self.do("release", who, a=target)
         if not spilled:
-            self.do("unuse", who, a=i)
+            self.do("unread", who, a=i)
 
-    def give_back(self):
-        """The node punches a free run, or cannot."""
+    def trim(self):
+        """The node gives the pages of a free run back, or cannot."""
         spilled = self.random.random() < 0.3
-        rc, i, _ = self.do("loose", NODE, id=self.new_id(), b=spilled)
+        rc, i, _ = self.do("trim_take", NODE, id=self.new_id(), b=spilled)
         if rc == DONE:
-            self.do("given", NODE, a=i, b=spilled + 2 * (self.random.random() < 0.8))
+            self.do("trim_finish", NODE, a=i, b=spilled + 2 * (self.random.random() < 0.8))
 
     def cancelled(self):
         """The node ends a cancelled task, as one that failed."""
-        _, t, _ = self.do("ending", NODE)
+        _, t, _ = self.do("take_cancelled", NODE)
         if t:
             for i in self.stepper.returns(t):
                 if self.random.random() < 0.5:
-                    self.do("room", NODE, a=i, size=self.random.choice(SIZES[:6]))
+                    self.do("room", NODE, a=i, b=1, size=self.random.choice(SIZES[:6]))  # of the reserve, as failures are
             self.do("finish", NODE, a=t)
         return t
 
@@ -181,12 +181,12 @@ class Program:
     def age(self):
         self.do("age", NODE)
 
-    def look(self, who, mine):
-        """Somebody looks at bytes, or ends a look."""
+    def read(self, who, mine):
+        """Somebody begins to read bytes, or ends it."""
         movable = [entry for entry in self.stepper.movable(who) if entry[-1] or not entry[2]]
         if movable:
             i, *_, own = self.random.choice(movable)
-            self.do("unuse" if own and self.random.random() < 0.7 else "use", who, a=i)
+            self.do("unread" if own and self.random.random() < 0.7 else "read", who, a=i)
 
     def share(self, who, mine):
         """Another process's object becomes known here."""
@@ -275,20 +275,20 @@ class Program:
         self.die(who)
 
     def nest(self, who, running):
-        """A child that others wait for, run in place: the way of `get` inside a task."""
+        """A child that others wait for, run inline: the way of `get` inside a task."""
         if min(self.stepper.left()) < 24:
             return self.release(who, self.stepper.holds(who))
         child = self.spawn(who, running, ())
         for _ in range(self.random.randrange(4)):
             self.spawn(self.random.choice((who, DRIVER)), running, child)
-        rc, helped, _ = self.do("help", who, a=child[0])
+        rc, inner, _ = self.do("inline", who, a=child[0])
         if rc == DONE and self.random.random() < 0.2:
-            self.do("again", who, a=helped, b=self.random.randrange(4))
+            self.do("again", who, a=inner, b=self.random.randrange(4))
         elif rc == DONE:
-            self.do("finish", who, a=helped)
+            self.do("finish", who, a=inner)
 
     def spawn(self, who, running, targets):
-        """The returns of a task without CPUs, so that it can always be helped; `targets` must be held."""
+        """The returns of a task without CPUs, so that it can always run inline; `targets` must be held."""
         for i in targets if who == DRIVER else ():
             self.do("hold", who, a=i, b=self.stepper.generation(i))
         parent = running[0] if who != DRIVER else 0
@@ -300,7 +300,7 @@ class Program:
         """The process is gone between two operations; the node sweeps it and forks another."""
         self.bury(self.stepper.slot(who))
         _, slot, _ = self.do("open", NODE)
-        self.do("become", who, a=slot)
+        self.do("adopt_slot", who, a=slot)
 
     def bury(self, slot):
         self.do("sweeping", NODE, a=slot)
@@ -336,6 +336,6 @@ class Program:
         self.all_is_free()
 
     def all_is_free(self):
-        for number, (total, free) in enumerate(self.module.resources(self.region)):
-            assert free == total, f"of kind {number}, {free} of {total} is free"
+        for number, (total, free) in enumerate(self.module.resource_amounts(self.region)):
+            assert free == total, f"of resource {number}, {free} of {total} is free"
 

@@ -22,7 +22,7 @@ cdef bint queue_same(const char* a, const char* b) noexcept nogil:
     return entry_state(a) == RL_FREE or piece_same(a, b, 0, sizeof(rl_queue))
 
 
-cdef bint kind_same(const char* a, const char* b) noexcept nogil:
+cdef bint resource_same(const char* a, const char* b) noexcept nogil:
     return piece_same(a, b, 0, sizeof(rl_resource))
 
 
@@ -85,7 +85,7 @@ cdef uint64_t different(rl_region* a, rl_region* b) noexcept nogil:
                   b.meta + a.h.rows + at * a.h.row_bytes + a.h.reader_bits, ROW_BYTES):
             return a.h.rows + at * a.h.row_bytes + a.h.reader_bits
     at = table_different(a, b, &a.h.slots, slot_same)
-    at = at or table_different(a, b, &a.h.queues, queue_same) or table_different(a, b, &a.h.resources, kind_same)
+    at = at or table_different(a, b, &a.h.queues, queue_same) or table_different(a, b, &a.h.resources, resource_same)
     at = at or table_different(a, b, &a.h.objects, object_same)
     at = at or table_different(a, b, &a.h.tasks, task_same)
     at = at or table_different(a, b, &a.h.refs, ref_same)

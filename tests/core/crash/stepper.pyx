@@ -42,7 +42,7 @@ cdef class Stepper:
     cdef Region region
     cdef rl_region actor[8]
     cdef rl_order order
-    cdef char* nworking_nested
+    cdef char* nested
     cdef readonly dict totals
 
     def __init__(self, Region region, uint32_t every):
@@ -54,7 +54,7 @@ cdef class Stepper:
         court.every = every
         court.scratch = <uint32_t*>private_copy(max(region.R.h.objects.capacity, region.R.h.extents.capacity) * 4)
         rl_step.last = private_copy(n)
-        self.nworking_nested = private_copy(n)
+        self.nested = private_copy(n)
         for k in range(SNAPSHOTS if every else 0):
             court.snapshot[k] = private_copy(n)
         self.copy_of(&court.work, n)
@@ -98,18 +98,18 @@ cdef class Stepper:
         cdef uint32_t k
         munmap(court.scratch, max(self.region.R.h.objects.capacity, self.region.R.h.extents.capacity) * 4)
         for k in range(ACTORS):
-            munmap(self.actor[k].uses, self.region.R.h.objects.capacity * 4)
+            munmap(self.actor[k].reads, self.region.R.h.objects.capacity * 4)
         munmap(rl_step.last, n)
-        munmap(self.nworking_nested, n)
+        munmap(self.nested, n)
         munmap(court.work.meta, n)
         munmap(court.calm.meta, n)
         for k in range(SNAPSHOTS if court.every else 0):
             munmap(court.snapshot[k], n)
         rl_step.live = rl_step.last = NULL
 
-    def enter(self, int who, int kind):
+    def enter(self, int who, int role):
         """An actor takes a slot, unstepped; the slot. The node must be first."""
-        check(slot_open(&self.actor[who], kind, 1000 + who, 1, &self.actor[who].slot))
+        check(slot_open(&self.actor[who], role, 1000 + who, 1, &self.actor[who].slot))
         self.actor[who].row_limit = 0
         return self.actor[who].slot
 
@@ -133,11 +133,11 @@ cdef class Stepper:
         court_adjourn(digest(self.region.R))
         court.guilty = False
         court.snapshots = 0
-        court.who = 0 if who == 0 else (settings.get("a", 0) if what == "become" else self.actor[who].slot)
+        court.who = 0 if who == 0 else (settings.get("a", 0) if what == "adopt_slot" else self.actor[who].slot)
         if rl_trap_install():
             raise os_error(errno, "cannot handle SIGTRAP")
-        if what == "become":
-            memset(self.actor[who].uses, 0, self.region.R.h.objects.capacity * 4)
+        if what == "adopt_slot":
+            memset(self.actor[who].reads, 0, self.region.R.h.objects.capacity * 4)
         rc = stepped(OPERATIONS[ORDERS.index(what)], o)
         if not court.guilty:
             nothing_owed(self.region.R)
@@ -153,6 +153,7 @@ cdef class Stepper:
         cdef bytes id = settings.get("id", b"\0" * RL_ID_BYTES)
         o.a, o.b, o.size = settings.get("a", 0), settings.get("b", 0), settings.get("size", 0)
         memcpy(o.id, <const char*>id, RL_ID_BYTES)
+        o.origin.id, o.origin.site = o.id, 0
         memcpy(o.spec.id, <const char*>id, RL_ID_BYTES)
         for k, target in enumerate(settings.get("targets", ())):
             o.targets[k] = target
@@ -171,14 +172,14 @@ cdef class Stepper:
         cdef uint32_t k
         cdef uint64_t states = rl_step.states
         cdef uint64_t instructions = rl_step.instructions
-        R.meta = self.nworking_nested
+        R.meta = self.nested
         R.h = <rl_header*>R.meta
-        rl_step.live = self.nworking_nested
+        rl_step.live = self.nested
         rl_step.changed = judge_recovery
         rl_step.states = 0
         for k in range(court.snapshots):
-            rl_spans_copy(self.nworking_nested, court.snapshot[k])
-            rl_spans_copy(rl_step.last, self.nworking_nested)
+            rl_spans_copy(self.nested, court.snapshot[k])
+            rl_spans_copy(rl_step.last, self.nested)
             court.pending = court.expected[k]
             recovery_stepped(&R)
         self.totals["nested"] += rl_step.states
@@ -239,7 +240,7 @@ cdef class Stepper:
         return out
 
     def movable(self, int who) -> list:
-        """(index, size, whether spilled, turn, processes that look, looks of this one) of what the actor holds and may move."""
+        """(index, size, whether spilled, moves, readers, reads of this one) of what the actor holds and may move."""
         cdef rl_region* R = self.region.R
         cdef list found = []
         for i in [entry[0] for entry in self.holds(who) if entry[1] == RL_SEALED]:
@@ -249,7 +250,7 @@ cdef class Stepper:
                 found.append((i, o.size, is_spilled(R, o), u.moves, u.readers, self.actor[who].reads[i]))
         return found
 
-    def looks(self, int who, uint32_t i) -> int:
+    def reads(self, int who, uint32_t i) -> int:
         return self.actor[who].reads[i]
 
     def id_of(self, uint32_t i) -> bytes:
@@ -258,8 +259,8 @@ cdef class Stepper:
     def generation(self, uint32_t i) -> int:
         return object_at(self.region.R, i).generation
 
-    def idle(self, int who) -> int:
-        """How the actor stands: busy, idle, blocked, starting or rung."""
+    def availability(self, int who) -> int:
+        """How the actor stands: busy, idle, starting or rung."""
         return rl_slot_at(self.region.R, self.actor[who].slot).availability
 
     def leaving(self, int who) -> bool:

@@ -13,9 +13,9 @@ import pytest
 OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "600"))
 A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
-ORDERS = """put create room contain seal hold release expose find submit next finish help leave block unblock shape open
-    become sweeping adopt requeue sweep abandon
-    use unuse away exchange loose given cancel ending again retire age""".split()
+ORDERS = """put create room contain seal hold release expose find submit next finish inline leave block unblock shape open
+    adopt_slot sweeping adopt requeue sweep abandon
+    read unread create_spilled exchange trim_take trim_finish cancel take_cancelled again retire age""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 
@@ -41,7 +41,7 @@ def test_no_crash_state_of_random_operations_is_broken(program):
 
 @pytest.mark.parametrize("switch", ["RL_MUTANT_UNLOGGED", "RL_MUTANT_EARLY_PUBLISH", "RL_MUTANT_LATE_CLEAR"])
 @pytest.mark.watchdog(300)
-def test_each_planted_bug_is_found(program, switch):
+def test_each_mutant_is_found(program, switch):
     with pytest.raises(AssertionError) as found:
         for seed in range(20):
             program(seed, switch).run(40)
@@ -108,7 +108,7 @@ def test_nested_containers_end_in_the_worst_order(one):
 
 
 @pytest.mark.watchdog(300)
-def test_a_task_with_every_kind_of_end(one):
+def test_a_task_with_every_sort_of_end(one):
     """Many returns, wanted and not, edges of dependents in several shapes, arguments that die with it."""
     argument = filled(one, DRIVER, RUN, 1)
     one.do("seal", DRIVER, a=argument[0])
@@ -128,21 +128,21 @@ def test_a_task_with_every_kind_of_end(one):
 
 @pytest.mark.watchdog(300)
 def test_dependents_that_fill_the_log_still_wake_somebody(one):
-    """The helper's section has no room left for the wake-ups that it owes: they are paid in the next."""
+    """The section of whoever ran it inline has no room left for the wake-ups that it owes: they are paid in the next."""
     one.do("submit", DRIVER, id=one.new_id(), nreturns=1, queue=one.queues[0])
     _, parent, _ = one.do("next", ONE)
     one.do("next", TWO)
     assert one.stepper.work(TWO)[0]
     one.do("submit", ONE, id=one.new_id(), nreturns=1, queue=one.queues[0], parent=parent)
     [child] = [i for i, state, *_ in one.stepper.holds(ONE) if state == 1]
-    one.do("help", ONE, a=child)
-    helped = one.stepper.work(ONE)[2][0]
+    one.do("inline", ONE, a=child)
+    inner = one.stepper.work(ONE)[2][0]
     one.do("next", TWO)  # it was rung for the child, and came too late
     for queue in (one.queues[2], one.queues[2], one.queues[1], one.queues[1]):
         one.do("submit", ONE, id=one.new_id(), targets=[child], nreturns=0, queue=queue)
     assert one.stepper.work(TWO)[0], "nothing is ready yet"
-    one.do("finish", ONE, a=helped)
-    assert one.stepper.idle(TWO) == RUNG
+    one.do("finish", ONE, a=inner)
+    assert one.stepper.availability(TWO) == RUNG
 
 
 @pytest.mark.watchdog(300)
@@ -169,7 +169,7 @@ def test_an_unfinished_object_of_the_job_ends_with_its_creator(one):
 # --- cancelled, run again, aged, retired ---
 
 QUEUED, RUNS = 1, 2
-CUSTOM, WHALE = 6, 7  # places of their shapes in Program.queues
+CUSTOM, WIDE = 6, 7  # places of their shapes in Program.queues
 FRONT, COUNTED = 2, 1
 
 
@@ -184,26 +184,26 @@ def cancel(one, t, force=False):
 
 @pytest.mark.watchdog(300)
 def test_tasks_are_cancelled_wherever_they_are(one):
-    """In the ring, hanging, waiting, running, and as the last one of a shape for which all is reserved."""
-    whales = [call(one, WHALE, nreturns=2) for _ in range(3)]
-    assert one.do("next", ONE)[1] == whales[0]
+    """In the ring, stalled, waiting, running, and as the last one of a shape for which all is reserved."""
+    wide = [call(one, WIDE, nreturns=2) for _ in range(3)]
+    assert one.do("next", ONE)[1] == wide[0]
     one.do("next", TWO)
     assert one.stepper.work(TWO)[0] and one.region.statistics()["stalled"] == 1
     one.do("age", NODE)
     assert one.region.statistics()["reserved"]
     custom = call(one, CUSTOM, nreturns=1)
-    waits = call(one, 2, targets=one.stepper.returns(whales[2]))
-    for t in (whales[2], waits, custom, whales[1]):
+    waits = call(one, 2, targets=one.stepper.returns(wide[2]))
+    for t in (wide[2], waits, custom, wide[1]):
         assert cancel(one, t) == QUEUED
     assert not one.region.statistics()["reserved"]
-    assert [cancel(one, whales[0], force) for force in (False, True)] == [RUNS, RUNS]
-    one.do("next", ONE, a=whales[0])
+    assert [cancel(one, wide[0], force) for force in (False, True)] == [RUNS, RUNS]
+    one.do("next", ONE, a=wide[0])
     one.end()
 
 
 @pytest.mark.watchdog(300)
 def test_what_could_not_run_because_of_a_reservation_runs_when_that_is_cancelled(one):
-    """Nothing hangs any more then, and so nobody looks: but whoever is idle is rung."""
+    """Nothing is stalled any more then, and so nobody rechecks: but whoever is idle is rung."""
     first = call(one, 2)
     assert one.do("next", ONE)[1] == first
     large = call(one, 3)
@@ -212,7 +212,7 @@ def test_what_could_not_run_because_of_a_reservation_runs_when_that_is_cancelled
     small = call(one, 2)
     assert one.region.statistics()["reserved"] and one.stepper.work(TWO)[0], "it is not the small one's turn"
     assert cancel(one, large) == QUEUED
-    assert one.stepper.idle(TWO) == RUNG
+    assert one.stepper.availability(TWO) == RUNG
     assert one.do("next", TWO)[1] == small
     one.do("next", ONE, a=first)
     one.do("next", TWO, a=small)
@@ -235,13 +235,13 @@ def test_a_cancelled_task_lets_go_of_many_arguments(one):
     one.end()
 
 
-@pytest.mark.parametrize("queue", [3, 4, 5, CUSTOM, WHALE])
+@pytest.mark.parametrize("queue", [3, 4, 5, CUSTOM, WIDE])
 @pytest.mark.parametrize("how", [0, COUNTED, FRONT, FRONT | COUNTED] if OPERATIONS > 1000 else [FRONT])
 @pytest.mark.watchdog(300)
-def test_a_task_runs_again_after_others_that_hung(one, queue, how):
-    """Its half-filled returns are dropped; what it held is for whoever hangs, unless it goes before them."""
+def test_a_task_runs_again_after_others_that_stalled(one, queue, how):
+    """Its half-filled returns are dropped; what it held is for whoever is stalled, unless it goes before them."""
     t = call(one, queue, nreturns=3)
-    others = [call(one, queue), call(one, 3), call(one, WHALE)]
+    others = [call(one, queue), call(one, 3), call(one, WIDE)]
     contents = filled(one, DRIVER, CELL, 3)
     for i in contents:
         one.do("seal", DRIVER, a=i)
@@ -257,24 +257,24 @@ def test_a_task_runs_again_after_others_that_hung(one, queue, how):
     seen = []
     while t not in seen and len(seen) < 4:
         seen.append(one.do("next", ONE, a=seen[-1] if seen else 0)[1])
-    alike = [other for other, its in zip(others, (queue, 3, WHALE), strict=True) if its == queue]
+    alike = [other for other, its in zip(others, (queue, 3, WIDE), strict=True) if its == queue]
     assert seen[-1] == t and not (how & FRONT and set(alike) & set(seen))
     one.do("next", ONE, a=seen[-1])
     one.end()
 
 
 @pytest.mark.watchdog(300)
-def test_a_task_that_is_run_in_place_runs_again(one):
+def test_a_task_that_is_run_inline_runs_again(one):
     """Only the outer one's resources are held, and stay so."""
     outer = call(one, 3)
     one.do("next", ONE)
     inner = one.do("submit", ONE, id=one.new_id(), nreturns=1, queue=one.queues[2], parent=outer)[1]
     [x] = one.stepper.returns(inner)
     for how in (0, COUNTED, FRONT):
-        assert one.do("help", ONE, a=x)[1] == inner
+        assert one.do("inline", ONE, a=x)[1] == inner
         one.do("again", ONE, a=inner, b=how)
         assert one.stepper.work(ONE)[2] == [outer]
-    one.do("help", ONE, a=x)
+    one.do("inline", ONE, a=x)
     one.do("finish", ONE, a=inner)
     one.do("next", ONE, a=outer)
     one.end()
@@ -288,7 +288,7 @@ def test_the_longest_idle_worker_retires(one):
     assert one.do("retire", NODE, size=0)[1] == 0
     assert one.do("retire", NODE, size=1 << 62)[1] == one.stepper.slot(ONE)
     t = call(one, 3)
-    assert one.stepper.leaving(ONE) and one.stepper.idle(TWO) == RUNG
+    assert one.stepper.leaving(ONE) and one.stepper.availability(TWO) == RUNG
     assert one.do("next", ONE)[1] == t
     one.do("again", ONE, a=t, b=FRONT)
     one.do("leave", ONE)
@@ -303,7 +303,7 @@ def test_the_longest_idle_worker_retires(one):
 
 
 @pytest.mark.watchdog(300)
-def test_what_hangs_for_long_is_not_overtaken(one):
+def test_what_is_stalled_for_long_is_not_overtaken(one):
     """Small tasks would always leave too little for a large one."""
     smalls = [call(one, 2) for _ in range(2)]
     for who in (ONE, TWO):
@@ -324,7 +324,7 @@ def test_what_hangs_for_long_is_not_overtaken(one):
 
 @pytest.mark.watchdog(300)
 def test_what_is_kept_is_anybodys_while_nobody_can_give_the_rest(one):
-    """Who holds a part of the GPU blocks: then who hangs for what was kept goes on, and afterwards it is kept again."""
+    """Who holds a part of the GPU blocks: then who is stalled for what was kept goes on, and afterwards it is kept again."""
     parent = call(one, 5)
     assert one.do("next", ONE)[1] == parent
     large = call(one, 4)
@@ -334,7 +334,7 @@ def test_what_is_kept_is_anybodys_while_nobody_can_give_the_rest(one):
     child, other = call(one, 5), call(one, 5)
     assert one.do("next", TWO)[1] == 0 and one.region.statistics()["stalled"] == 2
     one.do("block", ONE)
-    assert one.stepper.idle(TWO) == RUNG
+    assert one.stepper.availability(TWO) == RUNG
     assert one.do("next", TWO)[1] == child
     one.do("unblock", ONE)
     assert one.do("next", TWO, a=child)[1] == 0

@@ -8,7 +8,7 @@
 #ifndef RL_TRAP_H
 #define RL_TRAP_H
 #include <signal.h>
-#include "sync.h"
+#include "region/sync.h"
 #define RL_SPANS 32
 
 typedef struct { uint64_t at, bytes; uint32_t compared; } rl_span;
@@ -60,7 +60,8 @@ static void rl_forget_debts(void) { memset(&rl_owed, 0, sizeof rl_owed); }
 
 /* the stack pointer moves below the red zone first: pushfq must not write into a leaf function's locals */
 #if defined(__x86_64__)
-#define RL_FLAGS(change) __asm__ __volatile__("lea -128(%%rsp), %%rsp; pushfq; " change "; popfq; lea 128(%%rsp), %%rsp" ::: "memory", "cc")
+#define RL_FLAGS(change) \
+    __asm__ __volatile__("lea -128(%%rsp), %%rsp; pushfq; " change "; popfq; lea 128(%%rsp), %%rsp" ::: "memory", "cc")
 static __attribute__((noinline)) void rl_trap_on(void) { RL_FLAGS("orq $0x100, (%%rsp)"); }
 static __attribute__((noinline)) void rl_trap_off(void) { RL_FLAGS("andq $-257, (%%rsp)"); }
 #else

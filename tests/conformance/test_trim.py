@@ -1,4 +1,4 @@
-"""Memory that the store does not need goes back to the kernel after a while, and comes again when it is needed."""
+"""Trim: memory that the store does not need goes back to the kernel after a while, and comes again when it is needed."""
 
 import os
 import time
@@ -13,13 +13,13 @@ SIZE = 256 << 20
 
 @pytest.fixture
 def memory(fresh, monkeypatch):
-    """Bytes that the store's file has, of a session that gives them back soon."""
-    monkeypatch.setenv("RAY_LITE_LOOSE_AFTER", "0.2")
+    """Bytes that the store's file has, of a session that trims soon."""
+    monkeypatch.setenv("RAY_LITE_TRIM_AFTER", "0.2")
     fresh.init(num_cpus=2, object_store_memory=1 << 30)
     return lambda: os.fstat(ray.session.current().files.arena).st_blocks * 512
 
 
-def test_what_is_dropped_goes_back(memory, statistics, wait_until):
+def test_what_is_dropped_is_trimmed(memory, statistics, wait_until):
     for k in range(2):
         x = ray.put(np.full(SIZE, k, np.uint8))
         assert memory() > SIZE and statistics().bytes_committed > SIZE
@@ -41,8 +41,8 @@ def test_what_is_in_use_stays(memory, wait_until):
 
 
 def test_a_full_table_does_not_end_the_node(fresh, monkeypatch, statistics, wait_until):
-    """It has no entry for the run that it would give back, and tries again later."""
-    monkeypatch.setenv("RAY_LITE_LOOSE_AFTER", "0.05")
+    """It has no entry for the run that it would trim, and tries again later."""
+    monkeypatch.setenv("RAY_LITE_TRIM_AFTER", "0.05")
     monkeypatch.setenv("RAY_LITE_OBJECTS", "3000")
     fresh.init(num_cpus=1, object_store_memory=1 << 30)
     held, large = [], ray.put(np.ones(SIZE, np.uint8))
@@ -62,8 +62,8 @@ def test_a_full_table_does_not_end_the_node(fresh, monkeypatch, statistics, wait
     wait_until(lambda: statistics().bytes_committed < SIZE // 2, what="the return of the memory")
 
 
-def test_what_is_used_again_soon_is_not_given_back(fresh, statistics, monkeypatch):
-    monkeypatch.setenv("RAY_LITE_LOOSE_AFTER", "60")
+def test_what_is_used_again_soon_is_not_trimmed(fresh, statistics, monkeypatch):
+    monkeypatch.setenv("RAY_LITE_TRIM_AFTER", "60")
     fresh.init(num_cpus=1, object_store_memory=1 << 30)
     for k in range(5):
         x = ray.put(np.full(SIZE, k, np.uint8))

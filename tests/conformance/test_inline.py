@@ -1,4 +1,4 @@
-"""Tasks in place, seen from the task around them: what it keeps as it was, and what signals do meanwhile."""
+"""Inline tasks, seen from the task around them: what it keeps as it was, and what signals do meanwhile."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ def test_a_task_is_not_lost_when_a_handler_raises_on_the_way_into_it(name):
 
         original, mask = getattr(module, name), os.umask(0o022)
         before = signal.signal(signal.SIGUSR1, handler)
-        x = ray.remote(lambda: "helped").remote()
+        x = ray.remote(lambda: "inline").remote()
         setattr(module, name, interrupted)
         with contextlib.suppress(LookupError):
             ray.get(x)
@@ -44,10 +44,10 @@ def test_a_task_is_not_lost_when_a_handler_raises_on_the_way_into_it(name):
         signal.signal(signal.SIGUSR1, before)
         return ray.get(x), ray.get(ray.remote(lambda: 5).remote()), os.umask(mask)
 
-    assert ray.get(parent.remote(), timeout=10) == ("helped", 5, 0o022)
+    assert ray.get(parent.remote(), timeout=10) == ("inline", 5, 0o022)
 
 
-def test_a_handler_that_raises_as_a_wait_begins_leaves_no_cpu_lent(statistics, wait_until):
+def test_a_handler_that_raises_as_a_wait_begins_leaves_no_cpu_given_back(statistics, wait_until):
     """At random moments of it, and often."""
 
     class Alarm(Exception):
@@ -74,7 +74,7 @@ def test_a_handler_that_raises_as_a_wait_begins_leaves_no_cpu_lent(statistics, w
     wait_until(lambda: statistics().cpus_free == 1)
 
 
-def test_a_task_in_place_may_go_as_deep_as_any_other():
+def test_an_inline_task_may_go_as_deep_as_any_other():
     """Its parent's depth does not count; where the stacks would become very deep together, another worker runs it."""
     ray.shutdown()
     ray.init(num_cpus=1)
@@ -184,7 +184,7 @@ def test_who_waits_for_many_gives_its_cpu_back_before_it_has_looked_at_all():
     assert ray.get(parent.remote(), timeout=10) == ([(0, 64, 0), (64, 1000, 1)], 0)
 
 
-def test_behind_many_that_it_can_not_help_with_is_one_that_it_can(gate):
+def test_behind_many_that_it_can_not_run_inline_is_one_that_it_can(gate):
     """The other worker stands in the first of these until that one runs."""
     ray.shutdown()
     ray.init(num_cpus=1, max_workers=2)
