@@ -62,7 +62,7 @@ class Options(NamedTuple):
             if name in _LATER:
                 _check_later(name, value)
             elif name not in _CHECKS:
-                raise TypeError(f"unknown option {name!r}; known are {', '.join([*_CHECKS, *_LATER])}")
+                raise TypeError(f"unknown option {name!r}; the known ones are {', '.join([*_CHECKS, *_LATER])}")
             else:
                 changed[name] = _CHECKS[name](name, value)
         return self._replace(**changed)

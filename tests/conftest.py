@@ -24,7 +24,6 @@ import types
 
 import psutil
 import pytest
-
 from leftovers import Places, Traces
 
 WATCHDOG_S = 60

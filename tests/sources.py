@@ -114,9 +114,26 @@ def file_map() -> str:
 
 MAP_HEAD = """# Files
 
-The map of the repository; `python tests/sources.py` writes it, and a test compares. Folders first, each file then with the first
-sentence of its own head. Imports point down: `tests/test_layers.py` has the order of the folders.
+The map of the repository; `python tests/sources.py` writes it, and a test compares. Folders first, then each file with the
+first sentence of its own head. Imports point down: `tests/test_layers.py` has the order of the folders.
 """
+
+
+PURPOSES = {
+    "ray_lite": "What users import, and its checks of arguments.",
+    "ray_lite/_core.src": "The core: an umbrella file a folder.",
+    "tests": "Tests that mirror the package, and rules of the house.",
+    "tests/conformance": "The public behaviour: real processes, real kills.",
+    "tests/core": "Tests of the core, folder by folder; random operations against a model.",
+    "tests/core/crash": "The crash enumeration: a kill after every instruction.",
+    "tests/failpoints": "Deaths in each named window outside the lock.",
+    "tests/models": "Spin models of the protocols without a lock.",
+    "tests/samples": "Modules that tests import in workers.",
+    "tests/sanitize": "The core under TSAN, ASAN and UBSAN.",
+    "tests/soak": "The soak: real sessions, random kills.",
+    "bench": "The benchmark suite.",
+    "examples": "Programs to run.",
+}
 
 
 def section(folder: Path, files: list[Path]) -> str:
@@ -126,16 +143,9 @@ def section(folder: Path, files: list[Path]) -> str:
 
 def purpose(folder: Path) -> str:
     """What a folder is for: said by its `__init__.py`, by the core's umbrella, or here."""
-    said = {"ray_lite": "What users import, and its checks of arguments.", "ray_lite/_core.src": "The core: an umbrella file a folder.",
-            "tests": "Tests that mirror the package, and rules of the house.", "bench": "The benchmark suite.",
-            "tests/core": "Tests of the core, folder by folder; random operations against a model.",
-            "tests/conformance": "The public behaviour: real processes, real kills.", "examples": "Programs to run.",
-            "tests/core/crash": "The crash enumeration: a kill after every instruction.", "tests/soak": "The soak: real sessions, random kills.",
-            "tests/sanitize": "The core under TSAN, ASAN and UBSAN.", "tests/models": "Spin models of the protocols without a lock.",
-            "tests/failpoints": "Deaths in each named window outside the lock.", "tests/samples": "Modules that tests import in workers."}
     name = str(folder.relative_to(ROOT))
-    if name in said:
-        return said[name]
+    if name in PURPOSES:
+        return PURPOSES[name]
     if folder.parent == CORE:
         return first_sentence(folder.with_suffix(".pyx").read_text())
     if (folder / "__init__.py").exists():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ray_lite.system import machine
 from ray_lite.config import Config
+from ray_lite.system import machine
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "hpc.md").read_text()
@@ -78,8 +78,8 @@ def test_what_a_page_names_exists(page):
     fields = {f"RAY_LITE_{name.upper()}" for name in Config._fields}
     assert set(re.findall(r"\bRAY_LITE_[A-Z_]+\b", text)) <= fields | OF_THE_TESTS
     assert set(re.findall(r"\bConfig\.(\w+)", text)) <= set(Config._fields)
-    missing = [path for path in re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.(?:pyx|pxd|pyi|py|md|h))`", text) if not there(page, path)]
-    assert not missing
+    paths = re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.(?:pyx|pxd|pyi|py|md|h))`", text)
+    assert not [path for path in paths if not there(page, path)]
 
 
 def there(page, path):

@@ -14,7 +14,6 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-
 from sources import CORE, PACKAGE, functions
 
 # Rooms, lowest first: folders with all their modules, and modules of the package itself.

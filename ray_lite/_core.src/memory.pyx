@@ -2,6 +2,8 @@
 
 Must not know what blocks and entries are for: no object, task or process.
 """
+from libc.errno cimport EINTR, EIO, errno
+
 include "memory/tables.pyx"
 include "memory/arena.pyx"
 include "memory/growth.pyx"

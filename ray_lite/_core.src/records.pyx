@@ -2,6 +2,9 @@
 
 Each file is one noun and its bookkeeping.  Must not know resources, or which task runs next.
 """
+from libc.errno cimport EINTR, EIO, ETIMEDOUT
+from libc.string cimport memcmp, memcpy, memset
+
 include "records/ids.pyx"
 include "records/references.pyx"
 include "records/readers.pyx"

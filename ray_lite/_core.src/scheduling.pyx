@@ -3,6 +3,8 @@
 Mechanism only: the rules are fixed and O(1); policy/scheduler.py decides how many workers there are.  Must not run or finish a
 task.
 """
+from libc.errno cimport EIO
+
 include "scheduling/amounts.pyx"
 include "scheduling/gpus.pyx"
 include "scheduling/reservation.pyx"

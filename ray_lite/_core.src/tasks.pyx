@@ -2,6 +2,9 @@
 
 Each operation is cut into sections of at most RL_LOG_BUDGET log entries.  Must not decide what an outcome means for the user.
 """
+from libc.errno cimport EIO
+from libc.string cimport memcpy, memset
+
 include "tasks/submit_task.pyx"
 include "tasks/run_task.pyx"
 include "tasks/blocking.pyx"

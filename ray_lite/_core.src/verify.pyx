@@ -2,6 +2,8 @@
 
 Must not change or allocate anything.
 """
+from libc.string cimport memcpy, memset
+
 include "verify/fsck_objects.pyx"
 include "verify/fsck_arena.pyx"
 include "verify/fsck_tasks.pyx"

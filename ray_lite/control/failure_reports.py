@@ -69,4 +69,4 @@ class Reports:
         if len(self._shown) >= REMEMBERED:
             self._shown.pop(next(iter(self._shown)))
         self._shown[key] = None
-        return f"ray_lite: task {name} failed and nobody has fetched its result{folded}:\n{text.rstrip()}\n"
+        return f"ray_lite: task {name} failed, and no get() has fetched its result{folded}:\n{text.rstrip()}\n"

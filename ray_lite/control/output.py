@@ -100,7 +100,7 @@ class Terminal:
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
         if self.dropped:
-            data = b"ray_lite: %d bytes of output were dropped here, nobody read them in time\n%b" % (self.dropped, data)
+            data = b"ray_lite: %d bytes of output were dropped here: the terminal was too slow\n%b" % (self.dropped, data)
             self.dropped = 0
         self._put += len(data)
         self._queue.put(data)

@@ -48,7 +48,7 @@ class Watchdog:
     def _act(self, thread: int, pid: int, state: str) -> None:
         if state == "t":
             if self._reported != thread:
-                self.say(f"process {pid} is being traced and holds the session's lock: everybody waits for it")
+                self.say(f"process {pid} is being traced and holds the session's lock: all others wait for it")
             self._reported = thread
             return
         try:

@@ -1,6 +1,6 @@
 """Driver: the backend of the process that called `init`; it owns the session and ends it.
 
-Neighbours: launch.py makes it; backends/local.py has what calls do.
+Neighbours: launch.py makes it; backends/local.py does the calls.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Driver(LocalBackend):
         self.node_pidfd = os.pidfd_open(self.node_pid)
 
     def close(self) -> None:
-        """Ends every process of the session, then the mapping, the files, the directory."""
+        """Ends every process of the session, and removes its directory, its mapping and its files. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -69,11 +69,11 @@ class Driver(LocalBackend):
         try:
             self.link.sendall(SHUTDOWN)
         except OSError:
-            pass  # it is dead already
+            pass  # the node is dead already
         try:
             if not readable(self.node_pidfd, self.grace + END_SLACK):
                 signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
-        except BaseException:  # Ctrl-C: the polite time is over
+        except BaseException:  # Ctrl-C: the user does not wait for the grace
             signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
             raise
         finally:
@@ -83,7 +83,7 @@ class Driver(LocalBackend):
 
 
 def reap(pid: int) -> bool:
-    """Reaps a child; whether it ended in good order, as far as can be told."""
+    """Reaps a child; returns whether it is known to have ended in good order."""
     try:
         return os.waitpid(pid, 0)[1] == 0
     except ChildProcessError:
@@ -91,18 +91,18 @@ def reap(pid: int) -> bool:
 
 
 def _end_workers(region: _core.Region) -> None:
-    """Kills the workers that outlived their node: a task had blocked or ignored the signal that tells of its death, or had
-    changed its user, and the kernel sends none then."""
+    """Kills workers that outlived their node, because a task had blocked or ignored the parent-death signal, or had changed its
+    user, after which the kernel sends none."""
     for pid, started in region.workers():
         with contextlib.suppress(OSError):  # it has ended
             _end_group(pid, started)
 
 
 def _end_group(pid: int, started: int) -> None:
-    """Kills the process that started then under this pid, and its group."""
+    """Kills the process of this pid and its group, unless the pid now belongs to a process that started later."""
     pidfd = os.pidfd_open(pid)
     try:
-        if started_at(pid) == started:  # looked at after the opening, so it is no other process's
+        if started_at(pid) == started:  # checked after the opening: the pidfd is that process's
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -112,7 +112,7 @@ def _end_group(pid: int, started: int) -> None:
 
 
 def _close_link_in_child() -> None:
-    """The node must see the end of the socket when the driver ends, however long a forked child of the driver lives."""
+    """Closes a forked child's copy of the socket: the node must see its end when the driver ends, even if the child lives."""
     backend = session.peek()
     if isinstance(backend, Driver):
         backend.link.close()

@@ -1,4 +1,4 @@
-"""Launching a private session: detect and plan (plan.py), then act: node, files, region, greeting. A failure undoes every step."""
+"""Launching a private session: plan it (plan.py), then make its node, files and region. A failure undoes every step."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def launch(request: Request) -> Driver:
 
     Raises:
         OSError, ObjectStoreFullError: no memory, address space, process or huge pages for it.
-        ValueError: it claims more GPUs than there can be.  RaySystemError: the node did not come up.
+        ValueError: it claims more GPUs than there can be.  RaySystemError: the node did not start.
     """
     plan = make_plan(request) if request.backing.huge else None  # too few huge pages are an error before anything starts
     with contextlib.ExitStack() as undo:
         directory = session_dir.new_path()
-        undo.callback(session_dir.remove, directory)  # the last thing to be undone: the node makes it
+        undo.callback(session_dir.remove, directory)  # undone last: the node makes it
         node = _spawn()  # its interpreter starts while this process plans and lays out the region
         undo.callback(_abandon, node)
         driver = _act(plan or make_plan(request), node, directory, undo)
@@ -57,7 +57,7 @@ def _abandon(node: Node) -> None:
 
 
 def _act(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitStack) -> Driver:
-    """Makes files, region and backend, and tells the node; each step is undone if a later one fails."""
+    """Makes files, region and backend, and greets the node; a failure undoes each step."""
     request = plan.request
     files = make_files(plan.sizes, request.backing.directory, request.spill_directory)
     undo.callback(files.close)
@@ -83,7 +83,7 @@ def _region(plan: SessionPlan, files: Files) -> _core.Region:
         return _core.Region.create(files.control, files.arena, files.bell, plan.sizes)
     except OSError as error:
         backing = plan.request.backing
-        if backing.huge and error.errno == errno.ENOMEM:  # another process took them meanwhile
+        if backing.huge and error.errno == errno.ENOMEM:  # another process took huge pages meanwhile
             raise backing.too_few(plan.sizes.arena_bytes) from error
         raise
 
@@ -93,7 +93,7 @@ def _root_id(seed: int | None) -> bytes:
 
 
 def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
-    """What the node is told."""
+    """The setting that the node gets."""
     request = plan.request
     return SessionSetting(
         info=driver.info, worker_limit=plan.worker_limit, driver_pid=os.getpid(), umask=_core.get_umask(),
@@ -104,7 +104,7 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
 
 
 def _greet(driver: Driver, setting: SessionSetting) -> None:
-    """Sends the node its setting and waits for its answer; as long as it is alive, it may take its time."""
+    """Sends the node its setting and waits for its answer, at most Config.start_timeout."""
     fds = [fd for fd in driver.files if fd >= 0]
     timeout = setting.config.start_timeout
     try:
@@ -117,5 +117,5 @@ def _greet(driver: Driver, setting: SessionSetting) -> None:
         if driver.link.recv(len(READY)) == READY:
             return
     except (BrokenPipeError, ConnectionResetError):
-        pass  # said below
-    raise RaySystemError("the node process ended while it started; what it wrote to stderr says why")
+        pass  # the error below says it
+    raise RaySystemError("the node process ended while it started; its output on stderr says why")

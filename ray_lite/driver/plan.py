@@ -16,7 +16,7 @@ from ray_lite.system.machine import Limit
 
 
 class Request(NamedTuple):
-    """What a private session shall be; checked by api.py. None: as detected."""
+    """What the arguments of `init` ask for; checked by api.py. None: as detected."""
 
     num_cpus: float | None = None
     num_gpus: int | None = None
@@ -44,7 +44,7 @@ class SessionPlan(NamedTuple):
     resources: Resources
     worker_limit: Limit
     sizes: Sizes
-    summary: str  #: what was detected, and by what, for `init(verbose=True)`
+    summary: str  #: what was detected, and from which source, for `init(verbose=True)`
 
 
 def make_plan(request: Request) -> SessionPlan:
@@ -70,7 +70,7 @@ def make_plan(request: Request) -> SessionPlan:
 
 
 def _cpus(request: Request) -> tuple[float, str]:
-    """CPUs of the session, and what says so."""
+    """CPUs of the session, and the source of that number."""
     if request.num_cpus is not None:
         return request.num_cpus, "num_cpus"
     if request.config.num_cpus is not None:
@@ -79,7 +79,7 @@ def _cpus(request: Request) -> tuple[float, str]:
 
 
 def _store_memory(request: Request) -> Limit:
-    """Bytes of the object store, and what says so: by default no more huge pages than are free, if any are."""
+    """Bytes of the object store, and their source; by default no more than the free huge pages, if any are free."""
     if request.object_store_memory is not None:
         return Limit(request.object_store_memory, "object_store_memory")
     memory, fraction = machine.memory(), request.config.store_fraction

@@ -28,7 +28,7 @@ class Unfinished(NamedTuple):
 
     slot: int
     died: Died
-    latest: float  #: when they are, even without its last words
+    latest: float  #: time when they are dealt with even without its last words
 
 
 class Deaths:
@@ -39,10 +39,10 @@ class Deaths:
         self.store, self.control, self.pool, self.task_ends = store, control, pool, task_ends
         self.postmortem = Postmortem(self.config.oom_window)
         self.unfinished: dict[int, Unfinished] = {}  #: by pid
-        self.orphans_until = 0.0  #: until then the node looks for what dead workers' children leave
+        self.orphans_until = 0.0  #: until then the node reaps processes that dead workers had started
 
     def on_worker_exit(self, pidfd: int) -> None:
-        """A worker is gone. What it wrote last is on its way and part of the story."""
+        """Begins to deal with a worker's death; its last words may still be on their way."""
         one = self.pool.remove(pidfd)
         died = self.postmortem.examine(one.pid)._replace(forced=one.forced)
         _core.answer_bell(self.region)  # it may have died between claiming the doorbell and ringing it
@@ -56,12 +56,12 @@ class Deaths:
             self.finish(one.pid, "")
 
     def on_last_words(self, pid: int, last_words: str) -> None:
-        """The control process tells what a dead worker wrote last."""
+        """Deals with a death whose last words the control process has sent."""
         if pid in self.unfinished:
             self.finish(pid, last_words)
 
     def finish_overdue(self) -> None:
-        """Deals with those whose last words did not come in time."""
+        """Deals with the deaths whose last words did not come in time."""
         for pid, one in list(self.unfinished.items()):
             if time.monotonic() >= one.latest:
                 self.finish(pid, "")
@@ -75,7 +75,7 @@ class Deaths:
         _core.end_sweep(self.region, one.slot)
 
     def _adopted(self, slot: int) -> Iterator[Running]:
-        """The tasks of a dead worker, innermost first; each is this process's until it is dealt with."""
+        """Yields the tasks of a dead worker, innermost first; the node owns each until it is dealt with."""
         innermost = True
         while True:
             task, complete = _core.adopt_task(self.region, slot)
@@ -87,7 +87,7 @@ class Deaths:
             innermost = False
 
     def reap_orphans(self, known: set[int]) -> None:
-        """Reaps what workers had started and left; the node is their subreaper. `known`: children that others reap."""
+        """Reaps processes that dead workers had started; the node is their subreaper. `known`: pids of its own children."""
         try:
             while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and found.si_pid not in known:
                 os.waitpid(found.si_pid, 0)
@@ -95,7 +95,7 @@ class Deaths:
             pass  # no children at all
 
     def patience(self) -> float | None:
-        """Seconds until there is something to do if nothing happens; None: not before another death."""
+        """Seconds until the next work that needs no event; None: not before another death."""
         now = time.monotonic()
         waits = [self.config.node_look] if now < self.orphans_until else []
         return min([*waits, *(max(0.0, one.latest - now) for one in self.unfinished.values())], default=None)

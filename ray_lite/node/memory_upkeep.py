@@ -1,6 +1,7 @@
-"""Upkeep of the store's memory by the node: giving back what is free for long, and committing ahead of need.
+"""Upkeep of the store's memory by the node: it trims runs that stay free, and preallocates.
 
-Each is a step at a time, between events.  Neighbour: the core's records/trim.pyx and memory/preallocate.pyx do it.
+The node does one step at a time, between events.  Neighbours: the core's records/trim.pyx and memory/preallocate.pyx do the
+work.
 """
 
 from __future__ import annotations
@@ -14,25 +15,25 @@ from ray_lite.exceptions import ObjectStoreFullError
 
 
 class MemoryUpkeep:
-    """The memory of one session's store.
+    """The upkeep of one session's store.
 
     Args:
-        spill_fd: the file of spilled objects, or -1.
+        spill_fd: descriptor of the spill file, or -1.
     """
 
     def __init__(self, region: _core.Region, config: Config, spill_fd: int) -> None:
         self.region, self.config, self.spill_fd = region, config, spill_fd
-        self._trim_at = math.inf  # when free memory goes back
-        self._preallocating = False  # there is more to commit
+        self._trim_at = math.inf  # time of the next trim
+        self._preallocating = False  # whether there is more to preallocate
 
     def step(self) -> None:
-        """One step of each, if it is due."""
+        """Trims and preallocates one step, if that is due."""
         self._trim()
         if _core.should_preallocate(self.region):
             self._preallocating = _core.preallocate(self.region, self.config.preallocate)
 
     def _trim(self) -> None:
-        """Gives memory that has been free for a while to the kernel, a piece at a time: events come first."""
+        """Trims a piece of what has been free for a while; only a piece at a time, since events come first."""
         now = time.monotonic()
         if not _core.has_trimmable(self.region):
             self._trim_at = math.inf
@@ -41,7 +42,7 @@ class MemoryUpkeep:
         elif now >= self._trim_at:
             try:
                 _core.trim(self.region, self.spill_fd)
-            except ObjectStoreFullError:  # no entry for the run just now
+            except ObjectStoreFullError:  # no extent is free for the run just now
                 self._trim_at = now + self.config.trim_after
 
     def patience(self) -> float | None:

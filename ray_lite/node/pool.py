@@ -1,6 +1,6 @@
 """The pool: the node's workers, started, retired, told of cancellations and deadlocks, and ended.
 
-How many there are is policy/scheduler.py's to say; what a death means, too.  Neighbours: supervisor.py owns the one `Pool`;
+policy/scheduler.py decides how many there are, and what a death means.  Neighbours: supervisor.py owns the one `Pool`;
 starter.py starts workers.
 """
 
@@ -24,7 +24,7 @@ from ray_lite.workers.cancellation import CANCEL_SIGNAL
 
 
 class Startable(NamedTuple):
-    """What the region says of work for a worker more (`_core.can_start`)."""
+    """What the region knows about work for one worker more (`_core.can_start`)."""
 
     ready: int
     idle: int
@@ -35,13 +35,13 @@ class Startable(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What the region says of blocked workers (`_core.blocked_workers`)."""
+    """What the region knows about blocked workers (`_core.blocked_workers`)."""
 
-    blocked: int  #: without a timeout
-    last: int  #: slot of the one of these that began last
+    blocked: int  #: workers that are blocked without a timeout
+    last: int  #: slot of the worker that began such a wait last
     finished: int  #: tasks that all workers have finished
-    blocked_at_all: int
-    lacks: bool  #: each ready task lacks something that others hold
+    blocked_at_all: int  #: all blocked workers
+    lacks: bool  #: there are ready tasks, and each lacks a resource that others hold
 
 
 class Pool:
@@ -53,17 +53,17 @@ class Pool:
         warm = max(1, math.ceil(setting.info.resources.cpus), setting.num_workers)
         self.scheduler = Scheduler(setting.worker_limit.value, warm, self.config.deadlock, self.config.brief)
         self.workers: dict[int, WorkerProcess] = {}
-        self._cancelled = 0  # cancellations of running tasks that were dealt with
+        self._cancelled = 0  # number of cancellations of running tasks that were delivered
 
     def __len__(self) -> int:
         return len(self.workers)
 
     def pids(self) -> set[int]:
-        """Pids of the workers that are not known to be dead."""
+        """Pids of workers not yet reported dead."""
         return {one.pid for one in self.workers.values()}
 
     def adjust(self, at_least: int = 0, most: int = 1 << 30) -> None:
-        """Starts, retires and wakes workers as the scheduler says; at least and at most so many are started."""
+        """Starts, retires and wakes workers as the scheduler says; `at_least` and `most` bound the number of starts."""
         _core.recheck_stalled(self.region)
         startable = Startable(*_core.can_start(self.region))
         waiting = Waiting(*_core.blocked_workers(self.region))
@@ -92,7 +92,7 @@ class Pool:
             self._deliver_cancellations()
 
     def _start(self, number: int) -> None:
-        """Starts so many workers, as far as that is possible."""
+        """Starts this number of workers, as far as the machine allows."""
         for _ in range(number):
             taken = {one.pin_index for one in self.workers.values()}
             pin_index = next(index for index in range(len(self) + 1) if index not in taken)
@@ -103,18 +103,18 @@ class Pool:
         self.scheduler.set_limit(self.starter.limit())  # the machine may have refused
 
     def _leaving(self) -> int:
-        """How many workers were asked to end, and have not yet."""
+        """Number of workers that were asked to end and have not ended yet."""
         return sum(one.leaving for one in self.workers.values())
 
     def _retire(self, idle_for: float) -> bool:
-        """Asks the worker that is idle the longest to end, if it is for so many seconds; whether there was one."""
+        """Asks the longest-idle worker to end, if it is idle for at least these seconds; returns whether there was one."""
         slot = _core.retire_idle(self.region, int(idle_for * 1e9))
         for one in self.workers.values():
             one.leaving |= one.slot == slot
         return slot != 0
 
     def patience(self) -> float:
-        """Seconds until somebody may be retired, if nothing happens; infinite: never."""
+        """Seconds until a worker may be retired, if no event comes before; infinite: never."""
         if not self.scheduler.may_retire(len(self) - self._leaving()):
             return math.inf
         idle = _core.longest_idle(self.region)
@@ -133,15 +133,15 @@ class Pool:
                 signal.pidfd_send_signal(pidfd, CANCEL_SIGNAL)
 
     def remove(self, pidfd: int) -> WorkerProcess:
-        """Forgets a worker whose process has ended. Its group is killed before the leader is reaped: until then no other
-        process can have this id."""
+        """Forgets a worker whose process has ended, and kills its group. The caller reaps it afterwards: until then no other
+        process can get this id."""
         one = self.workers.pop(pidfd)
         self.poll.unregister(pidfd)
         one.kill()
         return one
 
     def _reap(self, pidfd: int) -> None:
-        """Reaps a worker at the end of the session, and what it left in its group."""
+        """Reaps a worker at the end of the session, and kills what is left of its group."""
         readable(pidfd)
         one = self.remove(pidfd)
         os.waitpid(one.pid, 0)
@@ -149,9 +149,9 @@ class Pool:
         self.control.forget(one.pid)
 
     def end(self, grace: float) -> None:
-        """Ends all workers: waits for those that end by themselves for `grace` seconds, then kills.
+        """Ends all workers: waits `grace` seconds for workers that end by themselves, then kills the others.
 
-        Meanwhile any other descriptor of `poll` that becomes readable ends the grace.
+        The grace ends early if another descriptor of `poll` becomes readable.
         """
         deadline = time.monotonic() + grace
         while len(self) and (left := deadline - time.monotonic()) > 0:

@@ -1,6 +1,6 @@
-"""Starting workers: a fork into a slot of its own, its undoing, and what follows when the machine gives no more processes.
+"""Starting workers: the fork into a slot, its undoing, and what follows when the machine refuses a process.
 
-How many are started is policy/scheduler.py's to say.  Neighbours: pool.py calls; worker_process.py is what the child does.
+policy/scheduler.py decides how many start.  Neighbours: pool.py calls; worker_process.py is what the child does.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ class Starter:
     """Starts the workers of a session.
 
     Args:
-        watch: takes the pidfd of a new worker.
-        private: gives the descriptors of the node that no child may have.
+        watch: adds the pidfd of a new worker to the node's events.
+        private: returns the descriptors of the node that no child may have.
     """
 
     def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlHandle, reporter: Reporter,
                  watch: Callable[[int], None], private: Callable[[], list[int]]) -> None:
         self.region, self.setting, self.config = region, setting, setting.config
         self.control, self.reporter, self.watch, self.private = control, reporter, watch, private
-        self.hopeless = ""  #: why no worker can be started, if that is so for long and there is none
-        self._failing_since = math.inf  # workers are wanted, and no attempt to start one has succeeded since
-        self._refused_until, self._refused_at = 0.0, 0  # until when the machine is not asked again, and with how many workers
-        self._limit_noted = False  # that the machine gives no more processes is said once
+        self.hopeless = ""  #: why no worker could be started for long while there is none, or ""
+        self._failing_since = math.inf  # time since which workers are wanted and every start failed
+        self._refused_until, self._refused_at = 0.0, 0  # no new try before that time; workers at the refusal
+        self._limit_noted = False  # whether the user was told that no more workers can start
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))  # the node needs three for each worker
 
     def start(self, pin_index: int, there: int) -> tuple[int, WorkerProcess] | None:
-        """Forks a worker beside `there` others: (its pidfd, the worker). None: no slot, or no process.
+        """Forks a worker besides `there` others; returns (its pidfd, the worker), or None if no slot or process is free.
 
-        A dead worker keeps its slot until its death is dealt with.
+        A dead worker keeps its slot until the slot is swept.
         """
         try:
             slot = _core.open_worker(self.region)
@@ -63,7 +63,7 @@ class Starter:
         return pidfd, WorkerProcess(pid, slot, pin_index)
 
     def _become(self, slot: int, pin_index: int) -> None:
-        """In the child."""
+        """Turns the forked child into a worker that leads a process group; does not return."""
         try:
             os.setpgid(0, 0)
             _core.die_with_parent(self.setting.node_pid)
@@ -74,7 +74,7 @@ class Starter:
         become_worker(self.region, self.setting, self.reporter, self._files, (slot, pin_index))
 
     def _undo(self, slot: int, pid: int, pidfd: int) -> None:
-        """Removes a worker that was not forked, or that can't be watched. It may have begun a task meanwhile."""
+        """Undoes the start of a worker that was not forked, or can't be watched; it may have begun a task meanwhile."""
         if pidfd >= 0:
             os.close(pidfd)
         if pid > 0:
@@ -92,33 +92,33 @@ class Starter:
         _core.end_sweep(self.region, slot)
 
     def _refused(self, error: OSError, there: int) -> None:
-        """The machine gives no more processes: that is the limit for a while."""
+        """Takes `there` as the most workers for a while, since the machine refused a process."""
         now = time.monotonic()
         self._failing_since = min(self._failing_since, now)
         self._refused_until, self._refused_at = now + self.config.fork_again, there
         if not there and now - self._failing_since >= self.config.start_timeout:
             self.hopeless = f"no worker could be started for {now - self._failing_since:.0f} s: {error}"
-            self._failing_since = math.inf  # tasks that come later wait as long
+            self._failing_since = math.inf  # later tasks wait for the same time
         if not self._limit_noted:
-            self.reporter.note(f"no worker{f' beyond {there}' if there else ''} can be started: {error}")
+            self.reporter.note(f"no worker can be started{f' besides the present {there:,}' if there else ''}: {error}")
         self._limit_noted = True
 
     def limit(self) -> int:
-        """How many workers there can be now."""
+        """Most workers that there can be now."""
         return self._refused_at if self._refused_until > time.monotonic() else self.setting.worker_limit.value
 
     def nobody_wanted(self) -> None:
-        """There is no work: that no worker could be started matters no more."""
+        """Forgets failed starts: no task waits for a worker."""
         self._failing_since = math.inf
 
     def note_limit(self, limit: int) -> None:
-        """Says once that there is work, and can't be more workers."""
+        """Tells the user once that there is work for more workers than there can be."""
         source = self.setting.worker_limit.source
         if not self._limit_noted and source not in ("max_workers", "RAY_LITE_MAX_WORKERS"):
             self._limit_noted = True
-            self.reporter.note(f"there can't be more than {limit:,} workers: {source}")
+            self.reporter.note(f"the session can have at most {limit:,} workers: {source}")
 
     def take_hopeless(self) -> str:
-        """Why no worker can be started, if that is so for long; said once."""
+        """Returns why no worker could be started for long, or "", and clears this reason."""
         hopeless, self.hopeless = self.hopeless, ""
         return hopeless

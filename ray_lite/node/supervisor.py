@@ -1,10 +1,10 @@
-"""The supervisor: the node's loop over events, one single-threaded process a session.
+"""The supervisor: the node's event loop, in one single-threaded process per session.
 
     driver --socketpair--> node --fork--> workers, control process      eventfd: "look at the pool"      pidfds: deaths
 
-It ends with the driver, by the end of its socket or its pidfd.  Workers die with the node (the core's parent_death.h), their
-children with them, since each worker leads a process group.  Neighbours: driver/launch.py starts it; pool.py, deaths.py,
-task_ends.py and memory_upkeep.py do what an event asks for; the decisions are policy/scheduler.py's.
+The node ends with the driver, as it sees by the end of its socket or by the driver's pidfd.  Workers die with the node (the
+core's parent_death.h), and so do their children, since each worker leads a process group.  Neighbours: driver/launch.py starts
+it; pool.py, deaths.py, task_ends.py and memory_upkeep.py do what an event asks for; policy/scheduler.py decides.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ray_lite.values import serialization
 
 
 class Supervisor:
-    """The supervisor of one session, until the driver goes."""
+    """The supervisor of one session, until the driver ends."""
 
     def __init__(self, link: socket.socket) -> None:
         self.link = link
@@ -42,7 +42,7 @@ class Supervisor:
         self.config = setting.config
         try:
             self.driver = os.pidfd_open(setting.driver_pid)
-        except ProcessLookupError:  # the driver went meanwhile
+        except ProcessLookupError:  # the driver has ended meanwhile
             raise SystemExit(0) from None
         session_dir.make(setting.session_dir)
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
@@ -68,15 +68,15 @@ class Supervisor:
         return [self.poll.fileno(), self.link.fileno(), self.driver, *self.pool.workers]
 
     def serve(self) -> None:
-        """The loop: until the driver asks for the end, or is gone."""
+        """Handles events until the driver asks for the end or has ended."""
         if self.setting.redirect_output:
             self.control.redirect_node()
         try:
             self.link.sendall(READY)
-        except OSError:  # the driver went while this process started
+        except OSError:  # the driver ended while this process started
             session_dir.remove(self.setting.session_dir)
             return
-        serialization.pickler()  # workers inherit it; the driver imports its own meanwhile
+        serialization.pickler()  # before the first fork: workers inherit it
         self.adjust(at_least=self.setting.num_workers)
         while True:
             for fd, _ in self.poll.poll(self.patience()):
@@ -93,14 +93,14 @@ class Supervisor:
             self.upkeep.step()
 
     def asked_to_end(self) -> bool:
-        """Whether the driver asks for the end; else it is gone. If it never read what was sent to it, its socket is reset."""
+        """Whether the driver asks for the end; otherwise it has ended, which resets the socket if it had not read it empty."""
         try:
             return self.link.recv(len(SHUTDOWN)) == SHUTDOWN
         except ConnectionResetError:
             return False
 
     def on_event(self, fd: int) -> None:
-        """Deals with an event of the session's own; its descriptor may have been closed since it was seen."""
+        """Handles the doorbell, a worker's death, or the control process; the descriptor may have been closed meanwhile."""
         if fd == self.bell:
             self.on_bell()
         elif fd in self.pool.workers:
@@ -113,11 +113,11 @@ class Supervisor:
                 self.deaths.on_last_words(*answer)
 
     def on_bell(self) -> None:
-        """Clears the doorbell before anything is looked at, so that a later ring is heard."""
+        """Clears the doorbell before the node checks anything, so that no later ring is lost."""
         try:
             os.eventfd_read(self.bell)
         except BlockingIOError:
-            pass  # the write of whoever rang is still to come
+            pass  # the process that claimed the doorbell has not written yet
         _core.answer_bell(self.region)
 
     def on_control_exit(self) -> None:
@@ -127,7 +127,7 @@ class Supervisor:
         self.control.reap()
 
     def patience(self) -> float | None:
-        """Seconds until there is something to do if nothing happens; None: nothing is due."""
+        """Seconds until the next work that needs no event; None: nothing is due."""
         if self.task_ends.due:
             return 0
         waits = [self.config.node_look if _core.has_ready_tasks(self.region) else None, self.deaths.patience(),
@@ -136,8 +136,8 @@ class Supervisor:
         return None if least == float("inf") else least
 
     def adjust(self, at_least: int = 0) -> None:
-        """Ends what is cancelled or hopeless, then starts or retires workers, and starts the control process if need be."""
-        if self.starter.hopeless and not self.deaths.unfinished:  # what the dead ran goes to the queue first
+        """Ends cancelled and hopeless tasks, then starts or retires workers, and starts the control process if need be."""
+        if self.starter.hopeless and not self.deaths.unfinished:  # the tasks of dead workers return to the queue first
             self.task_ends.give_up(self.starter.take_hopeless())
         self.task_ends.cancel_hopeless(len(self.pool))
         self.task_ends.end_cancelled()
@@ -149,29 +149,29 @@ class Supervisor:
                 return
             for fd in (self.control.pidfd, self.control.answers_on()):
                 self._watch(fd)
-            self.pool.adjust(at_least - len(self.pool))  # the control process came first: there might be no process left for it
+            self.pool.adjust(at_least - len(self.pool))  # after the control process, which might find no process left
 
     def end(self, grace: float) -> None:
-        """Ends all processes: politely for `grace` seconds, then for certain."""
+        """Ends all processes: asks them to end, and kills after `grace` seconds."""
         _core.close_session(self.region)
         for fd in (self.bell, self.control.pidfd, self.control.answers_on()):
             if fd >= 0:
-                self.poll.unregister(fd)  # they are not answered any more, and would only end each wait at once
+                self.poll.unregister(fd)  # their events are no longer handled, and would end each wait at once
         self.pool.end(grace)
         self.control.end()
 
 
 def main(fd: int) -> None:
-    """The node's life; `fd` is its end of the driver's socketpair."""
+    """Runs the node; `fd` is its end of the driver's socketpair."""
     _core.be_subreaper()
     supervisor = Supervisor(socket.socket(fileno=fd))
     gc.collect()
-    gc.freeze()  # forked workers share these pages as long as nobody walks over them
+    gc.freeze()  # forked workers share these pages as long as no collection writes to them
     with supervisor.link:
         try:
             supervisor.serve()
         except Exception:
             import traceback
 
-            os.write(supervisor.control.terminal[1], traceback.format_exc().encode())  # a bug of ours doesn't hide in a file
+            os.write(supervisor.control.terminal[1], traceback.format_exc().encode())  # the user sees it: a bug of ours
             raise

@@ -1,6 +1,6 @@
-"""TaskEnds: the node ends tasks that no worker ends: those of dead workers, cancelled ones in the queue, and hopeless ones.
+"""TaskEnds: ends the tasks that no worker ends: those of dead workers, those cancelled in the queue, and hopeless ones.
 
-Neighbours: deaths.py and supervisor.py call; policy/scheduler.py decided before.
+Neighbours: deaths.py and supervisor.py call; policy/scheduler.py decides.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from ray_lite.values import serialization
 from ray_lite.values.failures import Failure, SystemFailure
 from ray_lite.workers.task_runner import TaskFacts
 
-AT_ONCE = 500  # cancelled tasks that are ended in a turn, some milliseconds: deaths, starts and the end come in between
+AT_ONCE = 500  # cancelled tasks that are ended at a time, in some milliseconds; other events come in between
 
 
 class TaskEnds:
-    """Ends tasks in the node's name."""
+    """Ends tasks for the node."""
 
     def __init__(self, region: _core.Region, store: Store, reporter: Reporter) -> None:
         self.region, self.store, self.reporter = region, store, reporter
         self.more = False  #: there may be more cancelled tasks to end
-        self._hopeless = ""  # why tasks fail that nobody can run
-        self._candidates: list[int] = []  # objects whose tasks these may be
+        self._hopeless = ""  # why tasks fail that no worker can run, or ""
+        self._candidates: list[int] = []  # objects whose tasks may still have to fail for that reason
 
     @property
     def due(self) -> bool:
-        """Whether there is more to end."""
+        """Whether there are more tasks to end."""
         return self.more or bool(self._candidates)
 
     def function_name(self, facts: TaskFacts) -> str:
@@ -37,7 +37,7 @@ class TaskEnds:
         try:
             handle = _core.function_handle(self.region, facts.function)
             return str(serialization.loads(_core.payload(self.region, handle)[1]))
-        except Exception:  # its process died while it exported the function
+        except Exception:  # a process died while it exported the function
             return "(unknown)"
 
     def apply(self, order: Finish | Requeue | Fail) -> None:
@@ -47,7 +47,7 @@ class TaskEnds:
             return
         if isinstance(order, Fail):
             failure: Failure | SystemFailure = SystemFailure(order.error, order.text, order.attributes)
-            if order.error == "WorkerCrashedError":  # a cancellation is no news to whoever wished it
+            if order.error == "WorkerCrashedError":  # the caller of `cancel` needs no report
                 failure = self.reporter.report(order.name, failure)
             for index in _core.task_returns(self.region, order.task):
                 if index:
@@ -55,7 +55,7 @@ class TaskEnds:
         _core.finish_task(self.region, order.task)
 
     def end_cancelled(self) -> None:
-        """Fails tasks that were cancelled before they began, some at a time."""
+        """Fails some of the tasks that were cancelled before they began."""
         self.more = all(self._end_one() for _ in range(AT_ONCE))
 
     def _end_one(self) -> bool:
@@ -69,7 +69,7 @@ class TaskEnds:
         return task != 0
 
     def give_up(self, hopeless: str) -> None:
-        """From now on all tasks that are not running fail, for this reason: no worker can be started."""
+        """Begins to fail all tasks that are not running, since no worker can be started; `hopeless`: the text that says why."""
         self._hopeless = hopeless
         self._candidates = _core.largest(self.region, 0, ALL, False)
 
@@ -85,4 +85,4 @@ class TaskEnds:
                 if facts.state == _core.PENDING:
                     _core.cancel(self.region, *_core.task_of(self.region, facts.id), False)
             except ObjectLostError:
-                continue  # it has gone meanwhile
+                continue  # the object was freed meanwhile

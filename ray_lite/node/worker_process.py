@@ -27,12 +27,12 @@ class WorkerProcess:
         self.leaving = False  #: asked to end
 
     def kill(self) -> None:
-        """Ends the process and its group for certain."""
+        """Kills the process and its group."""
         kill_group(self.pid)
 
 
 def kill_group(pid: int) -> None:
-    """Ends a worker's process and its group for certain."""
+    """Kills a worker's process and its group."""
     for kill in (os.kill, os.killpg):
         try:
             kill(pid, signal.SIGKILL)
@@ -43,10 +43,10 @@ def kill_group(pid: int) -> None:
 def become_worker(
     region: _core.Region, setting: SessionSetting, reporter: Reporter, files: tuple[int, int], place: tuple[int, int]
 ) -> NoReturn:
-    """In the forked child: works until the session ends, then ends without the node's exit handlers.
+    """Makes the forked child a worker until the session ends, then ends it without the node's exit handlers.
 
     Args:
-        files: soft and hard limit of descriptors, as the driver has them.
+        files: soft and hard limit of descriptors, as in the driver.
         place: (slot, pin index).
     """
     error: BaseException | None = None
@@ -57,8 +57,8 @@ def become_worker(
         slot, pin_index = place
         _core.adopt_slot(region, slot, os.getpid(), started_at(os.getpid()))
         worker.main(region, setting, pin_index, reporter)
-    except BaseException as problem:  # a worker's last words, whatever ended it
+    except BaseException as problem:  # whatever ended the worker becomes its last words
         error = problem
-        if _core.node_died(region):  # seen before the signal that tells of it: the group ends now, without a word
+        if _core.node_died(region):  # seen before the parent-death signal: the group ends now, without output
             os.killpg(0, signal.SIGKILL)
     end_child(error)

@@ -199,7 +199,7 @@ class Scheduler:
             how = f"ended itself with exit code {event.number}"
         tries = f", attempt {task.attempts} of {task.max_retries + 1}" if event.signal in OUTSIDE else ""
         peak = f"; its memory peaked at {event.peak / 1e6:,.0f} MB" if event.peak else ""
-        words = "\nThe last it wrote to stderr:\n" + indent(event.last_words, "    ") if event.last_words else ""
+        words = "\nIts last lines on stderr:\n" + indent(event.last_words, "    ") if event.last_words else ""
         where = f", called at {task.site}," if task.site else ""
         return f"the worker (pid {event.pid}) that ran task {task.name}{where} {how}{tries}{peak}{words}"
 

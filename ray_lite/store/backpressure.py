@@ -74,7 +74,7 @@ class Backpressure:
     def _wait(self, store: Callable[[], T], size: int, timeout: float) -> T:
         deadline = time.monotonic() + timeout
         pause = self.config.full_look
-        collected, trouble = False, ""
+        collected = False
         while True:
             _core.wait_for_room(self.region, True)
             try:
@@ -91,16 +91,16 @@ class Backpressure:
                         gc.collect()
                         continue
                     if late or not self._is_hope_left():
-                        raise ObjectStoreFullError(trouble or str(full), full.reason) from None
+                        raise ObjectStoreFullError(*(trouble or (str(full), full.reason))) from None
             time.sleep(pause)
             pause = min(2 * pause, self.config.full_look * 32)
 
-    def _spill(self, size: int) -> tuple[int, str]:
-        """(bytes spilled, error as text); the error itself would keep the bytes in use that should move."""
+    def _spill(self, size: int) -> tuple[int, tuple[str, FullReason] | None]:
+        """(bytes spilled, text and reason of an error); the error itself would keep the bytes in use that should move."""
         try:
-            return self.spill.spill(max(size, self.config.spill_batch)), ""
+            return self.spill.spill(max(size, self.config.spill_batch)), None
         except ObjectStoreFullError as error:
-            return 0, str(error)
+            return 0, (str(error), error.reason)
 
     def _is_hope_left(self) -> bool:
         """Whether others may free an unknown amount: by dropping ids, or by ending a read of bytes that can then be spilled."""

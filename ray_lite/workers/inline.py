@@ -1,7 +1,7 @@
 """Running tasks inline: a waiting task first runs the tasks that it waits for in its own process, if no worker has begun them.
 
-The core says which tasks may run inline (tasks/inline.pyx); this file decides when and how deep, and keeps the two tasks apart by
-a fresh contextvars.Context, by restoring the process's state and random generators afterwards, and by room on the stack.
+The core says which tasks may run inline (tasks/inline.pyx); this file decides when and how deep, and keeps the two tasks apart:
+by a fresh contextvars.Context, by restoring the process's state and random generators afterwards, and by room on the stack.
 Neighbours: backend.py calls it before it blocks; isolation.py restores.
 """
 
@@ -19,7 +19,7 @@ from ray_lite.workers.isolation import ProcessState, RandomStates
 DEPTH_MOST = 64  # most inline tasks on top of each other; a deeper task blocks, and the pool grows
 FRAMES_EACH = 100  # frames of the recursion limit that a level may use besides the user's own frames
 STACK_MOST = FRAMES_EACH * DEPTH_MOST  # most frames below an inline task that runs another: the C stack is limited, too
-AT_ONCE = 64  # ids that a task searches with its CPUs held; to give the CPUs back takes as long as that search
+AT_ONCE = 64  # ids that a task searches with its CPUs held: giving them back takes as long as that search
 
 
 class InlineRunner:
@@ -48,7 +48,7 @@ class InlineRunner:
         return not _core.lacking(self.region, ids)
 
     def _find(self, late: list[_core.ObjectID], at: int) -> int:
-        """Position of the first id, from `at` on, whose task can run inline now; during a long search the CPUs are given back."""
+        """Position of the first id, from `at` on, whose task can run inline now; a long search gives the CPUs back."""
         found = _core.find_inline(self.region, late, at, AT_ONCE)
         if found < at + AT_ONCE:
             return found

@@ -329,7 +329,7 @@ def test_no_more_workers_than_slots(output_of):
         try:
             ray.get(nest.remote(nest, 20))
         except ray.exceptions.DeadlockError as error:
-            print("can't be more than 5 (RAY_LITE_SLOTS=8)" in str(error))
+            print("can have at most 5 (RAY_LITE_SLOTS=8)" in str(error))
         ray.session.current().view.check()
     """, env={"RAY_LITE_SLOTS": "8"})
     assert output == "49\nTrue\n"

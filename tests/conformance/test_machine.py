@@ -101,7 +101,7 @@ def test_a_session_follows_its_control_groups(start_script, groups, gate):
     said = driver.stderr.readline()
     assert "1 CPUs (the cgroup's CPU quota), " in said and "at most 5 workers (the cgroup's pids.max), " in said
     assert f"(30 % of {1 << 28:,}: the cgroup's memory limit)" in said
-    assert driver.stderr.readline() == "ray_lite: there can't be more than 5 workers: the cgroup's pids.max\n"
+    assert driver.stderr.readline() == "ray_lite: the session can have at most 5 workers: the cgroup's pids.max\n"
     gate.open()
     out, err = driver.communicate(timeout=30)
     assert (out, err, driver.returncode) == (f"1.0 {int((1 << 28) * 0.3) >> 21 << 21} 5\n", "", 0)

@@ -37,7 +37,7 @@ def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
         try:
             ray.get(nest.remote(nest, 20))
         except ray.exceptions.DeadlockError as error:
-            print("can't be more than 4 (max_workers)" in str(error))
+            print("can have at most 4 (max_workers)" in str(error))
         while ray.session.current().view.statistics().tasks:  # the inner ones go on, and fail in their turn
             pass
         print(ray.get(nest.remote(nest, 3)), len(ray.session.current().view.worker_pids()))
@@ -174,9 +174,9 @@ def test_a_limit_of_processes_clamps_the_pool_and_is_named(run_script, fork_fail
             print(error)
     """, command=USER)
     assert done.stdout.startswith("True\n"), done.stdout + done.stderr
-    assert "none is left to run these" in done.stdout
+    assert "no worker is left to run these tasks" in done.stdout
     if fork_fails:
-        assert "the machine gives no more processes" in done.stdout
+        assert "the machine can start no more processes" in done.stdout
     else:
         assert "RLIMIT_NPROC=40 (ulimit -u)" in done.stdout and "RLIMIT_NPROC=40 (ulimit -u)" in done.stderr
 

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
+from ray_lite.config import Config
 
 GIB = 1 << 30
 
@@ -86,7 +87,8 @@ def test_objects_beyond_powers_of_two(fresh, size):
 def test_a_million_small_objects(ray_session, statistics):
     ids = [ray.put(k) for k in range(1_000_000)]
     facts = statistics()
-    assert facts.objects == 1_000_000 and facts.region_bytes < 128 * 1_100_000
+    ahead = Config().preallocate  # what the node keeps ready, whatever is stored
+    assert facts.objects == 1_000_000 and facts.region_bytes - ahead < 128 * 1_100_000 + Config().commit_step
     assert ray.get(ids[::1000]) == list(range(0, 1_000_000, 1000))
     del ids
     assert statistics().objects == 0

@@ -26,7 +26,7 @@ def caught(x):
     raise SystemExit("it did not fail")
 
 """
-SHOWN = "nobody has fetched its result"
+SHOWN = "no get() has fetched its result"
 
 
 @pytest.fixture

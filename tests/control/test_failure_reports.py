@@ -26,7 +26,7 @@ def test_a_failure_is_shown_after_the_delay_and_once(reports):
     assert reports.when() == 10.5
     assert reports.due(10.4, nobody) == ""
     shown = reports.due(10.5, nobody)
-    assert shown == "ray_lite: task f failed and nobody has fetched its result:\nTraceback\nValueError: no\n"
+    assert shown == "ray_lite: task f failed, and no get() has fetched its result:\nTraceback\nValueError: no\n"
     assert reports.when() is None and reports.due(math.inf, nobody) == ""
 
 

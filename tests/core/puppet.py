@@ -20,11 +20,11 @@ from multiprocessing.connection import Pipe
 from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectLostError
-from ray_lite.values.failures import SystemFailure
-from ray_lite.store.region_files import SMALL_PAGE, Sizes, make_files
-from ray_lite.system.process import started_at
 from ray_lite.policy.scheduler import Died, Fail, Requeue, Running, Scheduler
 from ray_lite.store.object_store import Store
+from ray_lite.store.region_files import SMALL_PAGE, Sizes, make_files
+from ray_lite.system.process import started_at
+from ray_lite.values.failures import SystemFailure
 
 PATIENCE_S = 10  # until an answer counts as missing
 PARK_NS = 20_000_000_000  # longer than anybody's patience: a lost wake-up shows

@@ -266,7 +266,7 @@ def trims():
         assert all(ray.get(x)[-1] == k for x in held)
         del held
         end = time.monotonic() + 2
-        while driver.statistics().bytes_committed > 4 << 20 and time.monotonic() < end:
+        while driver.view.statistics().bytes_committed > 4 << 20 and time.monotonic() < end:
             time.sleep(0.002)
         assert [int(one[-1]) for one in ray.get([array.remote(200_000) for _ in range(2)])] == [199_999] * 2
 
@@ -277,7 +277,7 @@ def leftovers(driver):
     used = words.get(words.table("objects", "used"))
     live = [i for i in range(1, used) if words.get(words.entry("object", i, "state"))]
     left = [i for i in live if not words.get(words.entry("object", i, "flags")) & JOB_PINNED]
-    return left, driver.statistics().tasks, driver.statistics().bytes_spilled
+    return left, driver.view.statistics().tasks, driver.view.statistics().bytes_spilled
 
 
 def nothing_is_left(driver):
@@ -286,7 +286,7 @@ def nothing_is_left(driver):
         assert time.monotonic() < end, f"objects, tasks and spilled bytes left: {leftovers(driver)}"
         time.sleep(0.005)
         gc.collect()
-    driver.check()
+    driver.view.check()
 
 
 def main():

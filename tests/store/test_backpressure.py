@@ -65,12 +65,13 @@ def test_a_full_disk_is_an_error_after_that(core, monkeypatch):
 
     def full_disk(wanted):
         one.diary.append("disk")
-        raise ObjectStoreFullError("spilling failed")
+        raise ObjectStoreFullError("spilling failed", FullReason.SPILL_DISK)
 
     monkeypatch.setattr(gc, "collect", lambda: one.diary.append("collect"))
     monkeypatch.setattr(one, "spill", full_disk)
-    with pytest.raises(ObjectStoreFullError, match="spilling failed"):
+    with pytest.raises(ObjectStoreFullError, match="spilling failed") as raised:
         backpressure(one).make_room(one.store, 100)
+    assert raised.value.reason is FullReason.SPILL_DISK
     assert one.diary == ["try", "wait", "try", "disk", "collect", "wait", "try", "disk", "end"]
 
 

@@ -16,7 +16,7 @@ cdef int check(int rc) except -1:
             "the shared region cannot be trusted any more (a lock was lost or a table is damaged); "
             "shutdown() and init() start a new session")
     if rc == STALE:
-        raise ObjectLostError("the object is gone, or never was in this session")
+        raise ObjectLostError("the object is gone, or never existed in this session")
     if rc in FULL_REASONS:
         raise ObjectStoreFullError(FULL_REASONS[rc].value, FULL_REASONS[rc])
     if rc == FULL_SHAPES:

@@ -133,7 +133,7 @@ cdef int resolve(rl_region* R, ObjectID x) except -1:
     if x.R != NULL:
         raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}) belongs to an earlier session")
     if not adopt_bare(R, x, True):
-        raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}): the object is gone, or never was")
+        raise ObjectLostError(f"ObjectID({(<bytes>x.raw[:RL_ID_BYTES]).hex()}): the object is gone, or never existed")
     return 0
 
 

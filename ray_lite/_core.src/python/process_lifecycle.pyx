@@ -133,7 +133,7 @@ def die_with_parent(int parent):
     """Lets this process, the leader of its group, and the group end when `parent`, its node, ends."""
     rc = rl_die_with_parent(parent)
     if rc:
-        raise os_error(rc, "cannot follow the node into death")
+        raise os_error(rc, "cannot set the signal that ends this process with the node")
 
 
 def be_subreaper():

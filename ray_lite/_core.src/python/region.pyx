@@ -146,7 +146,7 @@ cdef class Region:
         if rc == 0:
             rc = rl_robust_works(&h.lock.mutex)
         if rc == EAGAIN:
-            raise os_error(rc, "cannot start a thread, not even for a moment (RLIMIT_NPROC, `ulimit -u`, or a pids.max)")
+            raise os_error(rc, "cannot start a thread (RLIMIT_NPROC, `ulimit -u`, or a pids.max)")
         if rc:
             raise os_error(rc, "this kernel does not tell the next locker that a lock's owner died (robust futexes; "
                                "gVisor and some emulators lack them), so ray_lite cannot run here")

@@ -61,7 +61,7 @@ cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
         for s in range(1, R.h.slots.used):
             uses += reader_has(R, s, i)
             if reader_has(R, s, i) and not holder_has(R, s, i):
-                return wrong(f, b"object: used by one who does not hold it", i, 0, s)
+                return wrong(f, b"object: used by a process that does not hold it", i, 0, s)
         if R.h.spill_least and o.state == RL_SEALED and o.extent and uses != block_info_of(o).readers:
             return wrong(f, b"object: uses", i, uses, block_info_of(o).readers)
     for s in range(1, R.h.slots.used):

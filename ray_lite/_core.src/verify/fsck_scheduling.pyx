@@ -42,7 +42,7 @@ cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
             nworking += rl_slot_at(R, s).blocked == 0
             nworking_nested += rl_slot_at(R, s).blocked == 0 and queue_at(R, rl_slot_at(R, s).shape).depth != 0
     if nested or nworking_nested != R.h.nworking_nested:
-        return wrong(f, b"nesting: queues left out, or who is nested", nested, nworking_nested, R.h.nworking_nested)
+        return wrong(f, b"nesting: queues left out, or nested workers", nested, nworking_nested, R.h.nworking_nested)
     if nworking != R.h.nworking:
         return wrong(f, b"nesting: working", 0, nworking, R.h.nworking)
     return wrong(f, b"nesting: blocked", 0, nblocked, R.h.nblocked) if nblocked != R.h.nblocked else 0

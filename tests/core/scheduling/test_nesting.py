@@ -123,7 +123,8 @@ def test_damage_is_found(family, worker, wait_until, words, make_region):
     one.until_blocked(wait_until, 3)
     all_words = words(make_region.files_of(one.region))
     [deep] = [q for q in range(1, 9) if all_words.get(all_words.entry("queue", q, "depth"))]
-    damaged = [all_words.header(name) for name in ("nblocked", "nworking_nested", "nworking")] + [all_words.header("nested_rings", 1)]
+    damaged = [all_words.header(name) for name in ("nblocked", "nworking_nested", "nworking")]
+    damaged += [all_words.header("nested_rings", 1)]
     damaged += [all_words.entry("queue", deep, name) for name in ("depth", "nested_next", "nested_prev")]
     for word in damaged:
         with all_words.damaged(word, lambda old: old ^ 1), pytest.raises(AssertionError, match="nesting"):

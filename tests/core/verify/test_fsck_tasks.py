@@ -17,7 +17,7 @@ DAMAGE = [
     (WAITING, "state", lambda old: 9, "state"),
     (WAITING, "refs", lambda old: 0, "ndeps"),
     (WAITING, "nrefs", lambda old: 0, "refs"),
-    (READY, "state", lambda old: RUNNING, "queue|lists|nready"),
+    (READY, "state", lambda old: RUNNING, "queue|lists|nready|owns"),
     (READY, "prev", lambda old: old + 1, "queue"),
     (READY, "next", lambda old: 0, "queue|length"),
     (READY, "returns", lambda old: old + 1, "returns"),
