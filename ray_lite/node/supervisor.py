@@ -1,6 +1,6 @@
 """The supervisor: the node's event loop, in one single-threaded process per session.
 
-    driver --socketpair--> node --fork--> workers, control process      eventfd: "look at the pool"      pidfds: deaths
+    driver --socketpair--> node --fork--> workers, control process      eventfd: "check the pool"        pidfds: deaths
 
 The node ends with the driver, as it sees by the end of its socket or by the driver's pidfd.  Workers die with the node (the
 core's parent_death.h), and so do their children, since each worker leads a process group.  Neighbours: driver/launch.py starts

@@ -84,7 +84,7 @@ def test_a_child_that_needs_what_only_its_parent_holds_is_a_deadlock(fresh, pare
             return str(error), x
 
     text, x = ray.get(waits.remote(), timeout=20)
-    assert f"need what those hold that wait ({what})" in text
+    assert f"need resources that waiting tasks hold ({what})" in text
     assert ray.get(x, timeout=20) == "ran"
     assert ray.global_state.available_resources() == ray.global_state.cluster_resources()
 
