@@ -376,6 +376,7 @@ def test_in_python_mode_there_is_nothing_to_cancel(fresh):
     assert fresh.cancel(fresh.remote(lambda: 1).remote()) is False
 
 
+@pytest.mark.slow
 @pytest.mark.watchdog(120)
 def test_five_percent_of_five_thousand(statistics, wait_until):
     """Each has one end, the others their values; half of the cancellations are by force."""

@@ -219,6 +219,7 @@ def test_a_nearly_empty_environment(output_of):
     assert output_of(WORKS, env=dict.fromkeys(names)).startswith("works")
 
 
+@pytest.mark.slow
 def test_many_sessions_at_once(start_script):
     drivers = [start_script(WORKS) for _ in range(6)]
     for driver in drivers:

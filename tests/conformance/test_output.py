@@ -185,6 +185,7 @@ def test_files_are_capped(fresh, monkeypatch, wait_until):
     assert sorted(logs()) == [f"worker-{pid}.out", f"worker-{pid}.out.1"]
 
 
+@pytest.mark.slow
 def test_a_killed_control_process_is_replaced_and_nothing_is_lost(fresh, control_process, wait_until):
     ray.init(num_cpus=1, redirect_worker_output=True)
     f = ray.remote(lambda k: print("line", k))

@@ -128,6 +128,7 @@ def test_calls_with_a_timeout_end_by_themselves(output_of):
     """) == "True\n"
 
 
+@pytest.mark.slow
 def test_short_tasks_that_need_no_cpu_are_no_reason_for_a_storm(fresh):
     fresh.init(num_cpus=2)
     brief = ray.remote(num_cpus=0)(lambda: time.sleep(0.001))
@@ -153,6 +154,7 @@ USER = ["prlimit", "--nproc=40", "setpriv", f"--reuid={100_000 + os.getpid()}", 
         f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(subprocess.run([*USER, "true"], capture_output=True).returncode != 0,
                     reason="this user can't become one with few processes")
 @pytest.mark.parametrize("fork_fails", [False, True])
@@ -226,6 +228,7 @@ def test_the_first_worker_that_can_not_be_started_is_tried_again(fresh, broken, 
     assert ray.get(ids, timeout=20) == list(range(10))
 
 
+@pytest.mark.slow
 def test_tasks_for_which_nobody_can_be_started_fail_with_the_reason(fresh, broken, monkeypatch):
     """Those that wait for others, too; the session is there for what comes later."""
     monkeypatch.setenv("RAY_LITE_START_TIMEOUT", "2")

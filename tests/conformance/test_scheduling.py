@@ -43,6 +43,7 @@ def options(shape):
 BEGUN, AT_ONCE = 4, 5
 
 
+@pytest.mark.slow
 @pytest.mark.watchdog(120)
 def test_never_more_in_use_than_there_is(fresh, counters):
     """Each holds what it has until others have begun beside it, or for a moment when none can: all of it is in use by then."""

@@ -45,14 +45,14 @@ def test_everything_is_gone_when_it_returns(fresh, worker_pids):
 
 def test_no_thread_and_no_handler_stays(fresh):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
-    kernel_threads, threads = len(os.listdir("/proc/self/task")), threading.active_count()
+    kernel_threads, threads = set(os.listdir("/proc/self/task")), threading.active_count()
     ray.init(num_cpus=1)
     assert signal.getsignal(signal.SIGINT) is handlers[0], "the driver's own handlers are not touched"
     ray.get(ray.remote(lambda: 1).remote())
     ray.shutdown()
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)] == handlers
     assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/task")) == kernel_threads
+    assert set(os.listdir("/proc/self/task")) <= kernel_threads, "a thread of an earlier test may end meanwhile"
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,7 @@ keeper.things = [view, value, kept, f]
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(machine.workers(Config()).value < MANY, reason=f"no {MANY} workers here: {machine.workers(Config())}")
 def test_more_workers_than_select_has_descriptors(output_of):
     """Each takes three of the node's: the last ones' are beyond 1,024. They sleep, so the node ends them itself."""

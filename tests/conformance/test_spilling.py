@@ -58,6 +58,7 @@ def test_everything_alive(spilling, statistics):
     assert spilled(statistics) == 0
 
 
+@pytest.mark.slow
 def test_driver_and_workers_store_at_once(spilling):
     """Nobody is told that the store is full because what was freed is promised to another."""
     spilling()
@@ -304,6 +305,7 @@ def test_values_of_every_kind_come_back(spilling, statistics):
     assert fillers
 
 
+@pytest.mark.slow
 def test_workers_killed_while_bytes_move(spilling, statistics, worker_pids, wait_until):
     """Tasks run again, bytes stay right, and nothing is left in the file."""
     spilling(num_cpus=2)

@@ -226,6 +226,7 @@ class Machine(Director):
             self.close()
 
 
+@pytest.mark.slow
 @pytest.mark.watchdog(900)  # a failure takes as long as its shrinking
 def test_random_operations_and_kills_agree_with_a_model():
     Machine.counts.clear()

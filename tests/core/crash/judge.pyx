@@ -171,7 +171,7 @@ cdef bint demanded_in_ring(rl_region* R, uint32_t k) noexcept nogil:
 
 cdef int nothing_owed(rl_region* R) noexcept nogil:
     """Nobody is in the middle of anything: so nothing is stalled that would fit, unless a queue of the ring demands the
-    resource too, and whoever takes of that one rechecks it afterwards; and nobody idles beside a task that he could run."""
+    resource too, since a recheck follows when that one leaves the ring; and nobody idles beside a task that he could run."""
     cdef uint32_t slot = 0
     cdef uint32_t k, q
     for k in range(RL_CPU, R.h.resources.used):

@@ -338,4 +338,3 @@ class Program:
     def all_is_free(self):
         for number, (total, free) in enumerate(self.module.resource_amounts(self.region)):
             assert free == total, f"of resource {number}, {free} of {total} is free"
-

@@ -36,6 +36,7 @@ def litmus(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_sequential_consistency_loses_nothing(litmus):
     rounds = lost = 0
     for _ in range(PATIENCE_S // 2):
@@ -48,6 +49,7 @@ def test_sequential_consistency_loses_nothing(litmus):
     assert rounds >= 100_000, "too few rounds to mean anything"
 
 
+@pytest.mark.slow
 def test_release_and_acquire_lose_wake_ups(litmus):
     rounds = 0
     for _ in range(PATIENCE_S):

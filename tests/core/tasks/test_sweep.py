@@ -115,6 +115,7 @@ def body(soak_region):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.watchdog(120)
 def test_kills_at_random_moments_lose_and_leak_nothing(make_region, tasks, worker, bury, wait_until):
     """Some hundred kills of workers that run tasks all the time: invariants after each, right results, nothing left."""
