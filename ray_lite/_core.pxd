@@ -156,6 +156,7 @@ cdef extern from "region/states.h" nogil:
     const rl_state_rule* rl_task_rules
     bint rl_object_may(rl_region* R, rl_object* o, uint32_t to)
     bint rl_task_may(rl_region* R, rl_task* k, uint32_t to)
+    bint rl_process_may(rl_region* R, rl_slot* s, uint32_t to)
     void rl_object_become(rl_region* R, rl_object* o, uint32_t to)
     void rl_object_publish(rl_region* R, uint32_t i)
     void rl_task_become(rl_region* R, rl_task* k, uint32_t to)

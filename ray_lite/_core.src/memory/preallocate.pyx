@@ -29,6 +29,6 @@ cdef int preallocate_step(rl_region* R, uint32_t pages, bint* more) noexcept nog
         rl_set32(R, &R.h.grew, 0)
         rl_commit(R)
         return DONE
-    rl_failpoint(R, b"ahead.extend")
+    rl_failpoint(R, b"preallocate.extend")
     more[0] = True
     return space_extend(R, S, first, step)

@@ -104,7 +104,7 @@ cdef class Worker:
         if rc == STALE:
             return False
         check(rc)
-        rl_failpoint(self.region.R, b"help.run")
+        rl_failpoint(self.region.R, b"inline.run")
         calling = self.calling
         self.calling = 0
         ended = False
@@ -116,7 +116,7 @@ cdef class Worker:
             self.again(t, False, True)
             raise
         finally:
-            rl_failpoint(self.region.R, b"help.finish")
+            rl_failpoint(self.region.R, b"inline.finish")
             context_resume(&outer, index)
             try:
                 if ended:

@@ -69,7 +69,7 @@ def answer_bell(Region region):
     """Answers the node's doorbell: a process that rings from now on writes to the eventfd again."""
     check_region(region.R)
     rl_store(&region.R.h.bell_rung, 0)
-    rl_failpoint(region.R, b"answer.look")
+    rl_failpoint(region.R, b"answer.check")
 
 
 def is_bell_rung(Region region) -> bool:

@@ -69,7 +69,7 @@ cdef int read_begin(rl_region* R, uint32_t i) noexcept nogil:
             rl_set32(R, &block_info_of(o).readers, block_info_of(o).readers + 1)
         rl_set32(R, &block_info_of(o).last_read, coarse_clock())
         rl_commit(R)
-        rl_failpoint(R, b"use.look")
+        rl_failpoint(R, b"read.count")
     R.reads[i] += 1
     return DONE
 

@@ -121,14 +121,13 @@ cdef void contents_step(rl_region* R, rl_object* o) noexcept nogil:
     unpin(R, target)
 
 
-cdef void garbage_cut(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. Frees a dead object without contents that is no longer first on the garbage list, since unpinning put others
-    before it."""
-    cdef uint32_t at = R.h.garbage
-    while at and object_at(R, at).next != i:
-        at = object_at(R, at).next
-    if at:
-        rl_set32(R, &object_at(R, at).next, object_at(R, i).next)
+cdef void garbage_remove(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Frees a dead object without contents. It is no longer first on the list if unpinning put others before it."""
+    cdef uint32_t* at = &R.h.garbage
+    while at[0] and at[0] != i:
+        at = &object_at(R, at[0]).next
+    if at[0] and rl_object_may(R, object_at(R, i), RL_FREE):
+        rl_set32(R, at, object_at(R, i).next)
         table_give(R, &R.h.objects, i)
 
 
@@ -136,23 +135,13 @@ cdef int garbage_step(rl_region* R) noexcept nogil:
     """Lock held. Unpins a few contents of the first dead object; MORE while any are left."""
     cdef uint32_t i = R.h.garbage
     cdef uint32_t n = 0
-    cdef uint32_t r, target
-    cdef rl_object* o
     if i == 0:
         return DONE
-    o = object_at(R, i)
-    while o.contents and n < 8 and rl_log_used(R) < RL_LOG_BUDGET - 48:
-        r = o.contents
-        target = ref_at(R, r).object
-        rl_set32(R, &o.contents, ref_at(R, r).next)
-        table_give(R, &R.h.refs, r)
-        unpin(R, target)
+    while object_at(R, i).contents and n < 8 and rl_log_used(R) < RL_LOG_BUDGET - 48:
+        contents_step(R, object_at(R, i))
         n += 1
-    if o.contents == 0 and R.h.garbage == i:
-        rl_set32(R, &R.h.garbage, o.next)
-        table_give(R, &R.h.objects, i)
-    elif o.contents == 0:
-        garbage_cut(R, i)
+    if object_at(R, i).contents == 0:
+        garbage_remove(R, i)
     return MORE if R.h.garbage else DONE
 
 

@@ -89,8 +89,8 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     cdef uint32_t bell = rl_load(&me.bell)
     cdef int64_t until
     cdef int rc
-    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving):  # the bell may have rung before it was loaded
-        return DONE
+    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving) or rl_load(&R.h.closing):
+        return DONE  # the bell may have rung before it was loaded
     until = rl_now() + spin
     while spin > 0 and rl_load(&me.bell) == bell:
         rl_pause()

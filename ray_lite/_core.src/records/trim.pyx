@@ -24,7 +24,7 @@ cdef int trim_take(rl_region* R, rl_space* S, const rl_origin* from_, uint32_t* 
         if not section_repeats(R, &rc, 0):
             break
     if rc == DONE:
-        rl_failpoint(R, b"loose.punch")
+        rl_failpoint(R, b"trim.punch")
     return rc
 
 
@@ -66,7 +66,7 @@ cdef int trim_finish(rl_region* R, rl_space* S, uint32_t i, bint gone) noexcept 
         if gone and S == &R.h.spill and extent_at(R, x).pages == pages:  # else it joined others, and is trimmed another time
             rl_set32(R, &extent_at(R, x).clas, 1)
     rl_commit(R)
-    rl_failpoint(R, b"given.release")
+    rl_failpoint(R, b"trim.release")
     return object_release(R, i)
 
 

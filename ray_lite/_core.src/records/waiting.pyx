@@ -41,7 +41,7 @@ cdef int park_arrived(rl_region* R, uint32_t seen, uint32_t missing, int64_t ns)
         rl_store(&me.wake_at, rl_load(&me.arrived))
     now = rl_load(&me.arrived)
     if now - seen < missing:
-        rl_failpoint(R, b"look.sleep")
+        rl_failpoint(R, b"check.sleep")
         rc = rl_futex_wait(&me.arrived, now, ns)
     rl_add(&me.waiting, <uint32_t>-1)
     return rc
@@ -81,7 +81,7 @@ cdef int wait_step(rl_region* R, rl_wait* w) noexcept nogil:
     if not w.marked:
         announce_all(R, w.lack, w.n)
         w.marked = True
-        rl_failpoint(R, b"announce.look")
+        rl_failpoint(R, b"announce.check")
         return MORE  # announced: checks once more before it sleeps
     now = rl_now()
     if w.deadline >= 0:

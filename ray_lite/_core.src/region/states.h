@@ -11,8 +11,8 @@
  * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
  *          was rung or has just begun, and has not asked for a task yet.  The header counts the last three.
  *
- * Only table_give (memory/tables.pyx) makes an entry FREE.  It knows no state machine, so callers that end a task or a live
- * object ask rl_task_may or rl_object_may before.  A forbidden move poisons the region and changes nothing: it is a bug, after
+ * Only table_give (memory/tables.pyx) makes an entry FREE.  It knows no state machine, so callers ask rl_object_may, rl_task_may or
+ * rl_process_may before.  A forbidden move poisons the region and changes nothing: it is a bug, after
  * which no data can be trusted.  fsck reads these tables; a test compares docs/internals.md with them. */
 #ifndef RL_STATES_H
 #define RL_STATES_H
@@ -66,6 +66,9 @@ static inline int rl_object_may(rl_region *R, rl_object *o, uint32_t to) {
 static inline int rl_task_may(rl_region *R, rl_task *k, uint32_t to) {
     return rl_may(R, rl_task_rules, RL_STATES(rl_task_rules), k->state, to);
 }
+static inline int rl_process_may(rl_region *R, rl_slot *s, uint32_t to) {
+    return rl_may(R, rl_process_rules, RL_STATES(rl_process_rules), s->state, to);
+}
 /* Setters.  Lock held. */
 static inline void rl_object_become(rl_region *R, rl_object *o, uint32_t to) {
     if (rl_object_may(R, o, to)) rl_set32(R, &o->state, to);
@@ -78,7 +81,7 @@ static inline void rl_task_become(rl_region *R, rl_task *k, uint32_t to) {
     if (rl_task_may(R, k, to)) rl_set32(R, &k->state, to);
 }
 static inline void rl_process_become(rl_region *R, rl_slot *s, uint32_t to) {
-    if (rl_may(R, rl_process_rules, RL_STATES(rl_process_rules), s->state, to)) rl_set32(R, &s->state, to);
+    if (rl_process_may(R, s, to)) rl_set32(R, &s->state, to);
 }
 static inline uint32_t *rl_worker_count(rl_header *h, uint32_t availability) {
     return availability == RL_IDLE ? &h->nidle : availability == RL_STARTING ? &h->nstarting

@@ -71,7 +71,7 @@ cdef int recheck_all(rl_region* R) noexcept nogil:
             done = recheck_resource(R, k)
             k += done
         rl_commit(R)
-        rl_failpoint(R, b"look.chunk")
+        rl_failpoint(R, b"recheck.chunk")
     return wake_workers_unlocked(R, rl_load(&R.h.nready))
 
 
@@ -114,5 +114,5 @@ cdef int idle_leave(rl_region* R) noexcept nogil:
     if rl_slot_at(R, R.slot).availability == RL_IDLE:
         idle_remove(R, R.slot, RL_BUSY)
     rl_commit(R)
-    rl_failpoint(R, b"leave.wake_workers")
+    rl_failpoint(R, b"leave.wake")
     return wake_workers_unlocked(R, rl_load(&R.h.nready))

@@ -73,7 +73,7 @@ cdef int cancelled_queued_take(rl_region* R, uint32_t* out) noexcept nogil:
         out[0] = R.h.cancelled_queued
         rc = cancelled_queued_section(R, out[0]) if out[0] else DONE
         rl_commit(R)
-        rl_failpoint(R, b"ending.adopt")
+        rl_failpoint(R, b"cancelled.adopt")
     return DONE
 
 

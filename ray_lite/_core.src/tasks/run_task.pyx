@@ -147,7 +147,7 @@ cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept
         rl_set16(R, &k.attempts, k.attempts - 1)
     queue_insert(R, t, front)
     rl_commit(R)
-    rl_failpoint(R, b"again.look")
+    rl_failpoint(R, b"requeue.recheck")
     return recheck_owed(R, given) or wake_workers_unlocked(R, 1)
 
 

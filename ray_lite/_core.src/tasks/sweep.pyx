@@ -1,7 +1,7 @@
 """The sweep: frees what a dead process held.
 
-It runs only in the node, and only after the process's pidfd said that all its threads are gone.  Each step is one short section
-and may be repeated.  Must not decide what a death means: policy/scheduler.py does.
+It runs only in the node, and only after the process's pidfd said that all its threads are gone.  Each step is one short
+section; between two of them the region is consistent.  Must not decide what a death means: policy/scheduler.py does.
 """
 
 
@@ -107,7 +107,8 @@ cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
     if garbage_drain(R) or rl_lock(R):
         return EIO
     rl_set32(R, &rl_slot_at(R, slot).epoch, rl_slot_at(R, slot).epoch + 1)
-    table_give(R, &R.h.slots, slot)
+    if rl_process_may(R, rl_slot_at(R, slot), RL_FREE):
+        table_give(R, &R.h.slots, slot)
     rl_commit(R)
     rl_failpoint(R, b"free.wake")
     wake_everybody(R)

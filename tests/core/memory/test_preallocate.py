@@ -1,4 +1,4 @@
-"""ahead.pyx: the node commits memory before it is needed, not more than it was told, and not where none is wanted."""
+"""preallocate.pyx: the node commits memory before it is needed, not more than it was told, and not where none is wanted."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""audit.pyx: every change of the directory by Python is noticed, by whichever thread."""
+"""cwd_watch.pyx: every change of the directory by Python is noticed, by whichever thread."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""staff.pyx: who may end, who waits in vain, and what a worker learns of itself."""
+"""pool.pyx: who may end, who waits in vain, and what a worker learns of itself."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""serials.pyx: numbers of failures, and what was raised."""
+"""report_ids.pyx: numbers of failures, and what was raised."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""turns.pyx: nothing that fits waits behind what doesn't, whatever it lacks."""
+"""dispatch.pyx: nothing that fits waits behind what doesn't, whatever it lacks."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""help.pyx: a waiting task runs its own descendants in place, and nothing else."""
+"""inline.pyx: a waiting task runs its own descendants in place, and nothing else."""
 
 import pytest
 
