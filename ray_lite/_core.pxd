@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "region/layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
-        RL_OBJECT_INLINE, RL_TASK_INLINE, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
+        RL_OBJECT_SMALL, RL_TASK_SMALL, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
         RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED
@@ -219,7 +219,7 @@ cdef extern from "memory/copy.h" nogil:
     rl_copy_policy rl_copying
     void rl_copy(char* to, const char* buffer, uint64_t n)
 
-cdef extern from "region/parent_death.h" nogil:
+cdef extern from "region/die_with_node.h" nogil:
     int rl_die_with_parent(int parent)
     int rl_be_subreaper()
 
@@ -263,7 +263,7 @@ cdef struct rl_spec:
 
 
 cdef struct rl_call_context:
-    # the task that calls belong to, and their runtime environment; only python/call_context.pyx stores to it
+    # the task that calls belong to, and their runtime environment; only python/current_task.pyx stores to it
     uint8_t id[20]         # id of the task that the main thread runs, or the driver's root id
     uint32_t attempt
     uint32_t record

@@ -1,6 +1,6 @@
 """SessionSetting: what the driver tells the node, and every process that the node forks inherits.
 
-It travels once, pickled, from driver/launch.py to node/spawn.py.  Must not change after the start.
+It travels once, pickled, from driver/launch.py to node/spawn_node.py.  Must not change after the start.
 """
 
 from __future__ import annotations

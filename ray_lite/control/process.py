@@ -1,10 +1,10 @@
-"""The control process itself, in the child that handle.py forks: passes on what workers write, and shows failures.
+"""The control process itself, in the child that starter.py forks: passes on what workers write, and shows failures.
 
     worker --a pipe each for stdout and stderr--> control process --> the driver's terminal, or capped files
     worker, node --reports--> control process --half a second later, unless a `get` has raised them--> the driver's stderr
 
-It also watches for a process that was stopped inside the lock.  Neighbours: output.py, failure_reports.py and watchdog.py do
-the work.
+It also watches for a process that was stopped inside the lock.  Neighbours: output.py, failure_reports.py and lock_watchdog.py
+do the work.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 from ray_lite import _core
 from ray_lite.control.failure_reports import Report, Reports
+from ray_lite.control.lock_watchdog import LockWatchdog
 from ray_lite.control.output import CappedFile, Sink, Stream, Terminal
-from ray_lite.control.watchdog import Watchdog
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.session_dir import LOGS
 
@@ -50,7 +50,7 @@ class ControlProcess:
         self.terminals = tuple(Terminal(fd, self.config.output_backlog) for fd in ends.terminal)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
         spared = {setting.driver_pid, os.getppid()}
-        self.watchdog = Watchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch)
+        self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch)
         self.next_look = 0.0
         self.rung = False  # whether the doorbell was claimed at the last check
         self.poll = select.epoll()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ray_lite import _core, session
 from ray_lite.backends.local import LocalBackend
-from ray_lite.node.spawn import SHUTDOWN
+from ray_lite.node.spawn_node import SHUTDOWN
 from ray_lite.session_setting import SessionInfo
 from ray_lite.store.region_files import Files
 from ray_lite.system import session_dir

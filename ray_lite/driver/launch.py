@@ -15,7 +15,7 @@ from ray_lite.calls.runtime_env import observed
 from ray_lite.driver.driver import Belongings, Driver, reap
 from ray_lite.driver.plan import Request, SessionPlan, make_plan
 from ray_lite.exceptions import RaySystemError
-from ray_lite.node.spawn import READY, send_setting, spawn_node
+from ray_lite.node.spawn_node import READY, send_setting, spawn_node
 from ray_lite.session_setting import SessionInfo, SessionSetting
 from ray_lite.store.region_files import Files, make_files
 from ray_lite.system import machine, session_dir

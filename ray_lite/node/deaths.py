@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ray_lite import _core
-from ray_lite.control.handle import ControlHandle
+from ray_lite.control.starter import ControlStarter
 from ray_lite.node.pool import Pool
 from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
@@ -34,7 +34,7 @@ class Unfinished(NamedTuple):
 class Deaths:
     """Deals with the deaths of a session's workers."""
 
-    def __init__(self, store: Store, control: ControlHandle, pool: Pool, task_ends: TaskEnds) -> None:
+    def __init__(self, store: Store, control: ControlStarter, pool: Pool, task_ends: TaskEnds) -> None:
         self.region, self.config = store.region, store.config
         self.store, self.control, self.pool, self.task_ends = store, control, pool, task_ends
         self.postmortem = Postmortem(self.config.oom_window)

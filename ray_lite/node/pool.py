@@ -14,7 +14,7 @@ import time
 from typing import NamedTuple
 
 from ray_lite import _core
-from ray_lite.control.handle import ControlHandle
+from ray_lite.control.starter import ControlStarter
 from ray_lite.node.starter import Starter
 from ray_lite.node.worker_process import WorkerProcess
 from ray_lite.policy.scheduler import BlockedState, PoolState, Retire, Scheduler
@@ -47,7 +47,7 @@ class Waiting(NamedTuple):
 class Pool:
     """The workers of a session, by pidfd."""
 
-    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlHandle, starter: Starter,
+    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlStarter, starter: Starter,
                  poll: select.epoll) -> None:
         self.region, self.config, self.control, self.starter, self.poll = region, setting.config, control, starter, poll
         warm = max(1, math.ceil(setting.info.resources.cpus), setting.num_workers)

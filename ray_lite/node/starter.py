@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 
 from ray_lite import _core
-from ray_lite.control.handle import ControlHandle
 from ray_lite.control.report_channel import Reporter
+from ray_lite.control.starter import ControlStarter
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.node.worker_process import WorkerProcess, become_worker, kill_group
 from ray_lite.session_setting import SessionSetting
@@ -28,7 +28,7 @@ class Starter:
         private: returns the descriptors of the node that no child may have.
     """
 
-    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlHandle, reporter: Reporter,
+    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlStarter, reporter: Reporter,
                  watch: Callable[[int], None], private: Callable[[], list[int]]) -> None:
         self.region, self.setting, self.config = region, setting, setting.config
         self.control, self.reporter, self.watch, self.private = control, reporter, watch, private

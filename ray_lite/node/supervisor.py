@@ -2,25 +2,25 @@
 
     driver --socketpair--> node --fork--> workers, control process      eventfd: "check the pool"        pidfds: deaths
 
-The node ends with the driver, as it sees by the end of its socket or by the driver's pidfd.  Workers die with the node (the
-core's parent_death.h), and so do their children, since each worker leads a process group.  Neighbours: driver/launch.py starts
-it; pool.py, deaths.py, task_ends.py and memory_upkeep.py do what an event asks for; policy/scheduler.py decides.
+The node ends with the driver (driver_link.py), and then removes the session directory.  Workers die with the node (the core's
+die_with_node.h), and so do their children, since each worker leads a process group.  Neighbours: driver/launch.py starts the
+node; pool.py, deaths.py, task_ends.py and memory_upkeep.py do what an event asks for; policy/scheduler.py decides.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
-import socket
 
 from ray_lite import _core
-from ray_lite.control.handle import ControlHandle
 from ray_lite.control.report_channel import Reporter
+from ray_lite.control.starter import ControlStarter
 from ray_lite.node.deaths import Deaths
+from ray_lite.node.driver_link import DriverLink
 from ray_lite.node.memory_upkeep import MemoryUpkeep
 from ray_lite.node.pool import Pool
-from ray_lite.node.spawn import READY, SHUTDOWN, receive_setting
 from ray_lite.node.starter import Starter
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.store.object_store import Store
@@ -32,24 +32,17 @@ from ray_lite.values import serialization
 class Supervisor:
     """The supervisor of one session, until the driver ends."""
 
-    def __init__(self, link: socket.socket) -> None:
-        self.link = link
-        received = receive_setting(link)
-        if received is None:
-            raise SystemExit(0)
-        setting, (control, arena, self.bell, *spill) = received
+    def __init__(self, driver: DriverLink) -> None:
+        self.driver = driver
+        setting, (control, arena, self.bell, *spill) = driver.receive()
         self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1)
         self.config = setting.config
-        try:
-            self.driver = os.pidfd_open(setting.driver_pid)
-        except ProcessLookupError:  # the driver has ended meanwhile
-            raise SystemExit(0) from None
         session_dir.make(setting.session_dir)
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
-        self.control = ControlHandle(self.region, setting, self.bell)
+        self.control = ControlStarter(self.region, setting, self.bell)
         store = Store(self.region, self.config)  # for names and failures, which are never spilled
         reporter = Reporter(self.region, self.control.sender)
         self.task_ends = TaskEnds(self.region, store, reporter)
@@ -57,7 +50,7 @@ class Supervisor:
         self.pool = Pool(self.region, setting, self.control, self.starter, self.poll)
         self.deaths = Deaths(store, self.control, self.pool, self.task_ends)
         self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
-        for fd in (link.fileno(), self.driver, self.bell):
+        for fd in (*driver.descriptors(), self.bell):
             self._watch(fd)
 
     def _watch(self, fd: int) -> None:
@@ -65,39 +58,29 @@ class Supervisor:
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""
-        return [self.poll.fileno(), self.link.fileno(), self.driver, *self.pool.workers]
+        return [self.poll.fileno(), *self.driver.descriptors(), *self.pool.workers]
 
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended."""
         if self.setting.redirect_output:
             self.control.redirect_node()
-        try:
-            self.link.sendall(READY)
-        except OSError:  # the driver ended while this process started
+        if not self.driver.tell_ready():
             session_dir.remove(self.setting.session_dir)
             return
         serialization.pickler()  # before the first fork: workers inherit it
         self.adjust(at_least=self.setting.num_workers)
         while True:
             for fd, _ in self.poll.poll(self.patience()):
-                if fd not in (self.link.fileno(), self.driver):
+                if fd not in self.driver.descriptors():
                     self.on_event(fd)
                     continue
-                polite = fd == self.link.fileno() and self.asked_to_end()
-                self.end(self.setting.shutdown_grace if polite else 0)
+                self.end(self.setting.shutdown_grace if self.driver.asked_to_end(fd) else 0)
                 session_dir.remove(self.setting.session_dir)  # the driver may be gone by now
                 return
             self.deaths.finish_overdue()
             self.deaths.reap_orphans({self.control.pid, *self.pool.pids()})
             self.adjust()
             self.upkeep.step()
-
-    def asked_to_end(self) -> bool:
-        """Whether the driver asks for the end; otherwise it has ended, which resets the socket if it had not read it empty."""
-        try:
-            return self.link.recv(len(SHUTDOWN)) == SHUTDOWN
-        except ConnectionResetError:
-            return False
 
     def on_event(self, fd: int) -> None:
         """Handles the doorbell, a worker's death, or the control process; the descriptor may have been closed meanwhile."""
@@ -164,10 +147,11 @@ class Supervisor:
 def main(fd: int) -> None:
     """Runs the node; `fd` is its end of the driver's socketpair."""
     _core.be_subreaper()
-    supervisor = Supervisor(socket.socket(fileno=fd))
+    driver = DriverLink(fd)
+    supervisor = Supervisor(driver)
     gc.collect()
     gc.freeze()  # forked workers share these pages as long as no collection writes to them
-    with supervisor.link:
+    with contextlib.closing(driver):
         try:
             supervisor.serve()
         except Exception:

@@ -151,7 +151,7 @@ class Store:
                 return self.fill(index, dumps((origin, *one)), _core.ERROR)
             except ObjectStoreFullError:
                 continue
-        _core.fill_inline_error(self.region, index)
+        _core.fill_bare_error(self.region, index)
 
     def text(self, index: int) -> str:
         """The text in the kept object of this index, such as a call site; "" for index 0."""

@@ -1,6 +1,6 @@
 """WorkerBackend: the LocalBackend of a worker, which runs tasks inline before it blocks, and gives its CPUs back meanwhile.
 
-Neighbours: inline.py, cancellation.py (what may interrupt a call), main.py (makes it).
+Neighbours: inline_tasks.py, cancellation.py (what may interrupt a call), main.py (makes it).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import DeadlockError
 from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.cancellation import Cancellation
-from ray_lite.workers.inline import InlineRunner
+from ray_lite.workers.inline_tasks import InlineRunner
 from ray_lite.workers.resource_env import ResourceEnv
 from ray_lite.workers.task_runner import TaskRunner
 

@@ -3,8 +3,8 @@
 The process that calls `cancel` marks the task, and the node sends CANCEL_SIGNAL.  The handler raises at once if the innermost
 task runs Python code of the user.  Inside our own code, an import, or a hook whose exceptions the interpreter swallows, an
 exception would leave things half done: then it is raised where a call of ours begins or waits, or by another signal soon after.
-Each call of `cancel` raises it at most once.  Neighbours: inline.py and task_runner.py check the mark before and after they run
-something.
+Each call of `cancel` raises it at most once.  Neighbours: inline_tasks.py and task_runner.py check the mark before and
+after they run something.
 """
 
 from __future__ import annotations

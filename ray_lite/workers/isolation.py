@@ -1,7 +1,7 @@
 """Isolation of inline tasks: the process state that they must not change for the task around them.
 
-That is the working directory, sys.path, environment variables, umask, and the global random generators.  Neighbour: inline.py
-saves and restores it.
+That is the working directory, sys.path, environment variables, umask, and the global random generators.  Neighbour:
+inline_tasks.py saves and restores it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.control.handle import ControlHandle
+from ray_lite.control.starter import ControlStarter
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.machine import Limit
 
@@ -116,7 +116,7 @@ def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatc
     ray.init(num_cpus=1)
     driver = ray.session.current()
     setting = SessionSetting(driver.info, Limit(1, "this test"), os.getpid(), 0o022, [], [], driver.session_dir)
-    control = ControlHandle(driver.region, setting, -1)
+    control = ControlStarter(driver.region, setting, -1)
     before = os.listdir("/proc/self/fd")
     monkeypatch.setattr(os, "fork", no_fork)
     assert control.due_in() == 0

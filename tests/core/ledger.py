@@ -17,13 +17,13 @@ TASK, PUT = 0, 1  # the same, of tasks and puts
 UNLIMITED = 0xFFFF
 DEEPEST = 7  # RL_DEPTHS - 1 (layout.h)
 DEATH = "WorkerCrashedError"  # the value of a return whose task's process died too often
-INLINE, ARGUMENTS_INLINE = 40, 28
+SMALL, ARGUMENTS_SMALL = 40, 28
 RERUN = 64  # ids that one run of a task takes at most
 
 
-def block(size, inline):
+def block(size, small):
     """Bytes of the arena that a payload takes: a cell (two sizes a power of two) or pages."""
-    if size <= inline:
+    if size <= small:
         return 0
     if size <= 256:
         return (size + 63) // 64 * 64
@@ -150,8 +150,8 @@ class Ledger:
         return innocent and job.state == "ready" and job.parent in hand.stack and job.cpus <= hand.held
 
     def bytes_used(self):
-        stored = sum(block(thing.size, INLINE) for thing in self.things.values() if thing.state != "pending")
-        return stored + sum(block(len(job.data), ARGUMENTS_INLINE) for job in self.jobs.values())
+        stored = sum(block(thing.size, SMALL) for thing in self.things.values() if thing.state != "pending")
+        return stored + sum(block(len(job.data), ARGUMENTS_SMALL) for job in self.jobs.values())
 
     def picture(self):
         pins, name = self.pins(), picture.label

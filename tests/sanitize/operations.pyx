@@ -16,14 +16,14 @@ cdef void put(rl_process* p) noexcept nogil:
     cdef uint8_t id[RL_ID_BYTES]
     cdef rl_origin origin
     cdef char* data
-    cdef uint32_t n = 1 + roll(p, RL_OBJECT_INLINE)
+    cdef uint32_t n = 1 + roll(p, RL_OBJECT_SMALL)
     cdef uint32_t i = 0
     new_origin(id, &origin)
     data = <char*>malloc(n)  # of exactly its length: a byte too many that is read shows
     memset(data, id[0], n)
     if n >= HEAD:
         memset(data + 1, 0, HEAD - 1)
-    if did(p, PUT, object_put_inline(&p.R, &origin, RL_PLAIN, data, n, &i)) == DONE:
+    if did(p, PUT, object_put_small(&p.R, &origin, RL_PLAIN, data, n, &i)) == DONE:
         keep(p, i)
     free(data)
 

@@ -237,7 +237,7 @@ cdef class Worker:
         cdef Py_ssize_t n
         if o.state != RL_PENDING or o.extent:
             return False
-        n = encode_plain(result, <char*>o.data, RL_OBJECT_INLINE)
+        n = encode_plain(result, <char*>o.data, RL_OBJECT_SMALL)
         if n < 0:
             return False
         rl_fresh64(&o.size, <uint64_t>n)

@@ -48,19 +48,19 @@ def put_plain(Region region, value):
     """A new ObjectID for a small plain value, else MISS."""
     cdef rl_region* R = region.R
     cdef uint8_t id[RL_ID_BYTES]
-    cdef char data[RL_OBJECT_INLINE]
+    cdef char data[RL_OBJECT_SMALL]
     cdef rl_origin origin
     cdef Py_ssize_t n
     cdef uint32_t i = 0
     if not is_usable(R):
         return MISS
-    n = encode_plain(value, data, RL_OBJECT_INLINE)
+    n = encode_plain(value, data, RL_OBJECT_SMALL)
     if n < 0:
         return MISS
     origin.id, origin.site = id, site_here()
     check_region(R)  # site_here may have run Python code
     next_id(PUT_INDEX, id)
-    check(object_put_inline(R, &origin, RL_PLAIN, data, <uint32_t>n, &i))
+    check(object_put_small(R, &origin, RL_PLAIN, data, <uint32_t>n, &i))
     return make_id(R, i, object_at(R, i).generation, id)
 
 

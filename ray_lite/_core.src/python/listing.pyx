@@ -95,7 +95,7 @@ def bytes_freed_soon(Region region) -> int:
         if ref_at(R, r).state == RL_REF_ARGUMENT and not runs_here(R, ref_at(R, r).owner):
             i = ref_at(R, r).object
             o = object_at(R, i)
-            if o.state == RL_SEALED and o.size > RL_OBJECT_INLINE and o.flags & RL_JOB_PINNED == 0 and not is_spilled(R, o):
+            if o.state == RL_SEALED and o.size > RL_OBJECT_SMALL and o.flags & RL_JOB_PINNED == 0 and not is_spilled(R, o):
                 pins[i] = pins.get(i, 0) + 1
     for i, count in pins.items():
         if count == object_at(R, i).pins and not stays(R, i):

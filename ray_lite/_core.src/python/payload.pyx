@@ -134,7 +134,7 @@ def fill_object(Region region, uint32_t i, int flag, pickled):
     rl_fresh32(&object_at(region.R, i).format, (RL_BUFFERS if lengths else RL_PICKLE) | flag)
 
 
-def fill_inline_error(Region region, uint32_t i):
+def fill_bare_error(Region region, uint32_t i):
     """Stores a failure without bytes in a return, if not even an error fits into the store."""
     cdef rl_object* o = object_at(region.R, i)
     check(object_room(region.R, i, 0, True))

@@ -1,7 +1,7 @@
 """Submitting a call: the driver's side of the hot path.
 
 `f.remote` is a `RemoteCall`: it checks, encodes and submits a call whose arguments are plain or ids, in one function, and
-leaves all other calls to the Python function given as `slow`.  Neighbours: codec.pyx, callsite.pyx, call_context.pyx;
+leaves all other calls to the Python function given as `slow`.  Neighbours: codec.pyx, callsite.pyx, current_task.pyx;
 backends/local.py arms it and holds the slow path.
 """
 cdef enum:

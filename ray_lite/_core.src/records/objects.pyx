@@ -68,7 +68,7 @@ cdef int object_create(rl_region* R, const rl_origin* from_, uint64_t size, uint
             object_keep(R, object_at(R, out[0]))
         if rc == DONE and flags & IN_SPILL_FILE:
             rc = spill_run_take_for(R, out[0], size)
-        elif rc == DONE and size > RL_OBJECT_INLINE:
+        elif rc == DONE and size > RL_OBJECT_SMALL:
             rc = block_take_in_turn(R, out[0], size)
         if rc == DONE:
             rl_fresh64(&object_at(R, out[0]).size, size)
@@ -95,7 +95,7 @@ cdef int object_room(rl_region* R, uint32_t i, uint64_t size, bint reserve) noex
             return EIO
         object_drop_block(R, o)  # a section of its own: both freeing and taking a block may merge and split runs
         rl_commit(R)
-    while size > RL_OBJECT_INLINE:
+    while size > RL_OBJECT_SMALL:
         if rl_lock(R):
             return EIO
         rc = block_take_for(R, i, size) if reserve else block_take_in_turn(R, i, size)
@@ -149,22 +149,6 @@ cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
     rl_object_publish(R, i)
     rl_commit(R)
     return DONE
-
-
-cdef int object_put_inline(rl_region* R, const rl_origin* from_, uint32_t format, const char* data, uint32_t n,
-                           uint32_t* out) noexcept nogil:
-    """Makes a small sealed object in one section. It is invisible before the commit, so nothing is published."""
-    cdef int rc = DONE
-    while True:
-        if rl_lock(R):
-            return EIO
-        rc = object_take(R, RL_SEALED, from_, out)
-        if rc == DONE:
-            rl_fresh32(&object_at(R, out[0]).format, format)
-            rl_fresh64(&object_at(R, out[0]).size, n)
-            memcpy(object_at(R, out[0]).data, data, rl_length_mutant(n, RL_OBJECT_INLINE))
-        if not section_repeats(R, &rc, 0):
-            return rc
 
 
 cdef int object_hold(rl_region* R, uint32_t i, uint32_t generation) noexcept nogil:

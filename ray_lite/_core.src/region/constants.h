@@ -11,8 +11,8 @@
 #define RL_LOG_MAX 128  /* capacity of the undo log; a section may use RL_LOG_BUDGET of it */
 #define RL_LOG_BUDGET 64
 #define RL_STAGE_MAX 32 /* most publications of one section */
-#define RL_OBJECT_INLINE 40
-#define RL_TASK_INLINE 28 /* room for a plain call with three numbers */
+#define RL_OBJECT_SMALL 40
+#define RL_TASK_SMALL 28 /* room for a plain call with three numbers */
 #define RL_REPORTS 262144 /* failures that have a bit of their own, set when a get raises them; older failures share the bits */
 #define RL_CLASSES 18   /* slab classes, 64 B to 32 KiB (memory/arena.pyx) */
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */

@@ -58,7 +58,7 @@ typedef struct {
     uint32_t holders;    /*  40 writer: lock; processes with a holder bit; fsck compares it with the rows */
     uint32_t owner;      /*  44 writer: lock; slot of the process that creates it */
     uint64_t size;       /*  48 writer: fresh, owner; payload bytes */
-    uint32_t extent;     /*  56 writer: lock; extent of its block, or none when the payload is inline */
+    uint32_t extent;     /*  56 writer: lock; extent of its block, or none when the payload is small */
     uint16_t cell;       /*  60 writer: lock; cell of its block in a slab */
     uint16_t flags;      /*  62 writer: lock; rl_object_flags */
     uint32_t waiter;     /*  64 writer: atomic; slot, MANY or none. A store lost here loses a wake-up: seq_cst, see atomics.h */
@@ -67,10 +67,10 @@ typedef struct {
     uint32_t contents;   /*  76 writer: lock; refs to the objects whose ids it contains */
     uint32_t hash_next;  /*  80 writer: lock; chain of the id index */
     uint32_t site;       /*  84 writer: fresh; object with the call site of the put or the task, or none */
-    uint8_t data[RL_OBJECT_INLINE]; /* 88 writer: fresh, owner; with a block: rl_block_info */
+    uint8_t data[RL_OBJECT_SMALL]; /* 88 writer: fresh, owner; with a block: rl_block_info */
 } rl_object;
 
-/* block info - facts about an object's block, in place of the inline bytes; kept only if the session has a spill file.  The
+/* block info - facts about an object's block, in place of the small value; kept only if the session has a spill file.  The
  * extent says whether the block is in the arena or in the spill file.  If a reader dies, the sweep clears its reader bit and
  * lowers the count. */
 typedef struct {
@@ -103,13 +103,13 @@ typedef struct {
     uint32_t parent;     /*  68 writer: fresh; record of the submitting task, or none for a driver */
     uint32_t parent_serial; /* 72 writer: fresh */
     uint32_t args_size;  /*  76 writer: fresh */
-    uint32_t extent;     /*  80 writer: lock; extent of the arguments' block, or none when they are inline */
+    uint32_t extent;     /*  80 writer: lock; extent of the arguments' block, or none when they are small */
     uint32_t site;       /*  84 writer: fresh; object with the call site, kept until the session ends, or none */
     uint16_t flags;      /*  88 writer: lock; rl_task_flags */
     uint16_t spare;      /*  90 writer: nobody; has room for the index of an actor */
     uint32_t nrefs;      /*  92 writer: lock */
     uint32_t runtime_env; /* 96 writer: fresh; object with its runtime environment, kept until the session ends, or none */
-    uint8_t data[RL_TASK_INLINE]; /* 100 writer: fresh */
+    uint8_t data[RL_TASK_SMALL]; /* 100 writer: fresh */
 } rl_task;
 
 /* ref - names one object; belongs to a task (argument) or to another object (content) */
@@ -233,7 +233,7 @@ RL_AT(rl_slot, bell, 64);
 RL_AT(rl_slot, gpus, 128);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");
-_Static_assert(sizeof(rl_block_info) <= RL_OBJECT_INLINE, "rl_block_info");
+_Static_assert(sizeof(rl_block_info) <= RL_OBJECT_SMALL, "rl_block_info");
 _Static_assert(sizeof(rl_task) == 128, "rl_task");
 _Static_assert(sizeof(rl_ref) == 32, "rl_ref");
 _Static_assert(sizeof(rl_extent) == 64, "rl_extent");

@@ -2,7 +2,7 @@
  *
  * Failure model: a thread stops at any instruction (SIGKILL).  All its retired stores stay, and no later one happens.  Several
  * threads may die together, and a recovery may die, too.  So roll-back needs compiler order only (RL_ORDER in atomics.h).
- * control/watchdog.py deals with a process that is stopped inside the lock; damage by wild writes, once seen, sets `poison`.
+ * control/lock_watchdog.py deals with a process that is stopped inside the lock; damage by wild writes, once seen, sets `poison`.
  *
  * A section: rl_lock, logged stores, staged publications, rl_commit (one store of `word`), publications, unlock.
  * With the lock held, a thread must not take the GIL, allocate from libc, make a system call (but see rl_owe) or run Python.

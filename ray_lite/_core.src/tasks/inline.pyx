@@ -2,8 +2,8 @@
 
 It may run only descendants of its own running task: the awaited task, or the first READY task among the arguments of a WAITING
 one, or, if another process runs the awaited task already, a task that the other process waits for.  A task that was interrupted
-while it ran another task inline runs none inline again, and a task that holds GPUs never does.  Neighbours: workers/inline.py
-decides when to run a task inline, and keeps the two tasks apart.
+while it ran another task inline runs none inline again, and a task that holds GPUs never does.  Neighbours:
+workers/inline_tasks.py decides when to run a task inline, and keeps the two tasks apart.
 """
 cdef enum:
     INLINE_DEPTH = 64

@@ -30,7 +30,7 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     rl_fresh32(&k.site, s.site)
     rl_fresh16(&k.flags, <uint16_t>s.flags)
     rl_fresh32(&k.runtime_env, s.runtime_env)
-    if s.args_size <= RL_TASK_INLINE:
+    if s.args_size <= RL_TASK_SMALL:
         memcpy(k.data, s.args, s.args_size)
     rl_task_become(R, k, RL_BUILDING)
     rl_set32(R, &k.next, me.building)
@@ -118,7 +118,7 @@ cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
         rc = submit_ref(R, s)
         if rc:
             return rc
-    if s.args_size > RL_TASK_INLINE and not s.roomed:
+    if s.args_size > RL_TASK_SMALL and not s.roomed:
         if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
             return MORE
         rc = block_take(R, s.args_size, &extent, &cell)

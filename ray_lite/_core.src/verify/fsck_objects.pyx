@@ -79,7 +79,7 @@ cdef bint has_bytes(uint32_t state) noexcept nogil:
 
 cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
     cdef rl_object* o = object_at(R, i)
-    cdef uint64_t room = RL_OBJECT_INLINE
+    cdef uint64_t room = RL_OBJECT_SMALL
     cdef uint32_t facts
     if o.state == RL_FREE:
         return 0

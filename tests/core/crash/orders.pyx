@@ -24,7 +24,7 @@ memset(FILLING, 0x5a, sizeof(FILLING))
 
 
 cdef int order_put(rl_order* o) noexcept nogil:
-    return object_put_inline(o.who, &o.origin, RL_PLAIN, FILLING, <uint32_t>o.size, &o.out)
+    return object_put_small(o.who, &o.origin, RL_PLAIN, FILLING, <uint32_t>o.size, &o.out)
 
 
 cdef int order_create(rl_order* o) noexcept nogil:

@@ -13,7 +13,7 @@ from ray_lite import _core
 from ray_lite.exceptions import ObjectStoreFullError
 
 PAGE = 4096
-INLINE = 40
+SMALL = 40
 CELL_MOST = 32768
 EDGES = [64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 16384, 24576, CELL_MOST, PAGE * 9, PAGE * 64]
 
@@ -39,11 +39,11 @@ def address(region, x):
 
 
 def sizes(rng):
-    """Inline, cells, runs; at the edges of classes and between."""
+    """Small, cells, runs; at the edges of classes and between."""
     kind = rng.random()
     if kind < 0.3:
         return max(0, rng.choice(EDGES) + rng.randrange(-2, 3))
-    return rng.randrange(1, (INLINE + 30, 3000, CELL_MOST + 10, 300_000)[rng.randrange(4)])
+    return rng.randrange(1, (SMALL + 30, 3000, CELL_MOST + 10, 300_000)[rng.randrange(4)])
 
 
 def test_blocks_keep_their_bytes_whatever_happens_around_them(make_region):
@@ -108,9 +108,9 @@ def test_used_bytes_are_the_blocks_in_use(region):
 
 def test_inline_payloads_take_no_block(region):
     before = region.statistics()["bytes_used"]
-    x = store(region, b"a" * INLINE)
+    x = store(region, b"a" * SMALL)
     assert region.statistics()["bytes_used"] == before
-    assert read(region, x) == b"a" * INLINE
+    assert read(region, x) == b"a" * SMALL
 
 
 def test_a_full_arena_is_an_error_and_recovers(make_region):

@@ -1,7 +1,7 @@
-"""ControlHandle: the node's side of its control process, which starts with the first worker and again after each death.
+"""ControlStarter: the node's side of its control process, which starts with the first worker and again after each death.
 
 The node keeps its own copies of all descriptors, so that a new control process continues where a killed one stopped, and no
-process that writes output notices.  Neighbours: node/supervisor.py owns the handle; process.py is what the child does.
+process that writes output notices.  Neighbours: node/supervisor.py owns the starter; process.py is what the child does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 
 
-class ControlHandle:
+class ControlStarter:
     """The control process as the node starts, asks and ends it."""
 
     def __init__(self, region: _core.Region, setting: SessionSetting, bell: int) -> None:

@@ -1,7 +1,7 @@
-/* parent_death.h - ends a worker and its children when its node dies.
+/* die_with_node.h - ends a worker and its children when its node dies.
  * SIGKILL as PDEATHSIG would leave the worker's children alive, so it is a real-time signal whose handler kills the group. */
-#ifndef RL_PARENT_DEATH_H
-#define RL_PARENT_DEATH_H
+#ifndef RL_DIE_WITH_NODE_H
+#define RL_DIE_WITH_NODE_H
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-"""Watchdog: frees the lock from a process that was stopped (SIGSTOP, ^Z) inside it, so that it does not stop all others.
+"""LockWatchdog: frees the lock from a process that was stopped (SIGSTOP, ^Z) inside it, so that it does not stop all others.
 
 The watchdog counts its own checks instead of time, since the clock runs on while the whole machine sleeps.  It kills a stopped
 worker: its task runs again.  It continues a stopped driver or node just until that has left the lock, and stops it again: the
@@ -17,7 +17,7 @@ CLOSE = 0.05  # seconds between two checks while a process is stopped there
 STEPS = 1000  # milliseconds that a driver may take to leave the lock
 
 
-class Watchdog:
+class LockWatchdog:
     """Checks the owner of the lock again and again.
 
     Args:

@@ -1,4 +1,4 @@
-"""watchdog.py: who is stopped inside the lock, and what becomes of him."""
+"""lock_watchdog.py: who is stopped inside the lock, and what becomes of him."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 
 import ray_lite as ray
 from ray_lite import _core
-from ray_lite.control.watchdog import CLOSE, LOOKS, Watchdog
+from ray_lite.control.lock_watchdog import CLOSE, LOOKS, LockWatchdog
 
 PATIENCE = 1.0
 
@@ -34,11 +34,11 @@ def looks(dog, count):
 
 
 def test_a_free_lock_is_looked_at_seldom():
-    assert looks(Watchdog(lambda: 0, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+    assert looks(LockWatchdog(lambda: 0, set(), print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_an_owner_that_runs_is_left_alone():
-    assert looks(Watchdog(os.getpid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+    assert looks(LockWatchdog(os.getpid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_an_owner_that_is_gone_is_left_to_the_kernel():
@@ -46,11 +46,11 @@ def test_an_owner_that_is_gone_is_left_to_the_kernel():
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    assert looks(Watchdog(lambda: pid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+    assert looks(LockWatchdog(lambda: pid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_a_stopped_worker_is_killed_at_the_third_look(stopped):
-    dog = Watchdog(lambda: stopped, set(), print, PATIENCE)
+    dog = LockWatchdog(lambda: stopped, set(), print, PATIENCE)
     assert looks(dog, LOOKS - 1) == [CLOSE] * (LOOKS - 1)
     assert psutil.Process(stopped).status() == psutil.STATUS_STOPPED
     dog.look()
@@ -60,7 +60,7 @@ def test_a_stopped_worker_is_killed_at_the_third_look(stopped):
 
 def test_looks_count_in_a_row_only(stopped):
     owners = [stopped, stopped, 0] * 5
-    looks(Watchdog(lambda: owners.pop(), set(), print, PATIENCE), 15)
+    looks(LockWatchdog(lambda: owners.pop(), set(), print, PATIENCE), 15)
     assert psutil.Process(stopped).status() == psutil.STATUS_STOPPED
 
 
@@ -72,7 +72,7 @@ def test_a_stopped_driver_goes_on_until_it_has_left_the_lock(stopped, wait_until
         seen.append(state)
         return 0 if state != psutil.STATUS_STOPPED else stopped
 
-    looks(Watchdog(owner, {stopped}, print, PATIENCE), LOOKS)
+    looks(LockWatchdog(owner, {stopped}, print, PATIENCE), LOOKS)
     assert seen[-1] != psutil.STATUS_STOPPED, "it went on"
     wait_until(lambda: psutil.Process(stopped).status() == psutil.STATUS_STOPPED, what="its second stop")
 

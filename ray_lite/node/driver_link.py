@@ -1,0 +1,62 @@
+"""DriverLink: the node's connection with its driver, by which it receives the setting, and learns of an order or of a death.
+
+A socket carries the driver's orders, and its end tells that all who had the driver's end are gone.  A pidfd tells of the
+driver's death also while a child of the driver still has the socket.  Neighbours: spawn_node.py made the socket; supervisor.py
+waits for both descriptors.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from ray_lite.node.spawn_node import READY, SHUTDOWN, receive_setting
+from ray_lite.session_setting import SessionSetting
+
+
+class DriverLink:
+    """The connection with the driver, until `close`.
+
+    Args:
+        fd: the node's end of the socketpair.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._pidfd = -1
+
+    def receive(self) -> tuple[SessionSetting, list[int]]:
+        """Receives the setting and the session's files; raises SystemExit if the driver has ended meanwhile."""
+        received = receive_setting(self._socket)
+        if received is None:
+            raise SystemExit(0)
+        try:
+            self._pidfd = os.pidfd_open(received[0].driver_pid)
+        except ProcessLookupError:
+            raise SystemExit(0) from None
+        return received
+
+    def descriptors(self) -> tuple[int, int]:
+        """Both descriptors; either becomes readable with the driver's order to end, or its death."""
+        return self._socket.fileno(), self._pidfd
+
+    def tell_ready(self) -> bool:
+        """Tells the driver that workers can start; False if it has ended."""
+        try:
+            self._socket.sendall(READY)
+        except OSError:
+            return False
+        return True
+
+    def asked_to_end(self, fd: int) -> bool:
+        """Whether the readable `fd` brings the driver's order to end; otherwise the driver has ended."""
+        if fd != self._socket.fileno():
+            return False
+        try:
+            return self._socket.recv(len(SHUTDOWN)) == SHUTDOWN
+        except ConnectionResetError:  # the driver ended, and had not read the socket empty
+            return False
+
+    def close(self) -> None:
+        """Closes the socket: the driver sees that the node has ended."""
+        self._socket.close()
