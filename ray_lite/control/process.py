@@ -1,4 +1,4 @@
-"""The control process itself, in the child that starter.py forks: passes on what workers write, and shows failures.
+"""The control process itself, in the child that control_starter.py forks: passes on what workers write, and shows failures.
 
     worker --a pipe each for stdout and stderr--> control process --> the driver's terminal, or capped files
     worker, node --reports--> control process --half a second later, unless a `get` has raised them--> the driver's stderr

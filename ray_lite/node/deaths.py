@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ray_lite import _core
-from ray_lite.control.starter import ControlStarter
+from ray_lite.control.control_starter import ControlStarter
 from ray_lite.node.pool import Pool
 from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds

@@ -1,7 +1,7 @@
 """The pool: the node's workers, started, retired, told of cancellations and deadlocks, and ended.
 
 policy/scheduler.py decides how many there are, and what a death means.  Neighbours: supervisor.py owns the one `Pool`;
-starter.py starts workers.
+worker_starter.py starts workers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import time
 from typing import NamedTuple
 
 from ray_lite import _core
-from ray_lite.control.starter import ControlStarter
-from ray_lite.node.starter import Starter
+from ray_lite.control.control_starter import ControlStarter
 from ray_lite.node.worker_process import WorkerProcess
+from ray_lite.node.worker_starter import WorkerStarter
 from ray_lite.policy.scheduler import BlockedState, PoolState, Retire, Scheduler
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
@@ -47,7 +47,7 @@ class Waiting(NamedTuple):
 class Pool:
     """The workers of a session, by pidfd."""
 
-    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlStarter, starter: Starter,
+    def __init__(self, region: _core.Region, setting: SessionSetting, control: ControlStarter, starter: WorkerStarter,
                  poll: select.epoll) -> None:
         self.region, self.config, self.control, self.starter, self.poll = region, setting.config, control, starter, poll
         warm = max(1, math.ceil(setting.info.resources.cpus), setting.num_workers)

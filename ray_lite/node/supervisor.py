@@ -15,14 +15,14 @@ import os
 import select
 
 from ray_lite import _core
+from ray_lite.control.control_starter import ControlStarter
 from ray_lite.control.report_channel import Reporter
-from ray_lite.control.starter import ControlStarter
 from ray_lite.node.deaths import Deaths
 from ray_lite.node.driver_link import DriverLink
 from ray_lite.node.memory_upkeep import MemoryUpkeep
 from ray_lite.node.pool import Pool
-from ray_lite.node.starter import Starter
 from ray_lite.node.task_ends import TaskEnds
+from ray_lite.node.worker_starter import WorkerStarter
 from ray_lite.store.object_store import Store
 from ray_lite.system import session_dir
 from ray_lite.system.process import pid_namespace, started_at
@@ -46,7 +46,7 @@ class Supervisor:
         store = Store(self.region, self.config)  # for names and failures, which are never spilled
         reporter = Reporter(self.region, self.control.sender)
         self.task_ends = TaskEnds(self.region, store, reporter)
-        self.starter = Starter(self.region, setting, self.control, reporter, self._watch, self.private)
+        self.starter = WorkerStarter(self.region, setting, self.control, reporter, self._watch, self.private)
         self.pool = Pool(self.region, setting, self.control, self.starter, self.poll)
         self.deaths = Deaths(store, self.control, self.pool, self.task_ends)
         self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)

@@ -1,6 +1,6 @@
 """WorkerProcess: a worker as the node tracks it, and how a forked child becomes one.
 
-Neighbours: starter.py forks; pool.py tracks; workers/main.py is what the child runs.
+Neighbours: worker_starter.py forks; pool.py tracks; workers/main.py is what the child runs.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.control.starter import ControlStarter
+from ray_lite.control.control_starter import ControlStarter
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.machine import Limit
 

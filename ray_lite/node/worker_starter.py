@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 
 from ray_lite import _core
+from ray_lite.control.control_starter import ControlStarter
 from ray_lite.control.report_channel import Reporter
-from ray_lite.control.starter import ControlStarter
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.node.worker_process import WorkerProcess, become_worker, kill_group
 from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.child import end_child
 
 
-class Starter:
+class WorkerStarter:
     """Starts the workers of a session.
 
     Args:
