@@ -15,7 +15,6 @@ from ray_lite import session
 from ray_lite.backends.serial import SerialBackend
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.driver import sigterm
-from ray_lite.driver.launch import launch
 from ray_lite.driver.plan import Request
 from ray_lite.options import GPUS_MOST, Options, amount, custom_resources, duration, whole
 from ray_lite.remote_function import RemoteFunction
@@ -102,6 +101,8 @@ def _start(request: Request) -> None:
     if request.driver_mode == PYTHON_MODE:
         session.install(SerialBackend(request.node_ip_address))
         return
+    from ray_lite.driver.launch import launch  # not above: programs that only define tasks need none of it, nor does the node
+
     session.install(launch(request))
     atexit.register(shutdown)
     sigterm.watch(shutdown)
