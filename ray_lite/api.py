@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ray_lite import session
-from ray_lite.backends.serial import SerialBackend
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.driver import sigterm
 from ray_lite.driver.plan import Request
@@ -87,7 +86,11 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         RaySystemError: the node process did not start.
         TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature does not exist yet.
     """
-    given = dict(locals())
+    return _init(dict(locals()))
+
+
+def _init(given: dict[str, Any]) -> dict[str, Any]:
+    """Checks all arguments of `init`, then starts the session."""
     _check_free()
     _check_later(given)
     request = _request(given)
@@ -98,10 +101,13 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
 
 
 def _start(request: Request) -> None:
+    # Imported here: a program that only defines tasks needs neither, nor does the node, which loads this file too.
     if request.driver_mode == PYTHON_MODE:
+        from ray_lite.backends.serial import SerialBackend
+
         session.install(SerialBackend(request.node_ip_address))
         return
-    from ray_lite.driver.launch import launch  # not above: programs that only define tasks need none of it, nor does the node
+    from ray_lite.driver.launch import launch
 
     session.install(launch(request))
     atexit.register(shutdown)

@@ -60,18 +60,20 @@ cdef inline rl_space* tiled_by(rl_region* R, rl_space* S) noexcept nogil:
     return &R.h.arena if S == &R.h.holes else S
 
 
+cdef void extent_remove(rl_region* R, rl_extent* e, uint32_t* head) noexcept nogil:
+    """Lock held. Takes an extent off the list of free runs, or of slabs, with this head."""
+    list_remove(R, &extent_at(R, e.prev).next if e.prev else head, &extent_at(R, e.next).prev if e.next else NULL,
+                e.next, e.prev)
+
+
 cdef void run_unlink(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     """Lock held. Takes a free run off its list."""
     cdef rl_extent* e = extent_at(R, x)
     cdef uint32_t f = first_level(e.pages)
     cdef uint32_t s = second_level(e.pages, f)
-    if e.next:
-        rl_set32(R, &extent_at(R, e.next).prev, e.prev)
-    if e.prev:
-        rl_set32(R, &extent_at(R, e.prev).next, e.next)
-        return
-    rl_set32(R, &S.heads[f * RL_SECOND + s], e.next)
-    if e.next == 0:
+    cdef uint32_t* head = &S.heads[f * RL_SECOND + s]
+    extent_remove(R, e, head)
+    if head[0] == 0:
         rl_set32(R, &S.second_map[f], S.second_map[f] & ~(<uint32_t>1 << s))
         if S.second_map[f] == 0:
             rl_set32(R, &S.first_map, S.first_map & ~(<uint32_t>1 << f))
@@ -225,13 +227,7 @@ cdef bint slab_empty(rl_extent* e) noexcept nogil:
 
 
 cdef void slab_unlink(rl_region* R, uint32_t x) noexcept nogil:
-    cdef rl_extent* e = extent_at(R, x)
-    if e.next:
-        rl_set32(R, &extent_at(R, e.next).prev, e.prev)
-    if e.prev:
-        rl_set32(R, &extent_at(R, e.prev).next, e.next)
-    else:
-        rl_set32(R, &R.h.partial[e.clas], e.next)
+    extent_remove(R, extent_at(R, x), &R.h.partial[extent_at(R, x).clas])
 
 
 cdef int cell_take(rl_region* R, uint32_t c, uint32_t* extent, uint32_t* cell) noexcept nogil:

@@ -57,6 +57,17 @@ cdef void table_give(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
     rl_set32(R, &t.live, t.live - 1)
 
 
+cdef inline void list_remove(rl_region* R, uint32_t* link, uint32_t* back, uint32_t next, uint32_t prev) noexcept nogil:
+    """Lock held. Takes an entry off a list that is linked both ways.
+
+    `link`: the link to the entry, in the one before it or the list's head.  `back`: the link back to it, in the one behind it
+    or the list's tail; NULL if there is neither.  `next`, `prev`: its own links.
+    """
+    rl_set32(R, link, next)
+    if back != NULL:
+        rl_set32(R, back, prev)
+
+
 cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
     if missing == GROW_OBJECTS:
         return &R.h.objects

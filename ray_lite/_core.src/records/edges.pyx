@@ -19,10 +19,6 @@ cdef void edge_link(rl_region* R, uint32_t r) noexcept nogil:
 cdef void edge_unlink(rl_region* R, uint32_t r) noexcept nogil:
     """Lock held. Takes the argument ref `r` off its object's list."""
     cdef rl_ref* f = ref_at(R, r)
-    if f.edge_next:
-        rl_set32(R, &ref_at(R, f.edge_next).edge_prev, f.edge_prev)
-    if f.edge_prev:
-        rl_set32(R, &ref_at(R, f.edge_prev).edge_next, f.edge_next)
-    else:
-        rl_set32(R, &object_at(R, f.object).edges, f.edge_next)
+    list_remove(R, &ref_at(R, f.edge_prev).edge_next if f.edge_prev else &object_at(R, f.object).edges,
+                &ref_at(R, f.edge_next).edge_prev if f.edge_next else NULL, f.edge_next, f.edge_prev)
     rl_set32(R, &f.linked, 0)

@@ -22,8 +22,8 @@ cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
 cdef void idle_remove(rl_region* R, uint32_t slot, uint32_t to) noexcept nogil:
     """Lock held. Takes the worker off the idle list: it leaves by itself (BUSY) or is rung (RUNG)."""
     cdef rl_slot* s = rl_slot_at(R, slot)
-    rl_set32(R, &rl_slot_at(R, s.next).prev if s.next else &R.h.idle_last, s.prev)
-    rl_set32(R, &rl_slot_at(R, s.prev).next if s.prev else &R.h.idle_first, s.next)
+    list_remove(R, &rl_slot_at(R, s.prev).next if s.prev else &R.h.idle_first,
+                &rl_slot_at(R, s.next).prev if s.next else &R.h.idle_last, s.next, s.prev)
     rl_worker_become(R, s, to)
 
 

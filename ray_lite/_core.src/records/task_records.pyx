@@ -7,12 +7,8 @@ region/states.h has the states.  Neighbours: tasks/ moves a record through its l
 cdef void building_remove(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Takes a record off its slot's list of records under construction."""
     cdef rl_task* k = task_at(R, t)
-    if k.next:
-        rl_set32(R, &task_at(R, k.next).prev, k.prev)
-    if k.prev:
-        rl_set32(R, &task_at(R, k.prev).next, k.next)
-    else:
-        rl_set32(R, &rl_slot_at(R, k.owner).building, k.next)
+    list_remove(R, &task_at(R, k.prev).next if k.prev else &rl_slot_at(R, k.owner).building,
+                &task_at(R, k.next).prev if k.next else NULL, k.next, k.prev)
 
 
 cdef bint drop_refs(rl_region* R, rl_task* k) noexcept nogil:

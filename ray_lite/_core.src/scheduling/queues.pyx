@@ -149,8 +149,8 @@ cdef void queue_remove(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Takes a READY task out of its queue, at any place in it."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_queue* e = queue_at(R, k.queue)
-    rl_set32(R, &task_at(R, k.prev).next if k.prev else &e.head, k.next)
-    rl_set32(R, &task_at(R, k.next).prev if k.next else &e.tail, k.prev)
+    list_remove(R, &task_at(R, k.prev).next if k.prev else &e.head, &task_at(R, k.next).prev if k.next else &e.tail,
+                k.next, k.prev)
     rl_set32(R, &e.length, e.length - 1)
     rl_set32(R, &R.h.nready, R.h.nready - 1)
     if e.head == 0:

@@ -71,8 +71,7 @@ cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
     if e.next == q:
         rl_set32(R, &R.h.ready_ring, 0)
     else:
-        rl_set32(R, &queue_at(R, e.prev).next, e.next)
-        rl_set32(R, &queue_at(R, e.next).prev, e.prev)
+        list_remove(R, &queue_at(R, e.prev).next, &queue_at(R, e.next).prev, e.next, e.prev)
         if R.h.ready_ring == q:
             rl_set32(R, &R.h.ready_ring, e.next)
     rl_set32(R, &e.listed, RL_UNLISTED)
@@ -104,8 +103,8 @@ cdef void unstall(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. Takes a stalled queue off its resource's list."""
     cdef rl_queue* e = queue_at(R, q)
     cdef rl_resource* kind = resource_at(R, e.stalled_on)
-    rl_set32(R, &queue_at(R, e.prev).next if e.prev else &kind.head, e.next)
-    rl_set32(R, &queue_at(R, e.next).prev if e.next else &kind.tail, e.prev)
+    list_remove(R, &queue_at(R, e.prev).next if e.prev else &kind.head, &queue_at(R, e.next).prev if e.next else &kind.tail,
+                e.next, e.prev)
     rl_set32(R, &e.listed, RL_UNLISTED)
     rl_set32(R, &R.h.nstalled, R.h.nstalled - 1)
 
