@@ -29,7 +29,7 @@ class Config(NamedTuple):
     huge_page: int = 2_097_152  #: bytes of a huge page where there is no plasma_directory; a power of two
     num_cpus: float | None = None  #: CPUs of a session where init() names none; None: those that this process may use
     store_fraction: float = 0.3  #: default of object_store_memory, as a part of the memory that this process may use
-    inline_arguments: int = 100_000  #: most bytes of pickled arguments in a task record; larger ones become an object
+    small_arguments: int = 100_000  #: most bytes of pickled arguments that are kept with the task; larger ones become an object
     copy_threads: int = 4  #: most threads that copy one large buffer into the store, within the session's or task's CPUs
     copy_large: int = 8_388_608  #: bytes of a buffer for each thread that copies it besides the caller's; below, there is none
     copy_uncached: int = 33_554_432  #: least bytes of a buffer that is copied past the CPU caches, which it would only empty

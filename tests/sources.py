@@ -109,6 +109,8 @@ def file_map() -> str:
     folders = [ROOT / folder for folder in folders]
     sections = [section(folder, sorted(path for path in found if path.parent == folder)) for folder in folders]
     rows = [f"| `{folder.relative_to(ROOT)}/` | {purpose(folder)} |" for folder in folders]
+    rest = [f"| `{name}` | {what} |" for name, what in OTHERS.items()]
+    sections.append("\n".join(["## Other files", "", "| file | |", "|---|---|", *rest]))
     return "\n".join([MAP_HEAD, "| folder | what lives there |", "|---|---|", *rows, "", "\n\n".join(sections), ""])
 
 
@@ -133,6 +135,29 @@ PURPOSES = {
     "tests/soak": "The soak: real sessions, random kills.",
     "bench": "The benchmark suite.",
     "examples": "Programs to run.",
+}
+
+
+# Files without a head of their own.
+OTHERS = {
+    "README.md": "What it is, two lines to try it, a tour, figures and limits.",
+    "setup.py": "The build of the core, with a sentence for what is missing.",
+    "pyproject.toml": "The package's facts and dependencies; settings of pytest, ruff, mypy and cython-lint.",
+    "MANIFEST.in": "What a source distribution holds.",
+    ".gitignore": "What builds and tests leave in a checkout.",
+    ".ci/run": "All that must hold before a change lands.",
+    ".ci/full": "The proofs at full length, before a release.",
+    ".ci/stubtest.allow": "What the stub of the core may leave out.",
+    "docs/internals.md": "A tour: the life of a task, processes, locks, states, deaths and their proof.",
+    "docs/decisions.md": "What was decided and why; what was tried and dropped.",
+    "docs/contributing.md": "How to change it: builds, rules, and which proof a change needs.",
+    "docs/glossary.md": "The words.",
+    "docs/figures.md": "All figures, each with its command.",
+    "docs/hpc.md": "Slurm, containers, resources, huge pages, sizing, pinning.",
+    "docs/files.md": "This map.",
+    "bench/README.md": "What the benchmarks mean, and how to compare two runs.",
+    "bench/results/": "Raw values of earlier runs.",
+    "ray_lite/py.typed": "Tells type checkers that the package is typed.",
 }
 
 

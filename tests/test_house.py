@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sources import CORE, PACKAGE, ROOT, Function, blanked, file_map, functions, functions_of_cython
+from sources import CORE, OTHERS, PACKAGE, ROOT, Function, blanked, file_map, functions, functions_of_cython
 
 REGION = CORE / "region"
 
@@ -351,6 +351,7 @@ def test_no_file_names_a_place_on_somebodys_machine():
 
 
 def test_the_file_map_is_complete_and_true():
+    assert not [name for name in OTHERS if not (ROOT / name).exists()]
     assert (ROOT / "docs/files.md").read_text() == file_map(), "python tests/sources.py writes it anew"
 
 

@@ -63,7 +63,7 @@ class LocalBackend:
         call.remote.arm(self.region, token[0], queue, (*facts, *function.positional_range()))
         pickled, refs = pack(call, bound)
         stream: Any = pickled.stream
-        if pickled.buffers or pickled.contained or len(stream) > self.config.inline_arguments:
+        if pickled.buffers or pickled.contained or len(stream) > self.config.small_arguments:
             refs.insert(0, self.store.put_pickled(pickled))
             stream = IN_OBJECT
         record = token[0], queue, *facts, environment
