@@ -215,7 +215,7 @@ cdef extern from "region/sync.h" nogil:
 cdef extern from "memory/copy.h" nogil:
     ctypedef struct rl_copy_policy:
         uint32_t threads
-        uint64_t large, uncached
+        uint64_t large, uncached, mapped
     rl_copy_policy rl_copying
     void rl_copy(char* to, const char* buffer, uint64_t n)
 

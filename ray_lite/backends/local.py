@@ -66,6 +66,7 @@ class LocalBackend:
         if pickled.buffers or pickled.contained or len(stream) > self.config.small_arguments:
             refs.insert(0, self.store.put_pickled(pickled))
             stream = IN_OBJECT
+        stream = bytes(stream)
         record = token[0], queue, *facts, environment
         return self.store.with_room(lambda: _core.submit(self.region, record, stream, refs), len(stream))
 

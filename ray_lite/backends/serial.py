@@ -6,6 +6,7 @@ import copy
 from typing import Any, NamedTuple
 
 from ray_lite.calls.functions import Call, Function, Token
+from ray_lite.calls.returns import several
 from ray_lite.values.serialization import dumps, flat, loads
 
 
@@ -15,7 +16,7 @@ def _copied(value: Any) -> Any:
         return copy.deepcopy(value)
     except TypeError:
         pickled = dumps(value)
-        return loads(pickled.stream, flat(pickled), writable=True)
+        return loads(bytes(pickled.stream), flat(pickled))
 
 
 def _arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -86,9 +87,7 @@ class SerialBackend:
         count = call.options.num_return_vals
         if count == 0:
             return None
-        if count > 1 and (not isinstance(result, (tuple, list)) or len(result) != count):
-            raise ValueError(f"{function.name} has num_return_vals={count} and must return a tuple or list of that many values")
-        return result if count == 1 else list(result)
+        return result if count == 1 else several(result, count)
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         return object_ids

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray_lite import _core
 from ray_lite.exceptions import SerializationError
-from ray_lite.values.serialization import Pickled, dumps, loads
+from ray_lite.values import load_errors
+from ray_lite.values.serialization import Pickled, dumps
 
 if TYPE_CHECKING:
     import inspect
@@ -61,7 +62,7 @@ def _named(function: str, arguments: dict[str, Any], error: SerializationError) 
 
 
 def unpack(
-    data: bytes, refs: list[_core.ObjectID], load: Callable[[_core.ObjectID], Any]
+    data: bytes, refs: list[_core.ObjectID], load: Callable[[_core.ObjectID], Any], name: Callable[[], str]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments that a record holds, with the values of the task's references in their places.
 
@@ -69,8 +70,12 @@ def unpack(
         data: the record's data: a pickle, or IN_OBJECT.
         refs: the task's references, in order.
         load: returns the value of a reference.
+        name: returns the name of the function.
     """
-    values, named, places = load(refs.pop(0)) if data == IN_OBJECT else loads(data)
+    if data == IN_OBJECT:
+        values, named, places = load(refs.pop(0))
+    else:
+        values, named, places = load_errors.load(data, (), lambda: f"an argument of {name()}")
     for place, x in zip(places, refs, strict=True):
         (values if isinstance(place, int) else named)[place] = load(x)
     return values, named

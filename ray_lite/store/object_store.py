@@ -14,8 +14,9 @@ from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
 from ray_lite.exceptions import FullReason, ObjectStoreFullError
 from ray_lite.store.backpressure import Backpressure
-from ray_lite.store.listing import Listing
+from ray_lite.store.listing import Listing, ObjectFacts
 from ray_lite.store.spill import NOBODY
+from ray_lite.values import load_errors
 from ray_lite.values.failures import Failure, SystemFailure, shorten
 from ray_lite.values.serialization import Pickled, dumps, loads
 
@@ -34,7 +35,8 @@ class Store:
     def set_copy_threads(self, cpus: int) -> None:
         """Sets the number of threads that copy large buffers, from CPUs in ten-thousandths and this process's affinity."""
         threads = min(self.config.copy_threads, cpus // CPU_UNIT, len(os.sched_getaffinity(0)))
-        _core.set_copy_policy(max(1, threads), self.config.copy_large, self.config.copy_uncached)
+        config = self.config
+        _core.set_copy_policy(max(1, threads), config.copy_large, config.copy_uncached, config.private_pages)
 
     def put(self, value: Any, timeout: float | None = None) -> _core.ObjectID:
         """Makes a sealed object with a copy of the value; `timeout`: seconds to wait for room, None: Config.full_wait."""
@@ -111,16 +113,16 @@ class Store:
             return views, None
         if not is_error:
             if writable:
-                views = [self._writable(view) for view in views]
-            return loads(stream, views, writable), None
+                views = [_core.writable(view) for view in views]
+            return load_errors.load(stream, views, lambda: self._origin(x, bytes(stream))), None
         origin, *fields = loads(stream, views)
         return None, (Failure if origin == "task" else SystemFailure)(*fields)
 
-    def _writable(self, view: Any) -> Any:
-        """A buffer with the bytes of a view that this process may write."""
-        if isinstance(view, _core.View):
-            return _core.writable(view, self.config.private_pages)
-        return bytearray(view)
+    def _origin(self, x: _core.ObjectID, stream: bytes) -> str:
+        """Words that say which value an object holds: where it comes from, and of a result the task."""
+        site = self.text(ObjectFacts(*_core.object_facts(self.region, _core.object_index(x))).site)
+        name = stream[load_errors.end_of_pickle(stream):].decode()
+        return f"the result of {name}, called at {site or '?'}," if name else f"the value stored at {site or '?'}"
 
     def _unspilled(self, x: _core.ObjectID) -> tuple[bool, Any, Any]:
         """The payload of a spilled object: its bytes move back into the store or, without room for them, into a private copy.

@@ -6,12 +6,11 @@ pickled is left out, and its text stays.  Neighbours: workers/ and node/ pack fa
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ray_lite import exceptions
 from ray_lite.exceptions import RayError, RaySystemError, RayTaskError
+from ray_lite.values.exception_state import attributes, both, give, make
 from ray_lite.values.serialization import dumps, flat, loads
 
 OURS = "_core.src/python/execute.pyx"  # file of the frame that calls the task's function
@@ -87,9 +86,9 @@ def shorten(text: str, most: int) -> str:
 
 def _pack_cause(error: BaseException) -> Cause:
     """Packs an exception without its traceback; attributes that can't be pickled are left out, args become text."""
-    attributes = {key: item for key, item in _attributes(error) if _travels(item)}
+    facts = {key: item for key, item in attributes(error) if _travels(item)}
     args = tuple(item if _travels(item) else _shown(item) for item in error.args)
-    cause = _cause((type(error), args, attributes))
+    cause = _cause((type(error), args, facts))
     _unpack_cause(cause)
     return cause
 
@@ -106,27 +105,6 @@ def _shown(item: Any) -> str:
         return object.__repr__(item)
 
 
-def _attributes(error: BaseException) -> Iterator[tuple[str, Any]]:
-    """Yields (name, value) of instance attributes and of those in C or in slots (OSError.errno, SystemExit.code)."""
-    for kind in type(error).__mro__:
-        if kind in (BaseException, object):
-            continue  # args are packed separately; traceback and context are not packed
-        for key, slot in vars(kind).items():
-            if isinstance(slot, (types.MemberDescriptorType, types.GetSetDescriptorType)) and not key.startswith("__"):
-                value = getattr(error, key, None)
-                if value is not None:
-                    yield key, value
-    yield from vars(error).items()
-
-
-def _give(error: BaseException, attributes: Iterable[tuple[str, Any]]) -> None:
-    for key, item in attributes:
-        try:
-            BaseException.__setattr__(error, key, item)  # the class's own __setattr__ may refuse
-        except (AttributeError, TypeError):
-            continue  # read-only: the constructor has set it
-
-
 def _travels(item: Any) -> bool:
     try:
         cause = _cause(item)
@@ -137,10 +115,9 @@ def _travels(item: Any) -> bool:
 
 
 def _unpack_cause(cause: Cause) -> BaseException:
-    kind, args, attributes = loads(cause.stream, cause.buffers)
-    error: BaseException = kind.__new__(kind, *args)
-    BaseException.__setattr__(error, "args", args)
-    _give(error, attributes.items())
+    kind, args, facts = loads(cause.stream, cause.buffers)
+    error = make(kind, args)
+    give(error, facts.items())
     return error
 
 
@@ -166,30 +143,13 @@ def _both(cause: BaseException | None, failure: Failure) -> RayTaskError:
     """Makes an instance of RayTaskError and, where possible, of the cause's class too."""
     times = f" {failure.attempts} times" if failure.attempts > 1 else ""
     text = f"task {failure.task_name} failed{times}:\n\n{failure.text}"
-    error = None
-    if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
-        error = _dual(cause)
-    if error is None:
-        error = RayTaskError(text)
+    error: Any = None
+    if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration, RayTaskError)):
+        error = both(RayTaskError, cause, {"__str__": _text_of, "__reduce__": _reduce})
+    error = error or RayTaskError(text)
     facts = {"cause": cause, "task_name": failure.task_name, "remote_traceback": failure.text, "attempts": failure.attempts}
     vars(error).update(facts, _failure=failure, _text=text)  # not setattr, which a frozen class refuses
-    return error
-
-
-def _dual(cause: Exception) -> RayTaskError | None:
-    kind = type(cause)
-    if isinstance(cause, RayTaskError):
-        return None
-    for bases in (RayTaskError, kind), (kind, RayTaskError):  # the second order is for classes with an allocator of their own
-        try:
-            both = type(f"RayTaskError({kind.__name__})", bases, {"__str__": _text_of, "__reduce__": _reduce})
-            error: RayTaskError = both.__new__(both, *cause.args)
-            BaseException.__setattr__(error, "args", cause.args)
-            _give(error, _attributes(cause))
-        except Exception:  # the class can't be subclassed, or made from its args
-            continue
-        return error
-    return None
+    return error  # type: ignore[no-any-return]
 
 
 def _text_of(error: Any) -> str:

@@ -1,17 +1,17 @@
 """Values to bytes and back: pickle protocol 5 with out-of-band buffers, and cloudpickle for what plain pickle refuses.
 
 A pickled value is a `Pickled`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
-the value contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views.  Common plain
-values never come here: _core.src/python/codec.pyx encodes them.  Neighbours: pickle_errors.py explains failures;
+the value contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views; long bytes and
+texts are copied into the store from where they are.  Common plain values never come here: _core.src/python/codec.pyx encodes
+them.  Neighbours: arrays.py, tensors.py and exception_state.py reduce; pickle_errors.py and load_errors.py explain failures;
 store/object_store.py stores what is pickled.  No I/O.
 """
 
 from __future__ import annotations
 
-import contextvars
+import copyreg
 import functools
 import importlib
-import io
 import pickle
 import sys
 import types
@@ -19,19 +19,40 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError, TaskCancelledError
+from ray_lite.values.arrays import Gather, reduce_array, reduce_arrow, reduce_masked, reduce_memoryview
+from ray_lite.values.exception_state import reduce_exception
 from ray_lite.values.pickle_errors import explain
+from ray_lite.values.tensors import Span, Spans, reduce_storage, reduce_tensor
 
 PROTOCOL = 5
 NO_FILE = "<dynamic-code>"  # cloudpickle writes this as the file of all code; tracebacks must name the real file
+JOINED_MOST = 1_048_576  # most bytes of a stream that are joined to one piece: a longer one is copied only into the store
 
 
-_thawed = contextvars.ContextVar("_thawed", default=False)  # whether arrays that are being loaded may be written
+class Pieces:
+    """A stream in pieces: pickle hands over long bytes and texts as they are, and they are copied straight into the store."""
+
+    def __init__(self, pieces: list[Any]) -> None:
+        self.pieces, self.nbytes = pieces, sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self.nbytes
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+    def copy_to(self, place: memoryview) -> None:
+        """Copies the stream to a writable memoryview of as many bytes."""
+        at = 0
+        for piece in self.pieces:
+            _core.copy_buffer(place[at:at + len(piece)], piece)
+            at += len(piece)
 
 
 class Pickled(NamedTuple):
     """A pickled value, ready to be copied into the store."""
 
-    stream: bytes | memoryview
+    stream: bytes | memoryview | Pieces
     buffers: list[Any]  #: contiguous buffers, or objects that copy themselves (`copy_to`)
     lengths: list[int]  #: bytes of each buffer
     contained: list[_core.ObjectID]  #: ids inside the value; the store pins their objects
@@ -41,42 +62,47 @@ class Pickled(NamedTuple):
         """Bytes of stream and buffers, without the padding between buffers."""
         return len(self.stream) + sum(self.lengths)
 
-
-class _Gather:
-    """A strided array that is copied straight into its place in the store: one copy instead of two."""
-
-    def __init__(self, array: Any) -> None:
-        self.array, self.nbytes = array, array.nbytes
-
-    def copy_to(self, place: memoryview) -> None:
-        numpy = sys.modules["numpy"]
-        numpy.copyto(numpy.ndarray(self.array.shape, self.array.dtype, place), self.array)
+    def followed_by(self, text: str) -> Pickled:
+        """The same with a text behind the pickle, which loading passes over."""
+        if isinstance(self.stream, Pieces):
+            return self._replace(stream=Pieces([*self.stream.pieces, text.encode()]))
+        return self._replace(stream=bytes(self.stream) + text.encode())
 
 
 class _Collected:
     """Buffers and ids that a pickler collects besides the stream; separate from it, so that no cycle keeps ids alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Spans) -> None:
         self.buffers: list[Any] = []
         self.lengths: list[int] = []
         self.contained: list[_core.ObjectID] = []
-        self.stand_ins: dict[int, Any] = {}  # id of a PickleBuffer -> what goes into the store instead
+        self.spans = spans
+        self._stand_ins: dict[int, Any] = {}  # id of a PickleBuffer -> what goes into the store instead
 
     def keep(self, buffer: pickle.PickleBuffer) -> None:
-        real = self.stand_ins.pop(id(buffer), None)
+        """Takes a buffer that pickle hands over."""
+        real = self._stand_ins.pop(id(buffer), None)
         if real is None:
             real = buffer.raw()
         self.buffers.append(real)
         self.lengths.append(real.nbytes)
 
+    def refer(self, real: Any) -> pickle.PickleBuffer:
+        """What the stream refers to a buffer by: never read-only, since the loading process decides that."""
+        stand_in = pickle.PickleBuffer(bytearray())
+        self._stand_ins[id(stand_in)] = real
+        return stand_in
+
 
 class _Reducers:
-    """ray_lite's own reducers, for ids, arrays, views and code; cloudpickle's reducers take the rest."""
+    """ray_lite's own reducers, for ids, arrays, tensors, views, exceptions and code; cloudpickle's reducers take the rest."""
 
-    def __init__(self, file: io.BytesIO, collected: _Collected) -> None:
+    def __init__(self, file: _File, collected: _Collected) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=collected.keep)  # type: ignore[call-arg]
         self.collected = collected
-        self._ndarray = getattr(sys.modules.get("numpy"), "ndarray", None)
+        self._ndarray: Any = getattr(sys.modules.get("numpy"), "ndarray", _Absent)
+        self._tensors: Any = _tensor_classes()
+        self._arrow_array: Any = getattr(sys.modules.get("pyarrow"), "Array", _Absent)
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -86,56 +112,65 @@ class _Reducers:
             return _core.id_from_token, token
         if kind is types.CodeType and obj.co_filename != NO_FILE:
             return _name_file, (obj.replace(co_filename=NO_FILE), obj.co_filename)
+        if kind is Span:
+            return obj.reduce(self.collected.refer)
+        return self._reduced(obj, kind) or super().reducer_override(obj)  # type: ignore[misc]
+
+    def _reduced(self, obj: Any, kind: Any) -> Any:
+        """The reduction of an object whose bytes, or whose args, need care; None: another reducer takes it."""
         if kind is memoryview:
-            return self._reduce_view(obj)
-        if self._ndarray is not None and issubclass(kind, self._ndarray):
-            return self._reduce_array_like(obj, kind)
-        return super().reducer_override(obj)  # type: ignore[misc]
+            return reduce_memoryview(obj, self.collected.refer)
+        if issubclass(kind, self._ndarray):
+            return self._reduce_array(obj, kind)
+        if issubclass(kind, self._tensors):
+            return self._reduce_tensor(obj, kind)
+        if issubclass(kind, self._arrow_array):
+            return reduce_arrow(obj)
+        if issubclass(kind, BaseException):
+            return reduce_exception(obj)
+        return None
 
-    def _reduce_view(self, view: memoryview) -> Any:
-        """Reduces a memoryview: it comes back as a view of the store's bytes, or as bytes if its format is not native."""
-        if len(view.format) != 1 or not view.nbytes:
-            return memoryview if view.nbytes == 0 else bytes, (view.tobytes(),)
-        real: Any = view.cast("B") if view.c_contiguous else _Gather(importlib.import_module("numpy").asarray(view))
-        return _rebuild_view, (self._stand_in(real), view.format, view.shape)
-
-    def _reduce_array_like(self, array: Any, kind: Any) -> Any:
+    def _reduce_array(self, array: Any, kind: Any) -> Any:
         """Reduces an array; an instance of a subclass too, unless the subclass defines its own pickling."""
-        numpy = sys.modules["numpy"]
-        if kind is numpy.ma.MaskedArray:
-            facts = array._fill_value, array._hardmask
-            return _rebuild_masked, (numpy.asarray(array._data), array._mask, *facts)
+        if kind is sys.modules["numpy"].ma.MaskedArray:
+            return reduce_masked(array)
         if kind.__reduce__ is self._ndarray.__reduce__ and kind.__reduce_ex__ is self._ndarray.__reduce_ex__:
-            return self._reduce_array(array)
-        return super().reducer_override(array)  # type: ignore[misc]
+            return reduce_array(array, self.collected.refer)
+        return None
 
-    def _reduce_array(self, array: Any) -> Any:
-        if array.dtype.hasobject:
-            rebuild, args, state = array.__reduce__()
-            return rebuild, args, state, None, None, _set_frozen
-        plain = array.dtype.names is None and array.dtype.subdtype is None and array.dtype.metadata is None
-        dtype = array.dtype.str if plain else array.dtype
-        kind = None if type(array) is self._ndarray else type(array)
-        data = array if kind is None else sys.modules["numpy"].asarray(array)
-        buffer: Any = b""
-        if data.flags.c_contiguous or data.flags.f_contiguous:
-            order = "C" if data.flags.c_contiguous else "F"
-            if data.nbytes:
-                buffer = self._buffer(_bytes_of(data if order == "C" else data.T))
-        else:
-            order, buffer = "C", self._buffer(_Gather(data))
-        return _rebuild_array, (buffer, dtype, data.shape, order, kind)
+    def _reduce_tensor(self, obj: Any, kind: Any) -> Any:
+        """Reduces a tensor or a storage of torch, unless somebody has registered a reducer for its class."""
+        if kind in copyreg.dispatch_table:
+            return None
+        if issubclass(kind, self._tensors[0]):
+            return reduce_tensor(obj, PROTOCOL, self.collected.spans)
+        return reduce_storage(obj, self.collected.spans)
 
-    def _buffer(self, real: Any) -> pickle.PickleBuffer:
-        """The buffer that the stream refers to: never read-only, since the loading process decides that."""
-        if not isinstance(real, _Gather) and real.flags.writeable:
-            return pickle.PickleBuffer(real)
-        return self._stand_in(real)
 
-    def _stand_in(self, real: Any) -> pickle.PickleBuffer:
-        stand_in = pickle.PickleBuffer(bytearray())
-        self.collected.stand_ins[id(stand_in)] = real
-        return stand_in
+class _Absent:
+    """Stands for a class of a module that is not loaded: nothing is an instance of it."""
+
+
+def _tensor_classes() -> tuple[Any, ...]:
+    """torch's classes of tensors and storages, if torch is loaded."""
+    torch = sys.modules.get("torch")
+    if not hasattr(torch, "UntypedStorage"):  # not loaded, or being loaded by another thread
+        return (_Absent,)
+    return torch.Tensor, torch.UntypedStorage, torch.storage.TypedStorage  # type: ignore[union-attr]
+
+
+class _File:
+    """The file that a pickler writes to: a list of pieces."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Any] = []
+        self.write = self.pieces.append
+
+    def stream(self) -> bytes | Pieces:
+        """All that was written."""
+        if len(self.pieces) == 1 or sum(map(len, self.pieces)) <= JOINED_MOST:
+            return b"".join(self.pieces)
+        return Pieces(self.pieces)
 
 
 @functools.cache
@@ -146,42 +181,15 @@ def pickler() -> Any:
     return type("Pickler", (_Reducers, cloudpickle.Pickler), {})
 
 
-def _bytes_of(array: Any) -> Any:
-    return array.reshape(-1).view("u1")
-
-
-def _rebuild_array(buffer: Any, dtype: Any, shape: tuple[int, ...], order: Any, kind: Any) -> Any:
-    import numpy
-
-    if not len(buffer):
-        buffer = bytearray() if _thawed.get() else b""
-    return numpy.ndarray.__new__(kind or numpy.ndarray, shape, dtype, buffer, order=order)
-
-
-def _rebuild_view(buffer: Any, format: Any, shape: tuple[int, ...]) -> memoryview:
-    return memoryview(buffer).cast("B").cast(format, shape)
-
-
-def _rebuild_masked(data: Any, mask: Any, fill_value: Any, hard_mask: bool) -> Any:
-    import numpy
-
-    return numpy.ma.MaskedArray(data, mask, copy=False, fill_value=fill_value, hard_mask=hard_mask)
-
-
 def _name_file(code: types.CodeType, file: str) -> types.CodeType:
     return code.replace(co_filename=file)
-
-
-def _set_frozen(array: Any, state: Any) -> None:
-    array.__setstate__(state)
-    array.flags.writeable = _thawed.get()
 
 
 def flat(pickled: Pickled) -> list[bytearray]:
     """Copies of the buffers of a pickled value, for a caller that does not put them into the store."""
     copies = [bytearray(length) for length in pickled.lengths]
     for buffer, copy in zip(pickled.buffers, copies, strict=True):
-        if isinstance(buffer, _Gather):
+        if isinstance(buffer, Gather):
             buffer.copy_to(memoryview(copy))
         else:
             copy[:] = memoryview(buffer)
@@ -225,30 +233,31 @@ def dumps(value: Any, name: str = "value") -> Pickled:
         ForkedError, ObjectLostError, RaySystemError: an id in the value has no session, or no object (any more).
         TaskCancelledError: the current task was cancelled meanwhile.
     """
-    file = io.BytesIO()
-    collected = _Collected()
     try:
-        pickler()(file, collected).dump(value)
+        spans = Spans()
+        pickled = _dumped(value, spans)
+        better = spans.improved()
+        return pickled if better is None else _dumped(value, better)
     except (ForkedError, ObjectLostError, RaySystemError, TaskCancelledError):
         raise  # from an id, or a cancellation: the value itself can be pickled
     except Exception as error:
         raise explain(value, name, error) from error
-    return Pickled(file.getvalue(), collected.buffers, collected.lengths, collected.contained)
 
 
-def loads(stream: Any, buffers: Any = (), writable: bool = False) -> Any:
-    """Loads the value of a stream and its buffers; arrays are views of the buffers.
+def _dumped(value: Any, spans: Spans) -> Pickled:
+    file, collected = _File(), _Collected(spans)
+    pickler()(file, collected).dump(value)
+    return Pickled(file.stream(), collected.buffers, collected.lengths, collected.contained)
+
+
+def loads(stream: Any, buffers: Any = ()) -> Any:
+    """Loads the value of a stream and its buffers.
+
+    Arrays are views of the buffers, and may be written if these may; arrays without a buffer (of Python objects, or empty) are
+    the loading process's own.
 
     Args:
         stream: what `dumps` gave.
         buffers: the buffers in their order.
-        writable: whether arrays without a buffer (of Python objects, or empty) may be written; true if the buffers may be.
     """
-    if not writable:
-        return pickle.loads(stream, buffers=buffers)
-    return contextvars.copy_context().run(_loads_thawed, stream, buffers)
-
-
-def _loads_thawed(stream: Any, buffers: Any) -> Any:
-    _thawed.set(True)
     return pickle.loads(stream, buffers=buffers)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 from ray_lite import _core
 from ray_lite.calls.arguments import unpack
 from ray_lite.calls.functions import FunctionTable
+from ray_lite.calls.returns import several
 from ray_lite.calls.runtime_env import RuntimeEnv
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import TaskCancelledError
@@ -21,6 +22,7 @@ from ray_lite.policy.retries import may_retry
 from ray_lite.store.object_store import Store
 from ray_lite.values.failures import ArgumentFailed, Failure, SystemFailure, pack
 from ray_lite.values.serialization import dumps, loads
+from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.child import end_child
 from ray_lite.workers.resource_env import ResourceEnv
 
@@ -60,6 +62,8 @@ class Host(Protocol):
 class TaskRunner:
     """The runner of one worker's `_core.Worker`."""
 
+    several = staticmethod(several)
+
     def __init__(self, host: Host, resource_env: ResourceEnv, reporter: Reporter) -> None:
         self.host, self.resource_env, self.reporter = host, resource_env, reporter
         self.region, self.store = host.region, host.store
@@ -89,15 +93,19 @@ class TaskRunner:
 
     def arguments(self, task: int, data: bytes, writable: bool) -> tuple[list[Any], dict[str, Any]]:
         """Unpickles a task's arguments and puts the values of ids in their places."""
-        return unpack(data, _core.task_arguments(self.region, task), lambda x: self.load(x, writable))
+        refs = _core.task_arguments(self.region, task)
+        return unpack(data, refs, lambda x: self.load(x, writable), lambda: self._task_name(task))
+
+    def _task_name(self, task: int) -> str:
+        return self.name(TaskFacts(*_core.task_facts(self.region, task)).function)
 
     def store_result(self, task: int, result: Any) -> None:
-        """Stores a task's result in its returns; returns that an earlier attempt sealed stay as they are."""
+        """Stores a task's result, or its several values; returns that an earlier attempt sealed stay as they are."""
         returns = _core.task_returns(self.region, task)
-        values = [result] if len(returns) == 1 else _several(result, len(returns))
+        values = [result] if len(returns) == 1 else result
         for index, value in zip(returns, values, strict=True):
             if index:
-                self.store.fill(index, dumps(value, "result"))
+                self.store.fill(index, dumps(value, "result").followed_by(self._task_name(task)))
 
     def fail(self, task: int, error: BaseException) -> bool:
         """Stores the error in the task's returns, or returns True if the task is to run again instead. Never raises."""
@@ -168,10 +176,4 @@ class TaskRunner:
         return True
 
 
-def _several(result: Any, count: int) -> list[Any]:
-    """The `count` values of a task's result."""
-    values = list(result) if isinstance(result, (tuple, list)) else None
-    if values is None or len(values) != count:
-        got = f"{len(values)} values" if values is not None else f"one {type(result).__name__}"
-        raise ValueError(f"the task has num_return_vals={count} and must return a tuple or list of that many values, not {got}")
-    return values
+calls_users_code(several.__code__)  # a generator of the user's may run in it

@@ -123,17 +123,17 @@ def test_put_and_forget_does_not_fill_the_store(fresh, statistics):
 
 
 def test_large_arrays_are_copied_by_as_many_threads_as_the_task_has_cpus():
-    threads = _core.set_copy_policy(1, 1, 1)[0]
-    _core.set_copy_policy(threads, Config().copy_large, Config().copy_uncached)
+    threads = _core.set_copy_policy(1, 1, 1, 1)[0]
+    sizes = Config().copy_large, Config().copy_uncached, Config().private_pages
+    _core.set_copy_policy(threads, *sizes)
     cores = len(os.sched_getaffinity(0))
     assert threads == min(2, cores)
 
     @ray.remote
     def copying():
-        found = _core.set_copy_policy(1, 1, 1)
+        found = _core.set_copy_policy(1, 1, 1, 1)
         _core.set_copy_policy(*found)
         return found
 
     one, two = copying.remote(), copying._submit(args=[], num_cpus=2)
-    sizes = Config().copy_large, Config().copy_uncached
     assert ray.get([one, two]) == [(1, *sizes), (min(2, cores), *sizes)]

@@ -32,7 +32,8 @@ def test_arrays_of_every_kind(k):
 
 def test_the_default_is_read_only():
     for array in samples()[:7]:
-        assert not ray.get(ray.put(array)).flags.writeable
+        shared = array.size > 0 and array.dtype != object  # nobody else has the others
+        assert ray.get(ray.put(array)).flags.writeable != shared
     with pytest.raises(TypeError, match="writable"):
         ray.get(ray.put(1), writable=1)
 

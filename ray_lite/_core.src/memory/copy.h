@@ -34,9 +34,10 @@ typedef struct {
     uint32_t threads;
     uint64_t large;    /* a buffer of so many bytes or more is copied in chunks, by one more thread for each so many */
     uint64_t uncached; /* a buffer of so many bytes or more is copied past the caches */
+    uint64_t mapped;   /* a writable buffer of so many bytes or more is a private mapping */
 } rl_copy_policy;
 
-static rl_copy_policy rl_copying = {1, 8 << 20, 32 << 20}; /* of this process; written with the GIL, read without: harmless */
+static rl_copy_policy rl_copying = {1, 8 << 20, 32 << 20, 1 << 20}; /* of this process; written with the GIL, read without it */
 
 typedef struct {
     char *to;

@@ -166,6 +166,8 @@ cdef class Worker:
         if is_undelivered(k):  # if the mark comes later, a signal follows it
             self.runner.raise_cancelled()
         result = f(*args) if kwargs is None else f(*args, **kwargs)
+        if k.nreturns > 1:
+            result = self.runner.several(result, k.nreturns)
         self.calling = 0
         return result
 

@@ -76,14 +76,26 @@ cdef int contain(rl_region* R, uint32_t i, list contained) except -1:
     return check(rc)
 
 
-def set_copy_policy(uint32_t threads, uint64_t large, uint64_t uncached) -> tuple:
-    """Sets how this process copies buffers; returns the former (threads, large, uncached).
+def set_copy_policy(uint32_t threads, uint64_t large, uint64_t uncached, uint64_t mapped) -> tuple:
+    """Sets how this process copies buffers; returns the former (threads, large, uncached, mapped).
 
     Buffers of `large` bytes and more are copied by up to `threads` threads, those of `uncached` bytes and more past the caches.
+    Writable ones of `mapped` bytes and more are private mappings of the store's pages.
     """
-    before = rl_copying.threads, rl_copying.large, rl_copying.uncached
+    before = rl_copying.threads, rl_copying.large, rl_copying.uncached, rl_copying.mapped
     rl_copying.threads, rl_copying.large, rl_copying.uncached = max(1, threads), max(1, large), uncached
+    rl_copying.mapped = mapped
     return before
+
+
+def copy_buffer(uint8_t[::1] target, source):
+    """Copies a contiguous buffer to a writable one of as many bytes.
+
+    Raises:
+        ValueError: the lengths differ.
+    """
+    if target.shape[0]:
+        copy_in(<char*>&target[0], source, <uint64_t>target.shape[0])
 
 
 def create_object(Region region, bytes binary, uint64_t size, bint for_job) -> ObjectID:
@@ -223,21 +235,28 @@ def private_payload(Region region, ObjectID x, private) -> tuple:
         PyBuffer_Release(&bytes_there)
 
 
-def writable(View source, uint64_t least) -> Private:
-    """A writable, private copy or mapping of the bytes of a view.
+def writable(source):
+    """A buffer with the same bytes that this process may write, and that no other process sees.
 
     Args:
-        least: from so many bytes on they are mapped instead of copied.
+        source: a View, which is copied or mapped (`set_copy_policy`); another buffer that can't be written, which is copied; or
+            one that can, which is returned.
 
     Raises:
         MemoryError: no memory, or no address space, for them.
     """
+    if type(source) is View:
+        return private(<View>source)
+    return bytearray(source) if memoryview(source).readonly else source
+
+
+cdef Private private(View source):
     cdef Private p = Private.__new__(Private)
     cdef rl_region* R = source.owner.R
     cdef uint64_t at = <uint64_t>(source.data - R.arena)
     cdef uint64_t skip = at % RL_PAGE
     p.size = source.size
-    if source.data < R.arena or at >= R.h.arena_bytes or p.size < least or R.h.page_bytes != RL_PAGE:
+    if source.data < R.arena or at >= R.h.arena_bytes or p.size < rl_copying.mapped or R.h.page_bytes != RL_PAGE:
         if posix_memalign(&p.base, ALIGNMENT, p.size or 1):
             p.base = NULL
             raise MemoryError(f"no memory for a writable copy of {p.size:,} bytes")

@@ -22,7 +22,7 @@ SOURCE = numpy.frombuffer(random.Random(0).randbytes(5 * CHUNK + 4096), dtype="u
 @pytest.fixture(autouse=True)
 def policy():
     """Every test has three threads that copy from 1 MiB on; what was set before comes back."""
-    before = _core.set_copy_policy(3, MB, NEVER)
+    before = _core.set_copy_policy(3, MB, NEVER, NEVER)
     yield
     _core.set_copy_policy(*before)
 
@@ -52,7 +52,7 @@ def sizes():
 @pytest.mark.parametrize("uncached", [0, NEVER])
 @pytest.mark.parametrize("threads", [1, 2, 5, 1000])
 def test_every_size_arrives_whole(arena, threads, uncached):
-    _core.set_copy_policy(threads, MB, uncached)
+    _core.set_copy_policy(threads, MB, uncached, NEVER)
     before, behind = SOURCE[:77], SOURCE[100:1100]
     for size in sizes():
         odd = size % 61
