@@ -1,7 +1,7 @@
-"""Deaths of workers: from the readable pidfd to the swept slot.
+"""Deaths of workers: from the readable pidfd to the free slot.
 
-    pidfd readable -> kill the group, reap, ask the control process for the last words -> sweep begun
-        -> the answer, or Config.last_words later -> each task of its stack as the scheduler says -> slot swept
+    pidfd readable -> kill the group, reap, ask the control process for the last words -> all swept but its tasks
+        -> the answer, or Config.last_words later -> each task of its stack as the scheduler says -> slot free
 
 Neighbours: postmortem.py (how it died), policy/scheduler.py (what that means), task_ends.py (carries it out).
 """
@@ -67,7 +67,7 @@ class Deaths:
                 self.finish(pid, "")
 
     def finish(self, pid: int, last_words: str) -> None:
-        """Deals with a dead worker's tasks as the scheduler says, and sweeps its slot."""
+        """Deals with a dead worker's tasks as the scheduler says, and frees its slot."""
         one = self.unfinished.pop(pid)
         died = one.died._replace(last_words=last_words)
         for task in self._adopted(one.slot):

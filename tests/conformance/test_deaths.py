@@ -168,6 +168,23 @@ def test_what_the_dead_worker_held_is_released(attempts, gate, wait_until, stati
     wait_until(lambda: statistics().bytes_used < before + 100_000, what="the return of all bytes")
 
 
+def test_a_second_attempt_does_not_meet_what_the_first_one_held(tmp_path):
+    mark = tmp_path / "killed"
+
+    @ray.remote
+    def holder(dies):
+        objects = ray.session.current().view.statistics().objects
+        if dies and not mark.exists():
+            held = [ray.put(k) for k in range(200_000)]
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+            del held
+        return objects
+
+    ray.get([holder.remote(False) for _ in range(100)])  # the idle worker has loaded it when it is queued again
+    assert ray.get(holder.remote(True), timeout=30) < 1_000
+
+
 def test_processes_that_a_task_started_die_with_its_worker(attempts, wait_until):
     note, path = attempts.note, attempts.path
 

@@ -189,7 +189,7 @@ cdef void bury(uint32_t slot) noexcept nogil:
     cdef rl_region* R = &node.R
     cdef uint32_t t = 1
     cdef bint complete = False
-    did(&node, DEATH, slot_sweeping(R, slot))
+    did(&node, DEATH, slot_sweeping(R, slot) or sweep(R, slot))
     while True:
         if slot_adopt_task(R, slot, &t, &complete):
             broken(b"adopt a task", slot, 0, t)
@@ -201,7 +201,7 @@ cdef void bury(uint32_t slot) noexcept nogil:
             give_up(t)
         else:
             did(&node, REQUEUE, task_requeue(R, t, roll(&node, 2), roll(&node, 2)))
-    did(&node, DEATH, sweep(R, slot))
+    did(&node, DEATH, slot_free(R, slot))
 
 
 cdef void look_after(rl_process* w) noexcept nogil:

@@ -92,9 +92,10 @@ def is_closing(Region region) -> bool:
 
 
 def begin_sweep(Region region, uint32_t slot):
-    """Begins the sweep of a slot whose process is gone for certain (its pidfd said so): its resources are free again."""
+    """Frees all that a process held which is gone for certain (its pidfd said so), except its running tasks."""
     check_region(region.R)
     check(slot_sweeping(region.R, slot))
+    check(sweep(region.R, slot))
 
 
 def adopt_task(Region region, uint32_t slot) -> tuple:
@@ -124,9 +125,9 @@ def finish_task(Region region, uint32_t t):
 
 
 def end_sweep(Region region, uint32_t slot):
-    """Frees all else that the dead slot held, and the slot itself."""
+    """Frees the dead slot, whose tasks have been adopted."""
     check_region(region.R)
-    check(sweep(region.R, slot))
+    check(slot_free(region.R, slot))
 
 
 def die_with_parent(int parent):

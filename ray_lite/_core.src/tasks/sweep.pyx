@@ -1,6 +1,9 @@
 """The sweep: frees what a dead process held.
 
-It runs only in the node, and only after the process's pidfd said that all its threads are gone.  Each step is one short
+    resources, idle list -> records under construction, bits -> its tasks, one by one -> the slot
+
+What the process held is freed before its tasks are dealt with, so that a task which runs again does not find it in its way.
+The sweep runs only in the node, and only after the process's pidfd said that all its threads are gone.  Each step is one short
 section; between two of them the region is consistent.  Must not decide what a death means: policy/scheduler.py does.
 """
 
@@ -89,7 +92,7 @@ cdef void wake_everybody(rl_region* R) noexcept nogil:
 
 
 cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
-    """Frees all that a dead process held except its running tasks, adopted before; frees the slot, and wakes all processes."""
+    """Frees all that a dead process held except its running tasks, which pin what they need to run again."""
     cdef uint64_t bits
     cdef uint64_t word
     cdef uint32_t i
@@ -103,8 +106,13 @@ cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
             bits &= bits - 1
             if sweep_bit(R, slot, i):
                 return EIO
+    return garbage_drain(R)
+
+
+cdef int slot_free(rl_region* R, uint32_t slot) noexcept nogil:
+    """Frees a swept slot whose tasks have been adopted, and wakes all processes."""
     rl_failpoint(R, b"sweep.free")
-    if garbage_drain(R) or rl_lock(R):
+    if rl_lock(R):
         return EIO
     rl_set32(R, &rl_slot_at(R, slot).epoch, rl_slot_at(R, slot).epoch + 1)
     if rl_process_may(R, rl_slot_at(R, slot), RL_FREE):

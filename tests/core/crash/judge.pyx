@@ -126,7 +126,7 @@ cdef int bury() noexcept nogil:
     cdef bint complete = False
     court.swept += 1
     N.slot = 1
-    if slot_sweeping(N, court.who):
+    if slot_sweeping(N, court.who) or sweep(N, court.who):
         return object_to(b"sweep: begin", court.who, 0, 1)
     while True:
         if slot_adopt_task(N, court.who, &t, &complete):
@@ -135,7 +135,7 @@ cdef int bury() noexcept nogil:
             break
         if task_finish(N, t) if complete else task_requeue(N, t, True, True):
             return object_to(b"sweep: finish or requeue", t, 0, 1)
-    if sweep(N, court.who):
+    if slot_free(N, court.who):
         return object_to(b"sweep: end", court.who, 0, 1)
     return invariants(b"swept") or nothing_left(court.who) or survivors_keep(court.who) or nothing_owed(&court.work)
 

@@ -129,6 +129,10 @@ cdef int order_sweep(rl_order* o) noexcept nogil:
     return sweep(o.who, o.a)
 
 
+cdef int order_free(rl_order* o) noexcept nogil:
+    return slot_free(o.who, o.a)
+
+
 cdef int order_drain(rl_order* o) noexcept nogil:
     return garbage_drain(o.who)
 
@@ -181,14 +185,14 @@ cdef int order_age(rl_order* o) noexcept nogil:
 
 
 ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
-          "open adopt_slot sweeping adopt requeue sweep drain abandon read unread create_spilled exchange trim_take "
+          "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age").split()
 
-cdef operation OPERATIONS[36]
+cdef operation OPERATIONS[37]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
-    order_adopt_slot, order_sweeping, order_adopt, order_requeue, order_sweep, order_drain,
+    order_adopt_slot, order_sweeping, order_sweep, order_adopt, order_requeue, order_free, order_drain,
     order_abandon, order_read, order_unread, order_create_spilled, order_exchange, order_trim_take, order_trim_finish,
     order_cancel, order_take_cancelled, order_again, order_retire, order_age,
 ]

@@ -304,6 +304,7 @@ class Program:
 
     def bury(self, slot):
         self.do("sweeping", NODE, a=slot)
+        self.do("sweep", NODE, a=slot)
         while True:
             _, t, complete = self.do("adopt", NODE, a=slot)
             if not t:
@@ -312,7 +313,7 @@ class Program:
                 self.do("finish", NODE, a=t)
             else:
                 self.do("requeue", NODE, a=t, b=self.random.randrange(4))
-        self.do("sweep", NODE, a=slot)
+        self.do("free", NODE, a=slot)
 
     # --- the end ---
 

@@ -14,7 +14,7 @@ OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "600"))
 A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish inline leave block unblock shape open
-    adopt_slot sweeping adopt requeue sweep abandon
+    adopt_slot sweeping sweep adopt requeue free abandon
     read unread create_spilled exchange trim_take trim_finish cancel take_cancelled again retire age""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3

@@ -64,6 +64,36 @@ def test_a_task_without_returns_is_not_taken_for_finished(make_region, tasks, wo
     assert region.statistics()["tasks"] == 1
 
 
+def test_what_a_dead_worker_held_is_gone_before_its_task_runs_again(make_region, tasks, worker, wait_until):
+    """And the task still has its arguments."""
+    region = make_region()
+    kept = []
+
+    def holds(argument):
+        kept.extend(_core.put_plain(region, "held") for _ in range(50))
+        kept.append(_core.create_object(region, _core.next_put_id(), 200_000, False))  # not sealed
+        signal.pause()
+
+    calls = tasks(region, {"holds": holds, "argument": None})
+    argument = _core.put_plain(region, "argument")
+    child, slot = worker(region, calls.worker)
+    x = calls.call("holds")(argument)
+    wait_until(lambda: region.statistics()["objects"] == 55, what="51 objects more than the functions, argument and result")
+    del argument
+    child.kill()
+    _core.begin_sweep(region, slot)
+    assert region.statistics()["objects"] == 4 and region.statistics()["bytes_used"] < 1000
+    region.check()
+    t, complete = _core.adopt_task(region, slot)
+    assert not complete and len(_core.task_arguments(region, t)) == 1
+    _core.requeue_task(region, t, True, True)
+    _core.end_sweep(region, slot)
+    calls.functions["holds"] = len
+    worker(region, calls.worker)
+    assert calls.get(x) == len("argument")
+    _core.close_session(region)
+
+
 # ---------------------------------------------------------------- the soak
 
 
