@@ -39,6 +39,7 @@ class Deaths:
         self.store, self.control, self.pool, self.task_ends = store, control, pool, task_ends
         self.postmortem = Postmortem(self.config.oom_window)
         self.unfinished: dict[int, Unfinished] = {}  #: by pid
+        self.wakes_owed = False  # whether one that has died since `wake` may have owed a wake-up
         self.orphans_until = 0.0  #: until then the node reaps processes that dead workers had started
 
     def on_worker_exit(self, pidfd: int) -> None:
@@ -51,9 +52,16 @@ class Deaths:
         asked = self.control.ask(one.pid)
         self.control.forget(one.pid)
         _core.begin_sweep(self.region, one.slot)
+        self.wakes_owed = True
         self.unfinished[one.pid] = Unfinished(one.slot, died, time.monotonic() + self.config.last_words)
         if not asked:
             self.finish(one.pid, "")
+
+    def wake(self) -> None:
+        """Wakes all processes if any worker has died: once for all deaths of a turn, since each process looks around itself."""
+        if self.wakes_owed:
+            self.wakes_owed = False
+            _core.wake_all(self.region)
 
     def on_last_words(self, pid: int, last_words: str) -> None:
         """Deals with a death whose last words the control process has sent."""

@@ -77,6 +77,7 @@ class Supervisor:
                 self.end(self.setting.shutdown_grace if self.driver.asked_to_end(fd) else 0)
                 session_dir.remove(self.setting.session_dir)  # the driver may be gone by now
                 return
+            self.deaths.wake()
             self.deaths.finish_overdue()
             self.deaths.reap_orphans({self.control.pid, *self.pool.pids()})
             self.adjust()

@@ -90,6 +90,7 @@ class WorkerStarter:
             else:
                 _core.requeue_task(self.region, task, False, True)
         _core.end_sweep(self.region, slot)
+        _core.wake_all(self.region)
 
     def _refused(self, error: OSError, there: int) -> None:
         """Takes `there` as the most workers for a while, since the machine refused a process."""

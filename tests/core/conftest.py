@@ -221,6 +221,7 @@ def bury():
     def sweep(region, slot, counted=True):
         again = []
         _core.begin_sweep(region, slot)
+        _core.wake_all(region)
         while True:
             t, complete = _core.adopt_task(region, slot)
             if not t:

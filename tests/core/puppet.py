@@ -302,6 +302,7 @@ class Stage:
         """A dead puppet's tasks go where the scheduler says, and its slot is swept."""
         died = self.puppets.pop(slot).reap()
         _core.begin_sweep(self.region, slot)
+        _core.wake_all(self.region)
         innermost = True
         while (adopted := _core.adopt_task(self.region, slot))[0]:
             task, complete = adopted

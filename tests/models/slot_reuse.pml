@@ -1,7 +1,7 @@
 /* slot_reuse.pml - a slot whose process died serves another one, and nothing of the first one's reaches the second.
  *
  * Models slot_open, slot_adopt, idle_add, idle_wait, worker_arrived (records/slots.pyx), wake_workers (scheduling/wakeups.pyx),
- * slot_sweeping, sweep, sweep_bit, wake_everybody (tasks/sweep.pyx); object_hold, object_release (records/objects.pyx),
+ * slot_sweeping, sweep, sweep_bit, slot_free, wake_everybody (tasks/sweep.pyx); object_hold, object_release (records/objects.pyx),
  * free_if_unreferenced (records/references.pyx); rl_announce, rl_bump (region/) and park_arrived (records/waiting.pyx) for one
  * thread; the node's start (node/starter.py) and on_worker_exit (node/deaths.py).
  *
@@ -143,6 +143,13 @@ inline clear_bit() { /* sweep_bit */
     }
 }
 
+inline wake_everybody() {
+    arrived++;
+    asleep = false;
+    bell++;
+    on_bell = false
+}
+
 inline free_slot() { atomic { !locked -> slot_used = false; epoch++ } }
 
 #ifdef ON_OWNERDEAD
@@ -168,9 +175,13 @@ active proctype node() {
 #ifdef FREE_FIRST
         free_slot();
         clear_bit();
+        wake_everybody();
 #else
         clear_bit();
-        free_slot();
+        if /* one wake for several deaths comes before or after a slot is free */
+        :: wake_everybody(); free_slot()
+        :: free_slot(); wake_everybody()
+        fi;
 #endif
 #ifdef MARKS_SWEPT
         if
@@ -178,10 +189,6 @@ active proctype node() {
         :: waiter != 1
         fi;
 #endif
-        arrived++; /* wake_everybody */
-        asleep = false;
-        bell++;
-        on_bell = false;
         sweeping = false
     od
 }

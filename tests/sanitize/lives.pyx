@@ -204,13 +204,15 @@ cdef void bury(uint32_t slot) noexcept nogil:
     did(&node, DEATH, slot_free(R, slot))
 
 
-cdef void look_after(rl_process* w) noexcept nogil:
-    """A dead worker is swept, and another takes its place."""
-    if rl_load(&w.gone) == 1:
+cdef bint look_after(rl_process* w) noexcept nogil:
+    """A dead worker is swept, and another takes its place; whether there was one."""
+    cdef bint died = rl_load(&w.gone) == 1
+    if died:
         bury(w.R.slot)
         if slot_open(&node.R, RL_WORKER, 0, 0, &w.R.slot):
             broken(b"open a slot", 0, 0, 1)
         rl_store(&w.gone, 2)
+    return died
 
 
 cdef void look_at_pool() noexcept nogil:
@@ -233,12 +235,16 @@ cdef void* supervise(void* it) noexcept nogil:
     cdef uint64_t rung
     cdef uint32_t round = 0
     cdef uint32_t k
+    cdef bint died
     while not rl_load(&world.over):
         if posix_read(node.R.bell_fd, &rung, 8) == 8:
             count(&node, BELL)
             rl_store(&node.R.h.bell_rung, 0)
+        died = False
         for k in range(WORKERS):
-            look_after(&workers[k])
+            died |= look_after(&workers[k])
+        if died:
+            wake_everybody(&node.R)
         if round & 3 == 0:
             look_at_pool()
         end_cancelled()

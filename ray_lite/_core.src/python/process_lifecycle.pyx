@@ -98,6 +98,13 @@ def begin_sweep(Region region, uint32_t slot):
     check(sweep(region.R, slot))
 
 
+def wake_all(Region region):
+    """Wakes all processes: one that died may have owed a wake-up to any. Once is enough for all that are swept."""
+    check_region(region.R)
+    rl_failpoint(region.R, b"sweep.wake")
+    wake_everybody(region.R)
+
+
 def adopt_task(Region region, uint32_t slot) -> tuple:
     """Moves the innermost task that the dead slot ran to this process.
 

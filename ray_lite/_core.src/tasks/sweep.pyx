@@ -79,7 +79,7 @@ cdef int sweep_bit(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
 
 
 cdef void wake_everybody(rl_region* R) noexcept nogil:
-    """Wakes all processes after a death, since the dead process may have owed a wake-up, or at the session's end."""
+    """Wakes all processes after deaths, since a dead process may have owed a wake-up, or at the session's end."""
     cdef uint32_t i
     cdef rl_slot* s
     rl_add(&R.h.deaths, 1)
@@ -110,7 +110,7 @@ cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
 
 
 cdef int slot_free(rl_region* R, uint32_t slot) noexcept nogil:
-    """Frees a swept slot whose tasks have been adopted, and wakes all processes."""
+    """Frees a swept slot whose tasks have been adopted."""
     rl_failpoint(R, b"sweep.free")
     if rl_lock(R):
         return EIO
@@ -118,6 +118,4 @@ cdef int slot_free(rl_region* R, uint32_t slot) noexcept nogil:
     if rl_process_may(R, rl_slot_at(R, slot), RL_FREE):
         table_give(R, &R.h.slots, slot)
     rl_commit(R)
-    rl_failpoint(R, b"free.wake")
-    wake_everybody(R)
     return DONE
