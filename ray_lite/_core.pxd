@@ -96,6 +96,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpus[4]
         uint32_t gpu_bound, threads
         int64_t since
+        uint32_t row_limit
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi

@@ -6,14 +6,22 @@ supplies that without the lock.  Neighbours: tables.pyx and growth.pyx do the gr
 
 
 cdef int row_grow(rl_region* R) noexcept nogil:
-    """Lock not held. Commits pages of this process's row for every object that can be taken now."""
+    """Lock not held. Commits pages of this process's row for every object that can be taken now. Others read no bits beyond
+    the limit in its slot: there may be no memory for them, and to read them could mean SIGBUS."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint64_t limit = rl_load(&R.h.objects.limit)
     cdef uint64_t at = R.h.rows + R.h.row_bytes * R.slot
     if commit_pages(R.control_fd, at, at + limit // 8 + 8):
         return FULL_TABLE
     if R.h.spill_least and commit_pages(R.control_fd, at + R.h.reader_bits, at + R.h.reader_bits + limit // 8 + 8):
         return FULL_TABLE
-    R.row_limit = <uint32_t>limit
+    rl_failpoint(R, b"row.limit")
+    if rl_lock(R):
+        return EIO
+    if me.row_limit < limit:
+        rl_set32(R, &me.row_limit, <uint32_t>limit)
+    R.row_limit = me.row_limit
+    rl_commit(R)
     return DONE
 
 

@@ -22,7 +22,9 @@ cdef inline uint64_t* reader_word(rl_region* R, uint32_t slot, uint32_t i) noexc
 
 
 cdef inline bint reader_has(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
-    return R.h.spill_least != 0 and (reader_word(R, slot, i)[0] >> (i & 63)) & 1
+    if R.h.spill_least == 0 or i >= rl_load(&rl_slot_at(R, slot).row_limit):
+        return False
+    return (reader_word(R, slot, i)[0] >> (i & 63)) & 1
 
 
 cdef inline uint32_t coarse_clock() noexcept nogil:

@@ -12,7 +12,7 @@ cdef inline uint64_t* holder_word(rl_region* R, uint32_t slot, uint32_t i) noexc
 
 
 cdef inline bint holder_has(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
-    return (holder_word(R, slot, i)[0] >> (i & 63)) & 1
+    return i < rl_load(&rl_slot_at(R, slot).row_limit) and (holder_word(R, slot, i)[0] >> (i & 63)) & 1
 
 
 cdef int holder_set(rl_region* R, uint32_t i) noexcept nogil:

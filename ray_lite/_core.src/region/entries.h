@@ -220,7 +220,8 @@ typedef struct {
     uint32_t gpu_bound; /* 160 writer: lock; 1 once it ran a task in a session with GPUs: it serves only tasks with these */
     uint32_t threads;   /* 164 writer: lock; CPUs for which its thread pools are made, for good; 0: not made yet */
     int64_t since;      /* 168 writer: lock; when it became idle, or blocked */
-    uint64_t spare2[2]; /* 176 writer: nobody */
+    uint32_t row_limit; /* 176 writer: lock; objects whose bits in its row have their pages; they stay when the slot is freed */
+    uint32_t spare2[3]; /* 180 writer: nobody */
 } rl_slot;
 
 #define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)

@@ -12,7 +12,7 @@ typedef struct {
     int control_fd, arena_fd, bell_fd;
     uint32_t slot;
     uint32_t fork_generation;
-    uint32_t row_limit; /* objects whose bits in this process's row have their pages */
+    uint32_t row_limit; /* of this process's slot, or 0; a copy, because it is read for each object that a process begins to hold */
     uint32_t closed;
     uint32_t shared; /* handles beyond the first one of each object; guarded by the GIL */
     uint64_t h_control_bytes, h_arena_bytes, handles_bytes; /* lengths of the mappings */

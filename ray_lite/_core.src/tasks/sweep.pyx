@@ -99,8 +99,8 @@ cdef int sweep(rl_region* R, uint32_t slot) noexcept nogil:
     while rl_slot_at(R, slot).building:
         if task_unwind(R, slot, rl_slot_at(R, slot).building):
             return EIO
-    for word in range((<uint64_t>rl_load(&R.h.objects.used) + 63) // 64):
-        bits = holder_word(R, slot, <uint32_t>(word * 64))[0] if word * 64 < rl_load(&R.h.objects.limit) else 0
+    for word in range((<uint64_t>min(rl_load(&R.h.objects.used), rl_slot_at(R, slot).row_limit) + 63) // 64):
+        bits = holder_word(R, slot, <uint32_t>(word * 64))[0]
         while bits:
             i = <uint32_t>(word * 64 + __builtin_ctzll(bits))
             bits &= bits - 1

@@ -65,10 +65,12 @@ cdef int fsck_holders(rl_region* R, rl_finding* f) noexcept nogil:
         if R.h.spill_least and o.state == RL_SEALED and o.extent and uses != block_info_of(o).readers:
             return wrong(f, b"object: uses", i, uses, block_info_of(o).readers)
     for s in range(1, R.h.slots.used):
+        if rl_slot_at(R, s).row_limit > R.h.objects.limit:
+            return wrong(f, b"slot: row without objects", s, R.h.objects.limit, rl_slot_at(R, s).row_limit)
         if rl_slot_at(R, s).state == RL_FREE:
-            for i in range(R.h.objects.used // 64 + 1):
-                if holder_word(R, s, i * 64)[0]:
-                    return wrong(f, b"slot: bit of a free slot", s, 0, i * 64)
+            for i in range(0, min(R.h.objects.used, rl_slot_at(R, s).row_limit), 64):
+                if holder_word(R, s, i)[0]:
+                    return wrong(f, b"slot: bit of a free slot", s, 0, i)
     return 0
 
 

@@ -94,6 +94,42 @@ def test_what_a_dead_worker_held_is_gone_before_its_task_runs_again(make_region,
     _core.close_session(region)
 
 
+@pytest.mark.parametrize("spill_least", [0, 4096])
+def test_nobody_reads_bits_for_which_there_is_no_memory(make_region, worker, spill_least):
+    """The row of a process that held nothing: a read would get it a page, or SIGBUS where none is left."""
+    region = make_region(spill_least=spill_least)
+    held = [_core.put_plain(region, k) for k in range(100)]
+    child, slot = worker(region, lambda region: None)
+    assert child.wait() == 0
+    control = make_region.files_of(region).files[0]
+    before = os.fstat(control).st_blocks
+    region.check()
+    for x in held:
+        _core.object_facts(region, _core.object_index(x))
+    _core.bytes_freed_soon(region)
+    _core.others_reading(region)
+    _core.begin_sweep(region, slot)
+    _core.end_sweep(region, slot)
+    region.check()
+    assert os.fstat(control).st_blocks == before
+
+
+def test_a_row_keeps_its_memory_when_its_slot_is_used_again(make_region, worker, words):
+    region = make_region()
+    limit = words(make_region.files_of(region))
+    held, rows = _core.put_plain(region, 1), []
+    token = _core.id_token(held)
+    for hold in (True, False):
+        child, slot = worker(region, lambda region, hold=hold: hold and _core.id_from_token(*token))
+        assert child.wait() == 0
+        rows.append((slot, limit.get(limit.entry("slot", slot, "row_limit"))))
+        region.check()
+        _core.begin_sweep(region, slot)
+        _core.end_sweep(region, slot)
+        region.check()
+    assert rows[0] == rows[1] and rows[0][1] > _core.object_index(held)
+
+
 # ---------------------------------------------------------------- the soak
 
 

@@ -91,9 +91,17 @@ def test_a_free_list_that_forgets_is_found(scene):
 def test_a_bit_of_a_stranger_is_found(scene):
     """A holder bit that nobody counted, on a living object and on a dead one; and one that is missing."""
     held = _core.object_index(scene.objects["held"])
-    scene.bit_must_notice(scene.region.slot + 1, held, "holders")
+    stranger = scene.region.slot + 1
+    scene.words.put(scene.words.entry("slot", stranger, "row_limit"), held + 1)  # it has held nothing: its row has no memory
+    scene.bit_must_notice(stranger, held, "holders")
     scene.bit_must_notice(scene.region.slot, held, "holders|creator")
     scene.bit_must_notice(scene.region.slot, scene.free_object, "dead object")
+
+
+def test_a_row_for_more_objects_than_there_are_is_found(scene):
+    word = scene.words.entry("slot", scene.region.slot, "row_limit")
+    scene.must_notice(word, lambda old: scene.words.get(scene.words.table("objects", "limit")) + 1, "row", "row_limit")
+    scene.must_notice(word, lambda old: 0, "holders|creator", "row_limit")
 
 
 def test_damage_of_the_header_is_found(scene):
