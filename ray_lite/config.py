@@ -57,7 +57,7 @@ class Config(NamedTuple):
     last_words: float = 0.05  #: seconds that the node waits for these lines before it handles the death
     partial_line: float = 0.1  #: seconds after which an incomplete line of output is shown
     drain: float = 1.0  #: seconds that output may wait for the terminal at the end of the session
-    report_patience: float = 0.05  #: seconds that a report waits for the control process before it is dropped and counted
+    report_patience: float = 0.05  #: seconds that a report waits for the control process; then it and the next are dropped
     control_restart: float = 1.0  #: least seconds between two starts of the control process
     tidy: float = 1.0  #: seconds after a worker's death in which the node reaps processes that the worker had started
     cancel_again: float = 0.005  #: seconds before a cancellation is repeated that came when the task could not be interrupted

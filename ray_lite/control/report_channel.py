@@ -1,7 +1,8 @@
 """Reporter: numbers failures and reports them to the control process, which shows those that no `get` raises.
 
 Reports go through one SEQPACKET socket whose ends the node holds.  A report that finds no room within Config.report_patience is
-dropped and counted: a stopped control process must not stop the workers.  Neighbours: workers/task_runner.py and node/ report.
+dropped and counted, and so are the next ones, at once, until there is room again: a stopped control process must not stop the
+workers.  Neighbours: workers/task_runner.py and node/ report.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Reporter:
         if self.lost:
             text = f"{text.rstrip()}\n({self.lost:,} reports of this process were lost before)"
         try:
-            self.sender.send(pickle.dumps(tuple(Report(serial, name, shorten(text, TEXT_MOST)))))
+            message = pickle.dumps(tuple(Report(serial, name, shorten(text, TEXT_MOST))))
+            self.sender.send(message, socket.MSG_DONTWAIT if self.lost else 0)  # one wait is enough to see that nobody reads
             self.lost = 0
         except OSError:
             self.lost += 1

@@ -71,7 +71,8 @@ class WorkerStarter:
                 os.close(fd)
         except BaseException as error:
             end_child(error)
-        become_worker(self.region, self.setting, self.reporter, self._files, (slot, pin_index))
+        reporter = Reporter(self.region, self.reporter.sender)  # what the node has lost is the node's to tell
+        become_worker(self.region, self.setting, reporter, self._files, (slot, pin_index))
 
     def _undo(self, slot: int, pid: int, pidfd: int) -> None:
         """Undoes the start of a worker that was not forked, or can't be watched; it may have begun a task meanwhile."""

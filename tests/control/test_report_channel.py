@@ -1,11 +1,15 @@
 """report_channel.py: failures get numbers, a receiver that doesn't read stops nobody, and what was lost is said."""
 
+import os
 import pickle
+import time
 
 import pytest
 
+import ray_lite as ray
 from ray_lite import _core
 from ray_lite.control.report_channel import TEXT_MOST, Reporter, channel
+from ray_lite.exceptions import WorkerCrashedError
 from ray_lite.values.failures import SystemFailure
 
 
@@ -63,3 +67,42 @@ def test_a_receiver_that_does_not_read_stops_nobody(region, ends):
     reporter.say(2, "f", "z")
     ((serial, _, text),) = received(ends[0])
     assert serial == 2 and "2 reports" in text and reporter.lost == 0
+
+
+def test_only_the_first_report_waits_for_a_receiver_that_does_not_read(region):
+    receiver, sender = channel(0.5)
+    with receiver, sender:
+        reporter, begun = Reporter(region, sender), time.monotonic()
+        while reporter.lost < 50:
+            reporter.say(1, "f", "x" * 10_000)
+        assert 0.5 <= time.monotonic() - begun < 10, "one wait of 0.5 s, not fifty"
+        received(receiver)
+        reporter.say(2, "f", "z")
+        assert reporter.lost == 0
+        begun = time.monotonic()
+        while not reporter.lost:
+            reporter.say(1, "f", "x" * 10_000)
+        assert time.monotonic() - begun >= 0.5, "there was room meanwhile, so the receiver may read on"
+
+
+def test_a_new_worker_has_lost_nothing_yet(ray_session, control_process, worker_pids):
+    """Though the node that forks it has lost a report."""
+
+    def fill():
+        reporter = ray.session.current().runner.reporter
+        while not reporter.lost:
+            reporter.say(0, "", "x" * 10_000)
+
+    ray.get(ray.remote(len).remote(""))
+    control = control_process()
+    control.suspend()
+    try:
+        ray.get(ray.remote(fill).remote())
+        with pytest.raises(WorkerCrashedError):
+            ray.get(ray.remote(max_retries=0)(lambda: os._exit(1)).remote())
+        lost = ray.remote(max_calls=1)(lambda: (os.getpid(), ray.session.current().runner.reporter.lost))
+        before = worker_pids()
+        new = [count for pid, count in [ray.get(lost.remote()) for _ in range(6)] if pid not in before]
+        assert new and not any(new)
+    finally:
+        control.resume()
