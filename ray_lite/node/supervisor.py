@@ -37,7 +37,7 @@ class Supervisor:
         setting, (control, arena, self.bell, *spill) = driver.receive()
         self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1)
         self.config = setting.config
-        session_dir.make(setting.session_dir)
+        self.lock = session_dir.make(setting.session_dir)
         self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
@@ -58,7 +58,7 @@ class Supervisor:
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""
-        return [self.poll.fileno(), *self.driver.descriptors(), *self.pool.workers]
+        return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers]
 
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended."""

@@ -1,15 +1,18 @@
 """The directory of a session: its path, making and removing it, and removing directories that killed sessions left behind.
 
-The name tells the user and the driver: `ray_lite-<uid>-<pid>-<start time>-<random>`.  Neighbours: driver/launch.py chooses
-the path, node/supervisor.py makes the directory; driver and node both try to remove it at the end.
+The name tells the user and the driver: `ray_lite-<uid>-<pid>-<random>`.  The node has a lock on the directory all its life.  So
+one that can be locked was left behind by a killed session; a pid would not tell, since containers may share the parent
+directory.  Neighbours: driver/launch.py chooses the path, node/supervisor.py makes the directory; driver and node both
+try to remove it at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 
 from ray_lite.system import machine
-from ray_lite.system.process import is_alive, started_at
 
 PREFIX = "ray_lite"
 LOGS = "logs"  #: name of the directory of log files inside the session's directory
@@ -19,14 +22,21 @@ def new_path() -> str:
     """The path of a new session directory; first removes the directories that killed sessions of this user left behind."""
     base = _base()
     _remove_stale(base)
-    stamp = f"{PREFIX}-{os.getuid()}-{os.getpid()}-{started_at(os.getpid())}-"
-    return os.path.join(base, stamp + os.urandom(8).hex())
+    return os.path.join(base, f"{PREFIX}-{os.getuid()}-{os.getpid()}-{os.urandom(8).hex()}")
 
 
-def make(path: str) -> None:
-    """Makes a session's directory, accessible to this user only."""
-    os.mkdir(path, 0o700)
-    os.mkdir(os.path.join(path, LOGS), 0o700)
+def make(path: str) -> int:
+    """Makes a session's directory, accessible to this user only. Returns a descriptor of its lock; no child may keep it."""
+    while True:
+        os.mkdir(path, 0o700)
+        with contextlib.suppress(FileNotFoundError):  # until it is locked, another session may take it for stale
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            with contextlib.suppress(OSError):  # a file system without locks: nobody can take the directory for stale
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.exists(path):
+                os.mkdir(os.path.join(path, LOGS), 0o700)
+                return lock
+            os.close(lock)
 
 
 def remove(path: str) -> None:
@@ -56,12 +66,17 @@ def _remove_stale(base: str) -> None:
     except OSError:
         return  # writable but not readable: old directories can't be found
     for entry in entries:
-        parts = entry.name.split("-")
-        if len(parts) < 5 or parts[0] != PREFIX or parts[1] != str(os.getuid()):
-            continue
-        try:
-            facts = entry.stat(follow_symlinks=False)
-            if facts.st_uid == os.getuid() and not is_alive(int(parts[2]), int(parts[3])):
-                remove(entry.path)
-        except (OSError, ValueError):
-            continue
+        if entry.name.startswith(f"{PREFIX}-{os.getuid()}-"):
+            with contextlib.suppress(OSError):  # locked: its session lives; or gone
+                if entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                    _remove_unlocked(entry.path)
+
+
+def _remove_unlocked(path: str) -> None:
+    """Removes a session's directory if no process has its lock; raises BlockingIOError if one has it."""
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(path)
+    finally:
+        os.close(lock)

@@ -1,4 +1,9 @@
-"""session_dir.py: the end of a session's directory."""
+"""session_dir.py: the end of a session's directory, whose lock says whether its session lives."""
+
+import os
+import signal
+
+import pytest
 
 from ray_lite.system import session_dir
 
@@ -10,3 +15,51 @@ def test_removing_a_directory_twice_is_fine(tmp_path):
     session_dir.remove(str(directory))
     assert not directory.exists()
     session_dir.remove(str(directory))
+
+
+@pytest.fixture
+def base(tmp_path, monkeypatch):
+    """The parent of session directories."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_a_directory_goes_when_its_session_has_ended_and_not_before(base):
+    """Its name has the pid of no process here: that of one in another pid namespace."""
+    path = base / f"{session_dir.PREFIX}-{os.getuid()}-{1 << 30}-1-0123"
+    lock = session_dir.make(str(path))
+    session_dir.new_path()
+    assert (path / session_dir.LOGS).is_dir()
+    os.close(lock)
+    session_dir.new_path()
+    assert not path.exists()
+
+
+def test_other_files_stay(base):
+    """Those of another program, and what is no directory."""
+    (base / f"{session_dir.PREFIX}-{os.getuid()}-1-1-file").write_text("x")
+    (base / "ray_lite-of-another-program").mkdir()
+    (base / f"{session_dir.PREFIX}-{os.getuid()}-1-1-link").symlink_to("ray_lite-of-another-program")
+    before = sorted(base.iterdir())
+    session_dir.new_path()
+    assert sorted(base.iterdir()) == before
+
+
+def test_a_directory_is_never_lost_before_it_is_locked(base):
+    """While another process takes each directory that it can lock for stale."""
+    remover = os.fork()
+    if remover == 0:
+        try:
+            while True:
+                session_dir.new_path()
+        finally:
+            os._exit(1)
+    try:
+        for _ in range(2000):
+            path = session_dir.new_path()
+            lock = session_dir.make(path)
+            assert sorted(os.listdir(path)) == [session_dir.LOGS]
+            os.close(lock)
+    finally:
+        os.kill(remover, signal.SIGKILL)
+        os.waitpid(remover, 0)
