@@ -7,7 +7,7 @@ cdef extern from "region/layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_SMALL, RL_TASK_SMALL, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
-        RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_ATTEMPTS, RL_UNIT
+        RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED
         RL_ALIVE, RL_SWEEPING
@@ -100,7 +100,9 @@ cdef extern from "region/layout.h" nogil:
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
-        uint64_t session_id, pid_namespace, control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits
+        uint64_t session_id
+        uint64_t namespaces[3]
+        uint64_t control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits
         uint32_t buckets, spill_least
         uint64_t bucket_offset
         uint32_t poison, deaths, bell_rung, closing, reports, waiting_for_room, room_precedence

@@ -25,7 +25,7 @@ from ray_lite.node.task_ends import TaskEnds
 from ray_lite.node.worker_starter import WorkerStarter
 from ray_lite.store.object_store import Store
 from ray_lite.system import session_dir
-from ray_lite.system.process import pid_namespace, started_at
+from ray_lite.system.process import namespaces, started_at
 from ray_lite.values import serialization
 
 
@@ -38,7 +38,7 @@ class Supervisor:
         self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1)
         self.config = setting.config
         self.lock = session_dir.make(setting.session_dir)
-        self.region = _core.Region.attach(control, arena, self.bell, pid_namespace())
+        self.region = _core.Region.attach(control, arena, self.bell, namespaces())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()

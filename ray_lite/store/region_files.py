@@ -22,7 +22,7 @@ from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
 from ray_lite.policy.resources import Resources
 from ray_lite.system.machine import NETWORK_FILE_SYSTEMS, file_system, free_huge_pages
-from ray_lite.system.process import pid_namespace
+from ray_lite.system.process import Namespaces, namespaces
 
 NO_EXECUTE = 8  # MFD_NOEXEC_SEAL, Linux 6.3
 SMALL_PAGE = os.sysconf("SC_PAGESIZE")
@@ -61,7 +61,7 @@ class Sizes(NamedTuple):
     resources: list[int]
     aging: int
     session_id: int
-    pid_namespace: int
+    namespaces: Namespaces
 
 
 class ArenaBacking(NamedTuple):
@@ -111,7 +111,7 @@ def plan_sizes(
                  config.commit_step, backing.page, reserve,
                  config.spill_least if spills else 0, int(config.room_precedence * 1e9), config.trim,
                  round(resources.cpus * CPU_UNIT), len(resources.gpu_ids), resources.units, int(config.aging * 1e9),
-                 int.from_bytes(os.urandom(8), 'little') >> 1, pid_namespace())
+                 int.from_bytes(os.urandom(8), 'little') >> 1, namespaces())
 
 
 def _writable(name: str, directory: Any) -> str:

@@ -1,4 +1,4 @@
-"""Processes by pid and start time, which together identify one process for good; and the pid namespace.
+"""Processes by pid and start time, which together identify one process for good; and the namespaces of this process.
 
 Must not read anything but /proc.
 """
@@ -6,6 +6,7 @@ Must not read anything but /proc.
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 
 def started_at(pid: int) -> int:
@@ -14,6 +15,21 @@ def started_at(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
-def pid_namespace() -> int:
-    """Inode of this process's pid namespace."""
-    return os.stat("/proc/self/ns/pid").st_ino
+class Namespaces(NamedTuple):
+    """The namespaces that a session does not cross, each by its inode; 0: this kernel has none of that kind."""
+
+    pid: int
+    user: int
+    time: int
+
+
+def namespaces() -> Namespaces:
+    """The namespaces of this process."""
+    return Namespaces(*(_namespace(kind) for kind in Namespaces._fields))
+
+
+def _namespace(kind: str) -> int:
+    try:
+        return os.stat(f"/proc/self/ns/{kind}").st_ino
+    except FileNotFoundError:
+        return 0

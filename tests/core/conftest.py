@@ -43,7 +43,7 @@ SIZES = SimpleNamespace(
     resources=(),
     aging=1_000_000_000,
     session_id=1,
-    pid_namespace=0,
+    namespaces=(0, 0, 0),
 )
 
 
@@ -65,8 +65,8 @@ class Place(SimpleNamespace):
         self.regions.append(_core.Region.create(*self.files, self.sizes))
         return self.regions[-1]
 
-    def attach(self, namespace=0):
-        self.regions.append(_core.Region.attach(*self.files, namespace))
+    def attach(self, namespaces=(0, 0, 0)):
+        self.regions.append(_core.Region.attach(*self.files, namespaces))
         return self.regions[-1]
 
     def rung(self):

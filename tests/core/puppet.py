@@ -249,7 +249,7 @@ def small(cpus):
         resources=(),
         aging=1 << 60,
         session_id=1,
-        pid_namespace=0,
+        namespaces=(0, 0, 0),
     )
 
 

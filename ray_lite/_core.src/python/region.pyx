@@ -104,7 +104,7 @@ cdef class Region:
                 spilled, 0: none), room_precedence (ns for which a process that waits for room goes before others),
                 trim_bytes (of a free run that is worth trimming, 0: none is), cpus (ten-thousandths), gpus (their number),
                 resources (list of the total of each custom resource, in ten-thousandths), aging (ns after which a stalled
-                shape gets the reservation), session_id, pid_namespace.
+                shape gets the reservation), session_id, namespaces (system/process.py).
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -129,7 +129,9 @@ cdef class Region:
         check(commit_pages(control_fd, 0, sizeof(rl_header)))
         lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources))
         check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
-        h.version, h.abi, h.session_id, h.pid_namespace = RL_VERSION, abi(), sizes.session_id, sizes.pid_namespace
+        h.version, h.abi, h.session_id = RL_VERSION, abi(), sizes.session_id
+        for t in range(RL_NAMESPACES):
+            h.namespaces[t] = sizes.namespaces[t]
         h.control_bytes, h.arena_bytes, h.commit_bytes = sizes.control_bytes, sizes.arena_bytes, sizes.commit_bytes
         h.page_bytes = sizes.page_bytes
         h.arena.pages = <uint32_t>(<uint64_t>sizes.arena_bytes // RL_PAGE)
@@ -161,17 +163,17 @@ cdef class Region:
         return 0
 
     @staticmethod
-    def attach(int control_fd, int arena_fd, int bell_fd, uint64_t pid_namespace):
+    def attach(int control_fd, int arena_fd, int bell_fd, namespaces):
         """Maps a region that another process created.
 
         Raises:
-            RaySystemError: another version, another ABI (libc, architecture), or another pid namespace: the lock names
-                threads by ids of its namespace.
+            RaySystemError: another version, another ABI (libc, architecture), or another namespace: of pids, by which the
+                lock names its owner; of users, whose ids would mean others; of time, which the clocks of all must share.
         """
         cdef rl_header* h
         cdef uint64_t control, arena, handles
         cdef uint32_t version, its_abi
-        cdef uint64_t magic, its_namespace
+        cdef uint64_t magic
         cdef int64_t there = lseek(control_fd, 0, SEEK_END)
         if there < 0:
             raise os_error(errno, "cannot map the region's header")
@@ -180,15 +182,17 @@ cdef class Region:
         h = <rl_header*>mmap(NULL, sizeof(rl_header), PROT_READ, MAP_SHARED, control_fd, 0)
         if h == <rl_header*>MAP_FAILED:
             raise os_error(errno, "cannot map the region's header")
-        magic, version, its_abi, its_namespace = h.magic, h.version, h.abi, h.pid_namespace
+        magic, version, its_abi = h.magic, h.version, h.abi
+        its_namespaces = [h.namespaces[t] for t in range(RL_NAMESPACES)]
         control, arena, handles = h.control_bytes, h.arena_bytes, <uint64_t>h.objects.capacity * 8
         munmap(h, sizeof(rl_header))
         if magic != RL_MAGIC or version != RL_VERSION:
             raise RaySystemError(f"not a region of this version of ray_lite (its format is {version}, ours {RL_VERSION})")
         if its_abi != abi():
             raise RaySystemError("the region was made by a ray_lite with another C library or architecture")
-        if its_namespace != pid_namespace:
-            raise RaySystemError("the region belongs to another pid namespace (container); sessions don't cross them")
+        for kind, its, ours in zip(("pid", "user", "time"), its_namespaces, namespaces):
+            if its != ours:
+                raise RaySystemError(f"the region belongs to another {kind} namespace (container); sessions don't cross them")
         if lseek(control_fd, 0, SEEK_END) < <int64_t>control or lseek(arena_fd, 0, SEEK_END) < <int64_t>arena:
             raise RaySystemError("the region's files are shorter than its header says")
         return Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)

@@ -21,6 +21,7 @@
 #define RL_DEPTHS 8     /* nesting depths that are told apart, 0 (top-level tasks) included */
 #define RL_GPUS 256     /* most GPUs of a session */
 #define RL_GPU_WORDS 4  /* words of 64 bits for RL_GPUS bits */
+#define RL_NAMESPACES 3 /* namespaces that a session does not cross: of pids, users and time */
 #define RL_ATTEMPTS 0xffffu /* the most that a task's 16-bit word for attempts holds */
 #define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
 

@@ -40,7 +40,7 @@ typedef struct {
     uint32_t version;                  /* writer: init; RL_VERSION */
     uint32_t abi;                      /* writer: init; architecture and sizeof(pthread_mutex_t) */
     uint64_t session_id;               /* writer: init */
-    uint64_t pid_namespace;            /* writer: init; robust futexes name threads by namespace-relative id */
+    uint64_t namespaces[RL_NAMESPACES]; /* writer: init; in another one thread ids, user ids or the clock differ */
     uint64_t control_bytes;            /* writer: init */
     uint64_t arena_bytes;              /* writer: init */
     uint64_t commit_bytes;             /* writer: init; step in which tables and arena grow */

@@ -54,12 +54,14 @@ def test_another_format_is_refused(make_place, words, field, change, message):
     place.attach()
 
 
-def test_another_pid_namespace_is_refused(make_place):
-    place = make_place(pid_namespace=4026531836)
+@pytest.mark.parametrize("number, kind", list(enumerate(("pid", "user", "time"))))
+def test_another_namespace_is_refused(make_place, number, kind):
+    ours = [4026531836, 4026531837, 0]
+    place = make_place(namespaces=ours)
     place.create()
-    with pytest.raises(RaySystemError, match="pid namespace"):
-        place.attach(4026531837)
-    place.attach(4026531836)
+    with pytest.raises(RaySystemError, match=f"{kind} namespace"):
+        place.attach([inode + (k == number) for k, inode in enumerate(ours)])
+    place.attach(ours)
 
 
 def test_more_gpus_than_the_header_has_room_for_are_refused(make_place):
@@ -75,7 +77,7 @@ def test_what_cannot_be_mapped_is_an_os_error(make_place):
     with pytest.raises(OSError, match="cannot map"):
         _core.Region.create(closed, *place.files[1:], place.sizes)
     with pytest.raises(OSError, match="cannot map"):
-        _core.Region.attach(closed, *place.files[1:], 0)
+        _core.Region.attach(closed, *place.files[1:], (0, 0, 0))
 
 
 def test_files_that_are_too_short_are_refused(make_place):
@@ -85,7 +87,7 @@ def test_files_that_are_too_short_are_refused(make_place):
     for short in range(2):
         files = [os.memfd_create("ray_lite-short") if n == short else fd for n, fd in enumerate(place.files)]
         with pytest.raises(RaySystemError, match="short"):
-            _core.Region.attach(*files, place.sizes.pid_namespace)
+            _core.Region.attach(*files, place.sizes.namespaces)
         os.close(files[short])
 
 
