@@ -62,7 +62,7 @@ cdef extern from "region/layout.h" nogil:
         uint32_t serial, prev, function, owner
         uint16_t queue, cell
         uint32_t ndeps
-        uint16_t attempts, max_retries
+        uint16_t attempts, retries_left
         uint32_t nreturns, returns, refs, parent, parent_serial, args_size, extent, site
         uint16_t flags
         uint32_t nrefs, runtime_env
@@ -343,7 +343,7 @@ cdef class Worker:
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self) noexcept
     cdef bint execute(self, uint32_t t) except -1
-    cdef bint again(self, uint32_t t, bint counted, bint front) except -1
+    cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1
     cdef tuple plain_args(self, uint32_t t)
     cdef object argument(self, uint32_t i, bint writable)
     cdef bint plain_result(self, uint32_t i, object result) except -1

@@ -68,7 +68,6 @@ COVERED_BY: dict[str, str] = {
     "node/supervisor.py": "conformance/test_node_death.py",
     "node/task_ends.py": "conformance/test_cancelling.py",
     "node/worker_process.py": "conformance/test_pool.py",
-    "policy/retries.py": "conformance/test_retries.py",
     "store/listing.py": "test_global_state.py",
     "store/object_store.py": "conformance/test_full_store.py",
     "values/failures.py": "conformance/test_errors.py",

@@ -91,7 +91,7 @@ class Deaths:
                 return
             facts = TaskFacts(*_core.task_facts(self.region, task))
             name, site = self.task_ends.function_name(facts), self.store.text(facts.site)
-            yield Running(task, name, site, facts.attempts, facts.max_retries, innermost, complete, facts.cancelled)
+            yield Running(task, name, site, facts.attempts, facts.retries_left, innermost, complete, facts.cancelled)
             innermost = False
 
     def reap_orphans(self, known: set[int]) -> None:

@@ -14,7 +14,6 @@ from textwrap import indent
 from typing import Any, NamedTuple
 
 from ray_lite.config import CPU_UNIT
-from ray_lite.policy.retries import may_retry
 
 OUTSIDE = ("SIGKILL", "SIGTERM")  # signals that an operator or the kernel sends
 
@@ -65,8 +64,8 @@ class Running(NamedTuple):
     task: int
     name: str
     site: str  #: where it was called, or ""
-    attempts: int
-    max_retries: int
+    attempts: int  #: attempts begun
+    retries_left: int
     innermost: bool
     complete: bool  #: all its returns were sealed
     cancelled: bool = False
@@ -185,7 +184,7 @@ class Scheduler:
             return Fail(task.task, task.name, f"task {task.name} was cancelled while it ran", {}, "TaskCancelledError")
         if not task.innermost or event.forced:
             return Requeue(task.task, counted=False, front=True)
-        if event.signal in OUTSIDE and may_retry(task.attempts, task.max_retries):
+        if event.signal in OUTSIDE and task.retries_left:
             return Requeue(task.task, counted=True, front=False)
         return Fail(task.task, task.name, self.story(event, task), attributes(event, task))
 
@@ -197,7 +196,7 @@ class Scheduler:
             how = f"was killed by signal {event.number} ({event.signal})"
         else:
             how = f"ended itself with exit code {event.number}"
-        tries = f", attempt {task.attempts} of {task.max_retries + 1}" if event.signal in OUTSIDE else ""
+        tries = f", attempt {task.attempts} of {task.attempts + task.retries_left}" if event.signal in OUTSIDE else ""
         peak = f"; its memory peaked at {event.peak / 1e6:,.0f} MB" if event.peak else ""
         words = "\nIts last lines on stderr:\n" + indent(event.last_words, "    ") if event.last_words else ""
         where = f", called at {task.site}," if task.site else ""

@@ -18,7 +18,6 @@ from ray_lite.calls.runtime_env import RuntimeEnv
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import TaskCancelledError
 from ray_lite.options import WorkerOptions
-from ray_lite.policy.retries import may_retry
 from ray_lite.store.object_store import Store
 from ray_lite.values.failures import ArgumentFailed, Failure, SystemFailure, pack
 from ray_lite.values.serialization import dumps, loads
@@ -33,7 +32,7 @@ class TaskFacts(NamedTuple):
     function: int  #: index of the object with the function
     site: int  #: index of the object with the call site, or 0
     attempts: int  #: attempts begun so far
-    max_retries: int
+    retries_left: int
     nreturns: int
     id: bytes
     serial: int
@@ -131,7 +130,7 @@ class TaskRunner:
                 return False
         except BaseException:  # from code of the user's class: it would hide the task's error and end the worker
             return False
-        return may_retry(facts.attempts, facts.max_retries)
+        return facts.retries_left > 0
 
     def _failure(self, facts: TaskFacts, error: BaseException) -> Failure | SystemFailure:
         """The failure to store for an error; reports it, unless it was reported before or is a cancellation."""

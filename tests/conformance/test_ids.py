@@ -1,8 +1,12 @@
 """Ids of a run: the same for the same seed and program, different for everything else."""
 
 import json
+import os
 
 import pytest
+
+import ray_lite as ray
+from ray_lite.exceptions import WorkerCrashedError
 
 PROGRAM = """
 import json, sys
@@ -90,3 +94,26 @@ def test_any_integer_is_a_seed(fresh, seed):
     fresh.shutdown()
     fresh.init(num_cpus=1, object_id_seed=seed)
     assert fresh.put(1) == first
+
+
+def test_a_parent_that_runs_again_does_not_give_the_ids_of_its_first_run(ray_session, tmp_path):
+    """Its inline child was to blame for the death, so the attempt does not count; what it made may live on."""
+    notes = tmp_path / "notes"
+
+    @ray.remote(inline=True)
+    def child():
+        if notes.read_text().count("\n") == 1:
+            os._exit(1)
+
+    @ray.remote(max_retries=0)
+    def parent():
+        with open(notes, "a") as file:
+            file.write(f"{ray.get_attempt_number()} {ray.put(1).hex()}\n")
+        try:
+            return ray.get(child.remote())
+        except WorkerCrashedError:
+            return None
+
+    ray.get(parent.remote(), timeout=30)
+    runs = [line.split() for line in notes.read_text().splitlines()]
+    assert [number for number, _ in runs] == ["1", "2"] and len({made for _, made in runs}) == 2

@@ -126,9 +126,6 @@ class Director(RuleBasedStateMachine):
         held = self.model.held(slot)
         return [held[number % len(held)] for number in numbers] if held else []
 
-    def burn(self, slot):
-        return self.model.hands[slot].seats[-1].burn()
-
     def content(self, size):
         self.numbers += 1
         return (b"%d." % self.numbers).ljust(size, b"*")

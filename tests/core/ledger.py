@@ -18,7 +18,6 @@ UNLIMITED = 0xFFFF
 DEEPEST = 7  # RL_DEPTHS - 1 (layout.h)
 DEATH = "WorkerCrashedError"  # the value of a return whose task's process died too often
 SMALL, ARGUMENTS_SMALL = 40, 28
-RERUN = 64  # ids that one run of a task takes at most
 
 
 def block(size, small):
@@ -65,7 +64,6 @@ class Job:
     owner: int = 0
     attempts: int = 0
     interrupted: bool = False
-    reruns: int = 0
     unready: set = field(default_factory=set)  #: numbers of arguments
 
 
@@ -77,14 +75,9 @@ class Seat:
     attempt: int = 0
     count: int = 0
     task: bytes | None = None
-    reruns: int = 0
 
-    def burn(self):
-        """Ids to skip: a second run under the same attempt's number makes the same ids, and names must be unique here."""
-        return self.reruns * RERUN if self.count == 0 else 0
-
-    def next_id(self, kind, burn=0):
-        self.count += burn + 1
+    def next_id(self, kind):
+        self.count += 1
         return _core.derive_id(self.id, self.attempt << 32, self.count << 1 | kind)
 
 
@@ -169,7 +162,7 @@ class Ledger:
 
     def task_facts(self, job):
         arguments, returns = (tuple(map(picture.label, ids)) for ids in (job.arguments, job.returns))
-        return job.state, job.owner, job.attempts, arguments, returns, job.interrupted, len(job.unready)
+        return job.state, job.owner, job.attempts, job.retries, arguments, returns, job.interrupted, len(job.unready)
 
     def learn(self, places):
         """Where objects are, and how large a report of a death is, only the region can say."""
@@ -181,8 +174,8 @@ class Ledger:
 
     # --- objects ---
 
-    def put(self, slot, burn, value, contents, sealed=True):
-        x = self.hands[slot].seats[-1].next_id(PUT, burn)
+    def put(self, slot, value, contents, sealed=True):
+        x = self.hands[slot].seats[-1].next_id(PUT)
         state = "sealed" if sealed else "creating"
         self.things[x] = Thing(x, state, {slot}, slot, value=value, contents=tuple(contents), size=len(value))
         return x
@@ -211,11 +204,11 @@ class Ledger:
 
     # --- tasks ---
 
-    def submit(self, slot, burn, call):
+    def submit(self, slot, call):
         """`call`: (arguments, number of returns, CPUs, retries, data). The ids of the returns."""
         arguments, count, cpus, retries, data = call
         seat = self.hands[slot].seats[-1]
-        t = seat.next_id(TASK, burn)
+        t = seat.next_id(TASK)
         returns = tuple(_core.derive_id(t, k, RETURN) for k in range(count))
         parent = self.jobs.get(seat.task)
         depth = min(parent.depth + 1 if parent else 1, DEEPEST) if seat.task else 0
@@ -244,7 +237,7 @@ class Ledger:
         job.state, job.owner, job.attempts = "running", slot, min(job.attempts + 1, UNLIMITED)
         hand.idle = False
         hand.stack.append(t)
-        seat = Seat(t, job.attempts, task=t, reruns=job.reruns)
+        seat = Seat(t, job.attempts, task=t)
         if helps:
             hand.helps.append(helps)
             hand.seats.append(seat)
@@ -313,9 +306,10 @@ class Ledger:
         """A dead process's task: finished if it was over, else run again or failed."""
         complete = bool(job.returns) and all(self.things[x].state == "sealed" for x in job.returns)
         if not complete and not innermost:
-            job.attempts, job.interrupted, job.reruns = job.attempts - 1, True, job.reruns + 1
+            job.interrupted = True
             self.queue(job, front=True)
-        elif not complete and outside and (job.retries == UNLIMITED or job.attempts <= job.retries):
+        elif not complete and outside and job.retries:
+            job.retries -= job.retries != UNLIMITED
             self.queue(job)
         else:
             for x in reversed(job.returns):

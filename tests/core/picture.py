@@ -23,7 +23,7 @@ class Picture(NamedTuple):
     """Everything by label; `picture != other` is a disagreement."""
 
     objects: dict  #: (state, slots that hold it, pins, exposed, its live task, contents)
-    tasks: dict  #: (state, slot that runs it, attempts, arguments, returns, interrupted, unready arguments)
+    tasks: dict  #: (state, slot that runs it, attempts, retries left, arguments, returns, interrupted, unready arguments)
     queues: dict  #: labels of ready tasks in order, by CPUs and depth
     slots: dict  #: (running tasks, innermost last; CPUs held; blocked)
 
@@ -114,8 +114,8 @@ class Reading:
     def task(self, t):
         row = self.tasks[t]
         returns = tuple(self.name(self.objects, i) for i in reversed(self.chain(self.objects, row["returns"])))
-        attempts, interrupted = int(row["attempts"]), bool(row["flags"] & INTERRUPTED)
-        facts = attempts, self.targets(row["refs"]), returns, interrupted, int(row["ndeps"])
+        attempts, interrupted = (int(row["attempts"]), int(row["retries_left"])), bool(row["flags"] & INTERRUPTED)
+        facts = *attempts, self.targets(row["refs"]), returns, interrupted, int(row["ndeps"])
         return TASK_STATES[row["state"]], int(row["owner"]), *facts
 
     def stack(self, s):

@@ -73,16 +73,11 @@ class Puppet:
         self.handles[binary] = x
         return binary
 
-    def burn(self, count):
-        for _ in range(count):
-            _core.next_put_id()
-
     def root(self, binary):
         _core.set_root(binary)
 
-    def put(self, burn, data, contents, seal):
+    def put(self, data, contents, seal):
         """Small and final: in one section, as `put` does; else made, filled and sealed."""
-        self.burn(burn)
         x = _core.put_plain(self.region, data) if seal and not contents else _core.MISS
         if x is _core.MISS:
             x = _core.create_object(self.region, _core.next_put_id(), len(data), False)
@@ -126,8 +121,7 @@ class Puppet:
 
     # --- tasks ---
 
-    def submit(self, burn, record, data, arguments):
-        self.burn(burn)
+    def submit(self, record, data, arguments):
         ids = _core.submit(self.region, record, data, [self.handles[a] for a in arguments])
         return [self.keep(x) for x in (ids if isinstance(ids, list) else [ids] if ids else [])]
 

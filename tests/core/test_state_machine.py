@@ -47,13 +47,13 @@ class Machine(Director):
         slot = self.actor(who)
         if slot is None:
             return
-        data, contents, burn = self.content(size), self.picked(slot, inside), self.burn(slot)
+        data, contents = self.content(size), self.picked(slot, inside)
 
         def outcome(model, answer):
-            x = model.put(slot, burn, data, contents, sealed < 3)
+            x = model.put(slot, data, contents, sealed < 3)
             assert answer in (None, x)
 
-        self.do(slot, ("put", burn, data, contents, sealed < 3), outcome)
+        self.do(slot, ("put", data, contents, sealed < 3), outcome)
 
     @rule(which=NUMBER)
     def seal(self, which):
@@ -116,14 +116,14 @@ class Machine(Director):
         slot = self.actor(who)
         if slot is None:
             return
-        data, arguments, burn = self.content(size), self.picked(slot, of), self.burn(slot)
+        data, arguments = self.content(size), self.picked(slot, of)
         record = self.index, self.queues[shape], returns, retries, 0, 0
 
         def outcome(model, answer):
-            ids = model.submit(slot, burn, (arguments, returns, SHAPES[shape], retries, data))
+            ids = model.submit(slot, (arguments, returns, SHAPES[shape], retries, data))
             assert answer in (None, ids)
 
-        self.do(slot, ("submit", burn, record, data, arguments), outcome)
+        self.do(slot, ("submit", record, data, arguments), outcome)
 
     @rule(who=NUMBER, size=SIZE)
     def work(self, who, size):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from ray_lite.policy.retries import UNLIMITED
 from ray_lite.policy.scheduler import (
     BlockedState,
     BreakDeadlock,
@@ -30,8 +29,8 @@ def wanted(**facts):
     return Scheduler(10).workers_wanted(ONE._replace(**facts))
 
 
-def task(attempts=1, max_retries=3, innermost=True, complete=False):
-    return Running(5, "f", "here.py:1 in g", attempts, max_retries, innermost, complete)
+def task(attempts=1, retries_left=3, innermost=True, complete=False):
+    return Running(5, "f", "here.py:1 in g", attempts, retries_left, innermost, complete)
 
 
 def test_nothing_starts_while_nothing_fits():
@@ -69,10 +68,9 @@ def test_killed_from_outside_runs_again(death):
 
 @pytest.mark.parametrize("death", [KILLED, TERMINATED])
 def test_until_the_retries_are_used_up(death):
-    assert isinstance(Scheduler(9).on_death(death, task(attempts=3)), Requeue)
-    assert isinstance(Scheduler(9).on_death(death, task(attempts=4)), Fail)
-    assert isinstance(Scheduler(9).on_death(death, task(max_retries=0)), Fail)
-    assert isinstance(Scheduler(9).on_death(death, task(attempts=999, max_retries=UNLIMITED)), Requeue)
+    assert isinstance(Scheduler(9).on_death(death, task(attempts=3, retries_left=1)), Requeue)
+    assert isinstance(Scheduler(9).on_death(death, task(attempts=999, retries_left=1)), Requeue)
+    assert isinstance(Scheduler(9).on_death(death, task(attempts=1, retries_left=0)), Fail)
 
 
 @pytest.mark.parametrize("death", [SEGFAULT, EXITED])
@@ -82,7 +80,7 @@ def test_a_process_that_ended_itself_is_reported_at_once(death):
 
 @pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
 def test_outer_tasks_are_innocent(death):
-    assert Scheduler(9).on_death(death, task(attempts=99, innermost=False)) == Requeue(5, counted=False, front=True)
+    assert Scheduler(9).on_death(death, task(retries_left=0, innermost=False)) == Requeue(5, counted=False, front=True)
 
 
 @pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])
@@ -91,10 +89,10 @@ def test_a_task_that_had_sealed_everything_is_finished(death):
 
 
 def test_the_story_names_pid_cause_and_task():
-    story = Scheduler(9).on_death(KILLED, task(attempts=4)).text
+    story = Scheduler(9).on_death(KILLED, task(attempts=4, retries_left=0)).text
     assert "pid 7" in story and "signal 9 (SIGKILL)" in story and "attempt 4 of 4" in story
     assert "task f, called at here.py:1 in g," in story
-    assert ", called" not in Scheduler(9).on_death(KILLED, task(attempts=4)._replace(site="")).text
+    assert ", called" not in Scheduler(9).on_death(KILLED, task(attempts=4, retries_left=0)._replace(site="")).text
     story = Scheduler(9).on_death(EXITED, task()).text
     assert "exit code 3" in story and "attempt" not in story
 
@@ -179,4 +177,4 @@ def test_a_cancelled_task_never_runs_again(death, innermost):
 
 def test_who_dies_with_a_cancelled_one_is_innocent():
     forced = KILLED._replace(forced=True)
-    assert Scheduler(9).on_death(forced, task(attempts=99)) == Requeue(5, counted=False, front=True)
+    assert Scheduler(9).on_death(forced, task(retries_left=0)) == Requeue(5, counted=False, front=True)

@@ -197,7 +197,7 @@ cdef void bury(uint32_t slot) noexcept nogil:
             break
         if complete:
             did(&node, COMPLETE, task_finish(R, t))
-        elif task_at(R, t).attempts > task_at(R, t).max_retries:
+        elif task_at(R, t).retries_left == 0:
             give_up(t)
         else:
             did(&node, REQUEUE, task_requeue(R, t, roll(&node, 2), roll(&node, 2)))

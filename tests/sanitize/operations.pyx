@@ -148,7 +148,7 @@ cdef void cancel_some(rl_process* p) noexcept nogil:
 
 cdef bint again(rl_process* p, uint32_t t) noexcept nogil:
     """Some tasks are not finished, but run once more."""
-    return roll(p, 16) == 0 and did(p, AGAIN, task_again(&p.R, t, roll(p, 2), roll(p, 2))) == DONE
+    return roll(p, 16) == 0 and did(p, AGAIN, task_again(&p.R, t, roll(p, 2), roll(p, 2), roll(p, 2))) == DONE
 
 
 cdef void await_some(rl_process* p) noexcept nogil:

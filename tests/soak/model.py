@@ -244,7 +244,8 @@ def may_have_died(task, text, facts, mortal):
         return False
     noted = [pid for pid, _ in task.attempts]
     tries = re.search(r"attempt (\d+) of (\d+)", text)
-    return bool(tries) and tries.groups() == (str(task.retries + 1),) * 2 and (
+    last = bool(tries) and tries[1] == tries[2] and int(tries[1]) > task.retries  # more, if others were to blame for some
+    return last and (
         facts["pid"] in noted or len(noted) <= task.retries)  # it may have died before it made its note
 
 

@@ -107,13 +107,14 @@ cdef class Worker:
         rl_failpoint(self.region.R, b"inline.run")
         calling = self.calling
         self.calling = 0
-        ended = False
+        ended = begun = False
         try:
             if enter is not None:
                 enter()
+            begun = True
             ended = self.execute(t)
         except BaseException:
-            self.again(t, False, True)
+            self.again(t, begun, False, True)
             raise
         finally:
             rl_failpoint(self.region.R, b"inline.finish")
@@ -135,7 +136,7 @@ cdef class Worker:
         try:
             if self.shape_of(k) != self.queue or self.env_changed(k):
                 if not self.apply_runtime_env(k):
-                    return self.again(t, False, True)
+                    return self.again(t, False, False, True)
             f = self.functions.get(k.function)
             if f is None:
                 f = self.functions[k.function] = self.runner.function(k.function)
@@ -154,7 +155,7 @@ cdef class Worker:
             if self.region.R.fork_generation != rl_generation:
                 self.runner.leave_child(e)
             if self.runner.fail(t, e):
-                return self.again(t, True, False)
+                return self.again(t, True, True, False)
         if self.counts:
             self.retired |= self.runner.is_enough(k.function)
         return True
@@ -171,8 +172,8 @@ cdef class Worker:
         self.calling = 0
         return result
 
-    cdef bint again(self, uint32_t t, bint counted, bint front) except -1:
-        check(task_again(self.region.R, t, counted, front))
+    cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1:
+        check(task_again(self.region.R, t, begun, counted, front))
         return False
 
     cdef bint env_changed(self, rl_task* k) noexcept:
@@ -295,10 +296,10 @@ def task_returns(Region region, uint32_t t) -> list:
 
 def task_facts(Region region, uint32_t t) -> tuple:
     """Facts in a task's record: (index of the function's object, of the object with the call site or 0, attempts begun,
-    max_retries, number of returns, id, serial, whether the task is cancelled)."""
+    retries left, number of returns, id, serial, whether the task is cancelled)."""
     check_region(region.R)
     cdef rl_task* k = task_at(region.R, t)
-    return (k.function, k.site, k.attempts, k.max_retries, k.nreturns, k.id[:RL_ID_BYTES], k.serial,
+    return (k.function, k.site, k.attempts, k.retries_left, k.nreturns, k.id[:RL_ID_BYTES], k.serial,
             (k.flags & RL_CANCELLED) != 0)
 
 

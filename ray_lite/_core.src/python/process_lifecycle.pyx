@@ -119,7 +119,7 @@ def adopt_task(Region region, uint32_t slot) -> tuple:
 
 
 def requeue_task(Region region, uint32_t t, bint counted, bint front):
-    """Puts an adopted task back into its queue. `counted`: this attempt counts against max_retries."""
+    """Puts an adopted task back into its queue. `counted`: its attempt counts against max_retries."""
     check_region(region.R)
     rl_failpoint(region.R, b"adopt.requeue")
     check(task_requeue(region.R, t, counted, front))

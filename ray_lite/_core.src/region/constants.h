@@ -22,7 +22,7 @@
 #define RL_GPUS 256     /* most GPUs of a session */
 #define RL_GPU_WORDS 4  /* words of 64 bits for RL_GPUS bits */
 #define RL_NAMESPACES 3 /* namespaces that a session does not cross: of pids, users and time */
-#define RL_ATTEMPTS 0xffffu /* the most that a task's 16-bit word for attempts holds */
+#define RL_ATTEMPTS 0xffffu /* the most that a task's 16-bit words for attempts and retries hold */
 #define RL_UNIT 10000   /* amounts of resources are counted in ten-thousandths */
 
 enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };

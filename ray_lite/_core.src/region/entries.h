@@ -95,8 +95,8 @@ typedef struct {
     uint16_t queue;      /*  44 writer: fresh */
     uint16_t cell;       /*  46 writer: fresh; of the arguments' block; without an extent it means nothing */
     uint32_t ndeps;      /*  48 writer: lock; arguments that are not sealed; counted, never recomputed */
-    uint16_t attempts;   /*  52 writer: lock; attempts begun, at most RL_ATTEMPTS */
-    uint16_t max_retries; /* 54 writer: fresh; RL_ATTEMPTS: unlimited */
+    uint16_t attempts;   /*  52 writer: lock; attempts begun, at most RL_ATTEMPTS; ids are derived from it: no two have the same */
+    uint16_t retries_left; /* 54 writer: lock; falls with each attempt that counts and is followed by another; RL_ATTEMPTS: stays */
     uint32_t nreturns;   /*  56 writer: lock */
     uint32_t returns;    /*  60 writer: lock; its returns, last one first, chained by rl_object.next */
     uint32_t refs;       /*  64 writer: lock; argument refs, last one first */

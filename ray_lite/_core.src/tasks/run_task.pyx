@@ -2,7 +2,7 @@
 
 The ready set of a task is a count, `ndeps`, of its unsealed arguments: sealing an object unlinks its edges and counts down, and
 zero makes the task READY.  No process ever recomputes the count.  Neighbours: scheduling/dispatch.pyx (which task is next),
-sweep.pyx (the tasks of a dead worker).  Must not decide retries: policy/retries.py and policy/scheduler.py do.
+sweep.pyx (the tasks of a dead worker).  Must not decide retries: workers/task_runner.py and policy/scheduler.py do.
 """
 cdef enum:
     FINISH_LOG = 44  # log entries that the last step of finishing writes at most
@@ -105,6 +105,12 @@ cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
     return garbage_drain(R)
 
 
+cdef void attempt_counts(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Counts an attempt that has ended against the retries of its task."""
+    if 0 < k.retries_left < RL_ATTEMPTS:
+        rl_set16(R, &k.retries_left, k.retries_left - 1)
+
+
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
     """Puts a RUNNING task that this slot adopted from a dead one back into its queue; its unsealed returns are empty already.
 
@@ -115,8 +121,9 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
     if rl_lock(R):
         return EIO
     rl_set32(R, &rl_slot_at(R, R.slot).running, k.next)
-    if not counted:
-        rl_set16(R, &k.attempts, k.attempts - 1)
+    if counted:
+        attempt_counts(R, k)
+    else:
         rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
     queue_insert(R, t, front)
     wake_workers(R, 1)
@@ -124,10 +131,11 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
     return DONE
 
 
-cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
+cdef int task_again(rl_region* R, uint32_t t, bint begun, bint counted, bint front) noexcept nogil:
     """Empties the unsealed returns of this slot's innermost task, then puts it back into its queue, to run again.
 
-    `counted`: the attempt that ended counts.  `front`: the task goes before the others of its queue.
+    `begun`: its function may have been called, and so have made ids; else this was no attempt.  `counted`: the attempt counts.
+    `front`: the task goes before the others of its queue.
     """
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef rl_task* k = task_at(R, t)
@@ -143,8 +151,10 @@ cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept
     if k.next == 0 and me.shape:
         given = me.shape
         grant_release(R, R.slot)
-    if not counted:
+    if not begun:
         rl_set16(R, &k.attempts, k.attempts - 1)
+    elif counted:
+        attempt_counts(R, k)
     queue_insert(R, t, front)
     rl_commit(R)
     rl_failpoint(R, b"requeue.recheck")

@@ -22,7 +22,7 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     rl_fresh32(&k.function, s.function)
     rl_fresh32(&k.owner, R.slot)
     rl_fresh16(&k.queue, <uint16_t>q)
-    rl_fresh16(&k.max_retries, <uint16_t>s.max_retries)
+    rl_fresh16(&k.retries_left, <uint16_t>s.max_retries)
     rl_fresh32(&k.nreturns, s.nreturns)
     rl_fresh32(&k.parent, s.parent)
     rl_fresh32(&k.parent_serial, s.parent_serial)

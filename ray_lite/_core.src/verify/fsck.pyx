@@ -56,7 +56,7 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         if k.state != RL_FREE:
             memcpy(&id, k.id, 8)
             e = mix(mix(i, k.state), mix(k.owner, k.ndeps))
-            d += mix(mix(e, id), mix(mix(k.returns, k.refs), mix(k.attempts, mix(k.next, k.flags))))
+            d += mix(mix(e, id), mix(mix(k.returns, k.refs), mix(mix(k.attempts, k.retries_left), mix(k.next, k.flags))))
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:

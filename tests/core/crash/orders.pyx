@@ -173,7 +173,7 @@ cdef int order_take_cancelled(rl_order* o) noexcept nogil:
 
 
 cdef int order_again(rl_order* o) noexcept nogil:
-    return task_again(o.who, o.a, o.b & 1, o.b & 2)
+    return task_again(o.who, o.a, o.b & 4 == 0, o.b & 1, o.b & 2)
 
 
 cdef int order_retire(rl_order* o) noexcept nogil:

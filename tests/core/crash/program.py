@@ -265,7 +265,7 @@ class Program:
                 return self.do("room", who, a=i, size=self.random.choice(SIZES))
             return self.contain(who, i, self.stepper.holds(who))
         if self.random.random() < 0.1:
-            return self.do("again", who, a=running[0], b=self.random.randrange(4))
+            return self.do("again", who, a=running[0], b=self.random.randrange(8))
         last = len(running) == 1 and not self.stepper.leaving(who)
         return self.do("next" if last else "finish", who, a=running[0])
 
@@ -283,7 +283,7 @@ class Program:
             self.spawn(self.random.choice((who, DRIVER)), running, child)
         rc, inner, _ = self.do("inline", who, a=child[0])
         if rc == DONE and self.random.random() < 0.2:
-            self.do("again", who, a=inner, b=self.random.randrange(4))
+            self.do("again", who, a=inner, b=self.random.randrange(8))
         elif rc == DONE:
             self.do("finish", who, a=inner)
 

@@ -52,6 +52,29 @@ def running(region, child):
     return region.statistics()["cpus_free"] < 2 and region.statistics()["ready"] == 0
 
 
+@pytest.mark.parametrize("counted, left", [(True, 2), (False, 3)])
+def test_no_two_attempts_make_the_same_ids(make_region, tasks, worker, bury, counted, left):
+    """Whether they count or not: what the first one made may live."""
+    region, (read, write) = make_region(), os.pipe()
+
+    def makes(last):
+        facts = _core.task_facts(region, _core.current_task()[0])
+        os.write(write, _core.next_put_id() + bytes([_core.current_attempt(), facts[3]]))
+        signal.pause()
+
+    calls = tasks(region, {"makes": makes})
+    x = calls.call("makes", retries=3)(1)
+    runs = []
+    for _ in range(2):
+        child, slot = worker(region, calls.worker)
+        runs.append(os.read(read, 22))
+        child.kill()
+        bury(region, slot, counted)
+    assert runs[0][:20] != runs[1][:20] and list(runs[0][20:] + runs[1][20:]) == [1, 3, 2, left]
+    os.close(read), os.close(write)
+    del x
+
+
 def test_a_task_without_returns_is_not_taken_for_finished(make_region, tasks, worker, bury, wait_until):
     """It has no return whose state could tell, but it has not run to its end."""
     region = make_region()
