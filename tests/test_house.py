@@ -71,6 +71,7 @@ COVERED_BY: dict[str, str] = {
     "policy/retries.py": "conformance/test_retries.py",
     "store/listing.py": "test_global_state.py",
     "store/object_store.py": "conformance/test_full_store.py",
+    "values/by_value.py": "conformance/test_slots.py",
     "values/failures.py": "conformance/test_errors.py",
     "values/pickle_errors.py": "conformance/test_serialization_errors.py",
     "values/serialization.py": "conformance/test_values.py",

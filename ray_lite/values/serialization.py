@@ -3,8 +3,8 @@
 A pickled value is a `Pickled`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
 the value contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views; long bytes and
 texts are copied into the store from where they are.  Common plain values never come here: _core.src/python/codec.pyx encodes
-them.  Neighbours: arrays.py, tensors.py and exception_state.py reduce; pickle_errors.py and load_errors.py explain failures;
-store/object_store.py stores what is pickled.  No I/O.
+them.  Neighbours: arrays.py, tensors.py, exception_state.py and by_value.py reduce; pickle_errors.py and load_errors.py explain
+failures; store/object_store.py stores what is pickled.  No I/O.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Collected:
 
 
 class _Reducers:
-    """ray_lite's own reducers, for ids, arrays, tensors, views, exceptions and code; cloudpickle's reducers take the rest."""
+    """ray_lite's own reducers, for ids, arrays, tensors, views, exceptions and code; those of by_value.py take the rest."""
 
     def __init__(self, file: _File, collected: _Collected) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=collected.keep)  # type: ignore[call-arg]
@@ -176,9 +176,9 @@ class _File:
 @functools.cache
 def pickler() -> Any:
     """The class of picklers; made when first needed, since the import of cloudpickle takes 10 ms."""
-    import cloudpickle
+    from ray_lite.values import by_value
 
-    return type("Pickler", (_Reducers, cloudpickle.Pickler), {})
+    return type("Pickler", (_Reducers, by_value.Pickler), {})
 
 
 def _name_file(code: types.CodeType, file: str) -> types.CodeType:
