@@ -3,8 +3,8 @@
 They are those that another process doesn't find by their names.  A class is made again with its slots.  The process that
 defined a class is its home: what comes back there leaves the class as it is.  Any other process has one copy, which only what
 its home sends changes.  The functions of a module share its namespace where they come from one pickle.  Neighbours:
-importable.py looks for modules; serialization.py imports this module when a value is pickled first, since that imports
-cloudpickle (10 ms).  Must not decide about values of other kinds.
+importable.py looks for modules; script.py keeps what is made in a worker; serialization.py imports this module when a value is
+pickled first, since that imports cloudpickle (10 ms).  Must not decide about values of other kinds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from cloudpickle import cloudpickle
 
+from ray_lite.values import script
 from ray_lite.values.importable import is_importable, where_from
 
 HEAP_TYPE = 1 << 9  # flag of the types that are made at run time; C code defines the others
@@ -58,7 +59,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         module = sys.modules.get(function.__module__)
         if function.__module__ != "__main__" and module is not None and vars(module) is function.__globals__:
             self._namespace(module)
-        return self._dynamic_function_reduce(function)
+        make, facts, state, *_ = self._dynamic_function_reduce(function)
+        return make, facts, state, None, None, _set_function
 
     def _reduce_module(self, module: types.ModuleType) -> Any:
         state = {name: value for name, value in vars(module).items() if name not in MADE_BY_IMPORT}
@@ -177,6 +179,11 @@ def _slots(kind: type) -> Iterator[str]:
             yield name
 
 
+def _set_function(function: types.FunctionType, state: Any) -> None:
+    cloudpickle._function_setstate(function, state)
+    script.enter(function)
+
+
 def _make_class(make: Callable[..., type], facts: tuple[Any, ...]) -> type:
     """The class with the tracker id among its facts: the one that is here, or a new copy."""
     *others, tracker_id, extra = facts
@@ -195,3 +202,5 @@ def _set_class(kind: type, state: tuple[dict[str, Any], bool]) -> None:
     if complete is False or (complete and from_home):
         cloudpickle._class_setstate(kind, (attributes, {}))
         _copies[kind] = True
+        if not complete:
+            script.enter(kind)
