@@ -31,7 +31,7 @@ IMPURE = {"mmap", "multiprocessing", "os", "select", "signal", "socket", "subpro
 
 # Who may import what is not ours. Those in LAZY are imported when first needed: `import ray_lite` is quick, the node small.
 THIRD_PARTY = {
-    "cloudpickle": {"values.serialization", "values.pickle_errors"},
+    "cloudpickle": {"values.by_value", "values.pickle_errors"},
     "numpy": {"values.arrays"},
     "psutil": {"system.machine"},
     "threadpoolctl": {"workers.resource_env"},

@@ -15,6 +15,7 @@ from ray_lite import _core
 from ray_lite.exceptions import ObjectLostError, SerializationError
 from ray_lite.options import Options
 from ray_lite.store.object_store import Store
+from ray_lite.values.load_errors import load
 from ray_lite.values.serialization import Name, Pickled, dumps, name_of
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ class FunctionTable:
 
     def load(self, index: int) -> Callable[..., Any]:
         """Loads the callable whose pickle is in the sealed object of this index."""
-        _, _, views = _core.payload(self._store.region, _core.function_handle(self._store.region, index))
-        function = pickle.loads(views[0], buffers=views[1:])
+        _, name, views = _core.payload(self._store.region, _core.function_handle(self._store.region, index))
+        function = load(views[0], views[1:], lambda: f"remote function {pickle.loads(name)}")
         return function.find() if isinstance(function, Name) else function  # type: ignore[no-any-return]
 
 

@@ -8,25 +8,31 @@ from __future__ import annotations
 import collections
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ray_lite.exceptions import SerializationError
+from ray_lite.values.importable import where_from
 
 DEPTH_MOST = 12
 PARTS_MOST = 1_000  # most parts to try, so that a failure in a huge value is reported soon
 
 
-def explain(value: Any, name: str, error: Exception) -> SerializationError:
-    """Makes the error to raise when pickling `value`, called `name`, failed with `error`."""
+def explain(value: Any, name: str, error: Exception, modules: Sequence[types.ModuleType] = ()) -> SerializationError:
+    """Makes the error to raise when pickling `value`, called `name`, failed with `error`.
+
+    Args:
+        modules: those that travelled by value.
+    """
     if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
         return SerializationError(f"can't pickle {name}: it is nested deeper than the recursion limit")
     budget = [PARTS_MOST]
     path, culprit = _walk(value, [name], set(), budget)
     kind = type(culprit)
     where = _where(value)
+    by_value = "".join(f"; it had to travel by value, since {where_from(module)}" for module in modules)
     return SerializationError(
-        f"can't pickle {' -> '.join(path)} ({kind.__module__}.{kind.__qualname__}){where}: {error}"
+        f"can't pickle {' -> '.join(path)} ({kind.__module__}.{kind.__qualname__}){where}: {error}{by_value}"
     )
 
 

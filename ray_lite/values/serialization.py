@@ -3,8 +3,8 @@
 A pickled value is a `Pickled`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
 the value contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views; long bytes and
 texts are copied into the store from where they are.  Common plain values never come here: _core.src/python/codec.pyx encodes
-them.  Neighbours: arrays.py, tensors.py and exception_state.py reduce; pickle_errors.py and load_errors.py explain failures;
-store/object_store.py stores what is pickled.  No I/O.
+them.  Neighbours: arrays.py, tensors.py, exception_state.py and by_value.py reduce; pickle_errors.py and load_errors.py explain
+failures; store/object_store.py stores what is pickled.  No I/O.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ray_lite import _core
 from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError, TaskCancelledError
 from ray_lite.values.arrays import Gather, reduce_array, reduce_arrow, reduce_masked, reduce_memoryview
 from ray_lite.values.exception_state import reduce_exception
+from ray_lite.values.importable import is_importable
 from ray_lite.values.pickle_errors import explain
 from ray_lite.values.tensors import Span, Spans, reduce_storage, reduce_tensor
 
@@ -95,7 +96,7 @@ class _Collected:
 
 
 class _Reducers:
-    """ray_lite's own reducers, for ids, arrays, tensors, views, exceptions and code; cloudpickle's reducers take the rest."""
+    """ray_lite's own reducers, for ids, arrays, tensors, views, exceptions and code; those of by_value.py take the rest."""
 
     def __init__(self, file: _File, collected: _Collected) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=collected.keep)  # type: ignore[call-arg]
@@ -176,9 +177,9 @@ class _File:
 @functools.cache
 def pickler() -> Any:
     """The class of picklers; made when first needed, since the import of cloudpickle takes 10 ms."""
-    import cloudpickle
+    from ray_lite.values import by_value
 
-    return type("Pickler", (_Reducers, cloudpickle.Pickler), {})
+    return type("Pickler", (_Reducers, by_value.Pickler), {})
 
 
 def _name_file(code: types.CodeType, file: str) -> types.CodeType:
@@ -213,7 +214,8 @@ class Name(NamedTuple):
 def name_of(function: Any) -> Name | None:
     """The name under which a worker finds a function, or None."""
     name = Name(getattr(function, "__module__", None) or "", getattr(function, "__qualname__", ""))
-    if name.module in ("", "__main__") or name.module not in sys.modules:
+    module = sys.modules.get(name.module)
+    if module is None or name.module == "__main__" or not is_importable(name.module, module):
         return None
     try:
         return name if name.find() is function else None
@@ -233,20 +235,21 @@ def dumps(value: Any, name: str = "value") -> Pickled:
         ForkedError, ObjectLostError, RaySystemError: an id in the value has no session, or no object (any more).
         TaskCancelledError: the current task was cancelled meanwhile.
     """
+    spans = Spans()
+    pickled = _dumped(value, name, spans)
+    better = spans.improved()
+    return pickled if better is None else _dumped(value, name, better)
+
+
+def _dumped(value: Any, name: str, spans: Spans) -> Pickled:
+    file, collected = _File(), _Collected(spans)
+    ours = pickler()(file, collected)
     try:
-        spans = Spans()
-        pickled = _dumped(value, spans)
-        better = spans.improved()
-        return pickled if better is None else _dumped(value, better)
+        ours.dump(value)
     except (ForkedError, ObjectLostError, RaySystemError, TaskCancelledError):
         raise  # from an id, or a cancellation: the value itself can be pickled
     except Exception as error:
-        raise explain(value, name, error) from error
-
-
-def _dumped(value: Any, spans: Spans) -> Pickled:
-    file, collected = _File(), _Collected(spans)
-    pickler()(file, collected).dump(value)
+        raise explain(value, name, error, ours.modules()) from error
     return Pickled(file.stream(), collected.buffers, collected.lengths, collected.contained)
 
 

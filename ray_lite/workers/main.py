@@ -13,6 +13,7 @@ import sys
 from ray_lite import _core, session
 from ray_lite.control.report_channel import Reporter
 from ray_lite.session_setting import SessionSetting
+from ray_lite.values import script
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
 from ray_lite.workers.isolation import reseed
@@ -36,6 +37,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
         before = backend.worker.ran
         backend.worker.run(hot, int(park * 1e9))
         park = FIRST_PARK if backend.worker.ran > before else min(park * 2, config.idle_park)
+    _end_pools()
     backend.worker.leave()
 
 
@@ -43,11 +45,12 @@ calls_users_code(main.__code__)
 
 
 def _begin(setting: SessionSetting) -> None:
-    """Gives the process the driver's arguments, path and umask, sets its signal handlers, and enables traces of faults."""
+    """Gives the process the driver's arguments, path and umask, a `__main__`, signal handlers, and traces of faults."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.path[:] = setting.path
     sys.argv[:] = setting.argv
+    script.begin(_send_to_children)
     os.umask(setting.umask)
     _raise_oom_score(setting.config.oom_score)
     if not faulthandler.is_enabled():
@@ -56,6 +59,19 @@ def _begin(setting: SessionSetting) -> None:
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
     reseed()
+
+
+def _end_pools() -> None:
+    """Ends pools and removes semaphores that tasks left open, as the end of an interpreter does."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._run_finalizers(0)
+
+
+def _send_to_children() -> None:
+    from ray_lite.values import children  # imports cloudpickle
+
+    children.install()
 
 
 def _raise_oom_score(by: int) -> None:
