@@ -105,6 +105,15 @@ cdef int return_reset(rl_region* R, uint32_t i) noexcept nogil:
     return garbage_drain(R)
 
 
+cdef void queue_again(rl_region* R, uint32_t t, bint front) noexcept nogil:
+    """Lock held. Queues a task that was RUNNING; a cancelled one never begins again, so it is left to the node."""
+    if task_at(R, t).flags & RL_CANCELLED:
+        cancelled_queued_add(R, t)
+        rl_owe_node()
+    else:
+        queue_insert(R, t, front)
+
+
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
     """Puts a RUNNING task that this slot adopted from a dead one back into its queue; its unsealed returns are empty already.
 
@@ -118,7 +127,7 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
     if not counted:
         rl_set16(R, &k.attempts, k.attempts - 1)
         rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
-    queue_insert(R, t, front)
+    queue_again(R, t, front)
     wake_workers(R, 1)
     rl_commit(R)
     return DONE
@@ -145,7 +154,7 @@ cdef int task_again(rl_region* R, uint32_t t, bint counted, bint front) noexcept
         grant_release(R, R.slot)
     if not counted:
         rl_set16(R, &k.attempts, k.attempts - 1)
-    queue_insert(R, t, front)
+    queue_again(R, t, front)
     rl_commit(R)
     rl_failpoint(R, b"requeue.recheck")
     return recheck_owed(R, given) or wake_workers_unlocked(R, 1)
