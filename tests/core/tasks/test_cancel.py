@@ -247,5 +247,5 @@ def test_descendants_are_those_whose_parents_run(make_region, tasks, worker, wai
     x = calls.call("parent", cpus=0)(2)
     stranger = calls.call("never")(1)
     wait_until(lambda: region.statistics()["tasks"] == 5, what="a chain of tasks")
-    found = _core.descendants(region, *_core.task_of(region, x))
+    found = _core.descendants(region, [_core.task_of(region, x)])
     assert len(found) == 3 and _core.task_of(region, stranger) not in found
