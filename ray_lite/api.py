@@ -355,8 +355,9 @@ def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool
     A task that has not begun never runs. A running task gets TaskCancelledError in the main thread of its worker, as soon as
     that thread runs Python code of the task, or sleeps. It gets the error later in two cases: while its worker runs another
     task inline, once it is the innermost task again; during an import or a call of ray_lite, once that ends or waits. Each
-    call of `cancel` raises the error at most once in the task. If the task catches it and returns, its result stays. A
-    cancelled task is never retried.
+    call of `cancel` raises the error at most once in the task. What ends the task first counts: a value, or an error after
+    which it would not have run again, stays. A cancelled task never runs again; where it would have, and where its worker
+    dies, `get` raises TaskCancelledError.
 
     Args:
         object_id: an ObjectID that the call of a remote function returned.

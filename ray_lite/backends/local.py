@@ -146,11 +146,9 @@ class LocalBackend:
         task, serial = _core.task_of(self.region, x)
         if not task:
             return False
-        before = _core.descendants(self.region, task, serial) if recursive else []
         found = _core.cancel(self.region, task, serial, force, recursive)
-        after = _core.descendants(self.region, task, serial) if recursive else []  # later ones are cancelled at once
-        for child, its_serial in {*before, *after}:
-            _core.cancel(self.region, child, its_serial, force, True)
+        if recursive:
+            _cancel_descendants(self.region, (task, serial), force)
         return found != 0
 
     def gpu_ids(self) -> list[int | str]:
@@ -165,6 +163,16 @@ class LocalBackend:
 
     def close(self) -> None:
         self.region.close()
+
+
+def _cancel_descendants(region: _core.Region, task: tuple[int, int], force: bool) -> None:
+    """Cancels what descends from a task, (record, serial), that was cancelled recursively.
+
+    What a marked task submits is cancelled at once, but it may have submitted more between the search and its mark.
+    """
+    marked = {task}
+    while new := {one for one in {*_core.descendants(region, [*marked])} - marked if _core.cancel(region, *one, force, True)}:
+        marked |= new
 
 
 os.register_at_fork(before=_core.keep_views_for_child)

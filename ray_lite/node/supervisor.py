@@ -123,7 +123,7 @@ class Supervisor:
         """Ends cancelled and hopeless tasks, then starts or retires workers, and starts the control process if need be."""
         if self.starter.hopeless and not self.deaths.unfinished:  # the tasks of dead workers return to the queue first
             self.task_ends.give_up(self.starter.take_hopeless())
-        self.task_ends.cancel_hopeless(len(self.pool))
+        self.task_ends.cancel_hopeless(len(self.pool) + len(self.deaths.unfinished))
         self.task_ends.end_cancelled()
         self.pool.adjust(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
         if len(self.pool) and self.control.due_in() == 0:

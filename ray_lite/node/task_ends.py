@@ -8,6 +8,7 @@ from __future__ import annotations
 from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import ObjectLostError
+from ray_lite.policy.attempt_ends import End, cancelled_text
 from ray_lite.policy.scheduler import Fail, Finish, Requeue
 from ray_lite.store.listing import ALL, ObjectFacts
 from ray_lite.store.object_store import Store
@@ -24,8 +25,9 @@ class TaskEnds:
     def __init__(self, region: _core.Region, store: Store, reporter: Reporter) -> None:
         self.region, self.store, self.reporter = region, store, reporter
         self.more = False  #: there may be more cancelled tasks to end
-        self._hopeless = ""  # why tasks fail that no worker can run, or ""
+        self._hopeless = ""  # why no worker can run the tasks of the candidates
         self._candidates: list[int] = []  # objects whose tasks may still have to fail for that reason
+        self._given_up: dict[tuple[int, int], str] = {}  # why, by (record, serial), of tasks that are to fail for it
 
     @property
     def due(self) -> bool:
@@ -55,17 +57,18 @@ class TaskEnds:
         _core.finish_task(self.region, order.task)
 
     def end_cancelled(self) -> None:
-        """Fails some of the tasks that were cancelled before they began."""
+        """Fails some of the tasks that were cancelled before they began, or before they began again."""
         self.more = all(self._end_one() for _ in range(AT_ONCE))
 
     def _end_one(self) -> bool:
         task = _core.take_cancelled_queued(self.region)
         if task:
-            name = self.function_name(TaskFacts(*_core.task_facts(self.region, task)))
-            error, what = "TaskCancelledError", "was cancelled before it began"
-            if self._hopeless:
-                error, what = "RaySystemError", f"could not begin: {self._hopeless}"
-            self.apply(Fail(task, name, f"task {name} {what}", {}, error))
+            facts = TaskFacts(*_core.task_facts(self.region, task))
+            name, why = self.function_name(facts), self._given_up.pop((task, facts.serial), "")
+            error, text = "TaskCancelledError", cancelled_text(name, End.UNBEGUN, facts.attempts)
+            if why:
+                error, text = "RaySystemError", f"task {name} could not begin: {why}"
+            self.apply(Fail(task, name, text, {}, error))
         return task != 0
 
     def give_up(self, hopeless: str) -> None:
@@ -74,15 +77,15 @@ class TaskEnds:
         self._candidates = _core.largest(self.region, 0, ALL, False)
 
     def cancel_hopeless(self, workers: int) -> None:
-        """Cancels some of the tasks that are given up, unless there are workers after all."""
-        if not self._candidates and not self.more:
-            self._hopeless = ""
+        """Cancels some of the tasks that are given up, unless there are workers after all, or dead ones whose tasks return to
+        the queue."""
         if workers:
             self._candidates.clear()
         for index in [self._candidates.pop() for _ in range(min(AT_ONCE, len(self._candidates)))]:
             try:
                 facts = ObjectFacts(*_core.object_facts(self.region, index))
-                if facts.state == _core.PENDING:
-                    _core.cancel(self.region, *_core.task_of(self.region, facts.id), False)
+                task = _core.task_of(self.region, facts.id) if facts.state == _core.PENDING else (0, 0)
+                if _core.cancel(self.region, *task, False):  # 0: the user has cancelled it already
+                    self._given_up[task] = self._hopeless
             except ObjectLostError:
                 continue  # the object was freed meanwhile

@@ -3,8 +3,9 @@
 A death counts against the innermost task of the dead worker.  If the worker was killed from outside (SIGKILL, SIGTERM: the
 out-of-memory killer, an operator), that task runs again, up to max_retries times; if the process ended itself (exit, abort,
 segfault), the task fails at once.  The outer tasks of its stack run again, uncounted, and from then on run no task inline.
-A cancelled task never runs again; if its worker was killed to cancel it, the death counts against no other task.
-Neighbour: node/ sends the events and carries out the instructions.  Must not do I/O or read a clock.
+If its worker was killed to cancel a task, the death counts against no other task.
+Neighbours: attempt_ends.py says what follows; node/ sends the events and carries out the instructions.  Must not do I/O or
+read a clock.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from textwrap import indent
 from typing import Any, NamedTuple
 
 from ray_lite.config import CPU_UNIT
+from ray_lite.policy.attempt_ends import End, Follows, cancelled_text, follows
 
 OUTSIDE = ("SIGKILL", "SIGTERM")  # signals that an operator or the kernel sends
 
@@ -178,14 +180,15 @@ class Scheduler:
 
     def on_death(self, event: Died, task: Running) -> Finish | Requeue | Fail:
         """Decides what happens to one task of a dead worker."""
-        if task.complete:
+        end = end_by_death(event, task)
+        after = follows(end, task.cancelled)
+        if after is Follows.ATTEMPT:
+            return Requeue(task.task, counted=end is End.KILL, front=end is End.UNCOUNTED)
+        if after is Follows.CANCELLED:
+            last = "" if event.forced else self.story(event, task)
+            return Fail(task.task, task.name, cancelled_text(task.name, end, task.attempts, last), {}, "TaskCancelledError")
+        if end is End.RETURNED:
             return Finish(task.task)
-        if task.cancelled:
-            return Fail(task.task, task.name, f"task {task.name} was cancelled while it ran", {}, "TaskCancelledError")
-        if not task.innermost or event.forced:
-            return Requeue(task.task, counted=False, front=True)
-        if event.signal in OUTSIDE and task.retries_left:
-            return Requeue(task.task, counted=True, front=False)
         return Fail(task.task, task.name, self.story(event, task), attributes(event, task))
 
     def story(self, event: Died, task: Running) -> str:
@@ -201,6 +204,16 @@ class Scheduler:
         words = "\nIts last lines on stderr:\n" + indent(event.last_words, "    ") if event.last_words else ""
         where = f", called at {task.site}," if task.site else ""
         return f"the worker (pid {event.pid}) that ran task {task.name}{where} {how}{tries}{peak}{words}"
+
+
+def end_by_death(event: Died, task: Running) -> End:
+    """How a worker's death ended the attempt of one of its tasks."""
+    if task.complete:
+        return End.RETURNED  # or failed: it has its outcome
+    if not task.innermost or event.forced:
+        return End.UNCOUNTED
+    retried = event.signal in OUTSIDE and task.retries_left > 0
+    return End.KILL if retried else End.CRASH
 
 
 def attributes(event: Died, task: Running) -> dict[str, Any]:

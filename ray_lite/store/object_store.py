@@ -17,7 +17,7 @@ from ray_lite.store.backpressure import Backpressure
 from ray_lite.store.listing import Listing, ObjectFacts
 from ray_lite.store.spill import NOBODY
 from ray_lite.values import load_errors
-from ray_lite.values.failures import Failure, SystemFailure, shorten
+from ray_lite.values.failures import Failure, SystemFailure, bare, from_bare, shorten
 from ray_lite.values.serialization import Pickled, dumps, loads
 
 LARGEST_SHOWN = 10
@@ -110,7 +110,7 @@ class Store:
         while views is _core.MISS:
             is_error, stream, views = self._unspilled(x)
         if stream is None:
-            return views, None
+            return (None, from_bare(*views)) if is_error else (views, None)
         if not is_error:
             if writable:
                 views = [_core.writable(view) for view in views]
@@ -143,7 +143,8 @@ class Store:
         return _core.payload(self.region, x)
 
     def fail(self, index: int, failure: Failure | SystemFailure) -> None:
-        """Puts a failure into an unsealed object of this process; a full store has a reserve for it, or takes a short text."""
+        """Puts a failure into an unsealed object of this process; a full store has a reserve for it, then room for a short
+        text, then only for what `bare` keeps."""
         origin = "task" if isinstance(failure, Failure) else "system"
         short = failure._replace(text=shorten(failure.text, SHORT))
         if isinstance(short, Failure):
@@ -153,7 +154,7 @@ class Store:
                 return self.fill(index, dumps((origin, *one)), _core.ERROR)
             except ObjectStoreFullError:
                 continue
-        _core.fill_bare_error(self.region, index)
+        _core.fill_bare_error(self.region, index, bare(failure))
 
     def text(self, index: int) -> str:
         """The text in the kept object of this index, such as a call site; "" for index 0."""

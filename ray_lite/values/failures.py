@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ray_lite import exceptions
-from ray_lite.exceptions import RayError, RaySystemError, RayTaskError
+from ray_lite.exceptions import ObjectStoreFullError, RayError, RaySystemError, RayTaskError
 from ray_lite.values.exception_state import attributes, both, give, make
 from ray_lite.values.serialization import dumps, flat, loads
 
@@ -137,6 +137,20 @@ def unpack(failure: Failure | SystemFailure) -> RayError:
     error = _both(cause, failure)
     BaseException.__setattr__(error, "__cause__", cause)
     return error
+
+
+def bare(failure: Failure | SystemFailure) -> tuple[str, int]:
+    """What is kept of a failure for which the store has no room: (name of its class, number of its report)."""
+    if isinstance(failure, SystemFailure):
+        return failure.error, failure.report
+    full = isinstance(unpack(failure), ObjectStoreFullError)
+    return ("ObjectStoreFullError" if full else "RayTaskError"), failure.report
+
+
+def from_bare(error: str, report: int) -> SystemFailure:
+    """The failure of which only `bare` was kept."""
+    text = f"the object store was full when the task ended: of its result or error only this fitted, that it is a {error}"
+    return SystemFailure(error, text, report=report)
 
 
 def _both(cause: BaseException | None, failure: Failure) -> RayTaskError:

@@ -18,6 +18,7 @@ from ray_lite.calls.runtime_env import RuntimeEnv
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import TaskCancelledError
 from ray_lite.options import WorkerOptions
+from ray_lite.policy.attempt_ends import End, Follows, cancelled_text, follows
 from ray_lite.store.object_store import Store
 from ray_lite.values.failures import ArgumentFailed, Failure, SystemFailure, pack
 from ray_lite.values.serialization import dumps, loads
@@ -107,11 +108,16 @@ class TaskRunner:
                 self.store.fill(index, dumps(value, "result").followed_by(self._task_name(task)))
 
     def fail(self, task: int, error: BaseException) -> bool:
-        """Stores the error in the task's returns, or returns True if the task is to run again instead. Never raises."""
+        """Stores the error in the task's returns, or returns True if the task is to run again instead. Never raises.
+
+        If the task is cancelled after this asked, the core does not let it begin again.
+        """
         facts = TaskFacts(*_core.task_facts(self.region, task))
-        if self._is_retried(facts, error):
+        end = self._end(facts, error)
+        after = follows(end, facts.cancelled)
+        if after is Follows.ATTEMPT:
             return True
-        failure = self._failure(facts, error)
+        failure = self._cancelled(facts, end, error) if after is Follows.CANCELLED else self._failure(facts, error)
         for index in _core.task_returns(self.region, task):
             if index:
                 self.store.fail(index, failure)
@@ -121,10 +127,16 @@ class TaskRunner:
             traceback.clear_frames(error.__traceback__)  # the frames hold views of the arguments
         return False
 
+    def _end(self, facts: TaskFacts, error: BaseException) -> End:
+        """How an error ended the task's attempt."""
+        if isinstance(error, ArgumentFailed):
+            return End.ARGUMENT
+        if facts.cancelled and isinstance(error, TaskCancelledError):
+            return End.CANCELLATION
+        return End.RETRIED_ERROR if self._is_retried(facts, error) else End.ERROR
+
     def _is_retried(self, facts: TaskFacts, error: BaseException) -> bool:
         """Whether the user wants another attempt after this error, and one is left."""
-        if facts.cancelled or isinstance(error, ArgumentFailed):
-            return False
         try:
             if not isinstance(error, self.options.retry_exceptions):
                 return False
@@ -132,13 +144,17 @@ class TaskRunner:
             return False
         return facts.retries_left > 0
 
-    def _failure(self, facts: TaskFacts, error: BaseException) -> Failure | SystemFailure:
-        """The failure to store for an error; reports it, unless it was reported before or is a cancellation."""
+    def _cancelled(self, facts: TaskFacts, end: End, error: BaseException) -> SystemFailure:
+        """The failure to store for a cancelled task; it is not reported, since the caller of `cancel` knows."""
         name = self.name(facts.function)
-        if facts.cancelled and isinstance(error, TaskCancelledError):
-            return SystemFailure("TaskCancelledError", f"task {name} was cancelled while it ran")
+        last = "" if end is End.CANCELLATION else f"its last attempt failed:\n\n{pack(error, name).text}"
+        return SystemFailure("TaskCancelledError", cancelled_text(name, end, facts.attempts, last))
+
+    def _failure(self, facts: TaskFacts, error: BaseException) -> Failure | SystemFailure:
+        """The failure to store for an error; reports it, unless it was reported where an argument failed."""
+        name = self.name(facts.function)
         failure = pack(error, name)
-        if isinstance(error, ArgumentFailed):  # it was reported where the argument failed
+        if isinstance(error, ArgumentFailed):
             return failure
         if isinstance(failure, Failure) and self.options.retry_exceptions:
             failure = failure._replace(attempts=facts.attempts)

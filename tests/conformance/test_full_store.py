@@ -5,12 +5,13 @@ references are dropped.
 import os
 import re
 import subprocess
+import time
 
 import numpy as np
 import pytest
 
 import ray_lite as ray
-from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.exceptions import ObjectStoreFullError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
 CAPACITY = 64 << 20
 PIECE = 4 << 20
@@ -170,6 +171,44 @@ def test_failures_have_a_reserve():
             ray.get(divide.remote())
         with pytest.raises(ObjectStoreFullError, match=NAMED):
             ray.get(produce.remote(500_000))
+
+
+def test_with_the_reserve_in_use_a_failure_keeps_its_class(fresh, monkeypatch, gate, wait_until):
+    """And the number of its report: what a `get` has raised is not shown."""
+    ray.shutdown()
+    monkeypatch.setenv("RAY_LITE_RESERVE", "65536")
+    fresh.init(num_cpus=2, object_store_memory=CAPACITY, driver_mode=ray.SILENT_MODE)
+    arrive = gate.arrive
+    sleeping = ray.remote(lambda: (arrive("asleep"), time.sleep(1000)))
+    crashing = ray.remote(lambda: os._exit(3))
+    failing = ray.remote(lambda: [].index("x" * 2000))
+    large = ray.remote(lambda: np.zeros(500_000, dtype=np.uint8))
+    kinds = {sleeping: TaskCancelledError, crashing: WorkerCrashedError, failing: RayTaskError, large: ObjectStoreFullError}
+
+    def outcome(f):
+        x, before = f.remote(), len(gate.arrived("asleep"))
+        if f is sleeping:
+            wait_until(lambda: len(gate.arrived("asleep")) > before)
+            ray.cancel(x)
+        held.append(x)
+        try:
+            return ray.get(x, timeout=20)
+        except ray.exceptions.RayError as error:
+            assert isinstance(error, kinds[f])
+            return str(error)
+
+    held = []
+    for f in kinds:  # they are known before nothing fits any more
+        outcome(f)
+    held, size = fill()[0], PIECE
+    while size >= 64:
+        try:
+            held.append(ray.put(np.zeros(size, dtype=np.uint8)))
+        except ObjectStoreFullError:
+            size //= 2
+    for f, kind in kinds.items():
+        while f"only this fitted, that it is a {kind.__name__}" not in outcome(f):
+            assert len(held) < 5_000, "the reserve is used up by now"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")

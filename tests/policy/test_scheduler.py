@@ -172,6 +172,9 @@ def test_while_somebody_works_nobody_gives_up(change):
 def test_a_cancelled_task_never_runs_again(death, innermost):
     order = Scheduler(9).on_death(death, task(innermost=innermost)._replace(cancelled=True))
     assert isinstance(order, Fail) and order.error == "TaskCancelledError"
+    assert order.text.startswith("task f was cancelled while it ran; the worker (pid 7)")
+    forced = Scheduler(9).on_death(death._replace(forced=True), task(innermost=innermost)._replace(cancelled=True))
+    assert forced.error == "TaskCancelledError" and forced.text == "task f was cancelled while it ran"
     assert Scheduler(9).on_death(death, task(complete=True)._replace(cancelled=True)) == Finish(5)
 
 

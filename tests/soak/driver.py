@@ -110,8 +110,9 @@ class Driver:
         self.ids[label] = ray.put([value, *(self.ids[one] for one in inside)] if inside else value)
 
     def cancel(self, labels, force, recursive):
-        """How many of the tasks behind these had not ended."""
-        return sum(ray.cancel(self.ids[label], force=force, recursive=recursive) for label in labels)
+        """(those of these whose tasks had not ended, the time after that)."""
+        found = [label for label in labels if ray.cancel(self.ids[label], force=force, recursive=recursive)]
+        return found, time.monotonic_ns()
 
     def hide(self, recipe):
         """Stores a value that the runner won't know of."""

@@ -6,13 +6,18 @@ The runner owns it; drivers only tell what they see.  A task that could be kille
 says whether that was possible.  Neighbours: play.py keeps it, values.py makes digests.  Pure: no processes, no clock.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 
 import values
 
+from ray_lite.policy.attempt_ends import End, Follows, follows
+
 SURE = 1000  # retries of tasks that no number of kills shall make fail
 CANCELLED = ("TaskCancelledError", "RayTaskError(TaskCancelledError)")  # the second, where a task got a cancelled one's result
+RAISE = {"raising": End.ERROR, "flaky": End.RETRIED_ERROR}  # how the tasks that raise ValueError end an attempt
+BARE = "the object store was full when the task ended"  # then the error has its class, and no facts
 NESTED = ("tree", "churn")  # an outer task of a dead worker runs again, uncounted
 
 
@@ -31,6 +36,7 @@ class Task:
     retries: int = SURE
     shape: tuple = ()  #: depth and fan of a tree, children of a forking
     cancelled: bool = False
+    marked: float = math.inf  #: when it had been cancelled for certain, before it ended; in nanoseconds
     attempts: list = field(default_factory=list)  #: (pid, when) of those that began, as far as they got
 
     @property
@@ -87,6 +93,12 @@ class Model:
         for label in labels:
             if self.things[label].task:
                 self.things[label].task.cancelled = True
+
+    def mark(self, labels, when):
+        """These tasks had not ended when they were cancelled, before this time."""
+        for label in labels:
+            task = self.things[label].task
+            task.marked = min(task.marked, when)
 
     def view(self, name, label, ink=None):
         self.views[name] = label
@@ -195,10 +207,11 @@ class Model:
         """(label of the task that failed, pid). Failed when none can have failed like that."""
         for task in self.ancestors(label):
             if kind == "WorkerCrashedError" and may_have_died(task, text, facts, self.mortal):
-                return task.label, facts["pid"]
+                return task.label, facts.get("pid", 0)
             if kind in CANCELLED and task.cancelled:
                 return task.label, 0
-            if task.function == "raising" and facts["is_value_error"] and task.label in text:
+            raised = facts["is_value_error"] and task.label in text or kind == "RayTaskError" and BARE in text
+            if raised and task.function in RAISE and follows(RAISE[task.function], task.cancelled) is Follows.OUTCOME:
                 return task.label, 0
         raise Failed(f"{self.say(label)} failed, and nothing that was done to it explains that: {kind}: {text} {facts}")
 
@@ -220,6 +233,8 @@ class Model:
                 raise Failed(f"task {task.label} ({task.function}) ran again, though nobody killed its worker {late}")
             if task.function not in NESTED and len(task.attempts) > task.retries + 1:
                 raise Failed(f"task {task.label} ({task.function}) ran {len(task.attempts)} times, max_retries={task.retries}")
+            if sum(when > task.marked for _, when in task.attempts) > 1:  # one may have begun before, and noted it after
+                raise Failed(f"task {task.label} ({task.function}) began again after it was cancelled")
 
     def check_returns(self):
         """All returns of a task have values, or none."""
@@ -240,9 +255,11 @@ class Model:
 
 def may_have_died(task, text, facts, mortal):
     """Whether the runner killed the task's worker, and the last time it was allowed to try."""
+    noted = [pid for pid, _ in task.attempts]
+    if BARE in text:
+        return task.retries != SURE and (len(noted) <= task.retries or noted[-1] in mortal)
     if task.function != facts["task_name"] or facts["pid"] not in mortal or facts["signal"] != 9 or task.retries == SURE:
         return False
-    noted = [pid for pid, _ in task.attempts]
     tries = re.search(r"attempt (\d+) of (\d+)", text)
     last = bool(tries) and tries[1] == tries[2] and int(tries[1]) > task.retries  # more, if others were to blame for some
     return last and (

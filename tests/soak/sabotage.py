@@ -64,6 +64,16 @@ def retry(play):
     play.collect()
 
 
+def cancelled(play):
+    """A cancelled task began again."""
+    label, = play.script.call("printing", (1,))
+    play.model.mortal.add(1)
+    play.model.mark([label], 0)
+    with open(play.log, "a") as log:
+        log.write(f"{label} 1 1\n")
+    play.collect()
+
+
 def terminal(play):
     """Something of the session fails aloud."""
     with open(play.lane.terminal, "a") as text:
@@ -77,4 +87,5 @@ def driver(play):
     play.ask("check")
 
 
-EVERY = {wrong.__name__: wrong for wrong in (value, spilled, ink, leak, process, file, attempt, retry, terminal, driver)}
+WRONGS = (value, spilled, ink, leak, process, file, attempt, retry, cancelled, terminal, driver)
+EVERY = {wrong.__name__: wrong for wrong in WRONGS}

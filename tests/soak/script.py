@@ -165,8 +165,10 @@ class Script:
         self.model.cancel(labels, force)
         self.play.tell("cancel", labels, force, self.rng.random() < 0.3, then=self._count_cancelled)
 
-    def _count_cancelled(self, number):
-        self.play.record.counts["tasks cancelled"] += number
+    def _count_cancelled(self, answer):
+        labels, when = answer
+        self.model.mark(labels, when)
+        self.play.record.counts["tasks cancelled"] += len(labels)
 
     def inspect(self):
         self.call("inspecting", ())

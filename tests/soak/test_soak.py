@@ -41,6 +41,7 @@ SABOTAGE = {
     "file": r"there are still: \['ray_lite-0-0-0-0'\]",
     "attempt": r"ran again, though nobody killed its worker",
     "retry": r"ran 2 times, max_retries=0",
+    "cancelled": r"began again after it was cancelled",
     "terminal": r"on the terminal:",
     "driver": r"the driver ended by itself: -9",
 }

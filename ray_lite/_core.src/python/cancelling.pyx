@@ -14,24 +14,36 @@ def task_of(Region region, ObjectID x) -> tuple:
     return t, serial
 
 
-def descendants(Region region, uint32_t t, uint32_t serial) -> list:
-    """(record, serial) of the live tasks that descend from a task. Locks for 1,024 records at a time."""
+def descendants(Region region, list ancestors) -> list:
+    """(record, serial) of the live tasks that descend from any of the ancestors, which are such pairs, too, and may have ended.
+
+    Locks for 1,024 records at a time.
+    """
     cdef rl_region* R = region.R
     cdef uint32_t i, end
     cdef uint32_t start = 1
     cdef list found = []
     check_region(R)
-    while start < rl_load(&R.h.tasks.used):
-        picked = []
-        if rl_lock(R):
-            check(EIO)
-        end = min(start + 1024, R.h.tasks.used)
-        for i in range(start, end):
-            if task_at(R, i).state != RL_FREE and descends(R, i, t, serial):
-                picked.append((i, task_at(R, i).serial))
-        rl_commit(R)
-        found += picked
-        start = end
+    cdef uint32_t n = rl_load(&R.h.tasks.used)
+    cdef uint64_t* serials = <uint64_t*>calloc(n, sizeof(uint64_t))
+    if serials == NULL:
+        raise MemoryError("no memory to search for the tasks that a task submitted")
+    try:
+        for t, serial in ancestors:
+            serials[<uint32_t>t] = <uint64_t>serial + 1
+        while start < rl_load(&R.h.tasks.used):
+            picked = []
+            if rl_lock(R):
+                check(EIO)
+            end = min(start + 1024, R.h.tasks.used)
+            for i in range(start, end):
+                if task_at(R, i).state != RL_FREE and descends(R, i, serials, n):
+                    picked.append((i, task_at(R, i).serial))
+            rl_commit(R)
+            found += picked
+            start = end
+    finally:
+        free(serials)
     return found
 
 

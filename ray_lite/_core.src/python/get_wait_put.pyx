@@ -7,18 +7,19 @@ cdef uint32_t stamps = 0
 MISS = object()   # the fast path has no answer: the caller takes the slow path
 
 
-cdef object decode_object(rl_region* R, uint32_t i):
-    """Value of a sealed object that is plain, or MISS."""
-    cdef rl_object* o = object_at(R, i)
-    cdef const char* at
-    if o.format != RL_PLAIN:
-        return MISS
-    at = object_data(R, i)
+cdef inline object decode_bytes(rl_region* R, uint32_t i):
+    """The plain value in a sealed object, whether that holds it as its value or as an error."""
+    cdef const char* at = object_data(R, i)
     R.users += 1  # the garbage collector may run here, and let another thread close the region
     try:
-        return decode_plain(&at, at + o.size)
+        return decode_plain(&at, at + object_at(R, i).size)
     finally:
         region_leave(R)
+
+
+cdef object decode_object(rl_region* R, uint32_t i):
+    """Value of a sealed object that is plain, or MISS."""
+    return decode_bytes(R, i) if object_at(R, i).format == RL_PLAIN else MISS
 
 
 def get_ready(Region region, x):

@@ -146,10 +146,19 @@ def fill_object(Region region, uint32_t i, int flag, pickled):
     rl_fresh32(&object_at(region.R, i).format, (RL_BUFFERS if lengths else RL_PICKLE) | flag)
 
 
-def fill_bare_error(Region region, uint32_t i):
-    """Stores a failure without bytes in a return, if not even an error fits into the store."""
+def fill_bare_error(Region region, uint32_t i, facts):
+    """Stores an error in the object's entry itself, for which the store needs no room; `facts`: what a reader learns of it.
+
+    Raises:
+        ValueError: `facts` is no plain value of at most RL_OBJECT_SMALL bytes.
+    """
     cdef rl_object* o = object_at(region.R, i)
+    cdef Py_ssize_t n
     check(object_room(region.R, i, 0, True))
+    n = encode_plain(facts, <char*>o.data, RL_OBJECT_SMALL)
+    if n < 0:
+        raise ValueError(f"a bare error has room for {RL_OBJECT_SMALL} bytes of plain values, not for {facts!r}")
+    rl_fresh64(&o.size, <uint64_t>n)
     rl_fresh32(&o.format, RL_PLAIN | RL_ERROR)
 
 
@@ -179,11 +188,8 @@ cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
     cdef rl_object* o = object_at(R, x.index)
     cdef uint64_t* head
     cdef uint64_t k
-    if o.format == RL_PLAIN:
-        return False, None, decode_object(R, x.index)
-    if o.format == RL_PLAIN | RL_ERROR:
-        raise ObjectStoreFullError("the object store was full when the task ended: neither its result nor its error fitted",
-                                   FullReason.STORE)
+    if o.format & 0xff == RL_PLAIN:
+        return (o.format & RL_ERROR) != 0, None, decode_bytes(R, x.index)
     if o.format & 0xff == RL_PICKLE:
         return (o.format & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
     head = <uint64_t*>data
@@ -201,8 +207,8 @@ def payload(Region region, ObjectID x) -> tuple:
     """What a sealed object holds.
 
     Returns:
-        (is an error, stream view, buffer views), or (False, None, value) for a plain value. A value of MISS says that the
-        bytes are spilled, which those of kept objects never are.
+        (is an error, stream view, buffer views), or (is an error, None, value) for a plain value or a bare error. A value of
+        MISS says that the bytes are spilled, which those of kept objects never are.
 
     Raises:
         RaySystemError: the object's lengths make no sense.

@@ -82,8 +82,8 @@ typedef struct {
 } rl_block_info;
 
 /* task record - two cache lines.  In exactly one place: the free list; a slot's `building`; no list (WAITING: reached through
- * the edges of its arguments); a queue (READY); a slot's `running`; or the header's `cancelled_queued` (cancelled before it
- * ran, until the node takes it).  If its owner dies, a BUILDING record is unwound, a RUNNING one is queued again or failed. */
+ * the edges of its arguments); a queue (READY); a slot's `running`; or the header's `cancelled_queued` (cancelled and not
+ * running, until the node takes it).  If its owner dies, a BUILDING record is unwound, a RUNNING one is queued again or failed. */
 typedef struct {
     uint32_t state;      /*   0 writer: lock */
     uint32_t next;       /*   4 writer: lock; next on its list or queue, or the outer task on the same stack */

@@ -73,7 +73,7 @@ typedef struct {
     uint32_t nstalled;                 /* writer: lock; stalled queues */
     uint32_t reserved_for;             /* writer: lock; the queue that has the reservation, or none */
     uint32_t working_holders;          /* writer: lock; slots that work and hold the resource it lacks */
-    uint32_t cancelled_queued;         /* writer: lock; cancelled tasks that never ran, for the node to fail, by next */
+    uint32_t cancelled_queued;         /* writer: lock; cancelled tasks that do not run, for the node to fail, by next */
     uint32_t cancels;                  /* writer: lock; grows when a running task is cancelled */
     uint32_t at_limit;                 /* writer: atomic; no more workers can be started. Stale: a vain or a late ring */
     uint32_t workers_differ;           /* writer: lock; 1 once some workers can't serve all shapes */

@@ -5,7 +5,7 @@
  *          If its owner dies while it is CREATING, the sweep ends it; if the worker of its task dies, the sweep empties it.
  *          SEALED is published (sync.h).
  * Task     FREE; BUILDING: on its slot's list `building`; WAITING: on no list, reached by the edges of its arguments; READY:
- *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled before it ran, on the header's list
+ *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled and not running, on the header's list
  *          for the node.  If its owner dies, BUILDING is unwound, and RUNNING is queued again or failed.
  * Process  FREE; ALIVE; SWEEPING: the process is gone, and the sweep frees what it held.
  * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
@@ -39,7 +39,7 @@ static const rl_state_rule rl_task_rules[] = {
     [RL_BUILDING] = {RL_TO(WAITING) | RL_TO(READY) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED | RL_MAY_LACK},
     [RL_WAITING] = {RL_TO(READY) | RL_TO(CANCELLED_QUEUED), RL_MAY_LACK | RL_LACKS},
     [RL_READY] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), 0},
-    [RL_RUNNING] = {RL_TO(READY) | RL_TO(FREE), RL_OWNED},
+    [RL_RUNNING] = {RL_TO(READY) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED},
     [RL_CANCELLED_QUEUED] = {RL_TO(RUNNING), RL_MAY_LACK},
 };
 static const rl_state_rule rl_process_rules[] = {

@@ -77,16 +77,19 @@ cdef int cancelled_queued_take(rl_region* R, uint32_t* out) noexcept nogil:
     return DONE
 
 
-cdef bint descends(rl_region* R, uint32_t t, uint32_t ancestor, uint32_t serial) noexcept nogil:
-    """Lock held. Whether a task descends from `ancestor`; unknown, so False, if a task in between has ended."""
+cdef bint descends(rl_region* R, uint32_t t, const uint64_t* ancestors, uint32_t n) noexcept nogil:
+    """Lock held. Whether a task descends from one of the ancestors; unknown, so False, if a task in between has ended.
+
+    `ancestors`: the serial and one, or 0, by record, of the first `n` records. These tasks may have ended.
+    """
     cdef uint32_t parent = task_at(R, t).parent
     cdef uint32_t its_serial = task_at(R, t).parent_serial
     cdef uint32_t _
     for _ in range(R.h.tasks.live):
-        if parent == 0 or task_at(R, parent).serial != its_serial or task_at(R, parent).state == RL_FREE:
+        if parent == 0 or (parent < n and ancestors[parent] == <uint64_t>its_serial + 1):
+            return parent != 0
+        if task_at(R, parent).serial != its_serial or task_at(R, parent).state == RL_FREE:
             return False
-        if parent == ancestor:
-            return its_serial == serial
         its_serial = task_at(R, parent).parent_serial
         parent = task_at(R, parent).parent
     return False

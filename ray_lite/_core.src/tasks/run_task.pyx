@@ -111,6 +111,15 @@ cdef void attempt_counts(rl_region* R, rl_task* k) noexcept nogil:
         rl_set16(R, &k.retries_left, k.retries_left - 1)
 
 
+cdef void queue_again(rl_region* R, uint32_t t, bint front) noexcept nogil:
+    """Lock held. Queues a task that was RUNNING; a cancelled one never begins again, so it is left to the node."""
+    if task_at(R, t).flags & RL_CANCELLED:
+        cancelled_queued_add(R, t)
+        rl_owe_node()
+    else:
+        queue_insert(R, t, front)
+
+
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
     """Puts a RUNNING task that this slot adopted from a dead one back into its queue; its unsealed returns are empty already.
 
@@ -125,7 +134,7 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
         attempt_counts(R, k)
     else:
         rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
-    queue_insert(R, t, front)
+    queue_again(R, t, front)
     wake_workers(R, 1)
     rl_commit(R)
     return DONE
@@ -155,7 +164,7 @@ cdef int task_again(rl_region* R, uint32_t t, bint begun, bint counted, bint fro
         rl_set16(R, &k.attempts, k.attempts - 1)
     elif counted:
         attempt_counts(R, k)
-    queue_insert(R, t, front)
+    queue_again(R, t, front)
     rl_commit(R)
     rl_failpoint(R, b"requeue.recheck")
     return recheck_owed(R, given) or wake_workers_unlocked(R, 1)

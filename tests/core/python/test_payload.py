@@ -92,6 +92,16 @@ def test_plain_values_need_no_stream(region):
     assert _core.payload(region, x) == (False, None, {"a": 1})
 
 
+def test_a_bare_error_is_in_the_entry(region):
+    x, before = _core.create_object(region, _core.next_put_id(), 0, False), region.statistics()["bytes_used"]
+    with pytest.raises(ValueError, match="room for 40 bytes of plain values"):
+        _core.fill_bare_error(region, _core.object_index(x), ("x" * 40, 1))
+    _core.fill_bare_error(region, _core.object_index(x), ("WorkerCrashedError", 2**40))
+    _core.seal_object(region, x)
+    assert _core.payload(region, x) == (True, None, ("WorkerCrashedError", 2**40))
+    assert region.statistics()["bytes_used"] == before and _core.get_ready(region, x) is _core.MISS
+
+
 DAMAGE = [(0, 2**64 - 1), (0, 2**60), (0, 1000), (8, 2**64 - 1), (8, 2**63), (8, 5000), (16, 2**64 - 8), (16, 2**40),
           (24, 2**64 - 1), (24, 2**63), (24, 100_000)]  # fmt: skip
 

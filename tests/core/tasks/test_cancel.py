@@ -118,11 +118,13 @@ def test_what_a_cancelled_task_submits_ends_too(make_region, tasks, worker, wait
     box = {}
 
     def parent(k):
+        os.eventfd_write(begun, 1)
         while not _core.is_cancelled(box["region"]):
             pass
         box["child"] = calls.call("echo")(1)
         return k
 
+    begun = os.eventfd(0)
     calls = tasks(region, {"parent": parent, "echo": lambda x: x})
 
     def work(region):
@@ -131,11 +133,54 @@ def test_what_a_cancelled_task_submits_ends_too(make_region, tasks, worker, wait
 
     worker(region, work)
     x = calls.call("parent")(3)
-    wait_until(lambda: region.statistics()["cpus_free"] < 2, what="the task runs")
+    assert os.eventfd_read(begun) == 1
     assert _core.cancel(region, *_core.task_of(region, x), False, True) == RUNS
     assert calls.get(x) == 3
     assert end_cancelled(region) == 1 and region.statistics()["tasks"] == 0
+    os.close(begun)
     _core.close_session(region)
+
+
+@pytest.mark.parametrize("method", ["shape", "fail"])
+def test_a_task_that_is_cancelled_before_its_worker_gives_it_back_never_begins_again(make_region, tasks, worker, method):
+    region = make_region()
+
+    def fails(k):
+        raise ValueError(k)
+
+    calls = tasks(region, {"fails": fails})
+    x = calls.call("fails")(1)
+    task = _core.task_of(region, x)
+
+    def work(region):
+        runner = calls.runner(region)
+        usual = getattr(runner, method)
+
+        def gives_back(*arguments):
+            setattr(runner, method, usual)
+            return (_core.cancel(region, *task, False) == RUNS) == (method == "fail")  # True of `fail`, False of `shape`
+
+        setattr(runner, method, gives_back)
+        _core.Worker(region, runner).run(50_000, 100_000_000)
+
+    assert worker(region, work)[0].wait() == 0
+    region.check()
+    assert region.statistics()["ready"] == 0 and end_cancelled(region) == 1
+    assert calls.wait([x], 0, 1000) and region.statistics()["tasks"] == 0
+
+
+def test_a_cancelled_task_of_a_dead_worker_is_not_queued_again(make_region, tasks, worker, bury, wait_until):
+    region = make_region()
+    calls = tasks(region, {"stuck": lambda x: signal.pause()})
+    child, slot = worker(region, calls.worker)
+    x = calls.call("stuck")(1)
+    wait_until(lambda: region.statistics()["cpus_free"] < 2, what="the task runs")
+    assert cancel(region, x) == RUNS
+    child.kill()
+    bury(region, slot)
+    region.check()
+    assert region.statistics()["ready"] == 0 and end_cancelled(region) == 1
+    assert calls.wait([x], 0, 1000) and region.statistics()["tasks"] == 0
 
 
 def test_what_was_put_has_no_task(region):
@@ -202,5 +247,5 @@ def test_descendants_are_those_whose_parents_run(make_region, tasks, worker, wai
     x = calls.call("parent", cpus=0)(2)
     stranger = calls.call("never")(1)
     wait_until(lambda: region.statistics()["tasks"] == 5, what="a chain of tasks")
-    found = _core.descendants(region, *_core.task_of(region, x))
+    found = _core.descendants(region, [_core.task_of(region, x)])
     assert len(found) == 3 and _core.task_of(region, stranger) not in found
