@@ -28,6 +28,7 @@ def test_deaths_of_one_turn_wake_every_process_once(fresh, worker_pids, wait_unt
     arrived = control.entry("slot", driver.region.slot, "arrived")
     before, crew = control.get(arrived), worker_pids()
     node.suspend()
+    wait_until(lambda: node.status() == psutil.STATUS_STOPPED, what="the stop of the node")
     try:
         for pid in crew:
             os.kill(pid, signal.SIGKILL)
