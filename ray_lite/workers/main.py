@@ -13,6 +13,7 @@ import sys
 from ray_lite import _core, session
 from ray_lite.control.report_channel import Reporter
 from ray_lite.session_setting import SessionSetting
+from ray_lite.workers import graceful_end
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
 from ray_lite.workers.isolation import reseed
@@ -43,7 +44,8 @@ calls_users_code(main.__code__)
 
 
 def _begin(setting: SessionSetting) -> None:
-    """Gives the process the driver's arguments, path and umask, sets its signal handlers, and enables traces of faults."""
+    """Gives the process the driver's arguments, path and umask, and handlers of its own: for signals, faults and its end."""
+    graceful_end.begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.path[:] = setting.path
