@@ -113,8 +113,8 @@ class _Runner(Protocol):
     """Protocol of the object that a Worker asks around a task. Exists in this stub only."""
 
     @property
-    def counts_calls(self) -> bool:
-        """Whether `is_enough` must be called after each task; read when a shape is applied."""
+    def asks(self) -> bool:
+        """Whether `after` must be called after each task; read when a shape is applied, and after each call of `after`."""
     def function(self, index: int) -> Callable[..., Any]:
         """The function whose pickle is in the object of this index."""
     def load(self, x: ObjectID, writable: bool) -> Any:
@@ -131,8 +131,8 @@ class _Runner(Protocol):
         """Adapts to the resources and options of a queue's tasks; False: this process can't run them."""
     def raise_cancelled(self) -> None:
         """Raises TaskCancelledError, since the task that is about to be called is marked."""
-    def is_enough(self, function: int) -> bool:
-        """Whether the process is to end now, after a task of this function has run."""
+    def after(self, function: int) -> bool:
+        """Cleans up after a task of this function; returns whether the process is to end now."""
     def leave_child(self, error: BaseException | None) -> NoReturn:
         """Ends a child process that the task forked and that returned to the worker's loop."""
 
@@ -145,6 +145,7 @@ class Worker:
     calling: int
     def __init__(self, region: Region, runner: _Runner) -> None: ...
     def run(self, spin: int, park: int) -> int: ...
+    def ask(self) -> None: ...
     def leave(self) -> None: ...
     def run_inline(self, x: ObjectID, enter: Callable[[], None] | None = None) -> bool: ...
 

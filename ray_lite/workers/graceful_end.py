@@ -44,7 +44,7 @@ def begin() -> None:
 
 
 def end_worker(region: _core.Region, bound: float) -> NoReturn:
-    """Ends this process in good order, after `bound` seconds at the latest; calls of ray_lite raise RaySystemError meanwhile."""
+    """Ends this process in good order, within `bound` seconds; meanwhile calls of ray_lite raise RaySystemError."""
     left = True
     try:
         signal.signal(CANCEL_SIGNAL, signal.SIG_IGN)

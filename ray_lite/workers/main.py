@@ -31,6 +31,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     backend.call_sites.begin()
     session.install(backend)
     signal.signal(CANCEL_SIGNAL, backend.cancellation.on_signal)
+    backend.signals.begin()
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
     while not _core.is_closing(region) and not backend.worker.retired:

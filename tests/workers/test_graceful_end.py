@@ -5,15 +5,14 @@ import pytest
 import ray_lite as ray
 
 
-def is_left(make, drop=lambda: None):
-    """What the worker finds: as it began, with what `make()` returns, and after `drop()`."""
+def is_left(make):
+    """What the worker finds as it began, with what `make()` returns, and without."""
     from ray_lite.workers.graceful_end import _anything_left
 
     before = _anything_left()
     kept = make()
     during = _anything_left()
     del kept
-    drop()
     return before, during, _anything_left()
 
 
@@ -36,9 +35,21 @@ def generator():
 def thread(daemon):
     import threading
 
-    go_on = threading.Event()
-    one = threading.Thread(target=go_on.wait, args=(20,), daemon=daemon)
-    one.start()
-    return go_on, one
+    threading.Thread(target=threading.Event().wait, args=(5,), daemon=daemon).start()
 
 
+@pytest.mark.parametrize("make, during, after", [
+    (lambda: None, False, False),
+    (lambda: [{"plain": 1}], False, False),
+    (lambda: __import__("numpy").ones(9), False, False),
+    (lambda: __import__("concurrent.futures.thread"), False, False),
+    (opened, True, False),
+    (generator, True, False),
+    (handler, True, True),
+    (lambda: thread(daemon=False), True, True),
+    (lambda: thread(daemon=True), False, False),
+], ids=["nothing", "data", "numpy", "modules", "file", "generator", "handler", "thread", "daemon thread"])
+def test_only_what_has_to_be_completed_counts(fresh, monkeypatch, make, during, after):
+    monkeypatch.setenv("RAY_LITE_EXIT_GRACE", "0.2")
+    fresh.init(num_cpus=2, num_workers=2)
+    assert ray.get(ray.remote(is_left).remote(make)) == (False, during, after)

@@ -1,4 +1,4 @@
-"""The life of processes: opening and adopting a slot, blocking, closing the session, the steps of a sweep, and a worker's end."""
+"""The life of processes: opening and adopting a slot, blocking, closing the session, a worker's end, the steps of a sweep."""
 cdef extern from *:
     """
     static void rl_end_process(int code, int finalise) {
@@ -169,7 +169,7 @@ def has_ready_tasks(Region region) -> bool:
 
 
 def end_process(int code, bint finalise):
-    """Ends this process without the exit handlers of C, many of which a fork has copied. `finalise`: ends the interpreter first.
+    """Ends this process without the exit handlers of C, which a fork has copied. `finalise`: ends the interpreter first.
 
     That may be done with frames on the stack: these and what they hold stay as they are.
     """
