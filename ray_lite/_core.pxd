@@ -332,7 +332,7 @@ cdef class Worker:
     cdef readonly dict functions
     cdef uint64_t epoch
     cdef readonly uint64_t ran
-    cdef bint counts  # whether the runner must be asked after each task (max_calls)
+    cdef bint asks  # whether the runner must be asked after this task
     cdef readonly bint retired  # whether this process must end: it was asked to, or the runner said so
     cdef readonly uint32_t calling  # the record whose function runs now and may be interrupted; 0: none
     cdef uint32_t runtime_env, queue
@@ -340,6 +340,7 @@ cdef class Worker:
     cdef bint apply_runtime_env(self, rl_task* k) except -1
     cdef uint32_t shape_of(self, rl_task* k) noexcept
     cdef bint apply_shape(self, rl_task* k) except -1
+    cdef int end_timers(self) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self) noexcept
     cdef bint execute(self, uint32_t t) except -1

@@ -66,6 +66,7 @@ class Config(NamedTuple):
     watch: float = 1.0  #: seconds between two checks for a process that was stopped inside the lock
     retire_after: float = 10.0  #: seconds of idleness after which a worker ends, if there are more than CPUs and num_workers
     brief: float = 0.01  #: tasks of fewer seconds start no workers beyond CPUs and num_workers, however little they need
+    exit_grace: float = 2.0  #: seconds that the exit handlers, threads and open files of a worker get at its end
     fork_again: float = 2.0  #: seconds before a new try to start a worker, after the kernel refused a process
     deadlock: float = 1.0  #: seconds that all workers may wait for tasks that none can run; then one gets DeadlockError
     max_workers: int = 1_000  #: most workers at once, blocked ones included

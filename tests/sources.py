@@ -153,6 +153,7 @@ OTHERS = {
     "docs/contributing.md": "How to change it: builds, rules, and which proof a change needs.",
     "docs/glossary.md": "The words.",
     "docs/figures.md": "All figures, each with its command.",
+    "docs/processes.md": "What a task finds of the driver, what it leaves for the next, and how a worker ends.",
     "docs/hpc.md": "Slurm, containers, resources, huge pages, sizing, pinning.",
     "docs/files.md": "This map.",
     "bench/README.md": "What the benchmarks mean, and how to compare two runs.",

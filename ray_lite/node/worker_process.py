@@ -16,6 +16,7 @@ from ray_lite.session_setting import SessionSetting
 from ray_lite.system.process import started_at
 from ray_lite.workers import main as worker
 from ray_lite.workers.child import end_child
+from ray_lite.workers.graceful_end import end_worker
 
 
 class WorkerProcess:
@@ -43,13 +44,12 @@ def kill_group(pid: int) -> None:
 def become_worker(
     region: _core.Region, setting: SessionSetting, reporter: Reporter, files: tuple[int, int], place: tuple[int, int]
 ) -> NoReturn:
-    """Makes the forked child a worker until the session ends, then ends it without the node's exit handlers.
+    """Makes the forked child a worker until the session ends, then ends it: as an interpreter would, unless the worker failed.
 
     Args:
         files: soft and hard limit of descriptors, as in the driver.
         place: (slot, pin index).
     """
-    error: BaseException | None = None
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, files)
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
@@ -57,8 +57,8 @@ def become_worker(
         slot, pin_index = place
         _core.adopt_slot(region, slot, os.getpid(), started_at(os.getpid()))
         worker.main(region, setting, pin_index, reporter)
-    except BaseException as problem:  # whatever ended the worker becomes its last words
-        error = problem
+    except BaseException as error:  # whatever ended the worker becomes its last words
         if _core.node_died(region):  # seen before the parent-death signal: the group ends now, without output
             os.killpg(0, signal.SIGKILL)
-    end_child(error)
+        end_child(error)
+    end_worker(region, setting.config.exit_grace)

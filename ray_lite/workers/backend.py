@@ -18,6 +18,7 @@ from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.cancellation import Cancellation
 from ray_lite.workers.inline_tasks import InlineRunner
 from ray_lite.workers.resource_env import ResourceEnv
+from ray_lite.workers.signal_watch import SignalWatch
 from ray_lite.workers.task_runner import TaskRunner
 
 
@@ -30,11 +31,12 @@ class WorkerBackend(LocalBackend):
         super().__init__(region, setting.info)
         self.worker_limit = setting.worker_limit
         resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None)
-        self.runner = TaskRunner(self, resource_env, reporter)
+        self.signals = SignalWatch(lambda: self.worker.ask())
+        self.runner = TaskRunner(self, resource_env, reporter, self.signals)
         self.worker = _core.Worker(region, self.runner)
         self.cancellation = Cancellation(
             region, self.worker, lambda: self.inline.waiting_task, self.config.cancel_again)
-        self.inline = InlineRunner(region, self.worker, self.runtime_env, self.cancellation)
+        self.inline = InlineRunner(region, self.worker, self.runtime_env, self.cancellation, self.signals)
         self.main_thread = threading.get_ident()
 
     def submit(self, call: Call) -> Any:

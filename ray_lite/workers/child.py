@@ -17,9 +17,14 @@ def end_child(error: BaseException | None) -> NoReturn:
             import traceback
 
             traceback.print_exception(type(error), error, error.__traceback__)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        flush_streams()
     except Exception:  # the streams are closed, or showing the exception fails: the process ends all the same
         code = code or 1
     finally:
         os._exit(code)
+
+
+def flush_streams() -> None:
+    """Writes out what is buffered for stdout and stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()

@@ -2,6 +2,7 @@
 
 The core says which tasks may run inline (tasks/inline.pyx); this file decides when and how deep, and keeps the two tasks apart:
 by a fresh contextvars.Context, by restoring the process's state and random generators afterwards, and by room on the stack.
+A task with a running timer runs no other: the timer would strike that one.
 Neighbours: backend.py calls it before it blocks; isolation.py restores.
 """
 
@@ -15,6 +16,7 @@ from ray_lite import _core
 from ray_lite.calls.runtime_env import RuntimeEnv
 from ray_lite.workers.cancellation import Cancellation, calls_users_code
 from ray_lite.workers.isolation import ProcessState, RandomStates
+from ray_lite.workers.signal_watch import SignalWatch
 
 DEPTH_MOST = 64  # most inline tasks on top of each other; a deeper task blocks, and the pool grows
 FRAMES_EACH = 100  # frames of the recursion limit that a level may use besides the user's own frames
@@ -26,9 +28,11 @@ class InlineRunner:
     """Runs tasks inline for the tasks of one worker, in its main thread."""
 
     def __init__(
-        self, region: _core.Region, worker: _core.Worker, runtime_env: RuntimeEnv, cancellation: Cancellation
+        self, region: _core.Region, worker: _core.Worker, runtime_env: RuntimeEnv, cancellation: Cancellation,
+        signals: SignalWatch,
     ) -> None:
         self.region, self.worker, self.runtime_env, self.cancellation = region, worker, runtime_env, cancellation
+        self.signals = signals
         self.depth = 0  #: inline tasks on top of each other now
         self.waiting_task = 0  #: record of the innermost task that runs another inline
         self._recursion = sys.getrecursionlimit()  # recursion limit that every task gets, an inline one too
@@ -55,6 +59,8 @@ class InlineRunner:
         return _core.while_blocked(self.region, False, partial(_core.find_inline, self.region, late, found, len(late)))
 
     def _may_run(self) -> bool:
+        if self.signals.timer_runs():  # it would strike the inline task instead of the wait
+            return False
         return self.depth == 0 or self.depth < DEPTH_MOST and _core.stack_depth() < STACK_MOST
 
     def _run(self, x: _core.ObjectID, random_states: RandomStates) -> bool:
@@ -66,13 +72,16 @@ class InlineRunner:
             random_states.replace()
             around.append(ProcessState())
 
+        changes = self.signals.changes
         limit, depth, waiting_task = sys.getrecursionlimit(), self.depth, self.waiting_task
         try:
             self.depth, self.waiting_task = depth + 1, self.worker.calling
             sys.setrecursionlimit(max(limit, _core.stack_depth() + self._recursion + FRAMES_EACH))
+            self.signals.changes = None
             ran = contextvars.Context().run(self.worker.run_inline, x, enter)
         finally:
             try:
+                self.signals.resume(changes)
                 if environment[1] != _core.get_runtime_env():
                     self.runtime_env.restore(environment)
                 for state in around:

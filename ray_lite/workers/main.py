@@ -14,6 +14,7 @@ from ray_lite import _core, session
 from ray_lite.control.report_channel import Reporter
 from ray_lite.session_setting import SessionSetting
 from ray_lite.values import script
+from ray_lite.workers import graceful_end
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
 from ray_lite.workers.isolation import reseed
@@ -31,6 +32,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     backend.call_sites.begin()
     session.install(backend)
     signal.signal(CANCEL_SIGNAL, backend.cancellation.on_signal)
+    backend.signals.begin()
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
     while not _core.is_closing(region) and not backend.worker.retired:
@@ -45,7 +47,8 @@ calls_users_code(main.__code__)
 
 
 def _begin(setting: SessionSetting) -> None:
-    """Gives the process the driver's arguments, path and umask, a `__main__`, signal handlers, and traces of faults."""
+    """Gives the process the driver's arguments, path and umask, a `__main__`, and handlers: for signals, faults and its end."""
+    graceful_end.begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.path[:] = setting.path

@@ -25,6 +25,7 @@ from ray_lite.values.serialization import dumps, loads
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.child import end_child
 from ray_lite.workers.resource_env import ResourceEnv
+from ray_lite.workers.signal_watch import SignalWatch
 
 
 class TaskFacts(NamedTuple):
@@ -64,11 +65,11 @@ class TaskRunner:
 
     several = staticmethod(several)
 
-    def __init__(self, host: Host, resource_env: ResourceEnv, reporter: Reporter) -> None:
-        self.host, self.resource_env, self.reporter = host, resource_env, reporter
+    def __init__(self, host: Host, resource_env: ResourceEnv, reporter: Reporter, signals: SignalWatch) -> None:
+        self.host, self.resource_env, self.reporter, self.signals = host, resource_env, reporter, signals
         self.region, self.store = host.region, host.store
         self.options = WorkerOptions()  #: options of the task that runs
-        self.counts_calls = False  #: whether the core asks `is_enough` after each task
+        self._counts_calls = False  # whether a task has had max_calls
         self._options: dict[int, WorkerOptions] = {0: WorkerOptions()}  # by index of the object that holds them
         self._names: dict[int, str] = {}
         self._calls: dict[int, int] = {}
@@ -112,6 +113,7 @@ class TaskRunner:
 
         If the task is cancelled after this asked, the core does not let it begin again.
         """
+        self.signals.put_back()  # before a handler of the task can raise in here
         facts = TaskFacts(*_core.task_facts(self.region, task))
         end = self._end(facts, error)
         after = follows(end, facts.cancelled)
@@ -164,8 +166,14 @@ class TaskRunner:
         """Raises TaskCancelledError in a cancelled task that is about to call its function."""
         self.host.raise_cancelled()
 
-    def is_enough(self, function: int) -> bool:
-        """Whether the worker has run the function as often as its max_calls says."""
+    @property
+    def asks(self) -> bool:
+        """Whether the core is to call `after` after each task."""
+        return self._counts_calls
+
+    def after(self, function: int) -> bool:
+        """Puts signals back; returns whether the worker has run the function as often as its max_calls says."""
+        self.signals.put_back()
         self._calls[function] = self._calls.get(function, 0) + 1
         return 0 < self.options.max_calls <= self._calls[function]
 
@@ -187,7 +195,7 @@ class TaskRunner:
         if not self.resource_env.change(cpus, may_decline=self.host.inline_depth == 0):
             return False
         self.store.set_copy_threads(cpus)
-        self.counts_calls = self.counts_calls or self.options.max_calls > 0
+        self._counts_calls = self._counts_calls or self.options.max_calls > 0
         return True
 
 

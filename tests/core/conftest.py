@@ -243,7 +243,7 @@ def bury():
 class Runner:
     """Runs tasks whose function is a number in a table, and whose values are all plain."""
 
-    counts_calls = False
+    asks = False
 
     def __init__(self, region, functions, by_index):
         self.region, self.functions, self.by_index = region, functions, by_index

@@ -176,7 +176,7 @@ class Puppet:
     def fail(self, task, error):
         raise error  # no order fails in a task: the puppet ends, and the test says so
 
-    counts_calls = False
+    asks = False
 
     def runtime_env(self, index):
         """The caller was somewhere else: nothing to these tasks."""

@@ -28,6 +28,8 @@ cdef int check(int rc) except -1:
 cdef int check_region(rl_region* R) except -1:
     """Raises unless the region is open, belongs to this process (not to its parent), and its node lives."""
     if R == NULL or R.closed:
+        if R != NULL and R.closed == CALLS_REFUSED and rl_slot_at(R, R.slot).role == RL_WORKER:
+            raise RaySystemError("this worker is about to end: its exit handlers can't use the session any more")
         raise RaySystemError("this session has ended; call ray_lite.init() to start one")
     if R.fork_generation != rl_generation:
         raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "

@@ -18,6 +18,21 @@ cdef extern from *:
     """
     int rl_stack_depth()
 
+cdef extern from *:
+    """
+    #include <sys/time.h>
+    static void rl_stop_timers(void) {
+        const struct itimerval none = {{0, 0}, {0, 0}};
+        setitimer(ITIMER_REAL, &none, NULL);
+        setitimer(ITIMER_VIRTUAL, &none, NULL);
+        setitimer(ITIMER_PROF, &none, NULL);
+    }
+    """
+    void rl_stop_timers()
+
+cdef enum:
+    SIGNALS_MOST = 64  # as many signals can be pending at once
+
 
 def stack_depth() -> int:
     """Stack depth that Python compares with the recursion limit. Counting frames would take as long as running a task."""
@@ -83,6 +98,10 @@ cdef class Worker:
         if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire_step: it stores before the bell
             self.retired = True
         return self.retired
+
+    def ask(self):
+        """Lets the runner be asked after the task that runs now."""
+        self.asks = True
 
     def leave(self):
         """Takes this worker off the idle list; if it was rung, another worker is rung."""
@@ -152,13 +171,29 @@ cdef class Worker:
                 self.runner.store_result(t, result)
         except BaseException as e:
             self.calling = 0
+            if self.asks:
+                self.end_timers()
             if self.region.R.fork_generation != rl_generation:
                 self.runner.leave_child(e)
             if self.runner.fail(t, e):
                 return self.again(t, True, True, False)
-        if self.counts:
-            self.retired |= self.runner.is_enough(k.function)
+        if self.asks:
+            self.end_timers()
+            self.retired |= self.runner.after(k.function)
+            self.asks = self.runner.asks
         return True
+
+    cdef int end_timers(self) except -1:
+        """Stops the task's interval timers before Python code of ours runs; handlers of signals that came run now."""
+        cdef int _
+        rl_stop_timers()
+        for _ in range(SIGNALS_MOST):
+            try:
+                PyErr_CheckSignals()
+                break
+            except BaseException:  # the task that it was for has ended
+                continue
+        return 0
 
     cdef object call(self, uint32_t t, object f, object args, object kwargs):
         """Calls the user's function; only in here a cancellation is raised."""
@@ -204,7 +239,7 @@ cdef class Worker:
         self.queue = 0  # if this fails, a part of it may be done
         if self.runner.shape(shape) is False:
             return False
-        self.counts = self.runner.counts_calls
+        self.asks = self.asks or self.runner.asks
         self.queue = shape if resource_at(self.region.R, RL_GPU).total == 0 else 0  # with GPUs: a task may change the variable
         return True
 

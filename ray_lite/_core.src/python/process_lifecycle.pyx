@@ -1,4 +1,13 @@
-"""The life of processes: opening and adopting a slot, blocking, closing the session, and the steps of a sweep."""
+"""The life of processes: opening and adopting a slot, blocking, closing the session, a worker's end, the steps of a sweep."""
+cdef extern from *:
+    """
+    static void rl_end_process(int code, int finalise) {
+        if (finalise && Py_FinalizeEx()) code = 120; /* the code that an interpreter ends with then */
+        fflush(NULL); /* the buffers of C libraries */
+        _exit(code);
+    }
+    """
+    void rl_end_process(int code, bint finalise)
 
 
 def open_worker(Region region) -> int:
@@ -165,3 +174,11 @@ def has_ready_tasks(Region region) -> bool:
     """Whether tasks are queued: then the node checks again soon, in case a wake-up was lost."""
     check_region(region.R)
     return rl_load(&region.R.h.nready) != 0
+
+
+def end_process(int code, bint finalise):
+    """Ends this process without the exit handlers of C, which a fork has copied. `finalise`: ends the interpreter first.
+
+    That may be done with frames on the stack: these and what they hold stay as they are.
+    """
+    rl_end_process(code, finalise)

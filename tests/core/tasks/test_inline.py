@@ -38,7 +38,7 @@ class Program:
     def fail(self, task, error):
         raise error
 
-    counts_calls = False
+    asks = False
 
     def runtime_env(self, index):
         raise AssertionError("nothing moves here")
