@@ -239,11 +239,15 @@ def remote(*args: Any, **options: Any) -> Any:
         writable_args: whether the task may write to arrays among its arguments. They are then copies of its own, made page by
             page where it writes. Default False: they are read-only.
 
+    An `async def` runs to its end in an event loop of its own, on the worker's main thread: `get` and `wait` in it block the
+    loop. A generator function yields the returns of a call with num_return_vals above 1.
+
     Returns:
         A RemoteFunction, called as `f.remote(...)`; with options alone, a decorator that makes one.
 
     Raises:
-        TypeError: not a function, an unknown option, or a wrong type.  ValueError: out of range.
+        TypeError: not a function, a generator function with one return, an unknown option, or a wrong type.
+        ValueError: out of range.
         NotImplementedError: a class, or an option whose feature does not exist yet.
     """
     checked = Options().updated(options)

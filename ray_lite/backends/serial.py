@@ -6,6 +6,7 @@ import copy
 from typing import Any, NamedTuple
 
 from ray_lite.calls.functions import Call, Function, Token
+from ray_lite.calls.unfinished import HiddenLoop, check_finished
 from ray_lite.values.serialization import dumps, flat, loads
 
 
@@ -82,10 +83,15 @@ class SerialBackend:
             args, kwargs = bound.args, bound.kwargs
         args, kwargs = _arguments_copied(args, kwargs)
         assert function.body is not None  # it was decorated in this process: functions can't be pickled here
-        result = function.body(*args, **kwargs)
+        around = HiddenLoop()
+        try:
+            result = function.body(*args, **kwargs)
+        finally:
+            around.show()
         count = call.options.num_return_vals
         if count == 0:
             return None
+        check_finished(function.name, result, count > 1)
         if count > 1 and (not isinstance(result, (tuple, list)) or len(result) != count):
             raise ValueError(f"{function.name} has num_return_vals={count} and must return a tuple or list of that many values")
         return result if count == 1 else list(result)

@@ -14,6 +14,7 @@ from ray_lite import _core
 from ray_lite.calls.arguments import unpack
 from ray_lite.calls.functions import FunctionTable
 from ray_lite.calls.runtime_env import RuntimeEnv
+from ray_lite.calls.unfinished import UNFINISHED, Finished, check_finished
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import TaskCancelledError
 from ray_lite.options import WorkerOptions
@@ -21,6 +22,7 @@ from ray_lite.policy.retries import may_retry
 from ray_lite.store.object_store import Store
 from ray_lite.values.failures import ArgumentFailed, Failure, SystemFailure, pack
 from ray_lite.values.serialization import dumps, loads
+from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.child import end_child
 from ray_lite.workers.resource_env import ResourceEnv
 
@@ -94,6 +96,8 @@ class TaskRunner:
     def store_result(self, task: int, result: Any) -> None:
         """Stores a task's result in its returns; returns that an earlier attempt sealed stay as they are."""
         returns = _core.task_returns(self.region, task)
+        if type(result) in UNFINISHED:
+            check_finished(self.name(TaskFacts(*_core.task_facts(self.region, task)).function), result, len(returns) > 1)
         values = [result] if len(returns) == 1 else _several(result, len(returns))
         for index, value in zip(returns, values, strict=True):
             if index:
@@ -166,6 +170,9 @@ class TaskRunner:
         self.store.set_copy_threads(cpus)
         self.counts_calls = self.counts_calls or self.options.max_calls > 0
         return True
+
+
+calls_users_code(Finished.__call__.__code__)
 
 
 def _several(result: Any, count: int) -> list[Any]:
