@@ -6,7 +6,7 @@ import copy
 from typing import Any, NamedTuple
 
 from ray_lite.calls.functions import Call, Function, Token
-from ray_lite.calls.unfinished import HiddenLoop, check_finished
+from ray_lite.calls.unfinished import check_finished, hide_loop
 from ray_lite.values.serialization import dumps, flat, loads
 
 
@@ -83,11 +83,12 @@ class SerialBackend:
             args, kwargs = bound.args, bound.kwargs
         args, kwargs = _arguments_copied(args, kwargs)
         assert function.body is not None  # it was decorated in this process: functions can't be pickled here
-        around = HiddenLoop()
+        around = hide_loop()
         try:
             result = function.body(*args, **kwargs)
         finally:
-            around.show()
+            if around is not None:
+                around.show()
         count = call.options.num_return_vals
         if count == 0:
             return None

@@ -67,21 +67,25 @@ def check_finished(name: str, result: Any, several: bool) -> None:
     raise TypeError(f"{name} returned {what}, which stays in its process: return a list of its values")
 
 
-class HiddenLoop:
-    """Hides the event loop that runs in this thread, if one does, until `show`: a task that runs inline may run its own."""
+def hide_loop() -> HiddenLoop | None:
+    """Hides the event loop that runs in this thread, so that a task that runs inline may run its own; None if none runs."""
+    events = sys.modules.get("asyncio.events")
+    loop = None if events is None else events._get_running_loop()
+    return None if loop is None else HiddenLoop(loop)
 
-    def __init__(self) -> None:
-        events = sys.modules.get("asyncio.events")
-        self.loop = None if events is None else events._get_running_loop()
-        if self.loop is not None:
-            self.task = self._swap(None)
-            _asyncio()._set_running_loop(None)
+
+class HiddenLoop:
+    """A running event loop that is hidden until `show`."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.task = self._swap(None)
+        _asyncio()._set_running_loop(None)
 
     def show(self) -> None:
-        """Makes the hidden loop the running one again."""
-        if self.loop is not None:
-            _asyncio()._set_running_loop(self.loop)
-            self._swap(self.task)
+        """Makes the loop the running one again."""
+        _asyncio()._set_running_loop(self.loop)
+        self._swap(self.task)
 
     def _swap(self, task: Any) -> Any:
         """Exchanges the current task of the loop, where CPython compares it with that of another loop (3.14)."""

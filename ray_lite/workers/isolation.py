@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from ray_lite import _core
-from ray_lite.calls.unfinished import HiddenLoop
+from ray_lite.calls.unfinished import hide_loop
 
 
 class ProcessState:
@@ -23,12 +23,13 @@ class ProcessState:
         self.directory = _directory()
         self.environ = _environ().copy()
         self.umask = _core.get_umask()
-        self.event_loop = HiddenLoop()
+        self.event_loop = hide_loop()
 
     def restore(self) -> None:
         """Restores what changed, each part separately, since signal handlers may raise in between."""
         try:
-            self.event_loop.show()
+            if self.event_loop is not None:
+                self.event_loop.show()
             self._go_back()
         finally:
             try:
