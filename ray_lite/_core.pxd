@@ -16,9 +16,9 @@ cdef extern from "region/layout.h" nogil:
         RL_UNLISTED, RL_IN_RING, RL_STALLED
         RL_CPU, RL_GPU, RL_CUSTOM
         RL_DEADLOCK, RL_WAITS_FOREVER
-        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE
+        RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE, RL_EXTENT_TRIMMING
         RL_REF_ARGUMENT, RL_REF_CONTENT
-        RL_INDEXED, RL_JOB_PINNED
+        RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
         RL_CANCEL_RECURSIVE
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
@@ -116,10 +116,10 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]
-        uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept
+        uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept, nameless
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
-        uint32_t ntrims, trim_least, trimmable, grew
+        uint32_t ntrims, trimming, trim_least, trimmable, grew
         uint32_t partial[18]
         pthread_mutex_t node_life
         rl_mutex lock

@@ -15,7 +15,7 @@ from ray_lite import session
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.driver import sigterm
 from ray_lite.driver.plan import Request
-from ray_lite.options import GPUS_MOST, Options, amount, custom_resources, duration, whole
+from ray_lite.options import Options, amount, custom_resources, duration, session_gpus, size, whole
 from ray_lite.remote_function import RemoteFunction
 from ray_lite.store.region_files import arena_backing, spill_path
 
@@ -36,7 +36,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     redirect_output: bool = True, num_cpus: float | None = None, num_gpus: float | None = None,
     resources: dict[str, float] | None = None, num_custom_resource: int | None = None,
     num_redis_shards: int | None = None, redis_max_clients: int | None = None, plasma_directory: str | None = None,
-    huge_pages: bool = False, include_webui: bool = True, object_store_memory: int | None = None, use_raylet: bool = False, *,
+    huge_pages: bool = False, include_webui: bool = True, object_store_memory: float | None = None, use_raylet: bool = False, *,
     spill_directory: str | None = None, redis_password: str | None = None, max_workers: int | None = None,
     pin: bool = False, shutdown_grace: float = 5.0, verbose: bool = False,
 ) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             a plasma_directory anonymous ones of 2 MiB (RAY_LITE_HUGE_PAGE). Default False.
         spill_directory: directory of the spill file, to which a full store moves objects that have no reader. The file has no
             name and ends with the session. Default: none; a full store is then an error.
-        object_store_memory: bytes of the object store. Default: 30 % of the memory that this process may use.
+        object_store_memory: most bytes of the object store; any number above 0, rounded up to whole pages of the store and
+            to at least 4 MiB (RAY_LITE_STORE_LEAST). Default: 30 % of the memory that this process may use.
         redirect_worker_output: whether stdout and stderr of workers go to capped files, `<session_dir>/logs/worker-<pid>.out`
             and `.err`, which end with the session, instead of to the driver's stdout and stderr. Default False.
         redirect_output: whether the node process's output goes to such files, `node.out` and `node.err`. Default True.
@@ -146,20 +147,22 @@ def _request(given: dict[str, Any]) -> Request:
     if address is not None and not isinstance(address, str):
         raise TypeError(f"node_ip_address must be a string, got {address!r}")
     directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
-    workers, cpus = given["num_workers"], given["num_cpus"]
+    workers, most, cpus = given["num_workers"], given["max_workers"], given["num_cpus"]
+    workers = None if workers is None else whole("num_workers", workers, 0, 10_000)
+    most = None if most is None else whole("max_workers", most, 1, 100_000)
     config = Config.from_environment()
     if config.num_cpus is not None:
         amount("RAY_LITE_NUM_CPUS", config.num_cpus)
-    if workers is not None and given["max_workers"] is not None and workers > given["max_workers"]:
-        raise ValueError(f"num_workers={workers} is more than max_workers={given['max_workers']}")
+    if workers is not None and most is not None and workers > most:
+        raise ValueError(f"num_workers={workers} is more than max_workers={most}")
     return Request(
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
-        num_gpus=None if given["num_gpus"] is None else whole("num_gpus", given["num_gpus"], 0, GPUS_MOST),
+        num_gpus=None if given["num_gpus"] is None else session_gpus("num_gpus", given["num_gpus"]),
         resources=_resources(given),
-        max_workers=None if given["max_workers"] is None else whole("max_workers", given["max_workers"], 1, 100_000),
+        max_workers=most,
         pin=given["pin"],
-        num_workers=None if workers is None else whole("num_workers", workers, 0, 10_000),
-        object_store_memory=None if memory is None else whole("object_store_memory", memory, 1 << 20, 1 << 46),
+        num_workers=workers,
+        object_store_memory=None if memory is None else size("object_store_memory", memory),
         backing=arena_backing(directory, given["huge_pages"], config),
         spill_directory=spill_path(given["spill_directory"]),
         object_id_seed=None if seed is None else whole("object_id_seed", seed),
@@ -239,11 +242,15 @@ def remote(*args: Any, **options: Any) -> Any:
         writable_args: whether the task may write to arrays among its arguments. They are then copies of its own, made page by
             page where it writes. Default False: they are read-only.
 
+    An `async def` runs to its end in an event loop of its own, on the worker's main thread: `get` and `wait` in it block the
+    loop. A generator function yields the returns of a call with num_return_vals above 1.
+
     Returns:
         A RemoteFunction, called as `f.remote(...)`; with options alone, a decorator that makes one.
 
     Raises:
-        TypeError: not a function, an unknown option, or a wrong type.  ValueError: out of range.
+        TypeError: not a function, a generator function with one return, an unknown option, or a wrong type.
+        ValueError: out of range.
         NotImplementedError: a class, or an option whose feature does not exist yet.
     """
     checked = Options().updated(options)

@@ -28,6 +28,7 @@ class Config(NamedTuple):
     reserve: int = 1_048_576  #: bytes of the store, at most a 16th of it, that only failures of tasks may use
     huge_page: int = 2_097_152  #: bytes of a huge page where there is no plasma_directory; a power of two
     num_cpus: float | None = None  #: CPUs of a session where init() names none; None: those that this process may use
+    store_least: int = 4_194_304  #: least bytes of the store: an empty slab of each small size takes 1.9 MB for good
     store_fraction: float = 0.3  #: default of object_store_memory, as a part of the memory that this process may use
     small_arguments: int = 100_000  #: most bytes of pickled arguments that are kept with the task; larger ones become an object
     copy_threads: int = 4  #: most threads that copy one large buffer into the store, within the session's or task's CPUs

@@ -14,6 +14,7 @@ RETURNS_MOST = 1_000_000
 RETRIES_MOST = 65_534
 CALLS_MOST = 1_000_000_000
 AMOUNT_MOST = 10**11  # in ten-thousandths, times the number of processes of a session, it still fits into 63 bits
+SIZE_MOST = 1 << 46  # bytes of the object store; a process has 47 bits of addresses
 GPUS_MOST = 256  # GPUs of a session; the core's RL_GPUS
 TIME_MOST = 1e9  # in any unit: stands for no limit, and still fits where time is counted in nanoseconds
 
@@ -84,6 +85,14 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
     return number
 
 
+def size(name: str, value: Any) -> int:
+    """Checks a number of bytes above 0, at most SIZE_MOST; a fraction is rounded up. Raises TypeError or ValueError."""
+    number = _number(name, value)
+    if not 0 < number <= SIZE_MOST:
+        raise ValueError(f"{name} must be above 0 and at most {SIZE_MOST:,}, got {value!r}")
+    return int(value) if hasattr(value, "__index__") else math.ceil(number)
+
+
 def amount(name: str, value: Any) -> float:
     """Checks an amount of a resource: 0, or a number from 1 / CPU_UNIT to AMOUNT_MOST. Raises TypeError or ValueError."""
     number = _number(name, value)
@@ -100,6 +109,14 @@ def gpus(name: str, value: Any) -> float:
     if number > 1 and number != int(number):
         raise ValueError(f"{name} must be a whole number, or below 1 for a part of one, got {value!r}")
     return number
+
+
+def session_gpus(name: str, value: Any) -> int:
+    """Checks the number of GPUs of a session: a whole number, at most GPUS_MOST. Raises TypeError or ValueError."""
+    number = amount(name, value)
+    if number != int(number) or number > GPUS_MOST:
+        raise ValueError(f"{name} must be a whole number in 0..{GPUS_MOST}, got {value!r}")
+    return int(number)
 
 
 def custom_resources(name: str, value: Any) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray_lite import _core, session
 from ray_lite.calls.functions import Call, Function, Signatures, Token
+from ray_lite.calls.unfinished import check_returns, finished, is_generator_function, shown_name
 from ray_lite.options import Options
 
 if TYPE_CHECKING:
@@ -29,12 +30,16 @@ class RemoteFunction:
     remote: _core.RemoteCall  #: f.remote(*args, **kwargs) submits a call and returns an ObjectID, a list, or None
 
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
+        name, yields = shown_name(function), is_generator_function(function)
+        if yields:
+            check_returns(name, options.num_return_vals)
         functools.update_wrapper(self, function, updated=())
         own = getattr(function, "__dict__", {})
         self.__dict__.update({name: value for name, value in own.items() if not hasattr(RemoteFunction, name)})
-        name = getattr(function, "__qualname__", None) or type(function).__qualname__
         signatures = Signatures(_signature_of(function, follow_wrapped=False), _signature_of(function, follow_wrapped=True))
-        self._target = Function(name, _next_id(getattr(function, "__module__", None) or "", name), function, signatures)
+        id = _next_id(getattr(function, "__module__", None) or "", name)
+        self._target = Function(name, id, finished(function), signatures)
+        self._target.yields = yields
         self._options = options
         self._bind()
 
@@ -64,6 +69,8 @@ class RemoteFunction:
         other = object.__new__(RemoteFunction)
         other.__dict__.update(self.__dict__)
         other._options = self._options.updated(options)
+        if self._target.yields:
+            check_returns(self._target.name, other._options.num_return_vals)
         other._bind()
         return other
 

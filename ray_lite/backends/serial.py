@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ray_lite.calls.functions import Call, Function, Token
 from ray_lite.calls.returns import several
+from ray_lite.calls.unfinished import check_finished, hide_loop
 from ray_lite.values.serialization import dumps, flat, loads
 
 
@@ -83,10 +84,16 @@ class SerialBackend:
             args, kwargs = bound.args, bound.kwargs
         args, kwargs = _arguments_copied(args, kwargs)
         assert function.body is not None  # it was decorated in this process: functions can't be pickled here
-        result = function.body(*args, **kwargs)
+        around = hide_loop()
+        try:
+            result = function.body(*args, **kwargs)
+        finally:
+            if around is not None:
+                around.show()
         count = call.options.num_return_vals
         if count == 0:
             return None
+        check_finished(function.name, result, count > 1)
         return result if count == 1 else several(result, count)
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:

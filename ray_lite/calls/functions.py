@@ -39,11 +39,12 @@ class Function:
     Args:
         name: the function's qualified name.
         id: 20 bytes, fixed at the decoration.
-        body: the function itself; None in a process that received it by its token.
+        body: the function itself, plain (unfinished.py); None in a process that received it by its token.
     """
 
     def __init__(self, name: str, id: bytes, body: Callable[..., Any] | None, signatures: Signatures) -> None:
         self.name, self.id, self.body, self.signatures = name, id, body, signatures
+        self.yields = False  #: whether it is known to be a generator function
         self.session_id = 0  #: session in which the function is exported, or 0
         self.token: Token = (0, 0)  #: its token in that session
 

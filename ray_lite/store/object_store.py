@@ -15,7 +15,6 @@ from ray_lite.config import CPU_UNIT, Config
 from ray_lite.exceptions import FullReason, ObjectStoreFullError
 from ray_lite.store.backpressure import Backpressure
 from ray_lite.store.listing import Listing, ObjectFacts
-from ray_lite.store.spill import NOBODY
 from ray_lite.values import load_errors
 from ray_lite.values.failures import Failure, SystemFailure, bare, from_bare, shorten
 from ray_lite.values.serialization import Pickled, dumps, loads
@@ -132,7 +131,7 @@ class Store:
         assert backpressure is not None  # a process without backpressure reads no object that can be spilled
 
         def create(size: int) -> _core.ObjectID:
-            return backpressure.make_room_at_once(lambda: _core.create_object(self.region, NOBODY, size, False), size)
+            return backpressure.make_room_at_once(lambda: _core.create_nameless(self.region, size, False), size)
 
         try:
             backpressure.spill.restore(x, create)

@@ -95,17 +95,16 @@ class ArenaBacking(NamedTuple):
         file = f"/sys/kernel/mm/hugepages/hugepages-{self.page // 1024}kB/nr_hugepages"
         limit = f" (and the mount of {self.directory} may have a smaller limit)" if self.directory else ""
         return OSError(errno.ENOMEM, (
-            f"too few huge pages: object_store_memory={arena_bytes:,} needs {needed:,} of {self.page:,} bytes, "
+            f"too few huge pages: an object store of {arena_bytes:,} bytes needs {needed:,} of {self.page:,} bytes, "
             f"and {free:,} are free{limit}. An administrator makes more by: echo {total + max(0, needed - free)} > {file}"))
 
 
 def plan_sizes(
     config: Config, backing: ArenaBacking, arena_bytes: int, resources: Resources, spills: bool = False
 ) -> Sizes:
-    """Sizes of a new region; the arena grows by whole steps, so its size is a number of whole steps."""
+    """Sizes of a new region; `arena_bytes` is rounded up to whole pages, and to the least store that works."""
     control = _core.control_bytes(config.objects, config.slots, config.buckets, len(resources.custom))
-    step = max(config.commit_step, backing.page)
-    arena_bytes = max(1, arena_bytes // step) * step
+    arena_bytes = -(-max(arena_bytes, config.store_least) // backing.page) * backing.page
     reserve = min(config.reserve, arena_bytes // 16) // backing.page * backing.page
     return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
                  config.commit_step, backing.page, reserve,

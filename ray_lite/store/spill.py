@@ -18,7 +18,6 @@ from ray_lite.exceptions import FullReason, ObjectLostError, ObjectStoreFullErro
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOBODY = bytes(20)  # id of objects that only move bytes: ids of puts must not depend on what is spilled
 CHUNK = 1 << 26  # bytes of one read or write; signal handlers run in between
 
 
@@ -57,7 +56,7 @@ class Spill:
         if found is None:
             return 0
         view, turn = found
-        target = _core.create_spilled(self.region, NOBODY, len(view))
+        target = _core.create_nameless(self.region, len(view), True)
         with memoryview(view) as data:
             self._write(data, _core.file_offset(self.region, target))
             return len(data) if _core.exchange_blocks(self.region, x, target, turn, zlib.crc32(data)) else 0

@@ -1,7 +1,7 @@
 """Isolation of inline tasks: the process state that they must not change for the task around them.
 
-That is the working directory, sys.path, environment variables, umask, and the global random generators.  Neighbour:
-inline_tasks.py saves and restores it.
+That is the working directory, sys.path, environment variables, umask, the event loop that runs, and the global random
+generators.  Neighbour: inline_tasks.py saves and restores it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ import sys
 from typing import Any
 
 from ray_lite import _core
+from ray_lite.calls.unfinished import hide_loop
 
 
 class ProcessState:
-    """A snapshot of the process's state, taken before a task runs inline and restored after it."""
+    """A snapshot of the process's state, taken before a task runs inline and restored after it; it hides a running loop."""
 
     def __init__(self) -> None:
         self.path, self.entries = sys.path, sys.path.copy()
         self.directory = _directory()
         self.environ = _environ().copy()
         self.umask = _core.get_umask()
+        self.event_loop = hide_loop()
 
     def restore(self) -> None:
         """Restores what changed, each part separately, since signal handlers may raise in between."""
         try:
+            if self.event_loop is not None:
+                self.event_loop.show()
             self._go_back()
         finally:
             try:

@@ -15,6 +15,7 @@ from ray_lite.calls.arguments import unpack
 from ray_lite.calls.functions import FunctionTable
 from ray_lite.calls.returns import several
 from ray_lite.calls.runtime_env import RuntimeEnv
+from ray_lite.calls.unfinished import UNFINISHED, Finished, check_finished
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import TaskCancelledError
 from ray_lite.options import WorkerOptions
@@ -63,8 +64,6 @@ class Host(Protocol):
 class TaskRunner:
     """The runner of one worker's `_core.Worker`."""
 
-    several = staticmethod(several)
-
     def __init__(self, host: Host, resource_env: ResourceEnv, reporter: Reporter, signals: SignalWatch) -> None:
         self.host, self.resource_env, self.reporter, self.signals = host, resource_env, reporter, signals
         self.region, self.store = host.region, host.store
@@ -100,11 +99,20 @@ class TaskRunner:
     def _task_name(self, task: int) -> str:
         return self.name(TaskFacts(*_core.task_facts(self.region, task)).function)
 
+    def several(self, task: int, result: Any) -> list[Any]:
+        """The values of a result with several returns; a generator of the user's runs here."""
+        facts = TaskFacts(*_core.task_facts(self.region, task))
+        check_finished(self.name(facts.function), result, True)
+        return several(result, facts.nreturns)
+
     def store_result(self, task: int, result: Any) -> None:
         """Stores a task's result, or its several values; returns that an earlier attempt sealed stay as they are."""
         returns = _core.task_returns(self.region, task)
-        values = [result] if len(returns) == 1 else result
-        for index, value in zip(returns, values, strict=True):
+        if len(returns) == 1:
+            if type(result) in UNFINISHED:
+                check_finished(self._task_name(task), result, False)
+            result = [result]
+        for index, value in zip(returns, result, strict=True):
             if index:
                 self.store.fill(index, dumps(value, "result").followed_by(self._task_name(task)))
 
@@ -199,4 +207,5 @@ class TaskRunner:
         return True
 
 
-calls_users_code(several.__code__)  # a generator of the user's may run in it
+for function in (TaskRunner.several, several, Finished.__call__):
+    calls_users_code(function.__code__)

@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 
+import numpy as np
 import psutil
 import pytest
 
@@ -183,6 +184,12 @@ def test_worker_modes_run_tasks_elsewhere(fresh, mode):
         (dict(max_workers=0), ValueError),
         (dict(max_workers="1"), TypeError),
         (dict(object_store_memory=-1), ValueError),
+        (dict(object_store_memory=0), ValueError),
+        (dict(object_store_memory=float("nan")), ValueError),
+        (dict(object_store_memory=1 << 47), ValueError),
+        (dict(num_gpus=0.5), ValueError),
+        (dict(num_gpus=257), ValueError),
+        (dict(num_gpus="1"), TypeError),
         (dict(object_store_memory="1G"), TypeError),
         (dict(shutdown_grace=-1), ValueError),
         (dict(shutdown_grace="1"), TypeError),
@@ -294,6 +301,29 @@ def test_verbose_prints_what_was_detected(run_script):
     assert done.returncode == 0, done.stderr
     assert "3 CPUs (num_cpus)" in done.stderr
     assert "67,108,864 bytes of object store (object_store_memory) on pages of" in done.stderr
+
+
+def test_verbose_says_what_was_rounded_up(run_script):
+    script = """
+        import sys, ray_lite as ray
+        ray.init(verbose=True, num_cpus=1, object_store_memory=int(sys.argv[1]))
+    """
+    least = "4,194,304 bytes of object store (object_store_memory: 1,000,000, rounded up to the least that works) on pages of"
+    assert least in run_script(script, args=[10**6]).stderr
+    assert "(object_store_memory: 5,000,001, rounded up to whole pages)" in run_script(script, args=[5_000_001]).stderr
+
+
+def test_numbers_of_every_type(fresh):
+    counts = dict(num_workers=np.int64(1), max_workers=np.uint8(3), object_id_seed=np.int32(7))
+    ray.init(**counts, num_cpus=np.float32(2), num_gpus=2.0, object_store_memory=np.float64(5e6),
+             resources={"a": np.int16(2)}, num_custom_resource=np.int64(1))
+    assert ray.global_state.cluster_resources() == {"CPU": 2, "GPU": 2, "a": 2}
+    assert 0 <= fresh.session.current().view.statistics().arena_bytes - 5_000_000 < os.sysconf("SC_PAGESIZE")
+
+
+def test_numbers_are_checked_before_they_are_compared(fresh):
+    with pytest.raises(TypeError, match="num_workers must be a whole number"):
+        ray.init(num_workers="3", max_workers=2)
 
 
 def test_init_inside_a_task_is_refused(ray_session):

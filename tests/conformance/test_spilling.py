@@ -11,6 +11,7 @@ import pytest
 
 import ray_lite as ray
 from ray_lite.exceptions import ObjectLostError, ObjectStoreFullError
+from ray_lite.store.spill import Spill
 
 CAPACITY = 32 << 20
 PIECE = 2 << 20
@@ -56,6 +57,31 @@ def test_everything_alive(spilling, statistics):
     assert len(states) == COUNT and set(states) == {"sealed", "spilled"}
     del held
     assert spilled(statistics) == 0
+
+
+def test_reports_show_only_objects_of_the_program(spilling, statistics, monkeypatch):
+    """Also while bytes move into the file, and back."""
+    spilling()
+    seen = []
+
+    def looking(name):
+        original = getattr(Spill, name)
+
+        def look(*args):
+            rows = [*ray.memory(1000).largest, *ray.session.current().view.objects()]
+            seen.append((name, statistics().objects, {row.id for row in rows if not row.kept}))
+            return original(*args)
+
+        return look
+
+    for name in ("_write", "_read"):
+        monkeypatch.setattr(Spill, name, looking(name))
+    held = [ray.put(piece(i)) for i in range(COUNT)]
+    assert is_piece(ray.get(held[0]), 0)
+    assert {name for name, *_ in seen} == {"_write", "_read"}
+    for _, count, ids in seen:
+        # a put in progress has an object already, whose id the caller does not know yet
+        assert count == len(ids) <= len(held) and b"\0" * 20 not in {x.id() for x in ids - set(held)}
 
 
 @pytest.mark.slow

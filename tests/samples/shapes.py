@@ -58,3 +58,7 @@ class Slotted:
 
     def __init__(self):
         self.held = threading.RLock()
+
+
+async def doubled(x):
+    return x * 2

@@ -20,8 +20,6 @@ cdef bint move_back(rl_process* p, uint32_t i) noexcept nogil:
     """Whether its bytes are here, or elsewhere than they were; False: there is no room."""
     cdef rl_region* R = &p.R
     cdef rl_object* o = object_at(R, i)
-    cdef uint8_t id[RL_ID_BYTES]
-    cdef rl_origin origin
     cdef uint32_t own = 0
     cdef uint32_t moves
     cdef uint64_t at, checksum
@@ -34,8 +32,7 @@ cdef bint move_back(rl_process* p, uint32_t i) noexcept nogil:
     rl_commit(R)
     if not good:
         return True
-    new_origin(id, &origin)
-    if did(p, CREATE, object_create(R, &origin, o.size, 0, &own)):
+    if did(p, CREATE, object_create(R, NULL, o.size, RL_NAMELESS, &own)):
         return False
     pread(world.file, object_data(R, own), o.size, <int64_t>at)
     good = sum_of(object_data(R, own), o.size) == checksum  # else it was moved meanwhile, and its place is another's
@@ -51,8 +48,6 @@ cdef void move_out(rl_process* p, uint32_t i) noexcept nogil:
     """The bytes of a held object, which this process reads, go into the file, unless somebody else reads too."""
     cdef rl_region* R = &p.R
     cdef rl_object* o = object_at(R, i)
-    cdef uint8_t id[RL_ID_BYTES]
-    cdef rl_origin origin
     cdef uint32_t own = 0
     cdef uint32_t moves
     cdef int rc
@@ -60,8 +55,7 @@ cdef void move_out(rl_process* p, uint32_t i) noexcept nogil:
         broken(b"poisoned", 0, 0, R.h.poison)
     moves = block_info_of(o).moves
     rl_commit(R)
-    new_origin(id, &origin)
-    if did(p, CREATE, object_create(R, &origin, o.size, IN_SPILL_FILE, &own)):
+    if did(p, CREATE, object_create(R, NULL, o.size, RL_NAMELESS | IN_SPILL_FILE, &own)):
         return
     pwrite(world.file, object_data(R, i), o.size, <int64_t>(extent_at(R, object_at(R, own).extent).start * <uint64_t>RL_PAGE))
     rc = blocks_exchange(R, i, own, moves, sum_of(object_data(R, i), o.size))

@@ -33,11 +33,22 @@ def test_backings_in_directories(tmp_path):
         arena_backing(7, False, Config())
 
 
-def test_the_plan_has_whole_steps():
-    config = Config(commit_step=1 << 16, objects=1000)
-    assert plan_sizes(config, ArenaBacking(None, SMALL_PAGE), 10**6, TWO).arena_bytes == 15 << 16
-    assert plan_sizes(config, ArenaBacking(None, HUGE), 10**7, TWO)[1:7:5] == (4 * HUGE, HUGE)
-    assert plan_sizes(config, ArenaBacking(None, HUGE), 1, TWO).arena_bytes == HUGE
+@pytest.mark.parametrize(
+    "page, asked, given",
+    [
+        (SMALL_PAGE, 1, 4 << 20),
+        (SMALL_PAGE, 10**6, 4 << 20),
+        (SMALL_PAGE, 4 << 20, 4 << 20),
+        (SMALL_PAGE, 10**7, -(-(10**7) // SMALL_PAGE) * SMALL_PAGE),
+        (HUGE, 1, 2 * HUGE),
+        (HUGE, 10**7, 5 * HUGE),
+        (HUGE, 5 * HUGE, 5 * HUGE),
+        (1 << 30, 1, 1 << 30),
+    ],
+)
+def test_a_store_is_rounded_up(page, asked, given):
+    sizes = plan_sizes(Config(objects=1000), ArenaBacking(None, page), asked, TWO)
+    assert (sizes.arena_bytes, sizes.page_bytes) == (given, page) and sizes.reserve_bytes % page == 0
 
 
 def test_files_have_no_name_and_the_right_length(tmp_path):

@@ -203,7 +203,7 @@ cdef class Worker:
             self.runner.raise_cancelled()
         result = f(*args) if kwargs is None else f(*args, **kwargs)
         if k.nreturns > 1:
-            result = self.runner.several(result, k.nreturns)
+            result = self.runner.several(t, result)
         self.calling = 0
         return result
 

@@ -6,14 +6,14 @@ cdef enum:
 def largest(Region region, uint64_t least, int most, bint here) -> list:
     """Indices of the `most` largest objects of at least `least` bytes, largest first; `here`: only of objects not spilled.
 
-    Racy: each object existed at some moment.
+    Nameless objects are left out.  Racy: each object existed at some moment.
     """
     cdef rl_region* R = region.R
     cdef uint32_t i
     cdef list found = []
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
-        if here and is_spilled(R, object_at(R, i)):
+        if object_at(R, i).flags & RL_NAMELESS or here and is_spilled(R, object_at(R, i)):
             continue
         if object_at(R, i).size >= least and object_at(R, i).state != RL_FREE and object_at(R, i).state != RL_GARBAGE:
             found.append((object_at(R, i).size, i))

@@ -287,7 +287,8 @@ cdef class Region:
         h = self.R.h
         tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(TABLES))
         return {
-            "objects": h.objects.live, "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
+            "objects": max(0, <int64_t>h.objects.live - h.nameless),  # each of the two is racy
+            "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
             "bytes_used": h.used_bytes, "bytes_spilled": h.spilled_bytes,
             "spill_bytes": h.spill.committed * <uint64_t>RL_PAGE, "kept": h.kept, "bytes_kept": h.kept_bytes,
             "bytes_committed": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE,

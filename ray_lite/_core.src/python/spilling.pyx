@@ -67,22 +67,20 @@ def spilled_place(Region region, ObjectID x):
     return (at - 1, o.size, checksum, moves) if at else None
 
 
-def create_spilled(Region region, bytes binary, uint64_t size) -> ObjectID:
-    """An unsealed object of this process with `size` bytes of the spill file.
+def create_nameless(Region region, uint64_t size, bint spilled) -> ObjectID:
+    """An unsealed object of this process that only moves bytes: `size` bytes of the spill file (`spilled`) or of the arena.
 
     Raises:
-        ObjectStoreFullError: no entry, or the file can't grow.
+        ObjectStoreFullError: no entry, no room in the arena, or the file can't grow.
     """
-    cdef rl_origin origin
     cdef uint32_t i = 0
     check_region(region.R)
-    origin.id, origin.site = <const uint8_t*>PyBytes_AS_STRING(binary), 0
-    check(object_create(region.R, &origin, size, IN_SPILL_FILE, &i))
+    check(object_create(region.R, NULL, size, RL_NAMELESS | (IN_SPILL_FILE if spilled else 0), &i))
     return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
 
 
 def file_offset(Region region, ObjectID x) -> int:
-    """Offset in the spill file of the bytes of an object made by `create_spilled`."""
+    """Offset in the spill file of the bytes of an object that `create_nameless` made there."""
     check_region(region.R)
     return extent_at(region.R, object_at(region.R, x.index).extent).start * <uint64_t>RL_PAGE
 

@@ -4,7 +4,7 @@ region/states.h has the states and their transitions.  Neighbours: references.py
 (blocks), room.pyx (which process may take one).
 """
 cdef enum:
-    IN_SPILL_FILE = 0x100   # a flag of object_create, beside rl_object_flags
+    IN_SPILL_FILE = 0x100   # a flag of object_create, beside rl_object_flags; only with RL_NAMELESS
 
 
 cdef struct rl_origin:
@@ -30,6 +30,21 @@ cdef int object_take(rl_region* R, uint32_t state, const rl_origin* from_, uint3
     rl_store(&o.waiter, RL_NOBODY)
     out[0] = i
     return holder_set(R, i)
+
+
+cdef int object_take_nameless(rl_region* R, uint32_t* out) noexcept nogil:
+    """Lock held. Takes an entry for a CREATING object that is none of the program's: it only moves bytes (readers.pyx), and no
+    process searches for it."""
+    cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin nobody
+    cdef int rc
+    memset(id, 0, RL_ID_BYTES)
+    nobody.id, nobody.site = id, 0
+    rc = object_take(R, RL_CREATING, &nobody, out)
+    if rc == DONE:
+        rl_set16(R, &object_at(R, out[0]).flags, RL_NAMELESS)
+        rl_set32(R, &R.h.nameless, R.h.nameless + 1)
+    return rc
 
 
 cdef int block_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept nogil:
@@ -58,12 +73,12 @@ cdef int spill_run_take_for(rl_region* R, uint32_t i, uint64_t size) noexcept no
 
 cdef int object_create(rl_region* R, const rl_origin* from_, uint64_t size, uint32_t flags, uint32_t* out) noexcept nogil:
     """Makes a CREATING object with room for `size` bytes, held by this process, which then fills and seals it. With
-    IN_SPILL_FILE the room is in the spill file, and the object only moves bytes (readers.pyx)."""
+    RL_NAMELESS it moves bytes, into the spill file if IN_SPILL_FILE is set too, and `from_` is not read."""
     cdef int rc = DONE
     while True:
         if rl_lock(R):
             return EIO
-        rc = object_take(R, RL_CREATING, from_, out)
+        rc = object_take_nameless(R, out) if flags & RL_NAMELESS else object_take(R, RL_CREATING, from_, out)
         if rc == DONE and flags & RL_JOB_PINNED:
             object_keep(R, object_at(R, out[0]))
         if rc == DONE and flags & IN_SPILL_FILE:

@@ -38,14 +38,22 @@ cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
         block_give(R, extent, o.cell)
 
 
+cdef void object_unlist(rl_region* R, uint32_t i) noexcept nogil:
+    """Lock held. Takes an object that ends off the id index, or off the count of nameless ones."""
+    if object_at(R, i).flags & RL_INDEXED:
+        index_remove(R, i)
+    else:
+        rl_set32(R, &R.h.nameless, R.h.nameless - 1)
+
+
 cdef void free_if_unreferenced(rl_region* R, uint32_t i) noexcept nogil:
     """Lock held. Ends the object if nothing needs it any more."""
     cdef rl_object* o = object_at(R, i)
     if o.holders or o.pins or o.task or o.state == RL_FREE or o.state == RL_GARBAGE:
         return
     object_drop_block(R, o)
-    if o.flags & RL_INDEXED:
-        index_remove(R, i)
+    if o.flags & (RL_INDEXED | RL_NAMELESS):
+        object_unlist(R, i)
     rl_set32(R, &o.generation, o.generation + 1)
     if o.contents:
         rl_object_become(R, o, RL_GARBAGE)

@@ -33,10 +33,10 @@ enum rl_availability { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
 enum rl_listed { RL_UNLISTED = 0, RL_IN_RING = 1, RL_STALLED = 2 };
 enum rl_resource_number { RL_CPU = 1, RL_GPU = 2, RL_CUSTOM = 3 };
 enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4,
-                       RL_EXTENT_HOLE = 5 };
+                       RL_EXTENT_HOLE = 5, RL_EXTENT_TRIMMING = 6 };
 enum rl_ref_state { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
-enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2 };
+enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4 };
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
                      RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128 };
 enum rl_deadlock { RL_DEADLOCK = 1, RL_WAITS_FOREVER = 2 };

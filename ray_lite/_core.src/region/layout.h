@@ -95,6 +95,7 @@ typedef struct {
     uint32_t garbage;                  /* writer: lock; dead objects whose contents are still pinned, chained by next */
     uint32_t reserve;                  /* writer: init; number of the last pages of the arena, which only failures may use */
     uint32_t kept;                     /* writer: lock; objects kept until the session ends, such as functions and call sites */
+    uint32_t nameless;                 /* writer: lock; nameless objects, which only move bytes */
     uint64_t used_bytes;               /* writer: lock; bytes of the arena's blocks in use */
     uint64_t spilled_bytes;            /* writer: lock; bytes of spilled blocks */
     uint64_t kept_bytes;               /* writer: lock; of the used bytes, those of kept objects */
@@ -102,6 +103,7 @@ typedef struct {
     rl_space spill;                    /* writer: see rl_space */
     rl_space holes;                    /* writer: see rl_space; lists of the arena's runs that were trimmed, and their sum */
     uint32_t ntrims;                   /* writer: lock; counts trims of the arena; a hole keeps its number in `clas` */
+    uint32_t trimming;                 /* writer: lock; the run that the node trims now, or none */
     uint32_t trim_least;               /* writer: init; pages from which on a free run is worth trimming; 0: none is */
     uint32_t trimmable;                /* writer: lock; such a run appeared since the node last found none */
     uint32_t grew;                     /* writer: lock; another process than the node grew the arena since it preallocated */

@@ -26,7 +26,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
             return 1
     if fsck_holders(R, f) or fsck_refs(R, scratch, f) or fsck_contents(R, f) or fsck_lists(R, f):
         return 1
-    if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_kept(R, f):
+    if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_counted(R, f):
         return 1
     return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f) or fsck_resources(R, f)
 
@@ -68,4 +68,5 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
     d += mix(mix(R.h.nblocked, R.h.nworking), R.h.nworking_nested)
     d += mix(mix(mix(R.h.reserved_for, R.h.working_holders), R.h.cancelled_queued), mix(R.h.cancels, R.h.wide_holders))
     d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.ntrims))
+    d += mix(R.h.nameless, R.h.trimming)
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

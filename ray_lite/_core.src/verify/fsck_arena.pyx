@@ -3,7 +3,7 @@
 
 cdef bint belongs(rl_region* R, rl_space* S, uint32_t state) noexcept nogil:
     """Whether a space may have extents of this state."""
-    if state == RL_EXTENT_FREE:
+    if state == RL_EXTENT_FREE or state == RL_EXTENT_TRIMMING:
         return True
     return (state == RL_EXTENT_SPILLED) == (S == &R.h.spill) and RL_EXTENT_USED <= state <= RL_EXTENT_HOLE
 
@@ -127,7 +127,8 @@ cdef int count_block(rl_region* R, uint32_t* owners, uint32_t x, uint32_t cell, 
 cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nogil:
     """Checks that each used run and each used cell belongs to exactly one object or task.
 
-    Also that used_bytes and spilled_bytes are the sums of their sizes.  `owners`: scratch memory, a word for each extent.
+    Also that used_bytes and spilled_bytes are the sums of their sizes, and that the header names the only run that is trimmed.
+    `owners`: scratch memory, a word for each extent.
     """
     cdef uint64_t used = 0
     cdef uint64_t spilled = 0
@@ -140,6 +141,8 @@ cdef int fsck_blocks(rl_region* R, uint32_t* owners, rl_finding* f) noexcept nog
         if task_at(R, i).state != RL_FREE and count_block(R, owners, task_at(R, i).extent, task_at(R, i).cell, f):
             return 1
     for i in range(1, R.h.extents.used):
+        if (extent_at(R, i).state == RL_EXTENT_TRIMMING) != (i == R.h.trimming):
+            return wrong(f, b"trim: the run", i, R.h.trimming, extent_at(R, i).state)
         if extent_at(R, i).state == RL_EXTENT_USED or extent_at(R, i).state == RL_EXTENT_SPILLED:
             n = 1
         elif extent_at(R, i).state == RL_EXTENT_SLAB:

@@ -1,4 +1,4 @@
-"""fsck of tables and objects: entries, holders, refs, contents, the garbage list, the id index, and kept objects."""
+"""fsck of tables and objects: entries, holders, refs, contents, the garbage list, the id index, kept and nameless objects."""
 cdef struct rl_finding:
     # the first violated invariant
     const char* what
@@ -182,16 +182,23 @@ cdef int fsck_lists(rl_region* R, rl_finding* f) noexcept nogil:
     return wrong(f, b"id index: length", 0, indexed, n) if n != indexed else 0
 
 
-cdef int fsck_kept(rl_region* R, rl_finding* f) noexcept nogil:
-    """Checks the number and the bytes of the objects that the session keeps."""
+cdef int fsck_counted(rl_region* R, rl_finding* f) noexcept nogil:
+    """Checks the number and the bytes of the objects that the session keeps, and the number of nameless ones, never sealed."""
     cdef uint64_t bytes_kept = 0
     cdef uint32_t kept = 0
+    cdef uint32_t nameless = 0
     cdef uint32_t i
     for i in range(1, R.h.objects.used):
         if object_at(R, i).state != RL_FREE and object_at(R, i).flags & RL_JOB_PINNED:
             kept += 1
             if object_at(R, i).extent:
                 bytes_kept += block_size(R, object_at(R, i).extent)
+        if object_at(R, i).state != RL_FREE and object_at(R, i).flags & RL_NAMELESS:
+            nameless += 1
+            if object_at(R, i).state != RL_CREATING:
+                return wrong(f, b"objects: a nameless one that can be found", i, RL_CREATING, object_at(R, i).state)
+    if nameless != R.h.nameless:
+        return wrong(f, b"objects: nameless", 0, nameless, R.h.nameless)
     if kept != R.h.kept:
         return wrong(f, b"objects: kept", 0, kept, R.h.kept)
     return wrong(f, b"arena: kept_bytes", 0, bytes_kept, R.h.kept_bytes) if bytes_kept != R.h.kept_bytes else 0

@@ -146,7 +146,7 @@ cdef int order_unread(rl_order* o) noexcept nogil:
 
 
 cdef int order_create_spilled(rl_order* o) noexcept nogil:
-    return object_create(o.who, &o.origin, o.size, IN_SPILL_FILE, &o.out)
+    return object_create(o.who, NULL, o.size, RL_NAMELESS | IN_SPILL_FILE, &o.out)
 
 
 cdef int order_exchange(rl_order* o) noexcept nogil:
@@ -154,11 +154,11 @@ cdef int order_exchange(rl_order* o) noexcept nogil:
 
 
 cdef int order_trim_take(rl_order* o) noexcept nogil:
-    return trim_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena, &o.origin, &o.out)
+    return trim_take(o.who, &o.who.h.spill if o.b else &o.who.h.arena)
 
 
 cdef int order_trim_finish(rl_order* o) noexcept nogil:
-    return trim_finish(o.who, &o.who.h.spill if o.b & 1 else &o.who.h.arena, o.a, o.b >> 1)
+    return trim_finish(o.who, &o.who.h.spill if o.b else &o.who.h.arena, o.a)
 
 
 cdef int order_cancel(rl_order* o) noexcept nogil:

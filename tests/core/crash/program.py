@@ -11,7 +11,7 @@ from types import SimpleNamespace
 NODE, DRIVER, ONE, TWO = range(4)
 WORKERS = (ONE, TWO)
 PENDING, CREATING, SEALED = 1, 2, 3
-JOB_PINNED = 2
+JOB_PINNED, NAMELESS = 2, 4
 DONE, STALE, FULL_ARENA, FULL_TABLE = 0, -20, -21, -22
 SIZES = (1, 40, 41, 64, 200, 300, 1000, 3000, 6000, 20000, 32768, 33000, 70000, 200000)  # cells and runs
 SHAPES = (0, 5000, 10000, 20000)
@@ -148,7 +148,7 @@ class Program:
         i, size, spilled, moves, readers, own = self.random.choice(movable)
         if not spilled and own == 0 and self.do("read", who, a=i)[0]:
             return
-        rc, target, _ = self.do("create" if spilled else "create_spilled", who, id=self.new_id(), size=size)
+        rc, target, _ = self.do("create" if spilled else "create_spilled", who, size=size, a=NAMELESS)
         if rc == DONE:
             late = self.random.random() < 0.1
             moved = self.do("exchange", who, a=i, b=target, size=moves + late)[0] == DONE
@@ -160,9 +160,8 @@ class Program:
     def trim(self):
         """The node gives the pages of a free run back, or cannot."""
         spilled = self.random.random() < 0.3
-        rc, i, _ = self.do("trim_take", NODE, id=self.new_id(), b=spilled)
-        if rc == DONE:
-            self.do("trim_finish", NODE, a=i, b=spilled + 2 * (self.random.random() < 0.8))
+        if self.do("trim_take", NODE, b=spilled)[0] == DONE:
+            self.do("trim_finish", NODE, a=self.random.random() < 0.8, b=spilled)
 
     def cancelled(self):
         """The node ends a cancelled task, as one that failed."""

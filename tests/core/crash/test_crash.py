@@ -78,6 +78,20 @@ def test_runs_merge_on_both_sides(one):
 
 
 @pytest.mark.watchdog(300)
+@pytest.mark.parametrize("spilled", [False, True])
+def test_a_run_that_is_trimmed_is_nobodys(one, spilled):
+    """It counts neither as used nor as spilled, and no object owns it."""
+    _, i, _ = one.do("create_spilled" if spilled else "create", DRIVER, id=one.new_id(), size=5 * RUN)
+    one.do("release", DRIVER, a=i)
+    empty = one.region.statistics()
+    assert one.do("trim_take", NODE, b=spilled)[0] == 0
+    during = one.region.statistics()
+    assert all(during[key] == empty[key] for key in ("objects", "bytes_used", "bytes_spilled", "bytes_committed"))
+    one.do("trim_finish", NODE, a=1, b=spilled)
+    assert one.region.statistics()["bytes_committed"] < empty["bytes_committed"] or spilled
+
+
+@pytest.mark.watchdog(300)
 def test_a_submission_that_finds_no_room_is_unwound(one):
     """Its arguments are ready and not, and too many for one section."""
     held = [one.do("put", DRIVER, id=one.new_id(), size=8)[1] for _ in range(3)]

@@ -38,6 +38,19 @@ def test_the_least_recently_used_go_first(region, wait_until):
     assert set(indices(_core.spill_candidates(region, 1 << 40))) == {_core.object_index(x) for x in held}
 
 
+@pytest.mark.parametrize("spilled", [True, False])
+def test_what_only_moves_bytes_is_none_of_the_programs(region, spilled):
+    x = stored(region)
+    before = region.statistics()
+    moving = _core.create_nameless(region, 60_000, spilled)
+    assert region.statistics()["objects"] == before["objects"] == 1
+    assert _core.largest(region, 0, 9, False) == [_core.object_index(x)]
+    region.check()
+    del moving
+    after = region.statistics()
+    assert all(after[key] == before[key] for key in ("objects", "bytes_used", "bytes_spilled"))
+
+
 def test_what_somebody_needs_goes_last(region):
     needed, free = stored(region), stored(region)
     outer = _core.create_object(region, _core.next_put_id(), 0, False)

@@ -27,7 +27,7 @@ def stored(region, data=b"x" * 50_000):
 def move_out(region, x, file):
     """What spill.py does."""
     view, turn = _core.movable_bytes(region, x)
-    target = _core.create_spilled(region, _core.next_put_id(), len(view))
+    target = _core.create_nameless(region, len(view), True)
     file[_core.file_offset(region, target)] = bytes(view)
     return _core.exchange_blocks(region, x, target, turn, 77)
 
@@ -66,7 +66,7 @@ def test_a_view_keeps_the_bytes_here(region):
     del view
     found = _core.movable_bytes(region, x)
     _, view, _ = _core.payload(region, x)  # somebody comes while they are copied
-    target = _core.create_spilled(region, _core.next_put_id(), len(found[0]))
+    target = _core.create_nameless(region, len(found[0]), True)
     assert not _core.exchange_blocks(region, x, target, found[1], 1)
     del found, target
     assert bytes(view) == b"x" * 50_000
@@ -102,7 +102,7 @@ def test_a_late_copy_is_refused(region):
     data = bytes(view)
     del view
     assert move_out(region, x, file) and move_back(region, x, file)
-    target = _core.create_spilled(region, _core.next_put_id(), len(data))
+    target = _core.create_nameless(region, len(data), True)
     assert not _core.exchange_blocks(region, x, target, turn, 1)
 
 

@@ -102,7 +102,7 @@ def test_none_is_given_back_where_that_can_not_be(make_region):
 def test_disk_space_of_the_spill_file_goes_back(make_region, tmp_path):
     region = make_region(trim_bytes=LOOSE, spill_least=PAGE)
     with open(tmp_path / "spill", "w+b") as file:
-        targets = [_core.create_spilled(region, _core.next_put_id(), 1 << 20) for _ in range(4)]
+        targets = [_core.create_nameless(region, 1 << 20, True) for _ in range(4)]
         for x in targets:
             os.pwrite(file.fileno(), b"s" * (1 << 20), _core.file_offset(region, x))
         os.fsync(file.fileno())

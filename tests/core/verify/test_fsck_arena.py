@@ -43,6 +43,8 @@ SUMS = [
     ("used_bytes", "used_bytes"),
     ("kept_bytes", "kept_bytes"),
     ("kept", "objects: kept"),
+    ("nameless", "objects: nameless"),
+    ("trimming", "trim: the run"),
     ("arena.committed", "neighbours|tiled"),
     ("arena.first_map", "first map"),
     ("arena.last", "tiling|neighbours|tiled"),
@@ -74,9 +76,9 @@ def spilled(make_region, words):
         return x
 
     held = [stored(300_000) for _ in range(4)]
-    away = _core.create_spilled(region, _core.next_put_id(), 300_000)
-    free = _core.create_spilled(region, _core.next_put_id(), 200_000)
-    last = _core.create_spilled(region, _core.next_put_id(), 8192)
+    away = _core.create_nameless(region, 300_000, True)
+    free = _core.create_nameless(region, 200_000, True)
+    last = _core.create_nameless(region, 8192, True)
     view, turn = _core.movable_bytes(region, held[0])
     assert _core.exchange_blocks(region, held[0], away, turn, 5)
     del view, away, free
