@@ -258,6 +258,9 @@ class Runner:
     def arguments(self, t, data, writable):
         return (data, *_core.task_arguments(self.region, t)), {}
 
+    def several(self, t, value):
+        return list(value)
+
     def store_result(self, t, value):
         returns = _core.task_returns(self.region, t)
         for i, one in zip(returns, [value] if len(returns) == 1 else value, strict=True):

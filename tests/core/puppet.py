@@ -167,6 +167,9 @@ class Puppet:
     def arguments(self, task, data, writable):
         return (data, *[self.load(x) for x in _core.task_arguments(self.region, task)]), {}
 
+    def several(self, task, result):
+        return list(result)
+
     def store_result(self, task, result):
         returns = _core.task_returns(self.region, task)
         for index, value in zip(returns, [result] if len(returns) == 1 else result, strict=True):
