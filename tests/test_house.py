@@ -81,6 +81,7 @@ COVERED_BY: dict[str, str] = {
     "workers/child.py": "conformance/test_fork.py",
     "workers/inline_tasks.py": "conformance/test_inline.py",
     "workers/main.py": "conformance/test_nested.py",
+    "workers/task_facts.py": "conformance/test_deaths.py",
     "workers/task_runner.py": "conformance/test_retries.py",
     "_core.src/region/results.pyx": "core/python/test_errors.py",
     "_core.src/memory/sections.pyx": "core/memory/test_tables.py",

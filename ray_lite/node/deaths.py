@@ -20,7 +20,7 @@ from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.policy.scheduler import Died, Running
 from ray_lite.store.object_store import Store
-from ray_lite.workers.task_runner import TaskFacts
+from ray_lite.workers.task_facts import task_facts
 
 
 class Unfinished(NamedTuple):
@@ -89,7 +89,7 @@ class Deaths:
             task, complete = _core.adopt_task(self.region, slot)
             if not task:
                 return
-            facts = TaskFacts(*_core.task_facts(self.region, task))
+            facts = task_facts(self.region, task)
             name, site = self.task_ends.function_name(facts), self.store.text(facts.site)
             yield Running(task, name, site, facts.attempts, facts.retries_left, innermost, complete, facts.cancelled)
             innermost = False

@@ -14,7 +14,7 @@ from ray_lite.store.listing import ALL, ObjectFacts
 from ray_lite.store.object_store import Store
 from ray_lite.values import serialization
 from ray_lite.values.failures import Failure, SystemFailure
-from ray_lite.workers.task_runner import TaskFacts
+from ray_lite.workers.task_facts import TaskFacts, task_facts
 
 AT_ONCE = 500  # cancelled tasks that are ended at a time, in some milliseconds; other events come in between
 
@@ -63,7 +63,7 @@ class TaskEnds:
     def _end_one(self) -> bool:
         task = _core.take_cancelled_queued(self.region)
         if task:
-            facts = TaskFacts(*_core.task_facts(self.region, task))
+            facts = task_facts(self.region, task)
             name, why = self.function_name(facts), self._given_up.pop((task, facts.serial), "")
             error, text = "TaskCancelledError", cancelled_text(name, End.UNBEGUN, facts.attempts)
             if why:

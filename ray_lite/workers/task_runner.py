@@ -2,13 +2,13 @@
 
 It loads functions and arguments, stores results that are not plain, fails tasks or lets them run again, and adapts the process
 to a task's shape and runtime environment.  `_core.Worker` calls these methods by name: the protocol is `_core._Runner`.
-Neighbours: backend.py owns it.
+Neighbours: backend.py owns it; attempt_error.py says what follows an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from ray_lite import _core
 from ray_lite.calls.arguments import unpack
@@ -17,29 +17,17 @@ from ray_lite.calls.returns import several
 from ray_lite.calls.runtime_env import RuntimeEnv
 from ray_lite.calls.unfinished import UNFINISHED, Finished, check_finished
 from ray_lite.control.report_channel import Reporter
-from ray_lite.exceptions import TaskCancelledError
 from ray_lite.options import WorkerOptions
-from ray_lite.policy.attempt_ends import End, Follows, cancelled_text, follows
+from ray_lite.policy.attempt_ends import Follows
 from ray_lite.store.object_store import Store
-from ray_lite.values.failures import ArgumentFailed, Failure, SystemFailure, pack
+from ray_lite.values.failures import ArgumentFailed
 from ray_lite.values.serialization import dumps, loads
+from ray_lite.workers.attempt_error import AttemptError
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.child import end_child
 from ray_lite.workers.resource_env import ResourceEnv
 from ray_lite.workers.signal_watch import SignalWatch
-
-
-class TaskFacts(NamedTuple):
-    """What a task's record says (`_core.task_facts`)."""
-
-    function: int  #: index of the object with the function
-    site: int  #: index of the object with the call site, or 0
-    attempts: int  #: attempts begun so far
-    retries_left: int
-    nreturns: int
-    id: bytes
-    serial: int
-    cancelled: bool
+from ray_lite.workers.task_facts import task_facts
 
 
 class Host(Protocol):
@@ -97,11 +85,11 @@ class TaskRunner:
         return unpack(data, refs, lambda x: self.load(x, writable), lambda: self._task_name(task))
 
     def _task_name(self, task: int) -> str:
-        return self.name(TaskFacts(*_core.task_facts(self.region, task)).function)
+        return self.name(task_facts(self.region, task).function)
 
     def several(self, task: int, result: Any) -> list[Any]:
         """The values of a result with several returns; a generator of the user's runs here."""
-        facts = TaskFacts(*_core.task_facts(self.region, task))
+        facts = task_facts(self.region, task)
         check_finished(self.name(facts.function), result, True)
         return several(result, facts.nreturns)
 
@@ -122,12 +110,11 @@ class TaskRunner:
         If the task is cancelled after this asked, the core does not let it begin again.
         """
         self.signals.put_back()  # before a handler of the task can raise in here
-        facts = TaskFacts(*_core.task_facts(self.region, task))
-        end = self._end(facts, error)
-        after = follows(end, facts.cancelled)
-        if after is Follows.ATTEMPT:
+        facts = task_facts(self.region, task)
+        attempt = AttemptError(error, facts, self.options.retry_exceptions)
+        if attempt.follows is Follows.ATTEMPT:
             return True
-        failure = self._cancelled(facts, end, error) if after is Follows.CANCELLED else self._failure(facts, error)
+        failure = attempt.failure(self.name(facts.function), self.reporter)
         for index in _core.task_returns(self.region, task):
             if index:
                 self.store.fail(index, failure)
@@ -136,39 +123,6 @@ class TaskRunner:
 
             traceback.clear_frames(error.__traceback__)  # the frames hold views of the arguments
         return False
-
-    def _end(self, facts: TaskFacts, error: BaseException) -> End:
-        """How an error ended the task's attempt."""
-        if isinstance(error, ArgumentFailed):
-            return End.ARGUMENT
-        if facts.cancelled and isinstance(error, TaskCancelledError):
-            return End.CANCELLATION
-        return End.RETRIED_ERROR if self._is_retried(facts, error) else End.ERROR
-
-    def _is_retried(self, facts: TaskFacts, error: BaseException) -> bool:
-        """Whether the user wants another attempt after this error, and one is left."""
-        try:
-            if not isinstance(error, self.options.retry_exceptions):
-                return False
-        except BaseException:  # from code of the user's class: it would hide the task's error and end the worker
-            return False
-        return facts.retries_left > 0
-
-    def _cancelled(self, facts: TaskFacts, end: End, error: BaseException) -> SystemFailure:
-        """The failure to store for a cancelled task; it is not reported, since the caller of `cancel` knows."""
-        name = self.name(facts.function)
-        last = "" if end is End.CANCELLATION else f"its last attempt failed:\n\n{pack(error, name).text}"
-        return SystemFailure("TaskCancelledError", cancelled_text(name, end, facts.attempts, last))
-
-    def _failure(self, facts: TaskFacts, error: BaseException) -> Failure | SystemFailure:
-        """The failure to store for an error; reports it, unless it was reported where an argument failed."""
-        name = self.name(facts.function)
-        failure = pack(error, name)
-        if isinstance(error, ArgumentFailed):
-            return failure
-        if isinstance(failure, Failure) and self.options.retry_exceptions:
-            failure = failure._replace(attempts=facts.attempts)
-        return self.reporter.report(name, failure)
 
     def raise_cancelled(self) -> None:
         """Raises TaskCancelledError in a cancelled task that is about to call its function."""

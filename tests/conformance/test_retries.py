@@ -1,9 +1,9 @@
 """retry_exceptions, attempt numbers, max_calls."""
 
+import importlib
 import os
 import sys
 import threading
-import types
 
 import pytest
 
@@ -169,12 +169,18 @@ def test_a_class_that_fails_when_it_is_asked():
 
 
 @pytest.fixture
-def only_here(monkeypatch):
-    """An exception whose module is nowhere but in this process."""
-    module = types.ModuleType("a_module_of_the_drivers")
-    module.Gone = type("Gone", (Exception,), {"__module__": module.__name__})
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return module.Gone
+def only_here(monkeypatch, tmp_path):
+    """An exception whose module every process finds, but only this one can import."""
+    (tmp_path / "for_one_process.py").write_text(f"""
+import os
+if os.getpid() != {os.getpid()}:
+    raise ModuleNotFoundError("not in this process")
+class Gone(Exception):
+    pass
+""")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("for_one_process").Gone
+    del sys.modules["for_one_process"]
 
 
 def test_options_that_can_not_be_loaded(fresh, monkeypatch, only_here):

@@ -7,6 +7,7 @@ import pytest
 from ray_lite.node import task_ends
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.store.listing import ALL
+from ray_lite.workers.task_facts import TaskFacts
 
 QUEUED = 1  # result of `cancel`
 WHY = "no worker could be started"
@@ -53,6 +54,7 @@ class Core:
 def core(monkeypatch):
     core = Core([3, 4, 5])
     monkeypatch.setattr(task_ends, "_core", core)
+    monkeypatch.setattr(task_ends, "task_facts", lambda region, task: TaskFacts(*core.task_facts(region, task)))
     monkeypatch.setattr(TaskEnds, "function_name", lambda *_: "f")
     return core
 
