@@ -21,6 +21,7 @@ from ray_lite import _core, session
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL
 from ray_lite.workers.child import flush_streams
+from ray_lite.workers.signal_watch import unwatch
 
 #: modules that register an exit handler when they are loaded, by the name of that handler; it may run in any process
 REGISTER_ONCE = {"logging": "shutdown", "multiprocessing.util": "_exit_function"}
@@ -83,8 +84,10 @@ def _let_go() -> None:
     """
     backend = session.peek()
     session.clear()
-    functions = backend.worker.functions.values() if isinstance(backend, WorkerBackend) else ()
-    for function in functions:
+    if not isinstance(backend, WorkerBackend):
+        return
+    unwatch()
+    for function in backend.worker.functions.values():
         names = function.__globals__ if isinstance(function, FunctionType) else {}
         if names is not vars(sys.modules.get(names.get("__name__", ""), sys)):
             for name in [name for name in names if name != "__builtins__"]:

@@ -19,6 +19,16 @@ _setitimer, _alarm, _set_handler = _signal.setitimer, _signal.alarm, _signal.sig
 _sigmask, _set_wakeup_fd = _signal.pthread_sigmask, _signal.set_wakeup_fd
 
 
+FUNCTIONS = ("setitimer", "alarm", "set_wakeup_fd", "signal", "pthread_sigmask")
+
+
+def _replace(name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    """Replaces a function in both modules; where `signal` has a function of its own, that calls the one of `_signal`."""
+    if getattr(signal, name) is old:
+        setattr(signal, name, new)
+    setattr(_signal, name, new)
+
+
 def _function(original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
     """The replacement as a function, which is pickled by the original's name."""
 
@@ -27,6 +37,13 @@ def _function(original: Callable[..., Any], replacement: Callable[..., Any]) -> 
         return replacement(*args, **options)
 
     return call
+
+
+def unwatch() -> None:
+    """Gives the functions back: these modules live as long as the interpreter, and so does what they hold."""
+    for name in FUNCTIONS:
+        function = getattr(_signal, name)
+        _replace(name, function, getattr(function, "__wrapped__", function))
 
 
 class Changes:
@@ -62,14 +79,13 @@ class SignalWatch:
 
     def begin(self) -> None:
         """Replaces the functions."""
-        for name, replacement in (("setitimer", self._on_setitimer), ("alarm", self._on_alarm),
-                                  ("set_wakeup_fd", self._on_set_wakeup_fd), ("signal", self._on_signal),
-                                  ("pthread_sigmask", self._on_sigmask)):
+        replacements: tuple[Callable[..., Any], ...] = (
+            self._on_setitimer, self._on_alarm, self._on_set_wakeup_fd, self._on_signal, self._on_sigmask,
+        )
+        for name, replacement in zip(FUNCTIONS, replacements, strict=True):
             original = getattr(_signal, name)
             function = _function(original, replacement)
-            if getattr(signal, name) is original:
-                setattr(signal, name, function)
-            setattr(_signal, name, function)  # the others of `signal` call this one
+            _replace(name, original, function)
 
     def put_back(self) -> None:
         """Puts back what the task has changed."""
