@@ -39,7 +39,6 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
         before = backend.worker.ran
         backend.worker.run(hot, int(park * 1e9))
         park = FIRST_PARK if backend.worker.ran > before else min(park * 2, config.idle_park)
-    _end_pools()
     backend.worker.leave()
 
 
@@ -62,13 +61,6 @@ def _begin(setting: SessionSetting) -> None:
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
     reseed()
-
-
-def _end_pools() -> None:
-    """Ends pools and removes semaphores that tasks left open, as the end of an interpreter does."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util._run_finalizers(0)
 
 
 def _send_to_children() -> None:
