@@ -1,7 +1,7 @@
 """The ends of a task's attempts: what follows each one, for a cancelled task and for any other.
 
 What ended a task first counts, and a cancelled task never begins another attempt.  docs/internals.md shows the table; a test
-compares.  Neighbours: workers/task_runner.py and scheduler.py name the end and do what follows; node/task_ends.py ends tasks
+compares.  Neighbours: workers/attempt_error.py and scheduler.py name the end and say what follows; node/task_ends.py ends tasks
 that have not begun.  Must not do I/O.
 """
 

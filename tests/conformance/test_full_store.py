@@ -186,7 +186,8 @@ def test_with_the_reserve_in_use_a_failure_keeps_its_class(fresh, monkeypatch, g
     kinds = {sleeping: TaskCancelledError, crashing: WorkerCrashedError, failing: RayTaskError, large: ObjectStoreFullError}
 
     def outcome(f):
-        x, before = f.remote(), len(gate.arrived("asleep"))
+        before = len(gate.arrived("asleep"))
+        x = f.remote()
         if f is sleeping:
             wait_until(lambda: len(gate.arrived("asleep")) > before)
             ray.cancel(x)

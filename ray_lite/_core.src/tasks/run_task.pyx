@@ -2,7 +2,7 @@
 
 The ready set of a task is a count, `ndeps`, of its unsealed arguments: sealing an object unlinks its edges and counts down, and
 zero makes the task READY.  No process ever recomputes the count.  Neighbours: scheduling/dispatch.pyx (which task is next),
-sweep.pyx (the tasks of a dead worker).  Must not decide retries: workers/task_runner.py and policy/scheduler.py do.
+sweep.pyx (the tasks of a dead worker).  Must not decide retries: policy/attempt_ends.py does.
 """
 cdef enum:
     FINISH_LOG = 44  # log entries that the last step of finishing writes at most
