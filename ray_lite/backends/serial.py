@@ -84,17 +84,17 @@ class SerialBackend:
             args, kwargs = bound.args, bound.kwargs
         args, kwargs = _arguments_copied(args, kwargs)
         assert function.body is not None  # it was decorated in this process: functions can't be pickled here
+        count = call.options.num_return_vals
         around = hide_loop()
         try:
             result = function.body(*args, **kwargs)
+            if count == 0:
+                return None
+            check_finished(function.name, result, count > 1)
+            return result if count == 1 else several(result, count)  # a generator runs here
         finally:
             if around is not None:
                 around.show()
-        count = call.options.num_return_vals
-        if count == 0:
-            return None
-        check_finished(function.name, result, count > 1)
-        return result if count == 1 else several(result, count)
 
     def get(self, object_ids: Any, timeout: float | None, writable: bool = False) -> Any:
         return object_ids

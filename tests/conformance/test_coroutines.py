@@ -108,6 +108,20 @@ def test_generator_functions_are_refused_at_the_decoration():
             ray.remote(**options or {"num_cpus": 1})(async_generator)
 
 
+def test_what_a_generator_function_yields_may_be_the_returns(session):
+    """It runs as the rest of the task does: a loop that runs in the caller's thread is none of its own."""
+
+    @ray.remote(num_return_vals=2)
+    def several():
+        yield 1
+        yield asyncio.run(later(1))
+
+    async def main():
+        return ray.get(list(several.remote()))
+
+    assert asyncio.run(main()) == [1, 2]
+
+
 @pytest.mark.parametrize("function", [later, generator, async_generator], ids=lambda f: f.__name__)
 def test_what_only_the_result_shows(session, function, capfd):
     """Behind a wrapper the decoration can't see it: the error names the task, and nothing warns."""
@@ -116,8 +130,9 @@ def test_what_only_the_result_shows(session, function, capfd):
     def behind(*args):
         return function(*args)
 
-    with pytest.raises(TypeError, match=r"behind returned an? \w+.*, which"):
-        ray.get(behind.remote(*[1] * (function is later)))
+    for count in (1,) if function is generator else (1, 2):
+        with pytest.raises(TypeError, match=r"behind returned an? \w+.*, which"):
+            ray.get(behind.options(num_return_vals=count).remote(*[1] * (function is later)))
     ray.shutdown()
     assert "never awaited" not in capfd.readouterr().err
 
