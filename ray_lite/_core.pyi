@@ -1,5 +1,6 @@
 """Stub of the core. Docstrings are in `_core.src`."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -71,6 +72,8 @@ class ObjectID:
 @disjoint_base
 class StoreBuffer(Buffer):
     def __init__(self, *args: object, **kwargs: object) -> None: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
     def __len__(self) -> int: ...
 
 @disjoint_base

@@ -2,6 +2,7 @@
 
 - `ray_session`: a session with 2 CPUs; `fresh`: the module without one, for tests that call `init`.
 - `run_script`, `start_script`: a driver in a process of its own, for what can't be done to the test process.
+- `forked`: a function in a forked child, which never outlives the test.
 - `blocked`: calls in threads of their own, and what they raise.
 - `wait_until`: the only way to wait for a condition; `gate`: holds tasks until the test lets them go.
 - `statistics`, `worker_pids`: what the live session says about itself.
@@ -24,6 +25,7 @@ import types
 
 import psutil
 import pytest
+from children import Child
 from leftovers import Places, Traces
 
 WATCHDOG_S = 60
@@ -131,6 +133,7 @@ def nothing_outlives_the_test(watchdog, places):
         for pid, _ in Traces.now(places).processes - before.processes:  # don't let one failure spoil the next test
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)  # a zombie of ours would be there for all tests to come
     assert not left, "\n".join(left)
 
 
@@ -250,7 +253,21 @@ def blocked():
     return start
 
 
-# ---------------------------------------------------------------- drivers in processes of their own
+# ---------------------------------------------------------------- other processes
+
+
+@pytest.fixture
+def forked():
+    """`forked(function, *arguments)` runs it in a Child, which must end well unless the test killed it or waited for it."""
+    children = []
+
+    def fork(function, *arguments):
+        children.append(Child(function, arguments))
+        return children[-1]
+
+    yield fork
+    statuses = [child.kill() for child in children]
+    assert all(child.ended_well() for child in children), statuses
 
 
 def _script_environment(changes):

@@ -135,16 +135,15 @@ def test_init_in_another_thread_waits_for_the_end(in_the_grace):
     assert ray.get(ray.remote(lambda: 1).remote()) == 1
 
 
-def test_a_child_forked_in_the_grace_may_start_its_own(in_the_grace):
+def test_a_child_forked_in_the_grace_may_start_its_own(in_the_grace, forked):
     ray.init(num_cpus=1, shutdown_grace=30)
 
+    def child():
+        ray.init(driver_mode=ray.PYTHON_MODE)
+        ray.shutdown()
+
     def fork(_):
-        pid = os.fork()
-        if pid == 0:
-            ray.init(driver_mode=ray.PYTHON_MODE)
-            ray.shutdown()
-            os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert forked(child).wait() == 0
 
     assert in_the_grace(fork)
 

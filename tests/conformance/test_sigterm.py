@@ -93,33 +93,26 @@ def test_the_default_comes_back(fresh):
     assert signal.getsignal(signal.SIGTERM) is before is signal.SIG_DFL
 
 
-def test_tasks_and_children_have_the_default(ray_session):
+def test_tasks_and_children_have_the_default(ray_session, forked):
     import subprocess
 
-    pid = os.fork()
-    if pid == 0:
-        os._exit(signal.getsignal(signal.SIGTERM) != signal.SIG_DFL)
-    assert os.waitpid(pid, 0)[1] == 0
+    def forked_child():
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+    assert forked(forked_child).wait() == 0
     assert ray.get(ray.remote(lambda: signal.getsignal(signal.SIGTERM)).remote()) == signal.SIG_DFL
     child = subprocess.run([sys.executable, "-c", "import signal; print(signal.getsignal(15) == 0)"], capture_output=True)
     assert child.stdout == b"True\n"
 
 
-def test_a_forked_child_that_blocks_outside_of_python_is_ended_by_it(ray_session, wait_until):
+def test_a_forked_child_that_blocks_outside_of_python_is_ended_by_it(ray_session, forked, wait_until):
     libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
     libc.pthread_mutex_lock(mutex)
-    pid = os.fork()
-    if pid == 0:
-        libc.pthread_mutex_lock(mutex)  # for ever: no signal ends this wait, and no handler of Python's runs in it
-        os._exit(0)
-    try:
-        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_SLEEPING)
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT), what="its end")
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        status = os.waitpid(pid, 0)[1]
-    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+    child = forked(libc.pthread_mutex_lock, mutex)  # for ever: no signal ends this wait, no handler of Python's runs in it
+    wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING)
+    os.kill(child.pid, signal.SIGTERM)
+    wait_until(child.ended, what="its end")
+    assert child.wait() == -signal.SIGTERM
 
 
 def test_a_killed_driver_takes_workers_and_their_children_along(start_script, tmp_path, wait_until):

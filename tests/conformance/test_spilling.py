@@ -293,18 +293,20 @@ def test_a_store_full_of_views_is_full(spilling, monkeypatch):
     assert all(is_piece(view, i) for i, view in enumerate(views))
 
 
-def test_a_forked_child_looks_on(spilling, statistics):
+def test_a_forked_child_looks_on(spilling, statistics, forked):
     spilling()
     view = ray.get(ray.put(piece(7)))
     waits, go = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if os.read(waits, 1) and is_piece(view, 7) else 1)
+
+    def look(view):
+        assert os.read(waits, 1) and is_piece(view, 7)
+
+    child = forked(look, view)
     del view
     held = [ray.put(piece(i)) for i in range(COUNT)]
     assert spilled(statistics) > CAPACITY
     os.write(go, b"!")
-    assert os.waitpid(pid, 0)[1] == 0
+    assert child.wait() == 0
     assert held
     os.close(waits)
     os.close(go)

@@ -16,17 +16,12 @@ PATIENCE = 1.0
 
 
 @pytest.fixture
-def stopped(wait_until):
+def stopped(forked, wait_until):
     """A child that is stopped."""
-    pid = os.fork()
-    if pid == 0:
-        while True:
-            time.sleep(1)
+    pid = forked(time.sleep, 100).pid
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
-    yield pid
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    return pid
 
 
 def looks(dog, count):
@@ -41,12 +36,10 @@ def test_an_owner_that_runs_is_left_alone():
     assert looks(LockWatchdog(os.getpid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
 
 
-def test_an_owner_that_is_gone_is_left_to_the_kernel():
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    assert looks(LockWatchdog(lambda: pid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+def test_an_owner_that_is_gone_is_left_to_the_kernel(forked):
+    child = forked(int)
+    child.wait()
+    assert looks(LockWatchdog(lambda: child.pid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_a_stopped_worker_is_killed_at_the_third_look(stopped):

@@ -1,7 +1,6 @@
 """Fixtures of the core's tests: small regions over nameless files, and real processes that work in them.
 
 - `make_region`: a factory; `region`: one with this process as its driver, checked by fsck and closed after the test.
-- `forked`: runs a function in a forked child, which leaves by `os._exit`; whatever still lives at the end is killed.
 - `lively`: a region full of life whose words can be damaged (damage.py).
 - `worker`: the same, in a worker's slot; `tasks`: tasks by number, run by such workers; `bury`: what the node does
   about a dead one.
@@ -14,7 +13,6 @@ import os
 import select
 import signal
 import time
-import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +23,6 @@ from ray_lite.exceptions import RaySystemError
 
 ROOT_ID = b"root of these tests!"
 MILLION = 1_000_000  # nanoseconds in a millisecond
-FOREVER = 60_000  # milliseconds: no wait in these tests is longer
 
 SIZES = SimpleNamespace(
     objects=2048,
@@ -145,57 +142,6 @@ def stored():
 
 
 # ---------------------------------------------------------------- processes
-
-
-class Child:
-    """A forked process; `wait` gives its exit status, negative for a signal."""
-
-    def __init__(self, function, arguments):
-        self.status = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            self.run(function, arguments)
-        self.pidfd = os.pidfd_open(self.pid)
-
-    def run(self, function, arguments):
-        status = 1
-        try:
-            signal.alarm(FOREVER // 1000)  # whatever happens to the test, the child ends
-            self.result = function(*arguments)  # kept: what it holds is held until the end
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-
-    def ended(self):
-        return self.status is not None or bool(select.select([self.pidfd], [], [], 0)[0])
-
-    def wait(self):
-        if self.status is None:
-            assert select.select([self.pidfd], [], [], FOREVER / 1000)[0], "a child does not end"
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            os.close(self.pidfd)
-        return self.status
-
-    def kill(self):
-        if self.status is None:
-            os.kill(self.pid, signal.SIGKILL)
-        return self.wait()
-
-
-@pytest.fixture
-def forked():
-    """`forked(function, *arguments)` runs it in a child; every child must end well unless the test killed it."""
-    children = []
-
-    def fork(function, *arguments):
-        children.append(Child(function, arguments))
-        return children[-1]
-
-    yield fork
-    statuses = [child.kill() for child in children]
-    assert not [status for status in statuses if status not in (0, -signal.SIGKILL)], statuses
 
 
 @pytest.fixture

@@ -10,18 +10,25 @@ from ray_lite.node.postmortem import Postmortem
 from ray_lite.system import cgroups
 
 
-def child(ending):
-    pid = os.fork()
-    if pid == 0:
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def child(forked):
+    """`child(ending)`: the pid of a child that has ended so, and that nobody has reaped."""
+
+    def run(ending):
         faulthandler.disable()  # the test run's own, which would report the death as one of its own
         ending()
         os._exit(99)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    return pid
 
+    def start(ending):
+        pid = forked(run, ending).pid
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return pid
 
-def killed():
-    os.kill(os.getpid(), signal.SIGKILL)
+    return start
 
 
 @pytest.fixture
@@ -43,28 +50,28 @@ def counters(tmp_path, monkeypatch):
     return write
 
 
-def test_an_exit_code():
+def test_an_exit_code(child):
     died = Postmortem(1.0).examine(child(lambda: os._exit(3)))
     assert (died.signal, died.number, died.out_of_memory) == ("", 3, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV], ids=lambda number: number.name)
-def test_a_signal(number):
+def test_a_signal(child, number):
     died = Postmortem(1.0).examine(child(lambda: os.kill(os.getpid(), number)))
     assert (died.signal, died.number) == (number.name, number)
 
 
-def test_a_real_time_signal():
+def test_a_real_time_signal(child):
     number = signal.SIGRTMIN + 3
     assert Postmortem(1.0).examine(child(lambda: os.kill(os.getpid(), number))).signal == f"SIG{number}"
 
 
-def test_peak_memory():
+def test_peak_memory(child):
     died = Postmortem(1.0).examine(child(lambda: bytearray(b"x") * 200_000_000))
     assert died.peak > 200_000_000
 
 
-def test_a_kill_while_the_counter_grew_is_the_kernels(counters):
+def test_a_kill_while_the_counter_grew_is_the_kernels(child, counters):
     for version in counters.versions:
         counters(version, 5)
         postmortem = Postmortem(1.0)
@@ -75,7 +82,7 @@ def test_a_kill_while_the_counter_grew_is_the_kernels(counters):
         assert postmortem.examine(second).out_of_memory, "several may die at once"
 
 
-def test_other_ends_are_not_the_kernels(counters):
+def test_other_ends_are_not_the_kernels(child, counters):
     for version in counters.versions:
         counters(version, 0)
         postmortem = Postmortem(1.0)
@@ -84,7 +91,7 @@ def test_other_ends_are_not_the_kernels(counters):
         assert not postmortem.examine(pid).out_of_memory
 
 
-def test_it_is_not_the_kernels_for_ever(counters):
+def test_it_is_not_the_kernels_for_ever(child, counters):
     for version in counters.versions:
         counters(version, 0)
         postmortem = Postmortem(0.0)
@@ -93,7 +100,7 @@ def test_it_is_not_the_kernels_for_ever(counters):
         assert not postmortem.examine(child(killed)).out_of_memory
 
 
-def test_without_cgroups_the_machines_counter_stands_in(tmp_path, monkeypatch):
+def test_without_cgroups_the_machines_counter_stands_in(child, tmp_path, monkeypatch):
     monkeypatch.setattr(cgroups, "ROOT", str(tmp_path))
     assert Postmortem(1.0)._own == ["/proc/vmstat"]
     assert not Postmortem(1.0).examine(child(killed)).out_of_memory

@@ -55,19 +55,11 @@ def test_writing(pipe):
     assert not writable(pipe[1], 0)
 
 
-def test_the_end_of_a_process(pipe):
-    pid = os.fork()
-    if pid == 0:
-        os.read(pipe[0], 1)
-        os._exit(0)
-    pidfd = os.pidfd_open(pid)
-    try:
-        assert not readable(pidfd, 0.01)
-        os.write(pipe[1], b"x")
-        assert readable(pidfd)
-    finally:
-        os.waitpid(pid, 0)
-        os.close(pidfd)
+def test_the_end_of_a_process(pipe, forked):
+    child = forked(os.read, pipe[0], 1)
+    assert not readable(child.pidfd, 0.01)
+    os.write(pipe[1], b"x")
+    assert readable(child.pidfd)
 
 
 def test_signals_neither_end_a_wait_nor_prolong_it(pipe):

@@ -1,7 +1,5 @@
 """report_ids.pyx: numbers of failures, and what was raised."""
 
-import os
-
 from ray_lite import _core
 
 BITS = 262_144
@@ -27,13 +25,14 @@ def test_a_number_whose_bit_was_used_before_is_not_raised(region):
     assert again == first + BITS and not _core.was_raised(region, again)
 
 
-def test_a_forked_child_may_ask(region):
+def test_a_forked_child_may_ask(region, forked):
     serial = _core.next_report_id(region)
     _core.mark_raised(region, serial)
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if _core.was_raised(region, serial) else 1)
-    assert os.waitpid(pid, 0)[1] == 0
+
+    def child():
+        assert _core.was_raised(region, serial)
+
+    assert forked(child).wait() == 0
 
 
 def test_a_closed_region_knows_nothing(make_region):
