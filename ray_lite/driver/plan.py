@@ -63,16 +63,16 @@ def make_plan(request: Request) -> SessionPlan:
     memory = _store_memory(request)
     sizes = plan_sizes(request.config, request.backing, memory.value, resources, request.spill_directory is not None)
     request.backing.check_enough(sizes.arena_bytes)
-    rounded = _rounded(memory.value, sizes.arena_bytes, request.config.store_least)
+    rounded = _rounded(request.object_store_memory, sizes.arena_bytes, request.config.store_least)
     summary = (f"{cpus[0]:g} CPUs ({cpus[1]}), {len(gpus.ids)} GPUs ({gpus.source}), at most {worker_limit.value:,} workers "
                f"({worker_limit.source}), {sizes.arena_bytes:,} bytes of object store ({memory.source}{rounded}) on pages of "
                f"{sizes.page_bytes:,}")
     return SessionPlan(request, resources, worker_limit, sizes, summary)
 
 
-def _rounded(asked: int, given: int, least: int) -> str:
-    """What is said of a store that is larger than what was asked for."""
-    if given == asked:
+def _rounded(asked: int | None, given: int, least: int) -> str:
+    """What is said of a store that is larger than what the user asked for."""
+    if asked is None or given == asked:
         return ""
     return f": {asked:,}, rounded up to {'the least that works' if asked < least else 'whole pages'}"
 

@@ -267,7 +267,7 @@ def test_wrong_options_are_refused_where_they_are_written(options, error):
 
 @pytest.mark.parametrize("arguments, error", [
     ({"resources": {"CPU": 1}}, ValueError), ({"resources": {"x": -1}}, ValueError), ({"resources": "x"}, TypeError),
-    ({"resources": {"x": None}}, TypeError), ({"num_gpus": 1.5}, TypeError), ({"num_gpus": 257}, ValueError),
+    ({"resources": {"x": None}}, TypeError), ({"num_gpus": 1.5}, ValueError), ({"num_gpus": 257}, ValueError),
     ({"resources": {"x": 1}, "num_custom_resource": 2}, ValueError), ({"pin": 1}, TypeError),
     ({"max_workers": 2, "num_workers": 6}, ValueError),
 ])

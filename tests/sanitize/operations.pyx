@@ -191,7 +191,7 @@ cdef void finish_wait(rl_process* p, int rc) noexcept nogil:
         broken(b"wait", p.R.slot, DONE, <uint64_t>rc)
 
 
-cdef void lend(rl_process* p) noexcept nogil:
+cdef void wait_twice(rl_process* p) noexcept nogil:
     """The driver's second thread waits too, for some of the same."""
     cdef uint32_t n
     if p.second and rl_load(&p.nlent) == 0:
@@ -243,7 +243,7 @@ cdef void act(rl_process* p) noexcept nogil:
         if not rl_load(&world.stop):
             call(p)
     elif what < 13:
-        lend(p)
+        wait_twice(p)
     elif what < 15:
         move_some(p)
     elif what < 16:
