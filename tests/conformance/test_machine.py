@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+PAGE = os.sysconf("SC_PAGESIZE")
 HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 WORKS = """
 import os, sys
@@ -104,7 +105,7 @@ def test_a_session_follows_its_control_groups(start_script, groups, gate):
     assert driver.stderr.readline() == "ray_lite: the session can have at most 5 workers: the cgroup's pids.max\n"
     gate.open()
     out, err = driver.communicate(timeout=30)
-    assert (out, err, driver.returncode) == (f"1.0 {int((1 << 28) * 0.3) >> 21 << 21} 5\n", "", 0)
+    assert (out, err, driver.returncode) == (f"1.0 {-(-int((1 << 28) * 0.3) // PAGE) * PAGE} 5\n", "", 0)
 
 
 @pytest.mark.parametrize("home", ["/proc", "/nonexistent", None], ids=str)

@@ -31,7 +31,7 @@ def variants(tmp_path_factory):
 def program(variants):
     """`program(seed, switch=None, every=0)`: a Program over a region of its own; closed by the next one, or after the test.
 
-    There is one at a time, since each module has one court (judge.pyx), and a closed Program has given back that court's copies.
+    There is one at a time, since each module has one court (judge.pyx); a closed Program has given back the court's copies.
     """
     made = []
 
