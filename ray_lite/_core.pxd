@@ -20,7 +20,7 @@ cdef extern from "region/layout.h" nogil:
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
-        RL_CANCEL_RECURSIVE
+        RL_CANCEL_RECURSIVE, RL_DEADLOCKED
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
@@ -92,11 +92,11 @@ cdef extern from "region/layout.h" nogil:
     ctypedef struct rl_slot:
         uint32_t state, next, prev, role, pid, epoch, running, building, shape, next_wide, availability, blocked
         uint64_t started, finished
-        uint32_t bell, parked, arrived, wake_at, waiting, waiting_for_room, leaving, deadlock_flag
+        uint32_t bell, parked, arrived, wake_at, waiting, waiting_for_room, leaving, deadlock_flag, thread_deadlock_flag
         uint64_t gpus[4]
         uint32_t gpu_bound, threads
         int64_t since
-        uint32_t row_limit
+        uint32_t row_limit, thread_waits, thread_waits_forever, lent
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
@@ -116,7 +116,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]
-        uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept
+        uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept, threads_wait
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
         uint32_t ntrims, trim_least, trimmable, grew

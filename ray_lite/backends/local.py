@@ -134,11 +134,14 @@ class LocalBackend:
             if deadline >= 0 and time.monotonic_ns() >= deadline:
                 return False
             spin = 0
-            self.look_around()
+            self.look_around(ids if timeout is None else None)
         return True
 
-    def look_around(self) -> None:
-        """Raises an error that must end a waiting call; a waiting call does this between sleeps."""
+    def look_around(self, awaited: list[_core.ObjectID] | None = None) -> None:
+        """Raises an error that must end a waiting call; a waiting call does this between sleeps.
+
+        `awaited`: the ids that the call waits for without a timeout.
+        """
 
     def cancel(self, x: _core.ObjectID, force: bool, recursive: bool) -> bool:
         if type(x) is not _core.ObjectID:

@@ -1,7 +1,7 @@
 """The pool: the node's workers, started, retired, told of cancellations and deadlocks, and ended.
 
-policy/scheduler.py decides how many there are, and what a death means.  Neighbours: supervisor.py owns the one `Pool`;
-worker_starter.py starts workers.
+policy/scheduler.py decides how many there are, and what a death means; policy/deadlocks.py, what is done when none can go on.
+Neighbours: supervisor.py owns the one `Pool`; worker_starter.py starts workers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
 from ray_lite.node.worker_process import WorkerProcess
 from ray_lite.node.worker_starter import WorkerStarter
-from ray_lite.policy.scheduler import BlockedState, PoolState, Retire, Scheduler
+from ray_lite.policy.deadlocks import Deadlocks, LendCpus, WaitState
+from ray_lite.policy.scheduler import PoolState, Retire, Scheduler
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 from ray_lite.workers.cancellation import CANCEL_SIGNAL
@@ -34,16 +35,6 @@ class Startable(NamedTuple):
     resting: int
 
 
-class Waiting(NamedTuple):
-    """What the region knows about blocked workers (`_core.blocked_workers`)."""
-
-    blocked: int  #: workers that are blocked without a timeout
-    last: int  #: slot of the worker that began such a wait last
-    finished: int  #: tasks that all workers have finished
-    blocked_at_all: int  #: all blocked workers
-    lacks: bool  #: there are ready tasks, and each lacks a resource that others hold
-
-
 class Pool:
     """The workers of a session, by pidfd."""
 
@@ -51,7 +42,8 @@ class Pool:
                  poll: select.epoll) -> None:
         self.region, self.config, self.control, self.starter, self.poll = region, setting.config, control, starter, poll
         warm = max(1, math.ceil(setting.info.resources.cpus), setting.num_workers)
-        self.scheduler = Scheduler(setting.worker_limit.value, warm, self.config.deadlock, self.config.brief)
+        self.scheduler = Scheduler(setting.worker_limit.value, warm, self.config.brief)
+        self.deadlocks = Deadlocks(self.config.deadlock)
         self.workers: dict[int, WorkerProcess] = {}
         self._cancelled = 0  # number of cancellations of running tasks that were delivered
 
@@ -65,24 +57,18 @@ class Pool:
     def adjust(self, at_least: int = 0, most: int = 1 << 30) -> None:
         """Starts, retires and wakes workers as the scheduler says; `at_least` and `most` bound the number of starts."""
         _core.recheck_stalled(self.region)
-        startable = Startable(*_core.can_start(self.region))
-        waiting = Waiting(*_core.blocked_workers(self.region))
-        now = time.monotonic()
+        self.scheduler.set_limit(self.starter.limit())
+        startable, waits = self._resolve()
         if not startable.ready:
             self.starter.nobody_wanted()
-        self.scheduler.set_limit(self.starter.limit())
-        running = len(self) - startable.resting - startable.starting - waiting.blocked_at_all
+        running = len(self) - startable.resting - startable.starting - waits.blocked
         orders = self.scheduler.workers_wanted(PoolState(*startable[:5], len(self), startable.resting, running,
-                                                         waiting.finished, now))
+                                                         waits.finished, waits.now))
         at_least = min(at_least, self.scheduler.max_workers - len(self))
         wanted = sum(order.number for order in orders if not isinstance(order, Retire))
         self._start(min(most, max(at_least, wanted)))
         if any(isinstance(order, Retire) for order in orders) and not self._leaving():
             self._retire(0)
-        state = BlockedState(len(self), waiting.blocked, waiting.last, waiting.finished, startable.fits, waiting.lacks,
-                             startable.resting, now)
-        for order in self.scheduler.deadlocks(state):
-            _core.break_deadlock(self.region, order.slot)
         if startable.fits and len(self) >= self.scheduler.max_workers:
             self.starter.note_limit(self.scheduler.max_workers)
         _core.set_at_limit(self.region, 0 < len(self) >= self.scheduler.max_workers)
@@ -90,6 +76,22 @@ class Pool:
             pass
         if _core.cancel_count(self.region) != self._cancelled:
             self._deliver_cancellations()
+
+    def _resolve(self) -> tuple[Startable, WaitState]:
+        """Lends CPUs, or ends waits in vain, until no more of that is due; returns what is known afterwards."""
+        while True:
+            startable = Startable(*_core.can_start(self.region))
+            facts = _core.waiting_workers(self.region, int(self.deadlocks.broken * 1e9))
+            workers = len(self), self.scheduler.max_workers, startable.resting
+            waits = WaitState(*facts, startable.fits, *workers, time.monotonic())
+            orders = self.deadlocks.decide(waits)
+            for order in orders:
+                if isinstance(order, LendCpus):
+                    _core.lend_cpus(self.region, order.least)
+                else:
+                    _core.break_deadlock(self.region, order.slot)
+            if not orders:
+                return startable, waits
 
     def _start(self, number: int) -> None:
         """Starts this number of workers, as far as the machine allows."""
@@ -114,11 +116,12 @@ class Pool:
         return slot != 0
 
     def patience(self) -> float:
-        """Seconds until a worker may be retired, if no event comes before; infinite: never."""
+        """Seconds until a worker may be retired, or a deadlock broken, if no event comes before; infinite: never."""
+        due = self.deadlocks.due(time.monotonic())
         if not self.scheduler.may_retire(len(self) - self._leaving()):
-            return math.inf
+            return due
         idle = _core.longest_idle(self.region)
-        return float(max(0.01, self.config.retire_after - max(0, idle) / 1e9))
+        return float(min(due, max(0.01, self.config.retire_after - max(0, idle) / 1e9)))
 
     def _deliver_cancellations(self) -> None:
         """Signals the workers whose running tasks were cancelled, or kills them."""

@@ -114,7 +114,7 @@ class Supervisor:
         """Seconds until the next work that needs no event; None: nothing is due."""
         if self.task_ends.due:
             return 0
-        waits = [self.config.node_look if _core.has_ready_tasks(self.region) else None, self.deaths.patience(),
+        waits = [self.config.node_look if _core.must_look(self.region) else None, self.deaths.patience(),
                  self.control.due_in() if len(self.pool) else None, self.upkeep.patience(), self.pool.patience()]
         least = min(wait for wait in waits if wait is not None)
         return None if least == float("inf") else least

@@ -10,7 +10,6 @@ read a clock.
 
 from __future__ import annotations
 
-import math
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -33,19 +32,6 @@ class PoolState(NamedTuple):
     running: int = 0  #: workers that run a task and are not blocked
     finished: int = 0  #: number of tasks that all workers have finished
     now: float = 0.0  #: seconds of a monotonic clock
-
-
-class BlockedState(NamedTuple):
-    """Facts that decide whether the workers are deadlocked."""
-
-    workers: int
-    blocked: int  #: workers that are blocked without a timeout
-    last: int  #: slot of the worker that began such a wait last
-    finished: int  #: number of tasks that all workers have finished
-    fits: bool  #: some ready task fits into the free resources
-    lacks: bool  #: there are ready tasks, and each lacks a resource that others hold
-    idle: int
-    now: float  #: seconds of a monotonic clock
 
 
 class Died(NamedTuple):
@@ -75,12 +61,6 @@ class Running(NamedTuple):
 
 class Retire(NamedTuple):
     """Instruction to end the longest-idle worker."""
-
-
-class BreakDeadlock(NamedTuple):
-    """Instruction to end the wait of the worker in this slot with DeadlockError."""
-
-    slot: int
 
 
 class StartWorkers(NamedTuple):
@@ -119,16 +99,13 @@ class Scheduler:
     Args:
         max_workers: most workers at once, blocked ones included.
         warm: number of workers that stay, however long they are idle.
-        patience: seconds without progress after which blocked workers count as deadlocked.
         brief: tasks of fewer seconds than this start no workers beyond `warm`.
     """
 
-    def __init__(self, max_workers: int, warm: int = 1, patience: float = 1.0, brief: float = 0.01) -> None:
-        self.max_workers, self.warm, self.patience, self.brief = max_workers, warm, patience, brief
+    def __init__(self, max_workers: int, warm: int = 1, brief: float = 0.01) -> None:
+        self.max_workers, self.warm, self.brief = max_workers, warm, brief
         self._pace = 0.0, 0  # (time of the last measurement, tasks finished then)
         self._brisk = False
-        self._broken = -math.inf  # time when a deadlock was last broken
-        self._stuck: tuple[float, int] | None = None  # (time since when, tasks finished then)
 
     def set_limit(self, max_workers: int) -> None:
         """Sets the most workers from now on."""
@@ -158,25 +135,6 @@ class Scheduler:
     def may_retire(self, workers: int) -> bool:
         """Whether a long-idle worker may end when there are this many."""
         return workers > self.warm
-
-    def deadlocks(self, event: BlockedState) -> list[BreakDeadlock]:
-        """Decides to end the wait of the worker that blocked last, when no blocked worker can ever continue.
-
-        That is so when all workers wait for tasks, and either no further worker can start to run these tasks, or the tasks
-        need resources that blocked workers hold.
-        """
-        limit = event.fits and event.blocked >= event.workers >= self.max_workers
-        held = event.lacks and event.blocked + event.idle >= event.workers
-        everybody = event.blocked > 0 and (limit or held)
-        if not everybody or self._stuck is None or self._stuck[1] != event.finished:
-            self._stuck = (event.now, event.finished) if everybody else None
-            return []
-        again = event.now - self._broken < 2 * self.patience  # the tasks that the last one waited for are still waiting
-        if event.now - self._stuck[0] < (self.patience / 10 if again else self.patience):
-            return []
-        self._stuck = None
-        self._broken = event.now
-        return [BreakDeadlock(event.last)]
 
     def on_death(self, event: Died, task: Running) -> Finish | Requeue | Fail:
         """Decides what happens to one task of a dead worker."""

@@ -60,14 +60,19 @@ class WorkerBackend(LocalBackend):
         return super().wait(object_ids, num_returns, timeout)
 
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
-        """Runs inline what can run inline, then sleeps with the CPUs given back."""
-        if threading.get_ident() != self.main_thread or _core.current_task()[0] == 0:
-            return super().wait_until(ids, allowed, timeout, False)
+        """Runs inline what can run inline, then sleeps with the CPUs given back.
+
+        Only the main thread does so: it may be working while another one sleeps, which is just counted as waiting.
+        """
+        wait = partial(super().wait_until, ids, allowed, timeout, False)
+        if threading.get_ident() != self.main_thread:
+            return _core.while_thread_waits(self.region, timeout is None, wait)
+        if _core.current_task()[0] == 0:
+            return wait()
         if _core.is_cancelled(self.region):
             self.cancellation.raise_it()
         if inline and self.inline.run_all(ids):
             return True
-        wait = partial(super().wait_until, ids, allowed, timeout, False)
         return _core.while_blocked(self.region, timeout is None, wait)
 
     @property
@@ -83,12 +88,13 @@ class WorkerBackend(LocalBackend):
         """Waits for a function that another process is exporting, without giving CPUs back."""
         super().wait_until([x], 0, None, False)
 
-    def look_around(self) -> None:
-        """Raises TaskCancelledError if the innermost task is cancelled, or DeadlockError if its wait can never end."""
-        if threading.get_ident() != self.main_thread:
-            return
-        self.cancellation.check()
-        if _core.take_deadlock(self.region):
+    def look_around(self, awaited: list[_core.ObjectID] | None = None) -> None:
+        """Raises DeadlockError if the wait for `awaited` can never end; in the main thread, TaskCancelledError if the innermost
+        task is cancelled."""
+        main = threading.get_ident() == self.main_thread
+        if main:
+            self.cancellation.check()
+        if awaited is not None and _core.take_deadlock(self.region, main, awaited):
             raise DeadlockError(self._why_stuck())
 
     def _why_stuck(self) -> str:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -46,6 +47,13 @@ def elsewhere(x):
 @ray.remote
 def blocking(x):
     return ray.get(elsewhere.remote(x))
+
+
+@ray.remote(num_cpus=2)
+def waiting_thread(x):
+    """All CPUs are its own, until the node lends them."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ray.get, elsewhere.remote(x)).result()
 
 
 @ray.remote
@@ -151,6 +159,10 @@ def nests():
     assert ray.get([blocking.remote(k) for k in range(4)]) == [0, 1, 2, 3]
     for k, ids in enumerate(ray.get([exporting.remote(k) for k in range(3)])):
         assert ray.get(ids) == [k * 7, [k]]
+
+
+def loans():
+    assert ray.get(waiting_thread.remote(8)) == 8
 
 
 def sizes():
@@ -292,8 +304,8 @@ def nothing_is_left(driver):
 def main():
     try:
         ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5, resources={"widget": 1})
-        steps = (chains, nests, sizes, containers, waits, deaths, cancels, stalls, threads, moves, trims, no_room, chains)
-        for step in steps:
+        steps = (chains, nests, loans, sizes, containers, waits, deaths, cancels, stalls, threads, moves, trims, no_room)
+        for step in (*steps, chains):
             step()
         nothing_is_left(ray.session.current())
         ray.shutdown()

@@ -3,8 +3,6 @@
 import pytest
 
 from ray_lite.policy.scheduler import (
-    BlockedState,
-    BreakDeadlock,
     Died,
     Fail,
     Finish,
@@ -97,7 +95,7 @@ def test_the_story_names_pid_cause_and_task():
     assert "exit code 3" in story and "attempt" not in story
 
 
-# ---------------------------------------------------------------- retiring, deadlocks, cancelling
+# ---------------------------------------------------------------- retiring, cancelling
 
 
 def test_at_the_bound_who_can_run_nothing_makes_room():
@@ -122,49 +120,6 @@ def test_brief_tasks_start_nobody_beyond_the_warm_ones():
 def test_workers_beyond_the_warm_ones_may_rest():
     scheduler = Scheduler(100, warm=4)
     assert [scheduler.may_retire(number) for number in (3, 4, 5)] == [False, False, True]
-
-
-DEADLOCKED = BlockedState(workers=9, blocked=9, last=5, finished=70, fits=True, lacks=False, idle=0, now=100.0)
-
-
-def deadlocks(scheduler, **facts):
-    return scheduler.deadlocks(DEADLOCKED._replace(**facts))
-
-
-def test_the_last_to_block_gives_up_when_nothing_ends_any_more():
-    scheduler = Scheduler(9, patience=1.0)
-    assert deadlocks(scheduler) == [] == deadlocks(scheduler, now=100.9)
-    assert deadlocks(scheduler, now=101.0) == [BreakDeadlock(5)]
-
-
-def test_the_next_one_soon_after():
-    """What it waited for runs into the same wall: no second of patience for each."""
-    scheduler = Scheduler(9, patience=1.0)
-    assert deadlocks(scheduler) == [] and deadlocks(scheduler, now=101.0) == [BreakDeadlock(5)]
-    assert deadlocks(scheduler, now=101.1, finished=71) == []
-    assert deadlocks(scheduler, now=101.21, finished=71, last=3) == [BreakDeadlock(3)]
-
-
-@pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 8}, {"fits": False}, {"workers": 8}])
-def test_progress_or_room_is_no_deadlock(change):
-    scheduler = Scheduler(9, patience=1.0)
-    assert deadlocks(scheduler) == [] == deadlocks(scheduler, now=100.9, **change)
-    assert deadlocks(scheduler, now=101.0) == [] == deadlocks(scheduler, now=101.5)
-
-
-HELD = {"workers": 5, "blocked": 2, "idle": 3, "fits": False, "lacks": True}
-
-
-def test_who_holds_what_the_others_need_gives_up():
-    """However many workers there could be: those that are idle find nothing to do."""
-    scheduler = Scheduler(9, patience=1.0)
-    assert deadlocks(scheduler, **HELD) == [] and deadlocks(scheduler, **HELD, now=101.0) == [BreakDeadlock(5)]
-
-
-@pytest.mark.parametrize("change", [{"finished": 71}, {"blocked": 1}, {"idle": 2}, {"lacks": False}, {"blocked": 0, "idle": 5}])
-def test_while_somebody_works_nobody_gives_up(change):
-    scheduler = Scheduler(9, patience=1.0)
-    assert deadlocks(scheduler, **HELD) == [] == deadlocks(scheduler, **{**HELD, **change}, now=101.0)
 
 
 @pytest.mark.parametrize("death", [KILLED, SEGFAULT, EXITED])

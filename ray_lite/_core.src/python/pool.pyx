@@ -2,8 +2,6 @@
 
 Must not decide how many workers there are: policy/scheduler.py does.
 """
-cdef enum:
-    RESOURCES_NAMED = 8  # resources that an error names at most
 
 
 def recheck_stalled(Region region):
@@ -88,92 +86,6 @@ def longest_idle(Region region) -> int:
     since = rl_slot_at(R, R.h.idle_last).since if R.h.idle_last else 0
     rl_commit(R)
     return rl_now() - since if since else -1
-
-
-cdef bint all_lack(rl_region* R) noexcept nogil:
-    """Lock held. Whether tasks are queued, each lacks something that others hold, and no worker is on its way."""
-    cdef uint32_t q = R.h.ready_ring
-    cdef uint32_t _
-    if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
-        return False
-    for _ in range(<uint32_t>SCAN_LIMIT):
-        if q == 0:
-            return True
-        if lacking_resource(R, q) == 0:
-            return False
-        q = queue_at(R, q).next
-        if q == R.h.ready_ring:
-            return True
-    return False
-
-
-cdef uint32_t scarce_resources_step(rl_region* R, uint32_t* out) noexcept nogil:
-    """Lock held. Writes some resources that queued tasks lack to `out`; how many they are, 0 if a task lacks nothing."""
-    cdef uint32_t found = 0
-    cdef uint32_t k
-    if not all_lack(R):
-        return 0
-    if R.h.ready_ring:
-        out[0] = lacking_resource(R, R.h.ready_ring)
-        found = 1
-    for k in range(RL_CPU, R.h.resources.used):
-        if found < RESOURCES_NAMED and resource_at(R, k).head and (found == 0 or k != out[0]):
-            out[found] = k
-            found += 1
-    return found
-
-
-def scarce_resources(Region region) -> list:
-    """Resources that queued tasks lack, at most 8: CPU 1, GPU 2, then the custom ones; empty if a task lacks nothing."""
-    cdef uint32_t kinds[RESOURCES_NAMED]
-    cdef uint32_t found, n
-    check_region(region.R)
-    if rl_lock(region.R):
-        check(EIO)
-    found = scarce_resources_step(region.R, kinds)
-    rl_commit(region.R)
-    return [kinds[n] for n in range(found)]
-
-
-def blocked_workers(Region region) -> tuple:
-    """(workers blocked without a timeout, slot of the one of these that blocked last, tasks that all workers have finished, all
-    blocked workers, whether each queued task lacks something that others hold)."""
-    cdef rl_region* R = region.R
-    cdef rl_slot* s
-    cdef uint32_t found = 0
-    cdef uint32_t last = 0
-    cdef uint32_t every = 0
-    cdef uint64_t finished = 0
-    cdef uint32_t i
-    cdef bint lacks
-    check_region(R)
-    if rl_lock(R):
-        check(EIO)
-    for i in range(1, R.h.slots.used):
-        s = rl_slot_at(R, i)
-        finished += s.finished
-        if s.state == RL_ALIVE and s.role == RL_WORKER and s.blocked:
-            every += 1
-            if rl_load(&s.deadlock_flag):
-                found += 1
-                last = i if last == 0 or s.since > rl_slot_at(R, last).since else last
-    lacks = all_lack(R)
-    rl_commit(R)
-    return found, last, finished, every, lacks
-
-
-def break_deadlock(Region region, uint32_t slot):
-    """Ends the wait of the worker in a slot with an error, since what it waits for can't come."""
-    check_region(region.R)
-    if not rl_cas(&rl_slot_at(region.R, slot).deadlock_flag, RL_WAITS_FOREVER, RL_DEADLOCK):
-        return  # it no longer waits
-    rl_add(&rl_slot_at(region.R, slot).arrived, 1)
-    rl_futex_wake(&rl_slot_at(region.R, slot).arrived)
-
-
-def take_deadlock(Region region) -> bool:
-    """Whether `break_deadlock` chose this worker in its present wait; True only once for each such choice."""
-    return rl_cas(&rl_slot_at(region.R, region.R.slot).deadlock_flag, RL_DEADLOCK, RL_WAITS_FOREVER)
 
 
 def is_leaving(Region region) -> bool:

@@ -74,6 +74,23 @@ def while_blocked(Region region, bint for_ever, wait):
         check(block_end(region.R))
 
 
+def while_thread_waits(Region region, bint for_ever, wait):
+    """Counts a thread of this worker, not the main one, as waiting while it calls `wait()`, and returns its result.
+
+    False means that it waited in vain: then the CPUs, if they are lent, stay so until a later wait ends, or the task.
+    """
+    check_region(region.R)
+    check(thread_wait_begin(region.R, for_ever))
+    in_vain = False
+    try:
+        result = wait()
+        in_vain = result is False
+        return result
+    finally:
+        check_region(region.R)
+        check(thread_wait_end(region.R, for_ever, in_vain))
+
+
 def answer_bell(Region region):
     """Answers the node's doorbell: a process that rings from now on writes to the eventfd again."""
     check_region(region.R)
@@ -170,10 +187,11 @@ def lock_owner(Region region) -> int:
     return 0 if region.R.closed else rl_lock_owner(region.R)
 
 
-def has_ready_tasks(Region region) -> bool:
-    """Whether tasks are queued: then the node checks again soon, in case a wake-up was lost."""
+def must_look(Region region) -> bool:
+    """Whether the node checks again soon without being rung: tasks are queued, and a wake-up may have been lost; or threads of
+    workers wait, and what becomes ready meanwhile but doesn't fit rings nobody."""
     check_region(region.R)
-    return rl_load(&region.R.h.nready) != 0
+    return rl_load(&region.R.h.nready) != 0 or rl_load(&region.R.h.threads_wait) != 0
 
 
 def end_process(int code, bint finalise):

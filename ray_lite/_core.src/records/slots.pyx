@@ -27,6 +27,7 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     rl_fresh32(&s.blocked, 0)
     rl_fresh64(&s.finished, 0)
     memset(&s.gpus, 0, <size_t>(<char*>&s.since - <char*>&s.gpus))
+    memset(&s.thread_waits, 0, <size_t>(<char*>&s.lent - <char*>&s.thread_waits) + sizeof(s.lent))
     rl_fresh32(&s.role, role)
     if role == RL_WORKER:
         rl_worker_become(R, s, RL_STARTING)
@@ -35,6 +36,7 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     rl_store(&s.waiting_for_room, 0)
     rl_store(&s.leaving, 0)
     rl_store(&s.deadlock_flag, 0)
+    rl_store(&s.thread_deadlock_flag, 0)
 
 
 cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started) noexcept nogil:

@@ -204,7 +204,7 @@ typedef struct {
     uint32_t shape;     /*  32 writer: lock; queue of the outermost task, whose demand the slot holds; 0: it holds nothing */
     uint32_t next_wide; /*  36 writer: lock; next slot that holds the demand of a wide shape */
     uint32_t availability; /* 40 writer: lock; rl_availability */
-    uint32_t blocked;   /*  44 writer: lock; depth of blocking calls; while it is above 0, the CPUs of the slot are free */
+    uint32_t blocked;   /*  44 writer: lock; depth of blocking calls, and `lent`; above 0: the CPUs of the slot are free */
     uint64_t started;   /*  48 writer: lock; start time from /proc/pid/stat, so that a reused pid is noticed */
     uint64_t finished;  /*  56 writer: lock; tasks finished */
     uint32_t bell;      /*  64 writer: atomic; an idle worker waits for it to change */
@@ -215,13 +215,16 @@ typedef struct {
     uint32_t waiting_for_room; /* 84 writer: atomic; since when it waits for room (clock of rl_block_info.last_read), or 0 */
     uint32_t leaving;   /*  88 writer: atomic; the node asks this worker to end; it is off the idle list already */
     uint32_t deadlock_flag; /* 92 writer: atomic; RL_WAITS_FOREVER: blocked without a timeout; RL_DEADLOCK: in vain */
-    uint32_t spare[8];  /*  96 writer: nobody */
+    uint32_t thread_deadlock_flag; /* 96 writer: atomic; the same for its other threads, of which any may take it */
+    uint32_t spare[7];  /* 100 writer: nobody */
     uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks: chosen once, then kept for life */
     uint32_t gpu_bound; /* 160 writer: lock; 1 once it ran a task in a session with GPUs: it serves only tasks with these */
     uint32_t threads;   /* 164 writer: lock; CPUs for which its thread pools are made, for good; 0: not made yet */
-    int64_t since;      /* 168 writer: lock; when it became idle, or blocked */
+    int64_t since;      /* 168 writer: lock; when it became idle, or a wait of one of its threads last began */
     uint32_t row_limit; /* 176 writer: lock; objects whose bits in its row have their pages; they stay when the slot is freed */
-    uint32_t spare2[3]; /* 180 writer: nobody */
+    uint32_t thread_waits; /* 180 writer: lock; threads other than the main one that wait in a call */
+    uint32_t thread_waits_forever; /* 184 writer: lock; of these, those without a timeout */
+    uint32_t lent;      /* 188 writer: lock; 1: the node lent its CPUs, since its threads wait; counts in `blocked` */
 } rl_slot;
 
 #define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
@@ -232,6 +235,7 @@ RL_AT(rl_extent, cells, 32);
 RL_AT(rl_space, heads, 136);
 RL_AT(rl_slot, bell, 64);
 RL_AT(rl_slot, gpus, 128);
+RL_AT(rl_slot, lent, 188);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");
 _Static_assert(sizeof(rl_block_info) <= RL_OBJECT_SMALL, "rl_block_info");

@@ -22,8 +22,8 @@
  * SEALED, the sealed fields behind it; of a sealed object the bit RL_JOB_PINNED of its `flags`, which never changes; the
  * atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed objects); and,
  * by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`, `reserved_for`,
- * `cancels`, a slot's `row_limit`, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise
- * `grew` and `trimmable`.
+ * `cancels`, `threads_wait`, a slot's `row_limit`, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never
+ * torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *
@@ -95,6 +95,7 @@ typedef struct {
     uint32_t garbage;                  /* writer: lock; dead objects whose contents are still pinned, chained by next */
     uint32_t reserve;                  /* writer: init; number of the last pages of the arena, which only failures may use */
     uint32_t kept;                     /* writer: lock; objects kept until the session ends, such as functions and call sites */
+    uint32_t threads_wait;             /* writer: lock; 1: threads of workers may wait besides the main ones */
     uint64_t used_bytes;               /* writer: lock; bytes of the arena's blocks in use */
     uint64_t spilled_bytes;            /* writer: lock; bytes of spilled blocks */
     uint64_t kept_bytes;               /* writer: lock; of the used bytes, those of kept objects */

@@ -64,7 +64,7 @@ cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
 
 
 cdef void grant_release(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. Releases what a worker holds. If it is blocked, its CPUs are free already."""
+    """Lock held. Releases what a worker holds. If it is blocked, its CPUs are free already; a loan of them ends."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef rl_queue* e = queue_at(R, s.shape)
     if s.shape == 0:
@@ -74,6 +74,9 @@ cdef void grant_release(rl_region* R, uint32_t slot) noexcept nogil:
         count_working(R, s.shape, -1)
     else:
         count_blocked(R, -1)
+        if s.lent:
+            rl_set32(R, &s.lent, 0)
+            rl_set32(R, &s.blocked, s.blocked - 1)
     if e.gpus:
         grant_gpus(R, s, e.gpus, False)
     grant_custom(R, slot, s.shape, False)

@@ -1,7 +1,33 @@
 """Blocking: while a worker sleeps inside a task, its CPUs are free for other workers.
 
-Neighbours: scheduling/grants.pyx counts the blocked workers; python/process_lifecycle.pyx calls these functions.
+Only the main thread gives them back of itself.  Other threads are counted while they wait: the main thread may work meanwhile.
+If tasks lack only CPUs for too long, the node lends those of a worker whose threads wait, which blocks it until it wakes or its
+task ends.  Neighbours: scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these
+functions.  Must not decide when CPUs are lent: policy/deadlocks.py does.
 """
+
+
+cdef uint32_t cpus_free(rl_region* R, uint32_t slot) noexcept nogil:
+    """Lock held. Frees the CPUs of a worker that has become blocked; returns a shape for which a recheck is owed, or 0."""
+    cdef uint32_t shape = rl_slot_at(R, slot).shape
+    if shape == 0:
+        return 0
+    resource_add(R, RL_CPU, queue_at(R, shape).cpus)
+    count_working(R, shape, -1)
+    count_blocked(R, 1)
+    recheck_resource(R, RL_CPU)
+    return R.h.reserved_for if reservation_lifted(R) else 0
+
+
+cdef void block_leave(rl_region* R) noexcept nogil:
+    """Lock held. Ends one of the reasons why this worker is blocked; after the last it re-acquires its CPUs at once, and free
+    CPUs may go negative."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    rl_set32(R, &me.blocked, me.blocked - 1)
+    if me.blocked == 0 and me.shape:
+        resource_add(R, RL_CPU, -queue_at(R, me.shape).cpus)
+        count_working(R, me.shape, 1)
+        count_blocked(R, -1)
 
 
 cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
@@ -11,14 +37,9 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     if rl_lock(R):
         return EIO
     rl_set32(R, &me.blocked, me.blocked + 1)
+    rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
     if me.blocked == 1:
-        rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
-        if me.shape:
-            resource_add(R, RL_CPU, queue_at(R, me.shape).cpus)
-            count_working(R, me.shape, -1)
-            count_blocked(R, 1)
-            recheck_resource(R, RL_CPU)
-            owed = R.h.reserved_for if reservation_lifted(R) else 0
+        owed = cpus_free(R, R.slot)
     rl_store(&me.deadlock_flag, RL_WAITS_FOREVER if for_ever else 0)
     wake_workers(R, R.h.nready)
     if R.h.nworking == 0 and R.h.nready:
@@ -29,16 +50,77 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
 
 
 cdef int block_end(rl_region* R) noexcept nogil:
-    """Unblocks this worker, which woke, and re-acquires its CPUs at once; free CPUs may go negative."""
-    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    """Unblocks this worker, which woke."""
     rl_failpoint(R, b"wake.unblock")
-    rl_store(&me.deadlock_flag, 0)  # the flag concerns only the wait that ends here
+    rl_store(&rl_slot_at(R, R.slot).deadlock_flag, 0)  # the flag concerns only the wait that ends here
     if rl_lock(R):
         return EIO
-    rl_set32(R, &me.blocked, me.blocked - 1)
-    if me.blocked == 0 and me.shape:
-        resource_add(R, RL_CPU, -queue_at(R, me.shape).cpus)
-        count_working(R, me.shape, 1)
-        count_blocked(R, -1)
+    block_leave(R)
     rl_commit(R)
     return DONE
+
+
+cdef int thread_wait_begin(rl_region* R, bint for_ever) noexcept nogil:
+    """Counts a thread, not the main one, that is about to wait in this worker. `for_ever`: without a timeout."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &me.thread_waits, me.thread_waits + 1)
+    if for_ever:
+        rl_set32(R, &me.thread_waits_forever, me.thread_waits_forever + 1)
+        rl_cas(&me.thread_deadlock_flag, 0, RL_WAITS_FOREVER)
+        if me.shape:  # of an idle worker, `since` is its place among the idle ones
+            rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
+    if R.h.threads_wait == 0:
+        rl_set32(R, &R.h.threads_wait, 1)
+        rl_owe_node()  # it looks again and again from now on: what becomes ready later and doesn't fit rings nobody
+    elif R.h.nready:
+        rl_owe_node()
+    rl_commit(R)
+    rl_failpoint(R, b"thread.sleep")
+    return DONE
+
+
+cdef int thread_wait_end(rl_region* R, bint for_ever, bint keep_loan) noexcept nogil:
+    """Counts a thread no longer that has waited; if no other waits, this worker's CPUs are lent no longer.
+
+    `keep_loan`: it waited in vain, and may wait again at once.  Otherwise a worker that starts for what it waits for could come
+    too late each time.
+    """
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    rl_failpoint(R, b"thread.wake")
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &me.thread_waits, me.thread_waits - 1)
+    if for_ever:
+        rl_set32(R, &me.thread_waits_forever, me.thread_waits_forever - 1)
+        if me.thread_waits_forever == 0:
+            rl_store(&me.thread_deadlock_flag, 0)
+    if me.lent and me.thread_waits == 0 and not keep_loan:
+        rl_set32(R, &me.lent, 0)
+        block_leave(R)
+    rl_commit(R)
+    return DONE
+
+
+cdef bint may_lend(rl_region* R, rl_slot* s) noexcept nogil:
+    """Lock held. Whether a process runs a task that is not blocked, and threads of it wait."""
+    return s.state == RL_ALIVE and s.shape != 0 and s.blocked == 0 and s.thread_waits != 0
+
+
+cdef int lend(rl_region* R, uint32_t slot, int64_t* lent) noexcept nogil:
+    """Lends the CPUs of a worker if its threads wait; `lent`: grows by that many."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    cdef uint32_t owed = 0
+    cdef uint32_t left = 0
+    if rl_lock(R):
+        return EIO
+    if may_lend(R, s):
+        lent[0] += queue_at(R, s.shape).cpus
+        rl_set32(R, &s.lent, 1)
+        rl_set32(R, &s.blocked, 1)
+        owed = cpus_free(R, slot)
+        left = wake_workers(R, R.h.nready)
+    rl_commit(R)
+    rl_failpoint(R, b"lend.recheck")
+    return recheck_owed(R, owed) or wake_workers_unlocked(R, left)

@@ -62,6 +62,7 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         if s.state != RL_FREE:
             d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(s.shape, s.availability * 8 + s.blocked)))
             d += mix(mix(i, s.gpu_bound), mix(s.gpus[0], s.gpus[1])) + mix(i, s.row_limit)
+            d += mix(mix(i, s.lent), mix(s.thread_waits, s.thread_waits_forever))
     for i in range(1, R.h.resources.used):
         d += mix(mix(i, <uint64_t>resource_at(R, i).free), mix(resource_at(R, i).head, resource_at(R, i).tail))
     d += mix(mix(R.h.nready, R.h.ready_ring), mix(R.h.idle_first, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)

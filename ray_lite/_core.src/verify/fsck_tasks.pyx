@@ -73,7 +73,7 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
-    """Checks the idle list, and the counts of idle, starting and rung workers."""
+    """Checks the idle list, the counts of idle, starting and rung workers, loans, and waiting threads."""
     cdef uint32_t idle = 0
     cdef uint32_t starting = 0
     cdef uint32_t coming = 0
@@ -87,6 +87,10 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
             idle += s.availability == RL_IDLE
             starting += s.availability == RL_STARTING
             coming += s.availability == RL_RUNG
+            if s.lent > 1 or s.lent and (s.shape == 0 or s.blocked == 0):
+                return wrong(f, b"slots: lent without a task, or not blocked", i, s.blocked, s.lent)
+            if s.thread_waits_forever > s.thread_waits or s.state == RL_ALIVE and s.thread_waits and not R.h.threads_wait:
+                return wrong(f, b"slots: waiting threads", i, s.thread_waits, s.thread_waits_forever)
     if starting != R.h.nstarting or coming != R.h.ncoming:
         return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
     i = R.h.idle_first

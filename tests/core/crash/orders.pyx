@@ -93,6 +93,28 @@ cdef int order_unblock(rl_order* o) noexcept nogil:
     return block_end(o.who)
 
 
+cdef int order_thread_wait(rl_order* o) noexcept nogil:
+    return thread_wait_begin(o.who, o.b != 0)
+
+
+cdef int order_thread_wake(rl_order* o) noexcept nogil:
+    return thread_wait_end(o.who, o.b & 1, o.b & 2)
+
+
+cdef int order_lend(rl_order* o) noexcept nogil:
+    cdef int64_t lent = 0
+    return lend(o.who, o.a, &lent)
+
+
+cdef int order_look(rl_order* o) noexcept nogil:
+    cdef rl_waits waits
+    return waits_read(o.who, o.b, &waits)
+
+
+cdef int order_mark(rl_order* o) noexcept nogil:
+    return mark_deadlocked(o.who, o.a)
+
+
 cdef int order_shape(rl_order* o) noexcept nogil:
     cdef rl_shape shape
     cdef uint32_t resources[64]
@@ -186,13 +208,14 @@ cdef int order_age(rl_order* o) noexcept nogil:
 
 ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
-          "trim_finish cancel take_cancelled again retire age").split()
+          "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark").split()
 
-cdef operation OPERATIONS[37]
+cdef operation OPERATIONS[42]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
     order_adopt_slot, order_sweeping, order_sweep, order_adopt, order_requeue, order_free, order_drain,
     order_abandon, order_read, order_unread, order_create_spilled, order_exchange, order_trim_take, order_trim_finish,
     order_cancel, order_take_cancelled, order_again, order_retire, order_age,
+    order_thread_wait, order_thread_wake, order_lend, order_look, order_mark,
 ]

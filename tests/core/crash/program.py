@@ -84,7 +84,8 @@ class Program:
 
     def step(self):
         if self.random.random() < 0.15:
-            return getattr(self, self.random.choice(("trim", "trim", "cancelled", "cancelled", "retire", "age")))()
+            names = "trim trim cancelled cancelled retire age lend look".split()
+            return getattr(self, self.random.choice(names))()
         who = self.random.choice((DRIVER, ONE, ONE, TWO, TWO))
         if who in WORKERS and self.random.random() < 0.5:
             return self.work(who)
@@ -241,6 +242,8 @@ class Program:
 
     def work(self, who):
         idle, blocked, running = self.stepper.work(who)
+        if self.random.random() < 0.1:
+            return self.threads(who)
         if blocked and self.random.random() < 0.7:
             return self.do("unblock", who)
         if blocked:
@@ -253,9 +256,25 @@ class Program:
             return self.do("next", who)
         self.run_task(who, running)
 
+    def threads(self, who):
+        """Other threads of a worker begin to wait, or wake; they may do so at any time."""
+        waits, for_ever, _ = self.stepper.threads(who)
+        if waits and self.random.random() < 0.6:
+            old = waits == for_ever or for_ever and self.random.random() < 0.5
+            return self.do("thread_wake", who, b=bool(old) + 2 * (self.random.random() < 0.3))
+        self.do("thread_wait", who, b=self.random.randrange(2))
+
+    def lend(self):
+        self.do("lend", NODE, a=self.stepper.slot(self.random.choice(WORKERS)))
+
+    def look(self):
+        self.do("look", NODE, b=self.random.randrange(2))
+
     def run_task(self, who, running):
         if self.random.random() < 0.1:
             return self.do("block", who)
+        if self.random.random() < 0.03:
+            return self.do("mark", who, a=self.random.choice([0, *(i for i, *_ in self.stepper.holds(who))]))
         if self.random.random() < 0.3:
             return self.nest(who, running)
         returns = self.stepper.returns(running[0])

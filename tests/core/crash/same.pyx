@@ -15,7 +15,7 @@ cdef inline bint piece_same(const char* a, const char* b, uint32_t start, uint32
 
 
 cdef bint slot_same(const char* a, const char* b) noexcept nogil:
-    return entry_state(a) == RL_FREE or piece_same(a, b, 0, 64) and piece_same(a, b, 128, 176)
+    return entry_state(a) == RL_FREE or piece_same(a, b, 0, 64) and piece_same(a, b, 128, sizeof(rl_slot))
 
 
 cdef bint queue_same(const char* a, const char* b) noexcept nogil:

@@ -227,7 +227,12 @@ cdef class Stepper:
         while t:
             out.append(t)
             t = task_at(self.region.R, t).next
-        return s.availability == RL_IDLE, s.blocked, out
+        return s.availability == RL_IDLE, s.blocked - s.lent, out
+
+    def threads(self, int who) -> tuple:
+        """(threads of an actor that wait, those of them that wait for ever, whether its CPUs are lent)."""
+        cdef rl_slot* s = rl_slot_at(self.region.R, self.actor[who].slot)
+        return s.thread_waits, s.thread_waits_forever, s.lent != 0
 
     def returns(self, uint32_t t) -> list:
         """The PENDING returns of a task."""

@@ -15,7 +15,8 @@ A_PROGRAM = 200  # operations of one region
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish inline leave block unblock shape open
     adopt_slot sweeping sweep adopt requeue free abandon
-    read unread create_spilled exchange trim_take trim_finish cancel take_cancelled again retire age""".split()
+    read unread create_spilled exchange trim_take trim_finish cancel take_cancelled again retire age
+    thread_wait thread_wake lend look mark""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 
@@ -341,4 +342,31 @@ def test_what_is_kept_is_anybodys_while_nobody_can_give_the_rest(one):
     assert one.do("next", ONE, a=parent)[1] == large
     one.do("next", ONE, a=large)
     assert one.do("next", TWO)[1] == other or one.stepper.work(ONE)[2] == [other]
+    one.end()
+
+
+@pytest.mark.watchdog(300)
+def test_loans_end_with_the_wait_or_the_task(one):
+    """What lacks CPUs gets those of a worker whose thread waits; its next task, taken as the first ends, has its own again."""
+    parent = call(one, 3)
+    assert one.do("next", ONE)[1] == parent
+    one.do("thread_wait", ONE, b=1)
+    first, second = call(one, 3), call(one, 3)
+    assert one.do("next", TWO)[1] == 0
+    one.do("look", NODE)
+    one.do("lend", NODE, a=one.stepper.slot(ONE))
+    assert one.stepper.threads(ONE) == (1, 1, True) and one.stepper.availability(TWO) == RUNG
+    assert one.do("next", TWO)[1] == first
+    one.do("block", ONE)
+    one.do("thread_wake", ONE, b=1)
+    assert one.stepper.threads(ONE) == (0, 0, False)
+    one.do("unblock", ONE)
+    one.do("thread_wait", ONE)
+    one.do("lend", NODE, a=one.stepper.slot(ONE))
+    assert one.do("next", TWO, a=first)[1] == second
+    one.do("thread_wake", ONE, b=2)
+    assert one.stepper.threads(ONE) == (0, 0, True), "it waited in vain"
+    assert one.do("next", ONE, a=parent)[1] == 0 and one.stepper.threads(ONE) == (0, 0, False)
+    one.do("next", TWO, a=second)
+    one.do("look", NODE)
     one.end()

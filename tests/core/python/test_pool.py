@@ -1,4 +1,4 @@
-"""pool.pyx: who may end, who waits in vain, and what a worker learns of itself."""
+"""pool.pyx: who may end, and what a worker learns of itself."""
 
 import os
 
@@ -69,77 +69,6 @@ def test_all_that_are_asked_end_and_tasks_are_not_lost(crew, bury):
     assert [calls.get(x) for x in ids] == [0, 1, 2]
     region.check()
     _core.close_session(region)
-
-
-def test_blocked_workers_are_counted_and_the_last_is_known(make_region, tasks, worker, wait_until):
-    region = make_region(cpus=2 * CPU)
-    gate = os.eventfd(0)
-    box = {}
-
-    def sleeper(k):
-        _core.block(box["region"], True)
-        os.read(gate, 8)
-        os.eventfd_write(gate, 1)
-        _core.unblock(box["region"])
-        return k
-
-    calls = tasks(region, {"sleeper": sleeper})
-
-    def work(region):
-        box["region"] = region
-        calls.worker(region)
-
-    crew = {worker(region, work)[1] for _ in range(2)}
-    ids, seen = [], []
-    for number in (1, 2):
-        ids.append(calls.call("sleeper")(number))
-        wait_until(lambda number=number: _core.blocked_workers(region)[0] == number, what="a blocked worker")
-        seen.append(_core.blocked_workers(region)[1])
-    assert set(seen) == crew
-    os.eventfd_write(gate, 1)
-    assert [calls.get(x) for x in ids] == [1, 2]
-    os.close(gate)
-    _core.close_session(region)
-
-
-def test_what_is_scarce_is_known_when_everybody_lacks_something(make_region, tasks, worker, wait_until):
-    region = make_region(cpus=2 * CPU, gpus=1, resources=[CPU, CPU])
-    gate = os.eventfd(0, os.EFD_SEMAPHORE)
-    calls = tasks(region, {"holds": lambda k: os.read(gate, 8) and k, "echo": lambda x: x})
-    for _ in range(2):
-        worker(region, calls.worker)
-    held = calls.shaped("holds", 0, CPU, [(0, CPU)])(1)
-    wait_until(lambda: region.statistics()["cpus_free"] == 2 and not region.statistics()["ready"], what="it runs")
-    assert _core.scarce_resources(region) == [] and not _core.blocked_workers(region)[4], "no task is left"
-    lack = [calls.shaped("echo", CPU, 0, [(0, CPU)])(2), calls.shaped("echo", CPU, CPU // 2)(3)]
-    wait_until(lambda: region.statistics()["stalled"] == 2, what="both hang")
-    assert _core.scarce_resources(region) == [_core.GPU, _core.CUSTOM] and _core.blocked_workers(region)[4]
-    fits = calls.shaped("holds", CPU)(4)
-    wait_until(lambda: region.statistics()["cpus_free"] == 1, what="it runs")
-    assert _core.scarce_resources(region) == [_core.GPU, _core.CUSTOM]
-    os.eventfd_write(gate, 2)
-    assert [calls.get(x) for x in (held, fits, *lack)] == [1, 4, 2, 3]
-    os.close(gate)
-    _core.close_session(region)
-
-
-def test_a_verdict_is_read_once_and_is_about_one_wait(region):
-    assert not _core.take_deadlock(region)
-    _core.break_deadlock(region, region.slot)
-    assert not _core.take_deadlock(region), "it did not wait"
-    _core.block(region, True)
-    _core.break_deadlock(region, region.slot)
-    assert _core.take_deadlock(region) and not _core.take_deadlock(region)
-    _core.break_deadlock(region, region.slot)
-    _core.unblock(region)
-    _core.block(region, True)
-    assert not _core.take_deadlock(region), "that was about the wait before"
-    _core.unblock(region)
-    _core.block(region, False)
-    _core.break_deadlock(region, region.slot)
-    assert not _core.take_deadlock(region), "it ends by itself"
-    _core.unblock(region)
-    assert not _core.is_leaving(region)
 
 
 def test_resources_of_each_kind(make_region):

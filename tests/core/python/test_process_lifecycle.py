@@ -17,10 +17,10 @@ def test_what_the_node_looks_at(make_region, tasks, worker, wait_until):
     region = make_region()
     calls = tasks(region, {"echo": lambda x: x})
     assert _core.can_start(region) == (0, 0, 0, 2 * CPU, False, 0)
-    assert not _core.has_ready_tasks(region)
+    assert not _core.must_look(region)
     ids = [calls.call("echo")(k) for k in range(3)]
     assert _core.can_start(region) == (3, 0, 0, 2 * CPU, True, 0)
-    assert _core.has_ready_tasks(region)
+    assert _core.must_look(region)
     slot = _core.open_worker(region)
     assert _core.can_start(region)[2] == 1
     _core.begin_sweep(region, slot)
