@@ -69,7 +69,7 @@ class Config(NamedTuple):
     brief: float = 0.01  #: tasks of fewer seconds start no workers beyond CPUs and num_workers, however little they need
     exit_grace: float = 2.0  #: seconds that the exit handlers, threads and open files of a worker get at its end
     fork_again: float = 2.0  #: seconds before a new try to start a worker, after the kernel refused a process
-    deadlock: float = 1.0  #: seconds that all workers may wait for tasks that none can run; then one gets DeadlockError
+    deadlock: float = 1.0  #: seconds without a finished task before CPUs are lent, or a wait that can't end gets DeadlockError
     max_workers: int = 1_000  #: most workers at once, blocked ones included
 
     @classmethod
