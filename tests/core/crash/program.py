@@ -130,7 +130,7 @@ class Program:
             return self.do("seal", who, a=i)
         if self.random.random() < 0.4:
             return self.do("room", who, a=i, size=self.random.choice(SIZES))
-        if self.random.random() < 0.2:
+        if self.random.random() < 0.5:
             return self.do("abandon", who, a=i)
         self.contain(who, i, mine)
 
@@ -272,7 +272,7 @@ class Program:
     def run_task(self, who, running):
         if self.random.random() < 0.1:
             return self.do("block", who)
-        if self.random.random() < 0.03:
+        if self.random.random() < 0.06:
             return self.do("mark", who, a=self.random.choice([0, *(i for i, *_ in self.stepper.holds(who))]))
         if self.random.random() < 0.3:
             return self.nest(who, running)
