@@ -1,6 +1,6 @@
 """The crash-state enumeration: after every instruction of every operation a survivor finds the region whole.
 
-RAY_LITE_CRASH_OPS raises the number of random operations (default 600). CI takes a sample; overnight runs take more.
+RAY_LITE_CRASH_OPS raises the number of random operations (default 1000). CI takes a sample; overnight runs take more.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "600"))
+OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "1000"))
 A_PROGRAM = 200  # operations of one region
 MORE = 8  # most programs beyond those, until each order has come
 NODE, DRIVER, ONE, TWO = range(4)
