@@ -62,10 +62,10 @@ def package(tmp_path_factory):
 
 @pytest.fixture
 def play(package, tmp_path, start_script):
-    """`play()` starts the scenario; `play.table`: its failpoints, to be armed before."""
+    """`play()` starts the scenario, or another driver; `play.table`: its failpoints, to be armed before."""
     runs = []
 
-    def start(arm=None):
+    def start(arm=None, source=SCENARIO, more=()):
         folder = tmp_path / str(len(runs))
         folder.mkdir()
         start.table = table.Table(folder / "failpoints")
@@ -74,7 +74,8 @@ def play(package, tmp_path, start_script):
             start.table.arm(*arm)
         env = {"PYTHONPATH": str(package), "RAY_LITE_FAILPOINTS": str(start.table.path)} | STEPS
         env |= UNBOUNDED if not arm or arm[1] == table.WORKER else {}
-        return start_script(SCENARIO, env=env, args=[folder, HERE.parent / "core"])
+        start.folder = folder
+        return start_script(source, env=env, args=[folder, HERE.parent / "core", *more])
 
     yield start
     for one in runs:
@@ -206,3 +207,43 @@ def let_others_go_on(play, process):
     before = -1
     while process.poll() is None and before != (before := play.table.tasks_begun()):
         time.sleep(0.1)  # a rhythm, not a wait: that nothing changes takes two looks to see
+
+
+# A driver that needs room which another process has in its hands; it notes that it waits.
+REFILL = """
+    import os, sys, time
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    import ray_lite as ray
+    from ray_lite.store import backpressure
+
+    folder, _, spills = sys.argv[1:]
+    array = np.ones(6 << 20, "u1")
+
+    def note(seconds):
+        open(os.path.join(folder, "waits"), "w").close()
+        time.sleep(seconds)
+
+    ray.init(num_cpus=1, object_store_memory=1 << 23, spill_directory=folder if spills else None)
+    ray.put(array)  # and drops it: there is a run to trim
+    while not os.path.exists(os.path.join(folder, "caught")):
+        time.sleep(0.002)
+    backpressure.time = SimpleNamespace(monotonic=time.monotonic, sleep=note)
+    assert ray.get(ray.put(array))[-1] == 1
+    ray.shutdown()
+"""
+
+
+@pytest.mark.parametrize("spills", ["", "spills"])
+def test_a_put_waits_for_bytes_in_the_hands_of_another(spills, play, wait_until):
+    """Of a run that the node trims."""
+    with telling(play(("trim.punch", table.NODE, table.HOLD, 1), REFILL, (spills,))) as process:
+        assert catch(play, process, "trim.punch", wait_until)[0]
+        (play.folder / "caught").touch()
+        waits = play.folder / "waits"
+        wait_until(lambda: waits.exists() or process.poll() is not None, deadline=SLOWEST, what="the wait for room")
+        play.table.release("trim.punch")
+        end_of(process, table.WORKER, time.monotonic())
+        session_is_gone(play, wait_until)

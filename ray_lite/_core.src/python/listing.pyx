@@ -103,6 +103,22 @@ def bytes_freed_soon(Region region) -> int:
     return total
 
 
+def bytes_trimmed_now(Region region) -> int:
+    """Bytes of the free run of the arena that the node is trimming: it owns them for a moment, so that no process finds them
+    free. Racy."""
+    cdef rl_region* R = region.R
+    cdef rl_object* o
+    cdef uint32_t i
+    check_region(R)
+    if not rl_load(&R.h.trimmable):  # set as long as the node trims: mostly no object needs a look
+        return 0
+    for i in range(1, rl_load(&R.h.objects.used)):
+        o = object_at(R, i)
+        if o.state == RL_CREATING and o.extent and not is_spilled(R, o) and rl_slot_at(R, o.owner).role == RL_NODE:
+            return block_size(R, o.extent)
+    return 0
+
+
 def others_reading(Region region) -> bool:
     """Whether a process is moving bytes to the spill file, or another process that runs a task reads bytes that could otherwise
     be spilled. Racy."""

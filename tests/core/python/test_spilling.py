@@ -1,5 +1,8 @@
 """What a mover asks for: who may go, oldest first; and what will end by itself."""
 
+import os
+import signal
+
 import pytest
 
 from ray_lite import _core
@@ -86,6 +89,32 @@ def test_what_this_process_looks_at_is_not_borrowed(region):
     view = _core.payload(region, x)[1]
     assert not _core.others_reading(region) and view
     del view
+
+
+@pytest.mark.parametrize("trims", [True, False])
+def test_what_the_node_trims_is_free_again_soon(make_region, forked, trims):
+    """For others a run in the node's hands is one of its unsealed objects."""
+    region = make_region(trim_bytes=65536 if trims else 0)
+    stored(region, 200_000)
+    ready = os.pipe()
+
+    def node():
+        mine = make_region.files_of(region).attach()
+        mine.join(_core.NODE, os.getpid(), 0)
+        x = _core.create_object(mine, _core.next_put_id(), 50_000, False)
+        os.write(ready[1], b"!")
+        signal.pause()
+        del x
+
+    x = _core.create_object(region, _core.next_put_id(), 50_000, False)
+    assert _core.bytes_trimmed_now(region) == 0, "this process fills it"
+    child = forked(node)
+    assert os.read(ready[0], 1) == b"!"
+    assert _core.bytes_trimmed_now(region) == (53_248 if trims else 0)
+    assert child.kill() == -signal.SIGKILL
+    for file in ready:
+        os.close(file)
+    del x
 
 
 def test_holding_by_index(region):
