@@ -103,8 +103,8 @@ class Backpressure:
             return 0, (str(error), error.reason)
 
     def _is_hope_left(self) -> bool:
-        """Whether others may free an unknown amount: by dropping ids, by ending a trim, or by ending a read of bytes that can
-        then be spilled."""
+        """Whether others may free an unknown amount: by dropping ids, by ending a trim, or by ending to read or fill bytes that
+        can then be spilled."""
         if self.others or _core.bytes_trimmed_now(self.region):
             return True
         return self.spill.fd >= 0 and _core.others_reading(self.region)

@@ -219,7 +219,7 @@ REFILL = """
     import ray_lite as ray
     from ray_lite.store import backpressure
 
-    folder, _, spills = sys.argv[1:]
+    folder, _, whose, spills = sys.argv[1:]
     array = np.ones(6 << 20, "u1")
 
     def note(seconds):
@@ -227,7 +227,9 @@ REFILL = """
         time.sleep(seconds)
 
     ray.init(num_cpus=1, object_store_memory=1 << 23, spill_directory=folder if spills else None)
-    ray.put(array)  # and drops it: there is a run to trim
+    x = ray.put(array) if whose == "node" else ray.remote(lambda: np.ones(6 << 20, "u1")).remote()
+    if whose == "node":
+        del x  # so there is a run to trim
     while not os.path.exists(os.path.join(folder, "caught")):
         time.sleep(0.002)
     backpressure.time = SimpleNamespace(monotonic=time.monotonic, sleep=note)
@@ -236,14 +238,18 @@ REFILL = """
 """
 
 
-@pytest.mark.parametrize("spills", ["", "spills"])
-def test_a_put_waits_for_bytes_in_the_hands_of_another(spills, play, wait_until):
-    """Of a run that the node trims."""
-    with telling(play(("trim.punch", table.NODE, table.HOLD, 1), REFILL, (spills,))) as process:
-        assert catch(play, process, "trim.punch", wait_until)[0]
+@pytest.mark.parametrize("name, kind, spills", [
+    pytest.param("trim.punch", table.NODE, "", id="trim"),
+    pytest.param("trim.punch", table.NODE, "spills", id="trim beside a spill file"),
+    pytest.param("room.size", table.WORKER, "spills", id="result"),
+])
+def test_a_put_waits_for_bytes_in_the_hands_of_another(name, kind, spills, play, wait_until):
+    """Of a run that the node trims, and of a result that can be spilled once it is sealed."""
+    with telling(play((name, kind, table.HOLD, 1), REFILL, (table.KINDS[kind], spills))) as process:
+        assert catch(play, process, name, wait_until)[0]
         (play.folder / "caught").touch()
         waits = play.folder / "waits"
         wait_until(lambda: waits.exists() or process.poll() is not None, deadline=SLOWEST, what="the wait for room")
-        play.table.release("trim.punch")
+        play.table.release(name)
         end_of(process, table.WORKER, time.monotonic())
         session_is_gone(play, wait_until)

@@ -91,6 +91,17 @@ def test_what_this_process_looks_at_is_not_borrowed(region):
     del view
 
 
+def test_bytes_that_are_filled_can_be_spilled_soon(region):
+    small = _core.create_object(region, _core.next_put_id(), 2000, False)
+    assert not _core.others_reading(region), "too small for that"
+    x = _core.create_object(region, _core.next_put_id(), 50_000, False)
+    assert _core.others_reading(region)
+    _core.fill_object(region, _core.object_index(x), 0, (b"x" * 50_000, [], [], []))
+    _core.seal_object(region, x)
+    assert not _core.others_reading(region), "a search finds it now"
+    del small
+
+
 @pytest.mark.parametrize("trims", [True, False])
 def test_what_the_node_trims_is_free_again_soon(make_region, forked, trims):
     """For others a run in the node's hands is one of its unsealed objects."""
