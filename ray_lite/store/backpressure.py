@@ -1,7 +1,7 @@
 """Backpressure: what a process does when the store has no room for a value.
 
-    the store is full -> wait while other processes have precedence, or objects are about to be freed -> spill, if there is a
-        spill file -> gc.collect, which takes long in a large program -> ObjectStoreFullError
+    the store is full -> wait while other processes have precedence, objects are about to be freed, or the node trims free
+        memory -> spill, if there is a spill file -> gc.collect, which takes long in a large program -> ObjectStoreFullError
 
 Neighbours: object_store.py asks for room; spill.py moves bytes.  Must not know what is stored.
 """
@@ -103,11 +103,14 @@ class Backpressure:
             return 0, (str(error), error.reason)
 
     def _is_hope_left(self) -> bool:
-        """Whether others may free an unknown amount: by dropping ids, or by ending a read of bytes that can then be spilled."""
-        return self.others or (self.spill.fd >= 0 and _core.others_reading(self.region))
+        """Whether others may free an unknown amount: by dropping ids, by ending a trim, or by ending to read or fill bytes that
+        can then be spilled."""
+        if self.others or _core.bytes_trimmed_now(self.region):
+            return True
+        return self.spill.fd >= 0 and _core.others_reading(self.region)
 
     def _is_worth_a_wait(self, size: int, late: bool) -> bool:
         """Whether enough bytes, besides those awaited in vain, are about to be freed; any number without a spill file."""
-        soon = _core.bytes_freed_soon(self.region)
+        soon = _core.bytes_freed_soon(self.region) + _core.bytes_trimmed_now(self.region)
         self.vain = soon if late else min(self.vain, soon)
         return soon - self.vain >= (size if self.spill.fd >= 0 else 1)

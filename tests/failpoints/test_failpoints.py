@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import os
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -40,6 +41,7 @@ table = beside("table")
 NAMES = table.names()
 IF_FULL = pytest.mark.skipif(not os.environ.get("RAY_LITE_FULL"), reason="runs in .ci/full: RAY_LITE_FULL=1")
 SAMPLE = 8  # one window in so many is always tried
+SCENARIO = (HERE / "scenario.py").read_text()
 INSIDE_THE_LOCK = {"commit.publish", "publish.unlock"}  # who is held there holds everybody
 
 pytestmark = pytest.mark.watchdog(600)
@@ -60,10 +62,10 @@ def package(tmp_path_factory):
 
 @pytest.fixture
 def play(package, tmp_path, start_script):
-    """`play()` starts the scenario; `play.table`: its failpoints, to be armed before."""
+    """`play()` starts the scenario, or another driver; `play.table`: its failpoints, to be armed before."""
     runs = []
 
-    def start(arm=None):
+    def start(arm=None, source=SCENARIO, more=()):
         folder = tmp_path / str(len(runs))
         folder.mkdir()
         start.table = table.Table(folder / "failpoints")
@@ -72,8 +74,8 @@ def play(package, tmp_path, start_script):
             start.table.arm(*arm)
         env = {"PYTHONPATH": str(package), "RAY_LITE_FAILPOINTS": str(start.table.path)} | STEPS
         env |= UNBOUNDED if not arm or arm[1] == table.WORKER else {}
-        source = (HERE / "scenario.py").read_text()
-        return start_script(source, env=env, args=[folder, HERE.parent / "core"])
+        start.folder = folder
+        return start_script(source, env=env, args=[folder, HERE.parent / "core", *more])
 
     yield start
     for one in runs:
@@ -98,11 +100,30 @@ def caught():
 def passed(census, play):
     """The census, taken once."""
     if not census:
-        process = play()
-        out, err = process.communicate(timeout=SLOWEST)
-        assert process.returncode == 0, out + err
+        with telling(play()) as process:
+            wait_for_end(process)
+            assert process.returncode == 0
         census.update(play.table.hits())
     return census
+
+
+@contextlib.contextmanager
+def telling(process):
+    """What fails in the block tells the exit status of the scenario and all that it wrote."""
+    try:
+        yield process
+    except AssertionError as error:
+        out, err = wait_for_end(process, 1)
+        story = f"exit status: {process.returncode} (None: it runs)\n--- stdout:\n{out}\n--- stderr:\n{err}"
+        raise AssertionError(f"{error}\nThe scenario's {story}") from error
+
+
+def wait_for_end(process, seconds=SLOWEST):
+    """What the scenario has written, at its end or when so many seconds are over."""
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        return [(part or b"").decode(errors="replace") for part in (late.stdout, late.stderr)]
 
 
 def test_every_failpoint_is_passed(passed):
@@ -110,18 +131,18 @@ def test_every_failpoint_is_passed(passed):
     assert [name for name, hits in passed.items() if not sum(hits)] == []
 
 
-def end_of(process, kind, since, wait_until):
+def end_of(process, kind, since):
     """The scenario's end after a process of this kind died at time `since`."""
-    out, err = process.communicate(timeout=SLOWEST)
+    wait_for_end(process)
     late = time.monotonic() - since
     if kind in (table.UNSLOTTED, table.DRIVER):
-        assert process.returncode == -signal.SIGKILL, out + err
+        assert process.returncode == -signal.SIGKILL
         return
     if kind == table.NODE:
-        assert process.returncode in (0, NODE_GONE), out + err
+        assert process.returncode in (0, NODE_GONE)
         assert process.returncode == 0 or late < TOLD_WITHIN + 0.5, f"the driver learned of it after {late:.2f} s"
         return
-    assert process.returncode == 0, out + err
+    assert process.returncode == 0
 
 
 def alive(pid):
@@ -130,22 +151,22 @@ def alive(pid):
     return False
 
 
-def catch(play, name, kind, action, passage, wait_until):
-    """Starts an armed scenario; (process, pid of whoever was caught or 0, when)."""
-    process = play((name, kind, action, passage))
+def catch(play, process, name, wait_until):
+    """(pid of whoever is caught there, or 0 at the end of the scenario; when)."""
     wait_until(lambda: play.table.caught(name) or process.poll() is not None, deadline=SLOWEST, what=f"somebody at {name}")
-    return process, play.table.caught(name), time.monotonic()
+    return play.table.caught(name), time.monotonic()
 
 
 @pytest.mark.parametrize("name", sampled(NAMES))
 def test_a_death_in_the_window(name, passed, play, wait_until, caught):
     for kind, hits in enumerate(passed[name]):
         for passage in sorted({*range(1, min(hits, 4) + 1), hits // 4, hits // 2} - {0}):
-            process, pid, when = catch(play, name, kind, table.KILL, passage, wait_until)
-            assert pid or passage > 1, f"no {table.KINDS[kind]} came to {name}"
-            caught[table.KINDS[kind]] += bool(pid)
-            end_of(process, kind if pid else table.WORKER, when, wait_until)
-            session_is_gone(play, wait_until)
+            with telling(play((name, kind, table.KILL, passage))) as process:
+                pid, when = catch(play, process, name, wait_until)
+                assert pid or passage > 1, f"no {table.KINDS[kind]} came to {name}"
+                caught[table.KINDS[kind]] += bool(pid)
+                end_of(process, kind if pid else table.WORKER, when)
+                session_is_gone(play, wait_until)
 
 
 def session_is_gone(play, wait_until):
@@ -168,17 +189,17 @@ def test_others_go_on_while_one_is_held_and_then_killed(name, passed, play, wait
     for kind in (table.WORKER, table.NODE):
         if not passed[name][kind]:
             continue
-        process, pid, _ = catch(play, name, kind, table.HOLD, 1, wait_until)
-        assert pid, f"no {table.KINDS[kind]} came to {name}"
-        caught[f"{table.KINDS[kind]} held"] += 1
-        let_others_go_on(play, process)
-        if kind == table.NODE:
-            play.table.release(name)
-            end_of(process, table.WORKER, time.monotonic(), wait_until)
-        else:
-            os.kill(pid, signal.SIGKILL)
-            end_of(process, kind, time.monotonic(), wait_until)
-        session_is_gone(play, wait_until)
+        with telling(play((name, kind, table.HOLD, 1))) as process:
+            pid, _ = catch(play, process, name, wait_until)
+            assert pid, f"no {table.KINDS[kind]} came to {name}"
+            caught[f"{table.KINDS[kind]} held"] += 1
+            let_others_go_on(play, process)
+            if kind == table.NODE:
+                play.table.release(name)
+            else:
+                os.kill(pid, signal.SIGKILL)
+            end_of(process, table.WORKER, time.monotonic())
+            session_is_gone(play, wait_until)
 
 
 def let_others_go_on(play, process):
@@ -186,3 +207,49 @@ def let_others_go_on(play, process):
     before = -1
     while process.poll() is None and before != (before := play.table.tasks_begun()):
         time.sleep(0.1)  # a rhythm, not a wait: that nothing changes takes two looks to see
+
+
+# A driver that needs room which another process has in its hands; it notes that it waits.
+REFILL = """
+    import os, sys, time
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    import ray_lite as ray
+    from ray_lite.store import backpressure
+
+    folder, _, whose, spills = sys.argv[1:]
+    array = np.ones(6 << 20, "u1")
+
+    def note(seconds):
+        open(os.path.join(folder, "waits"), "w").close()
+        time.sleep(seconds)
+
+    ray.init(num_cpus=1, object_store_memory=1 << 23, spill_directory=folder if spills else None)
+    x = ray.put(array) if whose == "node" else ray.remote(lambda: np.ones(6 << 20, "u1")).remote()
+    if whose == "node":
+        del x  # so there is a run to trim
+    while not os.path.exists(os.path.join(folder, "caught")):
+        time.sleep(0.002)
+    backpressure.time = SimpleNamespace(monotonic=time.monotonic, sleep=note)
+    assert ray.get(ray.put(array))[-1] == 1
+    ray.shutdown()
+"""
+
+
+@pytest.mark.parametrize("name, kind, spills", [
+    pytest.param("trim.punch", table.NODE, "", id="trim"),
+    pytest.param("trim.punch", table.NODE, "spills", id="trim beside a spill file"),
+    pytest.param("room.size", table.WORKER, "spills", id="result"),
+])
+def test_a_put_waits_for_bytes_in_the_hands_of_another(name, kind, spills, play, wait_until):
+    """Of a run that the node trims, and of a result that can be spilled once it is sealed."""
+    with telling(play((name, kind, table.HOLD, 1), REFILL, (table.KINDS[kind], spills))) as process:
+        assert catch(play, process, name, wait_until)[0]
+        (play.folder / "caught").touch()
+        waits = play.folder / "waits"
+        wait_until(lambda: waits.exists() or process.poll() is not None, deadline=SLOWEST, what="the wait for room")
+        play.table.release(name)
+        end_of(process, table.WORKER, time.monotonic())
+        session_is_gone(play, wait_until)

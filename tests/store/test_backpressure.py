@@ -16,8 +16,10 @@ class Core:
 
     fd = 3
 
-    def __init__(self, monkeypatch, full=1 << 30, soon=(), spills=(), reason=FullReason.STORE):
+    def __init__(self, monkeypatch, full=1 << 30, soon=(), spills=(), reason=FullReason.STORE, trims=()):
         self.full, self.reason = full, reason
+        trims = list(trims)
+        monkeypatch.setattr(_core, "bytes_trimmed_now", lambda region: trims.pop(0) if trims else 0)
         self.coming, self.spills, self.diary = list(soon), list(spills), []
         monkeypatch.setattr(_core, "others_reading", lambda region: False)
         monkeypatch.setattr(_core, "wait_for_room", lambda region, begun: self.diary.append("wait" if begun else "end"))
@@ -78,6 +80,22 @@ def test_a_full_disk_is_an_error_after_that(core, monkeypatch):
 def test_what_is_freed_soon_is_waited_for(core):
     one = core(full=5, soon=[100])
     assert backpressure(one, full_wait=60).make_room(one.store, 100) == "stored" and "spill 200" not in one.diary
+
+
+def test_a_trim_is_waited_for_before_anything_is_spilled(core):
+    one = core(full=3, trims=[100], spills=[200])
+    assert backpressure(one, full_wait=60).make_room(one.store, 100) == "stored"
+    assert one.diary == ["try", "wait", "try", "wait", "try", "spill 200", "wait", "try", "end"]
+
+
+def test_a_trim_is_a_hope_though_it_is_not_enough(core):
+    """What is free beside the run may be the rest; and a wait for another run, as large, may have been in vain."""
+    one = core(full=4, trims=[99] * 5)
+    assert backpressure(one, full_wait=60).make_room(one.store, 100) == "stored"
+    one = core(full=4, trims=[100] * 5)
+    one.fd, mine = -1, backpressure(one, full_wait=60)
+    mine.vain = 100
+    assert mine.make_room(one.store, 100) == "stored"
 
 
 def test_too_little_is_not_waited_for_when_there_is_a_file(core):

@@ -103,17 +103,26 @@ def bytes_freed_soon(Region region) -> int:
     return total
 
 
+def bytes_trimmed_now(Region region) -> int:
+    """Bytes of the run that the node is trimming, of the arena or of the spill file: no process finds them free meanwhile. Racy."""
+    cdef uint32_t x
+    check_region(region.R)
+    x = rl_load(&region.R.h.trimming)
+    return extent_at(region.R, x).pages * <uint64_t>RL_PAGE if x else 0
+
+
 def others_reading(Region region) -> bool:
-    """Whether a process is moving bytes to the spill file, or another process that runs a task reads bytes that could otherwise
-    be spilled. Racy."""
+    """Whether a process fills an object, whose bytes can be spilled once it is sealed, or moves bytes; or another process that
+    runs a task reads bytes that could otherwise be spilled. Racy."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t i, s
     check_region(R)
     for i in range(1, rl_load(&R.h.objects.used)):
         o = object_at(R, i)
-        if o.state == RL_CREATING and is_spilled(R, o):
-            return True
+        if o.state == RL_CREATING or o.state == RL_PENDING:
+            if o.extent and block_size(R, o.extent) >= R.h.spill_least:
+                return True
         if o.state == RL_SEALED and spillable(R, o) and block_info_of(o).readers and not is_spilled(R, o):
             for s in range(1, rl_load(&R.h.slots.used)):
                 if s != R.slot and rl_slot_at(R, s).running and reader_has(R, s, i):

@@ -101,6 +101,17 @@ def test_what_this_process_looks_at_is_not_borrowed(region):
     del view
 
 
+def test_bytes_that_are_filled_can_be_spilled_soon(region):
+    small = _core.create_object(region, _core.next_put_id(), 2000, False)
+    assert not _core.others_reading(region), "too small for that"
+    x = _core.create_object(region, _core.next_put_id(), 50_000, False)
+    assert _core.others_reading(region)
+    _core.fill_object(region, _core.object_index(x), 0, (b"x" * 50_000, [], [], []))
+    _core.seal_object(region, x)
+    assert not _core.others_reading(region), "a search finds it now"
+    del small
+
+
 def test_holding_by_index(region):
     x = stored(region)
     (index, generation), = _core.spill_candidates(region, 1)
