@@ -64,9 +64,7 @@ def test_reports_show_only_objects_of_the_program(spilling, statistics, monkeypa
     spilling()
     seen = []
 
-    def looking(name):
-        original = getattr(Spill, name)
-
+    def looking(name, original):
         def look(*args):
             rows = [*ray.memory(1000).largest, *ray.session.current().view.objects()]
             seen.append((name, statistics().objects, {row.id for row in rows if not row.kept}))
@@ -75,7 +73,7 @@ def test_reports_show_only_objects_of_the_program(spilling, statistics, monkeypa
         return look
 
     for name in ("_write", "_read"):
-        monkeypatch.setattr(Spill, name, looking(name))
+        monkeypatch.setattr(Spill, name, looking(name, getattr(Spill, name)))
     held = [ray.put(piece(i)) for i in range(COUNT)]
     assert is_piece(ray.get(held[0]), 0)
     assert {name for name, *_ in seen} == {"_write", "_read"}

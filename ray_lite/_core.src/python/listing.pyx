@@ -104,7 +104,7 @@ def bytes_freed_soon(Region region) -> int:
 
 
 def bytes_trimmed_now(Region region) -> int:
-    """Bytes of the run that the node is trimming, of the arena or of the spill file: no process finds them free meanwhile. Racy."""
+    """Bytes of the run that the node is trimming, of arena or spill file: no process finds them free meanwhile. Racy."""
     cdef uint32_t x
     check_region(region.R)
     x = rl_load(&region.R.h.trimming)

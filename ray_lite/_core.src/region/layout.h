@@ -22,8 +22,8 @@
  * SEALED, the sealed fields behind it; of a sealed object the bit RL_JOB_PINNED of its `flags`, which never changes; the
  * atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed objects); and,
  * by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`, `reserved_for`,
- * `cancels`, `threads_wait`, `trimming`, a slot's `row_limit`, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never
- * torn); likewise `grew` and `trimmable`.
+ * `cancels`, `threads_wait`, `trimming`, a slot's `row_limit`, and `listed` and `stalled_since` of a queue (rl_put16 to
+ * rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *
