@@ -65,6 +65,28 @@ def figures(size: int, rounds: int, huge: bool = False) -> tuple[float, float, f
     return warm, one / first, two / first, get
 
 
+def long_values(quick: bool) -> dict[str, float]:
+    """put and get of bytes and of a text of 1 GiB, beside the copy that makes a bytearray of these bytes."""
+    size, rounds = (GIB // 4, 1) if quick else (GIB, 3)
+    ray.init(num_cpus=CPUS, object_store_memory=size + size // 4)
+    try:
+        put_bytes, get_bytes = of_a_copy(bytes(size), bytes(size), rounds)
+        put_text, get_text = of_a_copy("t" * size, bytes(size), rounds)
+    finally:
+        ray.shutdown()
+    return {"put_bytes": put_bytes, "get_bytes": get_bytes, "put_text": put_text, "get_text": get_text}
+
+
+def of_a_copy(value: object, source: bytes, rounds: int) -> tuple[float, float]:
+    """Time of a copy of the bytes of `source`, over that of a put of a value of as many bytes, and over that of a get."""
+    ray.get(ray.put(value))  # the store touches its memory
+    puts = median(timed(lambda: ray.put(value)) for _ in range(rounds))
+    stored = ray.put(value)
+    gets = median(timed(lambda: ray.get(stored)) for _ in range(rounds))
+    copies = median(timed(lambda: bytearray(source)) for _ in range(rounds))
+    return copies / puts, copies / gets
+
+
 def against_copies(source: np.ndarray, rounds: int) -> float:
     """Time of the best plain copy into touched memory, over that of a put into memory that the store has touched."""
     target = np.ones_like(source)

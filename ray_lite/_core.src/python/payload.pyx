@@ -2,8 +2,9 @@
 
     RL_BUFFERS | count u64 | stream length u64 | (offset, length) u64 pairs | stream | 64-byte aligned buffers |
 
-A buffer is copied once, straight into its place, and read as a view.  Reading checks all lengths: a crashed worker may have
-written anything.  Neighbours: values/serialization.py makes and reads the parts.
+A pickle stream ends by itself; behind that of a task's result stands the name of its function, for the error of a `get` that
+can't load it.  A buffer is copied once, straight into its place, and read as a view.  Reading checks all lengths: a crashed
+worker may have written anything.  Neighbours: values/serialization.py makes and reads the parts.
 """
 cdef enum:
     ALIGNMENT = 64
