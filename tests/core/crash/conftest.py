@@ -29,14 +29,21 @@ def variants(tmp_path_factory):
 
 @pytest.fixture
 def program(variants):
-    """`program(seed, switch=None, every=0)`: a Program over a region of its own; closed after the test."""
+    """`program(seed, switch=None, every=0)`: a Program over a region of its own; closed by the next one, or after the test.
+
+    There is one at a time: a module has one court (judge.pyx), and a Program that closes gives that court's copies back.
+    """
     made = []
 
+    def close():
+        while made:
+            made.pop().close()
+
     def make(seed, switch=None, every=0):
+        close()
         made.append(beside("program").Program(variants[switch], seed, every))
         made[-1].begin()
         return made[-1]
 
     yield make
-    for one in made:
-        one.close()
+    close()
