@@ -54,7 +54,7 @@ def filled(dtype, shape=(3, 6)):
 
 
 def same(one, other):
-    assert one.dtype == other.dtype and one.dtype.metadata == other.dtype.metadata
+    assert one.dtype == other.dtype and (one.dtype.metadata or {}) == (other.dtype.metadata or {})
     assert type(one) is type(other) and one.shape == other.shape
     if one.dtype.names is None:
         assert one.tobytes() == other.tobytes()
