@@ -7,6 +7,7 @@ objects are pickled as numpy does it.  Neighbours: serialization.py calls, tenso
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +43,9 @@ def reduce_array(array: Any, refer: Refer) -> Any:
         return _empty_array, (dtype, data.shape, kind)
     if data.flags.c_contiguous or data.flags.f_contiguous:
         order = "C" if data.flags.c_contiguous else "F"
-        return _array, (refer(_bytes_of(data if order == "C" else data.T)), dtype, data.shape, order, kind)
+        flat = _bytes_of(data if order == "C" else data.T)
+        buffer = pickle.PickleBuffer(flat) if data.flags.writeable else refer(flat)  # a read-only one would come back as such
+        return _array, (buffer, dtype, data.shape, order, kind)
     low, high = _extent(data)
     if high - low < data.nbytes:
         return _overlapping_array, (refer(_bytes_between(data, high - low)), dtype, data.shape, data.strides, -low, kind)

@@ -73,11 +73,11 @@ class Pickled(NamedTuple):
 class _Collected:
     """Buffers and ids that a pickler collects besides the stream; separate from it, so that no cycle keeps ids alive."""
 
-    def __init__(self, spans: Spans) -> None:
+    def __init__(self, spans: Spans | None = None) -> None:
         self.buffers: list[Any] = []
         self.lengths: list[int] = []
         self.contained: list[_core.ObjectID] = []
-        self.spans = spans
+        self.spans = spans  #: made when the first tensor comes
         self._stand_ins: dict[int, Any] = {}  # id of a PickleBuffer -> what goes into the store instead
 
     def keep(self, buffer: pickle.PickleBuffer) -> None:
@@ -143,6 +143,8 @@ class _Reducers:
         """Reduces a tensor or a storage of torch, unless somebody has registered a reducer for its class."""
         if kind in copyreg.dispatch_table:
             return None
+        if self.collected.spans is None:
+            self.collected.spans = Spans()
         if issubclass(kind, self._tensors[0]):
             return reduce_tensor(obj, PROTOCOL, self.collected.spans)
         return reduce_storage(obj, self.collected.spans)
@@ -169,7 +171,9 @@ class _File:
 
     def stream(self) -> bytes | Pieces:
         """All that was written."""
-        if len(self.pieces) == 1 or sum(map(len, self.pieces)) <= JOINED_MOST:
+        if len(self.pieces) == 1:
+            return self.pieces[0]  # type: ignore[no-any-return]
+        if sum(map(len, self.pieces)) <= JOINED_MOST:
             return b"".join(self.pieces)
         return Pieces(self.pieces)
 
@@ -235,14 +239,14 @@ def dumps(value: Any, name: str = "value") -> Pickled:
         ForkedError, ObjectLostError, RaySystemError: an id in the value has no session, or no object (any more).
         TaskCancelledError: the current task was cancelled meanwhile.
     """
-    spans = Spans()
-    pickled = _dumped(value, name, spans)
-    better = spans.improved()
-    return pickled if better is None else _dumped(value, name, better)
+    collected = _Collected()
+    pickled = _dumped(value, name, collected)
+    better = collected.spans.improved() if collected.spans is not None else None
+    return pickled if better is None else _dumped(value, name, _Collected(better))
 
 
-def _dumped(value: Any, name: str, spans: Spans) -> Pickled:
-    file, collected = _File(), _Collected(spans)
+def _dumped(value: Any, name: str, collected: _Collected) -> Pickled:
+    file = _File()
     ours = pickler()(file, collected)
     try:
         ours.dump(value)
