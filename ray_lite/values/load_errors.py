@@ -44,9 +44,10 @@ def end_of_pickle(stream: bytes) -> int:
 
 def _explained(stream: bytes, buffers: Any, what: str, error: Exception) -> BaseException:
     """The error to raise when loading failed with `error`."""
-    culprit = _culprit(stream, buffers)
+    culprit, missing = _culprit(stream, buffers)
     where = f" at {culprit}" if culprit else ""
-    text = f"{what} can't be loaded in this process: {type(error).__name__}{where}: {error}.\n{_advice(error, culprit)}"
+    advice = _advice(error, culprit, missing)
+    text = f"{what} can't be loaded in this process: {type(error).__name__}{where}: {error}.\n{advice}"
     if isinstance(error, TypeError):
         return SerializationError(text)
     made = both(SerializationError, error, {"__str__": _text_of})
@@ -60,14 +61,14 @@ def _text_of(error: Any) -> str:
     return str(error._text)
 
 
-def _culprit(stream: bytes, buffers: Any) -> str:
-    """Name of the class or function whose call, or whose import, ended the loading; "" if it can't be told."""
+def _culprit(stream: bytes, buffers: Any) -> tuple[str, bool]:
+    """(name of the class or function that ended the loading, "" if unknown; whether it was looked for in vain)."""
     tracing = _Tracing(io.BytesIO(stream), buffers=buffers)
     try:
         tracing.load()
     except Exception:  # the same as before, at the same place
-        return tracing.last
-    return ""
+        return tracing.last, tracing.finding
+    return "", False
 
 
 Unpickler: Any = pickle._Unpickler  # the one in Python: each step is a method
@@ -77,11 +78,14 @@ class _Tracing(Unpickler):  # type: ignore[misc]
     """An unpickler that notes what it calls."""
 
     last = ""
+    finding = False  # whether it looks for a name in a module now
     dispatch = dict(Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
-        self.last = f"{module}.{name}"
-        return super().find_class(module, name)
+        self.last, self.finding = f"{module}.{name}", True
+        found = super().find_class(module, name)
+        self.finding = False
+        return found
 
     def _note(self, called: Any) -> None:
         self.last = f"{getattr(called, '__module__', '?')}.{getattr(called, '__qualname__', type(called).__qualname__)}"
@@ -103,10 +107,10 @@ class _Tracing(Unpickler):  # type: ignore[misc]
     dispatch[pickle.BUILD[0]] = _load_build
 
 
-def _advice(error: Exception, culprit: str) -> str:
+def _advice(error: Exception, culprit: str, missing: bool) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"Module {error.name!r} must be importable here: install it, or put its directory on sys.path before init()."
-    if isinstance(error, ImportError) or (isinstance(error, AttributeError) and "Can't get attribute" in str(error)):
+    if isinstance(error, ImportError) or (missing and isinstance(error, AttributeError)):
         return "The module that is imported here lacks that name: it is another file or version than where it was stored."
     name = culprit or "its class"
     return (f"What was stored can't be made again from its pickle: let {name} define __reduce__ (or __getstate__ and "
