@@ -105,7 +105,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits
         uint32_t buckets, spill_least
         uint64_t bucket_offset
-        uint32_t poison, deaths, bell_rung, closing, reports, waiting_for_room, room_precedence
+        uint32_t poison, bell_rung, closing, reports, waiting_for_room, room_precedence
         rl_table objects, tasks, refs, extents, queues, slots, resources, demands
         int64_t aging
         uint32_t shapes[1024]

@@ -22,9 +22,9 @@ from typing import Any, TypeVar
 from cloudpickle import cloudpickle
 
 from ray_lite.values import script
+from ray_lite.values.exception_state import HEAP_TYPE
 from ray_lite.values.importable import is_importable, where_from
 
-HEAP_TYPE = 1 << 9  # flag of the types that are made at run time; C code defines the others
 NAMESPACE = 3  # place of the first attributes among the facts by which cloudpickle makes a class
 MADE_BY_PYTHON = ("__dict__", "__weakref__", "__annotate_func__", "_abc_impl")  # with the class, so not part of its state
 MADE_BY_IMPORT = ("__builtins__", "__cached__", "__loader__", "__spec__")  # with a module, so not part of its state

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-HEAP_TYPE = 1 << 9  # of `type.__flags__`: made by a class statement, not in C
+HEAP_TYPE = 1 << 9  # flag of the types that are made at run time; C code defines the others
 OWN_PICKLING = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
 LEFT_OUT = ("obj",)  # of AttributeError and NameError, which pickle leaves out, too: where the name was missing
 

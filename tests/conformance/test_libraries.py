@@ -4,6 +4,7 @@ import multiprocessing
 
 import numpy as np
 import pytest
+from mappings import private_kib
 
 import ray_lite as ray
 
@@ -121,21 +122,9 @@ def test_a_tensor_that_is_read_copies_nothing():
     x = ray.put(torch.ones(4_000_000))
     tensor = ray.get(x)
     assert tensor.sum() == 4_000_000
-
-    def own_bytes():
-        with open("/proc/self/smaps") as file:
-            inside = False
-            for line in file:
-                head = line.split()[0]
-                if "-" in head and not head.endswith(":"):
-                    start, end = (int(part, 16) for part in head.split("-"))
-                    inside = start <= tensor.data_ptr() < end
-                elif inside and head == "Anonymous:":
-                    return int(line.split()[1]) * 1024
-
-    assert own_bytes() == 0
+    assert private_kib(tensor.data_ptr()) == 0
     tensor[0] = 2
-    assert 0 < own_bytes() <= 1 << 16
+    assert 0 < private_kib(tensor.data_ptr()) <= 64
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,7 +1,6 @@
 """session_dir.py: the end of a session's directory, whose lock says whether its session lives."""
 
 import os
-import signal
 
 import pytest
 
@@ -45,21 +44,17 @@ def test_other_files_stay(base):
     assert sorted(base.iterdir()) == before
 
 
-def test_a_directory_is_never_lost_before_it_is_locked(base):
+def test_a_directory_is_never_lost_before_it_is_locked(base, forked):
     """While another process takes each directory that it can lock for stale."""
-    remover = os.fork()
-    if remover == 0:
-        try:
-            while True:
-                session_dir.new_path()
-        finally:
-            os._exit(1)
-    try:
-        for _ in range(2000):
-            path = session_dir.new_path()
-            lock = session_dir.make(path)
-            assert sorted(os.listdir(path)) == [session_dir.LOGS]
-            os.close(lock)
-    finally:
-        os.kill(remover, signal.SIGKILL)
-        os.waitpid(remover, 0)
+
+    def take_all():
+        while True:
+            session_dir.new_path()
+
+    remover = forked(take_all)
+    for _ in range(2000):
+        path = session_dir.new_path()
+        lock = session_dir.make(path)
+        assert sorted(os.listdir(path)) == [session_dir.LOGS]
+        os.close(lock)
+    assert not remover.ended()

@@ -52,13 +52,11 @@ typedef struct {
     uint32_t spill_least;              /* writer: init; bytes from which on an object may be spilled; 0: none may */
     uint64_t bucket_offset;            /* writer: init */
     uint32_t poison;                   /* writer: atomic; errno once the region cannot be trusted. Stale: one more section */
-    uint32_t deaths;                   /* writer: atomic; lock recoveries and sweeps, a hint to look again */
     uint32_t bell_rung;                /* writer: atomic; the node's doorbell is rung and not yet answered */
     uint32_t closing;                  /* writer: atomic; the session ends */
     uint32_t reports;                  /* writer: atomic; serial number of the last failure */
     uint32_t waiting_for_room;         /* writer: atomic; a process may wait for room. Stale: one more look at the slots */
     uint32_t room_precedence;          /* writer: init; how long a waiter for room goes before others, in units of 2^20 ns */
-    char pad0[4];                      /* writer: nobody */
     rl_table objects;                  /* writer: see rl_table */
     rl_table tasks;                    /* writer: see rl_table */
     rl_table refs;                     /* writer: see rl_table */

@@ -123,7 +123,6 @@ static inline void rl_recover(rl_region *R) {
     else if (n) rl_roll_back(R);
     else rl_publish_all(R);
     L->recoveries++;
-    rl_add(&R->h->deaths, 1);
 }
 static inline void rl_pay(rl_region *R) { /* makes the system calls that the section owes, after the unlock */
     uint64_t one = 1;

@@ -82,7 +82,6 @@ cdef void wake_everybody(rl_region* R) noexcept nogil:
     """Wakes all processes after deaths, since a dead process may have owed a wake-up, or at the session's end."""
     cdef uint32_t i
     cdef rl_slot* s
-    rl_add(&R.h.deaths, 1)
     for i in range(1, rl_load(&R.h.slots.used)):
         s = rl_slot_at(R, i)
         rl_add(&s.arrived, 1)

@@ -5,6 +5,7 @@ import os
 
 import numpy
 import pytest
+from mappings import private_kib
 
 from ray_lite import _core
 from ray_lite.exceptions import RaySystemError
@@ -46,27 +47,13 @@ def test_what_is_written_stays_here(region, size):
     assert other.tobytes() == data and [bytes(view) for view in views(region, x)] == [b"before", data, b"after" * 1000]
 
 
-def private_pages(at):
-    """KiB that this process has of its own in the mapping that contains the address."""
-    with open("/proc/self/smaps") as file:
-        inside = False
-        for line in file:
-            head = line.split()[0]
-            if "-" in head and not head.endswith(":"):
-                start, end = (int(part, 16) for part in head.split("-"))
-                inside = start <= at < end
-            elif inside and head == "Anonymous:":
-                return int(line.split()[1])
-    raise AssertionError("no such mapping")
-
-
 def test_only_written_pages_are_copied(region):
     x = stored(region, [b"x" * 8_000_000])
     mine = array(_core.writable(views(region, x)[0]))
     assert mine.sum(dtype="int64") == 8_000_000 * ord("x")
-    assert private_pages(mine.ctypes.data) == 0
+    assert private_kib(mine.ctypes.data) == 0
     mine[::1_000_000] = 1
-    assert private_pages(mine.ctypes.data) == 8 * os.sysconf("SC_PAGESIZE") // 1024
+    assert private_kib(mine.ctypes.data) == 8 * os.sysconf("SC_PAGESIZE") // 1024
 
 
 def test_a_mapping_holds_the_object_and_a_copy_does_not(region):
