@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "hpc.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "bench/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README_LINES = 150
 GLOSSARY_ENTRIES = 40
+several_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="Slurm can't give less than what is here")
 OF_THE_TESTS = {"RAY_LITE_FULL", "RAY_LITE_CRASH_OPS", "RAY_LITE_MACHINE_EXAMPLES", "RAY_LITE_SANITIZE_S", "RAY_LITE_SOAK_S"}
 
 
@@ -49,6 +50,7 @@ def slurm(**variables):
     return {**clean, "PYTHONPATH": str(ROOT), **variables}
 
 
+@several_cpus
 def test_the_job_script_under_slurms_variables(job):
     variables = slurm(SLURM_CPUS_PER_TASK="1", SLURM_MEM_PER_NODE="1000", SLURM_JOB_GPUS="2-3")
     done = subprocess.run(["bash", "job.sh"], cwd=job, env=variables, capture_output=True, text=True, timeout=50)
@@ -58,6 +60,7 @@ def test_the_job_script_under_slurms_variables(job):
     assert f"{store:,} bytes of object store (30 % of {1000 * 2**20:,}: SLURM_MEM_PER_NODE)" in done.stderr
 
 
+@several_cpus
 def test_the_example_of_what_verbose_prints(job):
     """The line on the page has the form of the real one."""
     line = next(block for block in blocks("") if block.startswith("ray_lite: "))

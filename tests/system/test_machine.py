@@ -3,6 +3,7 @@
 import math
 import os
 
+import psutil
 import pytest
 
 from ray_lite.config import Config
@@ -21,7 +22,9 @@ def test_cpus_follow_the_affinity_mask():
 
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path):
-    """No control groups and no Slurm; `nowhere` is monkeypatch, to add some."""
+    """Two CPUs, no control groups, and no Slurm; `nowhere` is monkeypatch, to add some."""
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
     monkeypatch.setattr(cgroups, "ROOT", str(tmp_path / "no-groups"))
     for name in [name for name in os.environ if name.startswith("SLURM_")]:
         monkeypatch.delenv(name)
