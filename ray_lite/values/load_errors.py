@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +35,8 @@ def load(stream: Any, buffers: Any, what: Callable[[], str]) -> Any:
 
 def end_of_pickle(stream: bytes) -> int:
     """Position behind the end of the pickle with which the bytes begin."""
+    import pickletools  # when a load has failed: nothing else needs it
+
     last = 0
     for _, _, position in pickletools.genops(stream):
         last = position or 0

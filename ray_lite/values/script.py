@@ -10,7 +10,6 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 Number = tuple[int, int]  # (process that made it first, serial number there)
@@ -19,7 +18,7 @@ _numbers: weakref.WeakKeyDictionary[Any, Number] = weakref.WeakKeyDictionary()
 _things: weakref.WeakValueDictionary[Number, Any] = weakref.WeakValueDictionary()
 _serial = 0
 _latest: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()  # what came last under each name
-_at_first: Callable[[], None] | None = None  # None: not a worker
+_is_worker = False
 
 
 class _Main(types.ModuleType):
@@ -44,19 +43,17 @@ class _Main(types.ModuleType):
         return [*super().__dir__(), *_latest]
 
 
-def begin(at_first: Callable[[], None]) -> None:
-    """Gives this process, a worker, a `__main__` of its own; `at_first` is called before something comes into it."""
-    global _at_first
+def begin() -> None:
+    """Gives this process, a worker, a `__main__` of its own."""
+    global _is_worker
     sys.modules["__main__"] = _Main("__main__")
-    _at_first = at_first
+    _is_worker = True
 
 
 def enter(thing: Any) -> None:
     """Numbers a function or class that was made in a worker; `__main__` gets it if it was at the top level of the script."""
-    if _at_first is None:
+    if not _is_worker:
         return
-    if not _numbers:
-        _at_first()
     keep(thing, next_number())
     if thing.__module__ == "__main__" and thing.__qualname__.isidentifier():
         _latest[thing.__qualname__] = thing

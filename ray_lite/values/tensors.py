@@ -8,7 +8,6 @@ on other devices, and storages inside other reductions, travel as torch does it.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import sys
 from collections.abc import Callable
@@ -42,6 +41,8 @@ class Span:
         size = self.high - self.start
         if self.low == self.high:
             return sys.modules["torch"].UntypedStorage, (0,)
+        import ctypes  # with the first tensor: other values do not need it
+
         memory: Any = (ctypes.c_char * size).from_address(self.storage.data_ptr() + self.start)
         memory.owner = self.storage
         return _storage, (refer(memoryview(memory).cast("B")),)

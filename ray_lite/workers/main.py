@@ -17,6 +17,7 @@ from ray_lite.values import script
 from ray_lite.workers import graceful_end
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
+from ray_lite.workers.import_hook import when_imported
 from ray_lite.workers.isolation import reseed
 
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
@@ -52,7 +53,8 @@ def _begin(setting: SessionSetting) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.path[:] = setting.path
     sys.argv[:] = setting.argv
-    script.begin(_send_to_children)
+    script.begin()
+    when_imported("multiprocessing.reduction", _send_to_children)
     os.umask(setting.umask)
     _raise_oom_score(setting.config.oom_score)
     if not faulthandler.is_enabled():
