@@ -25,6 +25,7 @@ from ray_lite.values import script
 from ray_lite.values.exception_state import HEAP_TYPE
 from ray_lite.values.importable import is_importable, where_from
 
+OURS = "ray_lite."  # modules that every process has
 NAMESPACE = 3  # place of the first attributes among the facts by which cloudpickle makes a class
 MADE_BY_PYTHON = ("__dict__", "__weakref__", "__annotate_func__", "_abc_impl")  # with the class, so not part of its state
 MADE_BY_IMPORT = ("__builtins__", "__cached__", "__loader__", "__spec__")  # with a module, so not part of its state
@@ -105,9 +106,11 @@ def _is_found(obj: Any) -> bool:
     Raises:
         PicklingError: they don't, and it is compiled, so that it can't travel by value.
     """
+    name = getattr(obj, "__module__", None)
+    if name is not None and name.startswith(OURS) and getattr(sys.modules[name], obj.__name__, None) is obj:
+        return True  # what makes arrays and the like again: part of most pickles
     if not cloudpickle._should_pickle_by_reference(obj):
         return False
-    name = getattr(obj, "__module__", None)
     return name is None or _is_module_found(sys.modules[name], name)
 
 
