@@ -13,6 +13,7 @@
 
 from ray_lite import exceptions
 from ray_lite._core import ObjectID
+from ray_lite.actors import current_actor, exit_actor, get_actor, kill, method
 from ray_lite.api import (
     cancel,
     get,
@@ -22,17 +23,17 @@ from ray_lite.api import (
     is_initialized,
     memory,
     put,
-    remote,
     shutdown,
     wait,
 )
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, WORKER_MODE, __version__
+from ray_lite.decorator import remote
 from ray_lite.global_state import global_state
 
 __all__ = [
-    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "cancel", "exceptions",
-    "get", "get_attempt_number", "get_gpu_ids", "global_state", "init", "is_initialized", "memory", "put", "remote",
-    "shutdown", "wait",
+    "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "cancel", "current_actor",
+    "exceptions", "exit_actor", "get", "get_actor", "get_attempt_number", "get_gpu_ids", "global_state", "init",
+    "is_initialized", "kill", "memory", "method", "put", "remote", "shutdown", "wait",
 ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from ray_lite.calls.functions import Call, Function, Token
+    from ray_lite.calls.methods import Creation, MethodCall
 
 
 class Statistics(Protocol):
@@ -53,6 +54,31 @@ class SessionView(Protocol):
     def worker_pids(self) -> list[int]:
         """Pids of the live workers."""
 
+    def actors(self) -> list[dict[str, Any]]:
+        """Facts about each live actor, as global_state.actors() shows them."""
+
+
+class Actors(Protocol):
+    """The actors of a session. What stands for one has `id` (20 bytes), `name` (or None) and `methods`."""
+
+    def create(self, creation: Creation) -> Any:
+        """Creates an actor, or finds that of its name; returns what stands for it at once."""
+
+    def call(self, call: MethodCall) -> Any:
+        """Calls a method; returns its ids at once."""
+
+    def named(self, name: str) -> Any:
+        """What stands for the live actor of this name; ValueError if there is none."""
+
+    def kill(self, actor: Any) -> None:
+        """Ends an actor at once. Idempotent."""
+
+    def current(self) -> Any:
+        """What stands for the actor whose method runs in this thread; RuntimeError if none does."""
+
+    def exit(self) -> NoReturn:
+        """Ends the actor whose method runs in this thread; RuntimeError if none does."""
+
 
 class Backend(Protocol):
     """One session as seen by one process. All methods may be called from any thread."""
@@ -64,6 +90,10 @@ class Backend(Protocol):
     @property
     def view(self) -> SessionView:
         """What the session holds and uses."""
+
+    @property
+    def actors(self) -> Actors:
+        """The session's actors."""
 
     @property
     def inherited(self) -> bool:

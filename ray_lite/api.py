@@ -1,6 +1,6 @@
 """The public functions: each checks its arguments before anything changes, then calls the current backend.
 
-Neighbours: options.py checks values, driver/launch.py starts a session, remote_function.py is what `remote` returns.
+Neighbours: options.py checks values, driver/launch.py starts a session; decorator.py and actors.py have the other functions.
 """
 
 from __future__ import annotations
@@ -8,15 +8,13 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from ray_lite import session
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.driver import sigterm
 from ray_lite.driver.plan import Request
-from ray_lite.options import Options, amount, custom_resources, duration, session_gpus, size, whole
-from ray_lite.remote_function import RemoteFunction
+from ray_lite.options import amount, custom_resources, duration, session_gpus, size, whole
 from ray_lite.store.region_files import arena_backing, spill_path
 
 _changing = threading.RLock()  # held while a session starts or ends; reentrant: a signal handler may end what its thread starts
@@ -222,53 +220,6 @@ def is_initialized() -> bool:
     """Whether this process has a session."""
     backend = session.peek()
     return backend is not None and not backend.inherited
-
-
-def remote(*args: Any, **options: Any) -> Any:
-    """Makes a function remote: `@remote`, `@remote(num_cpus=2)`, `remote(f)`, `remote(num_cpus=2)(f)`.
-
-    Options:
-        num_return_vals: number of ids that a call returns. Default 1.
-        num_cpus: CPUs that a call needs; fractions allowed. Default 1.
-        num_gpus: GPUs that a call needs: a whole number, or a part of one GPU as a number below 1. Default 0.
-        resources: dict of custom resources that a call needs, name -> amount. Default: none.
-        max_calls: number of calls of the function, inline ones included, after which a worker ends as soon as it runs nothing
-            else. Default 0: never.
-        max_retries: how often a call may run again after its worker was killed from outside. Default 3.
-        retry_exceptions: exceptions after which a call runs again, up to max_retries times: a class, a list of classes, or
-            True for every Exception; SystemExit and KeyboardInterrupt count only if they are named. Default False. The task
-            learns from `get_attempt_number()` which attempt it is.
-        inline: whether a waiting task may run the call inline. Default True.
-        writable_args: whether the task may write to arrays among its arguments. They are then copies of its own, made page by
-            page where it writes. Default False: they are read-only.
-
-    An `async def` runs to its end in an event loop of its own, on the worker's main thread: `get` and `wait` in it block the
-    loop. A generator function yields the returns of a call with num_return_vals above 1.
-
-    Returns:
-        A RemoteFunction, called as `f.remote(...)`; with options alone, a decorator that makes one.
-
-    Raises:
-        TypeError: not a function, a generator function with one return, an unknown option, or a wrong type.
-        ValueError: out of range.
-        NotImplementedError: a class, or an option whose feature does not exist yet.
-    """
-    checked = Options().updated(options)
-
-    def decorate(function: Callable[..., Any]) -> RemoteFunction:
-        if isinstance(function, RemoteFunction):
-            raise TypeError(f"{function!r} is remote already; use its .options(...)")
-        if isinstance(function, type):
-            raise NotImplementedError(f"remote class {function.__qualname__}: actors are not implemented yet")
-        if not callable(function):
-            raise TypeError(f"remote takes a function, got {function!r}")
-        return RemoteFunction(function, checked)
-
-    if len(args) == 1 and not options:
-        return decorate(args[0])
-    if args or not options:
-        raise TypeError("remote takes one function, or options by name: @remote or @remote(num_cpus=2)")
-    return decorate
 
 
 def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, writable: bool = False) -> Any:

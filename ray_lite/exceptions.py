@@ -4,6 +4,7 @@
     +-- RayTaskError            a task raised an exception; the error is an instance of that exception's class too
     +-- WorkerCrashedError      the process that ran the task died
     +-- RayActorError           the actor is dead
+    |   +-- PendingCallsLimitExceeded   the actor has max_pending_calls calls that have not begun
     +-- GetTimeoutError         `get(timeout=)` ran out
     +-- TaskCancelledError      the task was cancelled
     +-- ObjectStoreFullError    no room for an object
@@ -64,7 +65,19 @@ class WorkerCrashedError(RayError):
 
 
 class RayActorError(RayError):
-    """Error of a call of a dead actor; the message says why it died."""
+    """Error of a call of a dead actor; the message says why it died.
+
+    Attributes:
+        class_name: name of the actor's class.
+        cause: the exception that its constructor raised, or None; the error is then an instance of that class, too.
+    """
+
+    class_name: str = ""
+    cause: BaseException | None = None
+
+
+class PendingCallsLimitExceeded(RayActorError):
+    """Error of a call of an actor that has max_pending_calls calls which have not begun."""
 
 
 class GetTimeoutError(RayError, TimeoutError):

@@ -11,7 +11,7 @@ from ray_lite import session
 from ray_lite._core import ObjectID
 
 _LATER = (
-    "task_table", "function_table", "client_table", "workers", "actors", "task_profiles", "dump_catapult_trace",
+    "task_table", "function_table", "client_table", "workers", "task_profiles", "dump_catapult_trace",
 )
 
 
@@ -38,6 +38,11 @@ class GlobalState:
         if object_id is None:
             return table
         return table[ObjectID.from_hex(object_id) if isinstance(object_id, str) else object_id]
+
+    def actors(self) -> list[dict[str, Any]]:
+        """Facts about each live actor: a dict with `ActorID` (40 hexadecimal digits), `ClassName`, `Name` (or None), `State`,
+        `CallsFinished` and `CallsQueued` (numbers of calls)."""
+        return session.current().view.actors()
 
     def cluster_resources(self) -> dict[str, float]:
         """Amounts of the session's resources by name: CPU, GPU if there is any, and custom resources."""

@@ -1,4 +1,4 @@
-"""Options of remote functions, and checks of the types and ranges of public arguments.  No I/O.
+"""Options of remote functions and classes, and checks of the types and ranges of public arguments.  No I/O.
 
 Neighbours: api.py and remote_function.py check options where the user writes them; policy/resources.py makes demands of them.
 """
@@ -6,6 +6,7 @@ Neighbours: api.py and remote_function.py check options where the user writes th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ray_lite.config import CPU_UNIT
@@ -13,14 +14,13 @@ from ray_lite.config import CPU_UNIT
 RETURNS_MOST = 1_000_000
 RETRIES_MOST = 65_534
 CALLS_MOST = 1_000_000_000
+CONCURRENCY_MOST = 10_000  # calls of an actor that run at once
 AMOUNT_MOST = 10**11  # in ten-thousandths, times the number of processes of a session, it still fits into 63 bits
 SIZE_MOST = 1 << 46  # bytes of the object store; a process has 47 bits of addresses
 GPUS_MOST = 256  # GPUs of a session; the core's RL_GPUS
 TIME_MOST = 1e9  # in any unit: stands for no limit, and still fits where time is counted in nanoseconds
 
-_LATER = {
-    "checkpoint_interval": (0, "actors and their checkpoints"),
-}
+RESTARTS = 10  # default of max_restarts for actors with checkpoints
 
 
 class WorkerOptions(NamedTuple):
@@ -28,6 +28,57 @@ class WorkerOptions(NamedTuple):
 
     max_calls: int = 0
     retry_exceptions: tuple[type[BaseException], ...] = ()
+
+
+class ActorOptions(NamedTuple):
+    """Options of a remote class's actors; `ray_lite.remote` documents each. None: not given."""
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    resources: tuple[tuple[str, float], ...] | None = None
+    name: str | None = None
+    get_if_exists: bool = False
+    max_concurrency: int | None = None
+    max_pending_calls: int | None = None
+    on_full: str = "raise"
+    checkpoint_interval: int | None = None
+    max_restarts: int | None = None
+
+    def updated(self, given: dict[str, Any]) -> ActorOptions:
+        """A copy of these options, changed by the given ones.
+
+        Args:
+            given: options by name, not checked yet.
+
+        Raises:
+            TypeError: an unknown option, or a wrong type.  ValueError: out of range.
+        """
+        for name in given:
+            if name not in _ACTOR_CHECKS:
+                kind = "is an option of functions, not of classes" if name in _CHECKS else "is unknown"
+                raise TypeError(f"option {name!r} {kind}; those of classes are {', '.join(_ACTOR_CHECKS)}")
+        changed: dict[str, Any] = {name: self._field_defaults[name] if value is None else _ACTOR_CHECKS[name](name, value)
+                                   for name, value in given.items()}
+        made = self._replace(**changed)
+        if made.get_if_exists and made.name is None:
+            raise ValueError("get_if_exists=True needs a name")
+        return made
+
+    def check_for(self, class_name: str, is_async: bool) -> None:
+        """Raises ValueError if the class can't have these options together."""
+        if self.checkpoint_interval is None:
+            return
+        if self.max_concurrency not in (None, 1) or is_async:
+            why = "async methods" if is_async else f"max_concurrency={self.max_concurrency}"
+            raise ValueError(f"{class_name} has checkpoint_interval={self.checkpoint_interval} and {why}: calls that run at "
+                             "the same time have no order in which they could be repeated")
+
+    @property
+    def restarts(self) -> int:
+        """How often an actor comes back after the death of its process."""
+        if self.max_restarts is not None:
+            return self.max_restarts
+        return 0 if self.checkpoint_interval is None else RESTARTS
 
 
 class Options(NamedTuple):
@@ -56,23 +107,28 @@ class Options(NamedTuple):
 
         Raises:
             TypeError: an unknown option or a wrong type.  ValueError: out of range.
-            NotImplementedError: an option whose feature does not exist yet.
         """
-        changed: dict[str, Any] = {}
-        for name, value in given.items():
-            if name in _LATER:
-                _check_later(name, value)
-            elif name not in _CHECKS:
-                raise TypeError(f"unknown option {name!r}; the known ones are {', '.join([*_CHECKS, *_LATER])}")
-            else:
-                changed[name] = _CHECKS[name](name, value)
+        for name in given:
+            if name not in _CHECKS:
+                kind = "is an option of classes, not of functions" if name in _ACTOR_CHECKS else "is unknown"
+                raise TypeError(f"option {name!r} {kind}; those of functions are {', '.join(_CHECKS)}")
+        changed: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in given.items()}
         return self._replace(**changed)
 
 
-def _check_later(name: str, value: Any) -> None:
-    default, what = _LATER[name]
-    if value is not None and value != default and value != {}:
-        raise NotImplementedError(f"{name}={value!r}: {what} are not implemented yet")
+def check_options(given: dict[str, Any]) -> None:
+    """Checks options before it is known whether they are for a function or a class.
+
+    Raises:
+        TypeError: neither has an option of this name, or a wrong type.  ValueError: out of range.
+    """
+    for name, value in given.items():
+        check = _CHECKS.get(name) or _ACTOR_CHECKS.get(name)
+        if check is None:
+            known = dict.fromkeys([*_CHECKS, *_ACTOR_CHECKS])
+            raise TypeError(f"unknown option {name!r}; the known ones are {', '.join(known)}")
+        if value is not None or name not in _ACTOR_CHECKS:
+            check(name, value)
 
 
 def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
@@ -177,4 +233,40 @@ _CHECKS = {
     "retry_exceptions": exception_classes,
     "inline": _flag,
     "writable_args": _flag,
+}
+
+
+def _name(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {value!r}")
+    if not value:
+        raise ValueError(f"{name} must not be empty")
+    return value
+
+
+def _on_full(name: str, value: Any) -> str:
+    if value not in ("raise", "wait"):
+        raise ValueError(f"{name} must be 'raise' or 'wait', got {value!r}")
+    return str(value)
+
+
+def _interval(name: str, value: Any) -> int | None:
+    """Checks a number of calls between checkpoints; negative: None, for no checkpoints, as in Ray of 2018."""
+    number = whole(name, value, -CALLS_MOST, CALLS_MOST)
+    if number == 0:
+        raise ValueError(f"{name} must be above 0, or negative for no checkpoints, got 0")
+    return None if number < 0 else number
+
+
+_ACTOR_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "num_cpus": amount,
+    "num_gpus": gpus,
+    "resources": _CHECKS["resources"],
+    "name": _name,
+    "get_if_exists": _flag,
+    "max_concurrency": lambda name, value: whole(name, value, 1, CONCURRENCY_MOST),
+    "max_pending_calls": lambda name, value: whole(name, value, 1, CALLS_MOST),
+    "on_full": _on_full,
+    "checkpoint_interval": _interval,
+    "max_restarts": lambda name, value: whole(name, value, 0, CALLS_MOST),
 }

@@ -194,6 +194,13 @@ def control_process(fresh, wait_until):
     return lambda: wait_until(find, what="the control process")
 
 
+@pytest.fixture(params=["PYTHON_MODE"])
+def actors(fresh, request):
+    """A session that has actors."""
+    fresh.init(driver_mode=getattr(fresh, request.param))
+    return fresh
+
+
 @pytest.fixture
 def gate(tmp_path):
     """Holds tasks back: `gate.wait` blocks, in any process, until the test calls `gate.open()` or ends.

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from ray_lite import _core
+from ray_lite.backends.local_actors import LocalActors
 from ray_lite.backends.session_view import LocalView
 from ray_lite.calls.arguments import IN_OBJECT, pack
 from ray_lite.calls.call_sites import CallSites
@@ -46,6 +47,7 @@ class LocalBackend:
         self.runtime_env = RuntimeEnv(self.store)
         self.call_sites = CallSites(self.store, info.config.call_sites)
         self.view = LocalView(self.store, info.resources)
+        self.actors = LocalActors()
         self.address: dict[str, Any] = {}
         self.node_pidfd = -1
         self._queues: dict[tuple[Any, ...], int] = {}

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, NamedTuple
 
+from ray_lite.backends.copies import arguments_copied, copied
+from ray_lite.backends.serial_actors import SerialActors
 from ray_lite.calls.functions import Call, Function, Token
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
-from ray_lite.values.serialization import dumps, flat, loads
-
-
-def _copied(value: Any) -> Any:
-    """A deep copy of a value; a pickled copy if it can't be deep-copied, such as a module."""
-    try:
-        return copy.deepcopy(value)
-    except TypeError:
-        pickled = dumps(value)
-        return loads(bytes(pickled.stream), flat(pickled))
-
-
-def _arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments copied in one deepcopy, so that shared references stay shared; where that fails, one by one."""
-    try:
-        return copy.deepcopy((args, kwargs))
-    except TypeError:
-        return tuple(map(_copied, args)), {name: _copied(value) for name, value in kwargs.items()}
 
 
 class Statistics(NamedTuple):
@@ -40,6 +23,12 @@ class Statistics(NamedTuple):
 
 class SerialView:
     """The view of a session without processes or store. See abc.SessionView for the contracts."""
+
+    def __init__(self, actors: SerialActors) -> None:
+        self._actors = actors
+
+    def actors(self) -> list[dict[str, Any]]:
+        return self._actors.rows()
 
     def check(self) -> None:
         """Does nothing: there is nothing that could be inconsistent."""
@@ -73,7 +62,8 @@ class SerialBackend:
     def __init__(self, node_ip_address: str) -> None:
         names = ("redis_address", "object_store_address", "webui_url", "session_dir", "node_pid")
         self.address: dict[str, Any] = {"node_ip_address": node_ip_address, **dict.fromkeys(names)}
-        self.view = SerialView()
+        self.actors = SerialActors()
+        self.view = SerialView(self.actors)
 
     def submit(self, call: Call) -> Any:
         """Runs the call at once and raises its errors; arguments are copied, so that the task can't change the caller's."""
@@ -82,12 +72,13 @@ class SerialBackend:
         if bound is not None:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
-        args, kwargs = _arguments_copied(args, kwargs)
+        args, kwargs = arguments_copied(args, kwargs)
         assert function.body is not None  # it was decorated in this process: functions can't be pickled here
         count = call.options.num_return_vals
         around = hide_loop()
         try:
-            result = function.body(*args, **kwargs)
+            with self.actors.inside(None):
+                result = function.body(*args, **kwargs)
             if count == 0:
                 return None
             check_finished(function.name, result, count > 1)
@@ -100,7 +91,7 @@ class SerialBackend:
         return object_ids
 
     def put(self, value: Any, timeout: float | None = None) -> Any:
-        return _copied(value)
+        return copied(value)
 
     def wait(self, object_ids: list[Any], num_returns: int, timeout: float | None) -> tuple[list[Any], list[Any]]:
         return object_ids[:num_returns], object_ids[num_returns:]
@@ -120,4 +111,5 @@ class SerialBackend:
         return 0
 
     def close(self) -> None:
-        """Does nothing: there is nothing to end."""
+        """Ends all actors."""
+        self.actors.close()

@@ -32,6 +32,28 @@ class Signatures(NamedTuple):
     called: inspect.Signature | None
     shown: inspect.Signature | None
 
+    def bind(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
+        """The arguments by name, or None for a builtin without a signature.
+
+        Args:
+            name: what is called, for the error.
+
+        Raises:
+            TypeError: missing, surplus or unknown arguments, as the function itself would say.
+        """
+        if self.called is None:
+            return None
+        try:
+            bound = self.called.bind(*args, **kwargs)
+            for parameter_name, parameter in self.called.parameters.items():
+                # CPython 3.13.0 lets a keyword meant for **kwargs stand for a missing positional-only argument
+                if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
+                    if parameter_name not in bound.arguments:
+                        raise TypeError(f"missing a required argument: {parameter_name!r}")
+        except TypeError as error:
+            raise TypeError(f"{name}.remote(): {error}") from None
+        return bound
+
 
 class Function:
     """A function that was made remote, apart from its options; all handles of one decoration share it.
@@ -53,24 +75,8 @@ class Function:
         self.session_id, self.token = session_id, token
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
-        """The arguments by name, or None for a builtin without a signature.
-
-        Raises:
-            TypeError: missing, surplus or unknown arguments, as the function itself would say.
-        """
-        signature = self.signatures.called
-        if signature is None:
-            return None
-        try:
-            bound = signature.bind(*args, **kwargs)
-            for name, parameter in signature.parameters.items():
-                # CPython 3.13.0 lets a keyword meant for **kwargs stand for a missing positional-only argument
-                if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty:
-                    if name not in bound.arguments:
-                        raise TypeError(f"missing a required argument: {name!r}")
-        except TypeError as error:
-            raise TypeError(f"{self.name}.remote(): {error}") from None
-        return bound
+        """The arguments by name; see Signatures.bind."""
+        return self.signatures.bind(self.name, args, kwargs)
 
     def positional_range(self) -> tuple[int, int]:
         """Least and most positional arguments with which a call without keywords is right."""

@@ -37,11 +37,16 @@ class Finished:
 
 def finished(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself, or for a coroutine function the plain function that runs it."""
+    return Finished(function) if is_coroutine_function(function) else function
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Whether a call of the function makes a coroutine."""
     if _is_plain(function):
-        return function
+        return False
     import inspect
 
-    return Finished(function) if _is_one(inspect.iscoroutinefunction, function) else function
+    return _is_one(inspect.iscoroutinefunction, function)
 
 
 def is_generator_function(function: Callable[..., Any]) -> bool:

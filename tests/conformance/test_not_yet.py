@@ -37,13 +37,3 @@ def test_neutral_values_of_the_same_arguments_are_fine(fresh):
         redis_password=None,
     )
     assert ray.get(ray.put(1)) == 1
-
-
-def test_actors(ray_session):
-    class Counter:
-        pass
-
-    with pytest.raises(NotImplementedError, match="[Aa]ctor|class"):
-        ray.remote(Counter).remote()
-    with pytest.raises(NotImplementedError, match="[Aa]ctor|class|checkpoint_interval"):
-        ray.remote(checkpoint_interval=5)(Counter).remote()

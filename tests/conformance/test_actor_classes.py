@@ -1,0 +1,152 @@
+"""Remote classes: what they show, options, and the creation of actors, alike in each driver mode that has actors."""
+
+import inspect
+
+import pytest
+from counters import Counter, Remote
+
+import ray_lite as ray
+from ray_lite.exceptions import RayActorError
+
+
+def test_state_lives_between_calls(actors):
+    counter = Remote.remote(10, step=2)
+    assert ray.get([counter.add.remote(), counter.add.remote(5), counter.get.remote()]) == [12, 22, 22]
+    assert ray.get(Remote.remote().get.remote()) == 0
+
+
+@pytest.mark.parametrize("args, kwargs, text", [
+    ((1, 2), {}, "too many positional"), ((), {"other": 1}, "unexpected keyword argument 'other'"),
+])
+def test_wrong_arguments_of_the_constructor(actors, args, kwargs, text):
+    with pytest.raises(TypeError, match=rf"Counter\.remote\(\): .*{text}"):
+        Remote.remote(*args, **kwargs)
+
+
+def test_a_class_without_a_constructor_takes_no_arguments(actors):
+    class Empty:
+        def hello(self):
+            return "hello"
+
+    assert ray.get(ray.remote(Empty).remote().hello.remote()) == "hello"
+    with pytest.raises(TypeError, match="Empty.remote"):
+        ray.remote(Empty).remote(1)
+
+
+def test_a_class_can_not_be_called(actors):
+    with pytest.raises(TypeError, match=r"Counter\.remote\("):
+        Remote()
+
+
+def test_a_constructor_that_fails_is_the_cause_of_each_call(actors):
+    class Odd(KeyError):
+        pass
+
+    class Fails:
+        def __init__(self):
+            raise Odd("key")
+
+        def hello(self):
+            pass
+
+    broken = ray.remote(Fails).remote()
+    for _ in range(2):
+        with pytest.raises(RayActorError, match="Fails is dead: its constructor failed: Odd: 'key'") as caught:
+            ray.get(broken.hello.remote())
+        assert isinstance(caught.value, Odd) and isinstance(caught.value.cause, Odd) and caught.value.args == ("key",)
+        assert caught.value.__cause__ is caught.value.cause and caught.value.class_name.endswith("Fails")
+
+
+def test_arguments_are_copies(actors):
+    given = [1]
+
+    class Keeps:
+        def __init__(self, items):
+            self.items = items
+
+        def append(self, items):
+            items.append(0)
+            self.items.append(len(items))
+            return self.items
+
+    keeps = ray.remote(Keeps).remote(given)
+    assert ray.get(keeps.append.remote(given)) == [1, 2] and given == [1]
+
+
+def test_a_session_is_needed(fresh):
+    with pytest.raises(ray.exceptions.RaySystemError, match="init"):
+        Remote.remote()
+
+def test_a_remote_class_shows_the_plain_one():
+    assert Remote.__wrapped__ is Counter and Remote.__name__ == "Counter" and Remote.__doc__ == "Counts."
+    assert str(inspect.signature(Remote)) == "(start=0, *, step=1)" and repr(Remote) == "<remote class Counter>"
+
+
+def test_a_remote_class_can_be_a_base(actors):
+    class Twice(Remote):
+        def add(self, by=1):
+            return super().add(2 * by)
+
+    assert Twice(1).add() == 3
+    assert ray.get(ray.remote(Twice).remote(1).add.remote()) == 3
+
+
+def test_remote_twice():
+    with pytest.raises(TypeError, match="is remote already"):
+        ray.remote(Remote)
+
+
+@pytest.mark.parametrize("options, error, text", [
+    ({"max_concurrency": 0}, ValueError, "max_concurrency must be in 1"),
+    ({"max_pending_calls": 0}, ValueError, "max_pending_calls must be in 1"),
+    ({"on_full": "drop"}, ValueError, "'raise' or 'wait'"),
+    ({"name": ""}, ValueError, "name must not be empty"),
+    ({"name": 5}, TypeError, "name must be a string"),
+    ({"get_if_exists": True}, ValueError, "needs a name"),
+    ({"checkpoint_interval": 0}, ValueError, "above 0"),
+    ({"checkpoint_interval": 5, "max_concurrency": 2}, ValueError, "no order"),
+    ({"max_restarts": -1}, ValueError, "max_restarts must be in 0"),
+    ({"num_cpus": -1}, ValueError, "num_cpus"),
+    ({"resources": 5}, TypeError, "resources must be a dict"),
+    ({"num_return_vals": 2}, TypeError, "'num_return_vals' is an option of functions, not of classes"),
+    ({"max_calls": 2}, TypeError, "'max_calls' is an option of functions"),
+    ({"retry_exceptions": True}, TypeError, "'retry_exceptions' is an option of functions"),
+    ({"writable_args": True}, TypeError, "'writable_args' is an option of functions"),
+    ({"nonsense": 1}, TypeError, "unknown option 'nonsense'"),
+])
+def test_wrong_options_of_a_class(options, error, text):
+    with pytest.raises(error, match=text):
+        ray.remote(**options)(Counter)
+
+
+def test_options_of_classes_are_none_of_functions():
+    with pytest.raises(TypeError, match="'max_restarts' is an option of classes, not of functions"):
+        ray.remote(max_restarts=1)(len)
+    with pytest.raises(TypeError, match="'max_concurrency' is an option of classes"):
+        ray.remote(len).options(max_concurrency=2)
+    with pytest.raises(TypeError, match="'inline' is an option of functions"):
+        Remote.options(inline=False)
+
+
+def test_checkpoints_need_an_order():
+    class Async:
+        async def hello(self):
+            pass
+
+    with pytest.raises(ValueError, match="Async has checkpoint_interval=5 and async methods"):
+        ray.remote(checkpoint_interval=5)(Async)
+    assert ray.remote(checkpoint_interval=-1)(Async)._options.checkpoint_interval is None
+
+
+@pytest.mark.parametrize("kind", ["generator", "async generator"])
+def test_generator_methods(kind):
+    class Yields:
+        def one(self):
+            yield 1
+
+    class AsyncYields:
+        async def one(self):
+            yield 1
+
+    with pytest.raises(TypeError, match=r"(Yields\.)?one is an? (async )?generator function"):
+        ray.remote(Yields if kind == "generator" else AsyncYields)

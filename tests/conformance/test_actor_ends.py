@@ -1,0 +1,145 @@
+"""Ends of actors, their checkpoints, and what can be seen of them."""
+
+import os
+
+import pytest
+from counters import Remote
+
+import ray_lite as ray
+from ray_lite.exceptions import RayActorError
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """A remote class whose actors leave a note when they end gracefully; `ended.notes()` lists them."""
+    place = str(tmp_path)
+
+    class Ends:
+        def __init__(self, name="end"):
+            self.name = name
+
+        def hello(self):
+            return self.name
+
+        def leave(self):
+            ray.exit_actor()
+
+        def __ray_shutdown__(self):
+            with open(os.path.join(place, self.name), "w"):
+                pass
+
+    remote = ray.remote(Ends)
+    remote.notes = lambda: sorted(os.listdir(place))
+    return remote
+
+
+def test_it_ends_with_its_last_handle(actors, ended, wait_until):
+    one = ended.remote()
+    other = [one.hello]
+    del one
+    assert ray.get(other[0].remote()) == "end" and ended.notes() == []
+    other.clear()
+    wait_until(lambda: ended.notes() == ["end"])
+
+
+def test_it_ends_with_its_session(actors, ended):
+    kept = [ended.remote(str(number)) for number in range(3)]
+    ray.shutdown()
+    assert ended.notes() == ["0", "1", "2"] and kept
+    ray.init(driver_mode=ray.PYTHON_MODE)
+    with pytest.raises(RayActorError, match="its session has ended"):
+        ray.get(kept[0].hello.remote())
+
+
+def test_kill(actors, ended):
+    actor = ended.remote()
+    ray.kill(actor)
+    ray.kill(actor)
+    with pytest.raises(RayActorError, match="Ends is dead: it was killed by ray_lite.kill"):
+        ray.get(actor.hello.remote())
+    assert ended.notes() == []
+    with pytest.raises(TypeError, match="kill takes the handle"):
+        ray.kill("actor")
+
+
+def test_exit(actors, ended, wait_until):
+    actor = ended.remote()
+    assert ray.get(actor.leave.remote()) is None
+    wait_until(lambda: ended.notes() == ["end"])
+    with pytest.raises(RayActorError, match="it ended itself by exit_actor"):
+        ray.get(actor.hello.remote())
+
+
+def test_terminate(actors, ended, wait_until):
+    actor = ended.remote()
+    actor.__ray_terminate__.remote(actor._ray_actor_id.id())
+    wait_until(lambda: ended.notes() == ["end"])
+    with pytest.raises(RayActorError):
+        ray.get(actor.hello.remote())
+
+
+def test_a_hook_that_fails_is_shown(actors, capfd):
+    class Fails:
+        def leave(self):
+            ray.exit_actor()
+
+        def __ray_shutdown__(self):
+            raise OSError("no disk")
+
+    ray.get(ray.remote(Fails).remote().leave.remote())
+    assert "__ray_shutdown__ of" in (said := capfd.readouterr().err) and "OSError: no disk" in said
+
+class Saves:
+    saved = []
+
+    def __init__(self):
+        self.calls = 0
+
+    def call(self):
+        self.calls += 1
+        return self.calls
+
+    def raises(self):
+        self.calls += 1
+        raise ValueError(self.calls)
+
+    def __ray_save__(self):
+        if self.calls > 6:
+            raise OSError("no disk")
+        Saves.saved.append(self.calls)
+        return self.calls
+
+    def __ray_restore__(self, calls):
+        self.calls = calls
+
+
+def test_a_checkpoint_is_taken_after_each_interval(actors, capfd):
+    Saves.saved.clear()
+    actor = ray.remote(checkpoint_interval=3)(Saves).remote()
+    ray.get([actor.call.remote() for _ in range(2)])
+    with pytest.raises(ValueError, match="3"):
+        ray.get(actor.raises.remote())
+    ray.get(actor.call.remote())
+    ray.get(actor.__ray_checkpoint__.remote())
+    assert Saves.saved == [3, 4]
+    assert ray.get([actor.call.remote() for _ in range(3)]) == [5, 6, 7]
+    assert "a checkpoint of Saves failed: OSError: no disk" in capfd.readouterr().err
+
+def test_the_table_of_actors(actors):
+    counter = Remote.options(name="seen").remote()
+    ray.get([counter.add.remote(), counter.add.remote()])
+    (row,) = ray.global_state.actors()
+    assert row == {"ActorID": counter._ray_actor_id.hex(), "ClassName": "Counter", "Name": "seen", "State": "ALIVE",
+                   "CallsFinished": 2, "CallsQueued": 0}
+
+
+def test_sessions_with_processes_have_none_yet(fresh):
+    fresh.init(num_cpus=1)
+    with pytest.raises(NotImplementedError, match="actors run only in PYTHON_MODE so far"):
+        Remote.remote()
+    assert ray.global_state.actors() == []
+    with pytest.raises(ValueError, match="no actor named"):
+        ray.get_actor("x")
+    for function in ray.current_actor, ray.exit_actor:
+        with pytest.raises(RuntimeError, match="no method of an actor"):
+            function()

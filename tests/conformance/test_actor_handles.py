@@ -1,0 +1,103 @@
+"""Handles of actors: equality, passing, the own handle, names."""
+
+import copy
+import gc
+
+import pytest
+from counters import Remote
+
+import ray_lite as ray
+
+
+def test_handles_are_equal_if_they_are_of_one_actor(actors):
+    one, other = Remote.options(name="one").remote(), Remote.remote()
+    same = ray.get_actor("one")
+    assert one == same and hash(one) == hash(same) and one != other and {one: 1}[same] == 1
+    assert copy.copy(one) == one and copy.deepcopy([one]) == [one]
+    assert repr(one) == f"Actor(Counter, 'one', {one._ray_actor_id.hex()})"
+    assert repr(other) == f"Actor(Counter, {other._ray_actor_id.hex()})"
+
+
+def test_handles_can_be_passed_and_returned(actors):
+    @ray.remote
+    def add_to(counters):
+        return ray.get([counter.add.remote() for counter in counters]), counters[0]
+
+    class Holder:
+        def __init__(self, counter):
+            self.counter = counter
+
+        def add(self):
+            return ray.get(self.counter.add.remote())
+
+        def give(self):
+            return self.counter
+
+    counter = Remote.remote()
+    values, same = ray.get(add_to.remote([counter, counter]))
+    assert values == [1, 2] and same == counter
+    holder = ray.remote(Holder).remote(counter)
+    assert ray.get(holder.add.remote()) == 3 and ray.get(holder.give.remote()) == counter
+
+
+def test_an_actor_creates_actors(actors):
+    class Parent:
+        def make(self):
+            self.child = Remote.remote(5)
+            return self.child
+
+        def ask(self):
+            return ray.get(self.child.add.remote())
+
+    parent = ray.remote(Parent).remote()
+    child = ray.get(parent.make.remote())
+    assert ray.get([parent.ask.remote(), child.get.remote()]) == [6, 6]
+
+
+def test_the_own_handle(actors):
+    class Knows:
+        def me(self):
+            return ray.current_actor()
+
+        def in_a_task(self):
+            @ray.remote
+            def asks():
+                return ray.current_actor()
+
+            return ray.get(asks.remote())
+
+    knows = ray.remote(Knows).remote()
+    assert ray.get(knows.me.remote()) == knows
+    with pytest.raises(RuntimeError, match="no method of an actor"):
+        ray.get(knows.in_a_task.remote())
+
+
+@pytest.mark.parametrize("function", [ray.current_actor, ray.exit_actor])
+def test_outside_of_an_actor(actors, function):
+    with pytest.raises(RuntimeError, match="this is no method of an actor"):
+        function()
+
+def test_names(actors):
+    counter = Remote.options(name="counter").remote(1)
+    assert ray.get(ray.get_actor("counter").add.remote()) == 2
+    with pytest.raises(ValueError, match="there is an actor named 'counter' already, of class Counter"):
+        Remote.options(name="counter").remote()
+    with pytest.raises(ValueError, match=r"no actor named 'other'; the names are 'counter'"):
+        ray.get_actor("other")
+    with pytest.raises(TypeError, match="takes a name"):
+        ray.get_actor(5)
+    same = Remote.options(name="counter", get_if_exists=True).remote(50)
+    assert same == counter and ray.get(same.get.remote()) == 2
+    with pytest.raises(ValueError, match="is of class Counter, not Other"):
+        ray.remote(type("Other", (), {})).options(name="counter", get_if_exists=True).remote()
+
+
+def test_a_name_is_free_once_its_actor_is_dead(actors, wait_until):
+    counter = Remote.options(name="counter").remote()
+    ray.kill(counter)
+    again = Remote.options(name="counter").remote(5)
+    assert ray.get(again.get.remote()) == 5
+    del again
+    wait_until(lambda: gc.collect() is not None and not ray.global_state.actors())
+    with pytest.raises(ValueError, match="the names are none"):
+        ray.get_actor("counter")

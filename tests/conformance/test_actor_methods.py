@@ -1,0 +1,145 @@
+"""Methods of actors: which attributes are methods, arguments, returns, coroutines."""
+
+import functools
+import inspect
+
+import pytest
+from counters import Remote
+
+import ray_lite as ray
+
+
+def test_static_and_class_methods(actors):
+    counter = Remote.remote()
+    assert ray.get([counter.square.remote(3), counter.named.remote("!")]) == [9, "Counter!"]
+
+
+def test_several_returns(actors):
+    counter = Remote.remote(3)
+    assert ray.get(counter.both.remote()) == [3, -3]
+    assert counter.forget.remote() is None and ray.get(counter.get.remote()) == 0
+    assert ray.get(counter.both.options(num_return_vals=1).remote()) == (0, 0)
+    with pytest.raises(ValueError, match="must return a tuple or list of that many values"):
+        ray.get(counter.both.options(num_return_vals=3).remote())
+
+
+@pytest.mark.parametrize("args, options", [((), {}), ((2,), {}), ((), {"num_cpus": 1}), ((), {"num_return_vals": 1, "x": 1})])
+def test_wrong_arguments_of_method(args, options):
+    with pytest.raises(TypeError, match="method takes one option"):
+        ray.method(*args, **options)
+
+
+def test_options_of_a_method(actors):
+    counter = Remote.remote()
+    with pytest.raises(TypeError, match="'num_cpus' is unknown; methods have num_return_vals"):
+        counter.add.options(num_cpus=1)
+    with pytest.raises(ValueError, match="num_return_vals"):
+        counter.add.options(num_return_vals=-1)
+
+
+def test_a_method_that_raises_leaves_the_actor_alive(actors):
+    counter = Remote.remote()
+    with pytest.raises(KeyError, match="no"):
+        ray.get(counter.fail.remote(KeyError("no")))
+    assert ray.get(counter.get.remote()) == 100
+
+
+def test_an_attribute_of_the_instance_hides_no_method(actors):
+    class Hides:
+        def __init__(self):
+            self.value = 5
+
+        def value(self):
+            return "method"
+
+    assert ray.get(ray.remote(Hides).remote().value.remote()) == "method"
+
+
+@pytest.mark.parametrize("name, text", [
+    ("nope", "Counter has no method 'nope'"), ("count", "Counter.count is no method"),
+    ("doubled", "Counter.doubled is a property: write a method"), ("tripled", "Counter.tripled is a property"),
+])
+def test_what_is_no_method(actors, name, text):
+    with pytest.raises(AttributeError, match=text):
+        getattr(Remote.remote(), name)
+
+
+def test_wrong_arguments_of_a_method(actors):
+    counter = Remote.remote()
+    with pytest.raises(TypeError, match=r"Counter\.add\.remote\(\): too many"):
+        counter.add.remote(1, 2)
+    with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+        counter.square.remote()
+    with pytest.raises(TypeError, match=r"handle\.add\.remote"):
+        counter.add()
+    with pytest.raises(TypeError, match=r"handle\.method\.remote"):
+        counter()
+
+
+def test_special_methods(actors):
+    class Special(dict):
+        def __init__(self, *items):
+            super().__init__(dict.fromkeys(items))
+            self.made = True
+
+        def __call__(self, x):
+            return x + 1
+
+        def __len__(self):
+            return 42
+
+        def __repr__(self):
+            return "special"
+
+        def _hidden(self):
+            return "hidden"
+
+    special = ray.remote(Special).remote("a", "b")
+    assert ray.get([special.__call__.remote(1), special.__len__.remote(), special._hidden.remote()]) == [2, 42, "hidden"]
+    assert ray.get(special.__repr__.remote()) == "special" and repr(special).startswith("Actor(")
+    special.update.remote({"c": 1})
+    assert sorted(ray.get(special.keys.remote())) == ["a", "b", "c"]
+    ray.get(special.__init__.remote())
+    assert "__init__" in dir(special)
+
+
+def test_bound_late(actors):
+    class Late:
+        def power(self, x, n):
+            return x**n
+
+        square = functools.partialmethod(power, n=2)
+
+        @functools.lru_cache  # noqa: B019  (its object lives as long as the test)
+        def cached(self, x):
+            return x
+
+    late = ray.remote(Late).remote()
+    assert ray.get([late.square.remote(3), late.cached.remote(4)]) == [9, 4]
+
+
+def test_coroutines(actors):
+    class Async:
+        def __init__(self):
+            self.loops = set()
+
+        async def hello(self, x):
+            import asyncio
+
+            self.loops.add(id(asyncio.get_running_loop()))
+            await asyncio.sleep(0)
+            return x
+
+        def seen(self):
+            return len(self.loops)
+
+    hello = ray.remote(Async).remote()
+    assert ray.get([hello.hello.remote(1), hello.hello.remote(2), hello.seen.remote()]) == [1, 2, 1]
+
+
+def test_what_a_method_shows(actors):
+    counter = Remote.remote()
+    assert str(inspect.signature(counter.add)) == "(by=1)" and counter.add.__doc__ == "Adds, and returns the sum."
+    assert str(inspect.signature(counter.square)) == "(x)" and str(inspect.signature(counter.named)) == "(suffix)"
+    assert {"add", "get", "square", "named", "both"} <= set(dir(counter)) and "doubled" not in dir(counter)
+    assert repr(counter.add).startswith("<remote method Counter.add of actor ")
