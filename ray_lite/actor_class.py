@@ -17,7 +17,8 @@ class ActorClass:
     """A class whose instances are actors. Made by `ray_lite.remote`; `__wrapped__` is the plain class.
 
     Args:
-        methods: the methods of the class.
+        cls: the plain class.
+        methods: its methods.
         options: the options of its actors.
 
     Raises:
@@ -28,9 +29,8 @@ class ActorClass:
     __qualname__: str
     __wrapped__: type
 
-    def __init__(self, methods: Methods, options: ActorOptions) -> None:
+    def __init__(self, cls: type, methods: Methods, options: ActorOptions) -> None:
         options.check_for(methods.name, methods.is_async)
-        cls = methods.cls
         self.__wrapped__, self.__name__, self.__qualname__ = cls, cls.__name__, cls.__qualname__
         self.__module__, self.__doc__ = cls.__module__, cls.__doc__
         self._methods, self._options = methods, options
@@ -38,7 +38,7 @@ class ActorClass:
     @property
     def __signature__(self) -> Any:
         """Signature of the constructor, for `inspect.signature`."""
-        return self._methods.signature
+        return self._methods.constructor.shown
 
     def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
         """Creates an actor and returns its handle at once; the arguments are those of the constructor.
@@ -48,11 +48,12 @@ class ActorClass:
             ValueError: another actor has this name, or with get_if_exists=True an actor of another class.
         """
         self._methods.check_constructor(args, kwargs)
-        return ActorHandle(session.current().actors.create(Creation(self._methods, self._options, args, kwargs)))
+        creation = Creation(self.__wrapped__, self._methods, self._options, args, kwargs)
+        return ActorHandle(session.current().actors.create(creation))
 
     def options(self, **options: Any) -> ActorClass:
         """The same class with other options, for one actor or many; see `ray_lite.remote`."""
-        return ActorClass(self._methods, self._options.updated(options))
+        return ActorClass(self.__wrapped__, self._methods, self._options.updated(options))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"a remote class can't be called directly: write {self._methods.name}.remote(...)")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray_lite import session
-from ray_lite.calls.methods import ADDED, Method, MethodCall
+from ray_lite.calls.methods import Method, MethodCall
 from ray_lite.options import RETURNS_MOST, whole
 
 # what copy and pickle look for on an object: on a handle never methods of the actor
@@ -25,7 +25,7 @@ class ActorHandle:
 
     def __init__(self, actor: Any) -> None:
         self._ray_actor = actor
-        for name in actor.methods.names():
+        for name in actor.methods.known:
             if hasattr(ActorHandle, name) and name not in PICKLING:  # Python would find its own method first
                 self.__dict__[name] = RemoteMethod(actor, actor.methods.find(name))
 
@@ -41,7 +41,7 @@ class ActorHandle:
         return method
 
     def __dir__(self) -> list[str]:
-        return [*self._ray_actor.methods.names(), *ADDED]
+        return list(self._ray_actor.methods.known)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a handle can't be called directly: write handle.method.remote(...)")
@@ -71,7 +71,7 @@ class RemoteMethod:
         self._actor, self._method = actor, method
         self._num_return_vals = method.num_return_vals if num_return_vals is None else num_return_vals
         self.__name__, self.__qualname__ = method.name, method.shown_name
-        self.__doc__ = getattr(method.attribute, "__doc__", None)
+        self.__doc__ = method.doc
 
     @property
     def __signature__(self) -> Any:

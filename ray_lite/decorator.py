@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray_lite.actor_class import ActorClass
-from ray_lite.calls.methods import Methods
+from ray_lite.calls.methods import methods_of
 from ray_lite.options import ActorOptions, Options, check_options
 from ray_lite.remote_function import RemoteFunction
 
@@ -61,7 +61,7 @@ def remote(*args: Any, **options: Any) -> Any:
         if isinstance(target, (RemoteFunction, ActorClass)):
             raise TypeError(f"{target!r} is remote already; use its .options(...)")
         if isinstance(target, type):
-            return ActorClass(Methods(target), ActorOptions().updated(options))
+            return ActorClass(target, methods_of(target), ActorOptions().updated(options))
         if not callable(target):
             raise TypeError(f"remote takes a function or a class, got {target!r}")
         return RemoteFunction(target, Options().updated(options))

@@ -14,7 +14,7 @@ import weakref
 from typing import Any, NoReturn
 
 from ray_lite.backends.copies import arguments_copied
-from ray_lite.calls.methods import CHECKPOINT, TERMINATE, Creation, MethodCall
+from ray_lite.calls.methods import CHECKPOINT, TERMINATE, Creation, MethodCall, bound
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
 from ray_lite.exceptions import RayActorError
@@ -31,7 +31,8 @@ class SerialActor:
 
     def __init__(self, creation: Creation) -> None:
         self.id = uuid.uuid4().bytes + uuid.uuid4().bytes[:4]
-        self.methods, self.options, self.name = creation.methods, creation.options, creation.options.name
+        self.cls, self.methods = creation.cls, creation.methods
+        self.options, self.name = creation.options, creation.options.name
         self.calls = 0  #: calls of methods that have ended
         self.death: RayActorError | None = None  #: the error of each call from now on
         self._instance: Any = None
@@ -42,7 +43,7 @@ class SerialActor:
         """Calls the constructor, whose error is the cause of each later call's error."""
         args, kwargs = arguments_copied(args, kwargs)
         try:
-            self._instance = self.methods.cls(*args, **kwargs)
+            self._instance = self.cls(*args, **kwargs)
         except Exit:
             self.end("it ended itself in its constructor")
         except Exception as error:
@@ -59,7 +60,7 @@ class SerialActor:
         args, kwargs = arguments_copied(call.args, call.kwargs)
         instance = self._instance
         try:
-            result = call.method.bound(instance)(*args, **kwargs)
+            result = bound(instance, call.method.name)(*args, **kwargs)
             if hasattr(result, "__await__"):
                 result = self._finished(result)
             if call.num_return_vals == 0:
@@ -154,7 +155,7 @@ class SerialActors:
         if known is not None and not creation.options.get_if_exists:
             raise ValueError(f"there is an actor named {name!r} already, of class {known.methods.name}: kill it first, use "
                              "another name, or give get_if_exists=True")
-        if known is not None and known.methods.cls is not creation.methods.cls:
+        if known is not None and known.cls is not creation.cls:
             raise ValueError(f"the actor named {name!r} is of class {known.methods.name}, not {creation.methods.name}")
         if known is not None:
             return known

@@ -1,7 +1,7 @@
 """The methods of a remote class: which of its attributes are methods, and what calls of them must look like.
 
 Methods are looked up on the class, not on an instance: an attribute of the instance never hides one.  Neighbours:
-actor_class.py and actor_handle.py ask; backends call what `Method.bound` returns.
+actor_class.py and actor_handle.py ask; backends call what `bound` returns.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ray_lite.calls.functions import Signatures
 from ray_lite.calls.unfinished import is_coroutine_function, is_generator_function
 
 if TYPE_CHECKING:
-    import inspect  # at run time only a process that decorates a class, or checks a call, imports it
+    import inspect  # at run time only a process that decorates a class imports it
 
 RETURNS = "__ray_num_return_vals__"  #: attribute by which `ray_lite.method` marks a function
 TERMINATE, CHECKPOINT = "__ray_terminate__", "__ray_checkpoint__"  #: methods that every remote class has
-ADDED = (TERMINATE, CHECKPOINT)
 BOUND_LATE = (functools.partialmethod, functools.singledispatchmethod)
 MADE_BY_PYTHON = ("__annotate__", "__annotate_func__")  # functions in a class that are none of its methods
+PROPERTIES = (property, functools.cached_property)
 
 
 class Method(NamedTuple):
@@ -27,43 +27,23 @@ class Method(NamedTuple):
 
     name: str
     shown_name: str  #: with the class: "Counter.add"
-    attribute: Any  #: as it stands in the class; None for an added method
+    doc: str | None
     signatures: Signatures
     num_return_vals: int
+    is_async: bool
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
         """The arguments by name; see Signatures.bind."""
         return self.signatures.bind(self.shown_name, args, kwargs)
 
-    def bound(self, instance: Any) -> Any:
-        """The method of an instance, as a function that takes the other arguments."""
-        get = getattr(type(self.attribute), "__get__", None)
-        return self.attribute if get is None else get(self.attribute, instance, type(instance))
 
+class Methods(NamedTuple):
+    """The methods of one class, and its constructor."""
 
-class Methods:
-    """The methods of one class.
-
-    Raises:
-        TypeError: a method is a generator function, whose values can't be returned one by one.
-    """
-
-    def __init__(self, cls: type) -> None:
-        self.cls = cls
-        self.name = cls.__qualname__
-        self._known: dict[str, Method] = {}
-        self._constructor: Signatures | None = None
-        self.is_async = False  #: whether one of them is a coroutine function
-        for name in self.names():
-            function = _function(_attribute(cls, name))
-            if is_generator_function(function):
-                raise TypeError(f"{self.name}.{name} is a generator function: write one that returns a list instead")
-            self.is_async = self.is_async or is_coroutine_function(function)
-
-    def names(self) -> list[str]:
-        """Names of the methods that the class and its bases define, without those of `object`."""
-        found = {name for base in self.cls.__mro__ if base is not object for name in vars(base)}
-        return sorted(name for name in found.difference(MADE_BY_PYTHON) if _is_method(_attribute(self.cls, name)))
+    name: str  #: of the class
+    constructor: Signatures
+    known: dict[str, Method]  #: by name; those that the class and its bases define, and two that each remote class has
+    others: dict[str, str]  #: names of attributes that are no methods, and what they are
 
     def find(self, name: str) -> Method:
         """The method of this name.
@@ -71,37 +51,59 @@ class Methods:
         Raises:
             AttributeError: there is none, or the attribute is no method.
         """
-        if name not in self._known:
-            self._known[name] = self._make(name)
-        return self._known[name]
+        method = self.known.get(name)
+        if method is None and name in self.others:
+            raise AttributeError(f"{self.name}.{name} is {self.others[name]}: write a method that returns it")
+        if method is None:
+            raise AttributeError(f"{self.name} has no method {name!r}")
+        return method
 
     def check_constructor(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raises TypeError if the class could not be called with these arguments."""
-        if self._constructor is None:
-            signature = _signature(self.cls)
-            self._constructor = Signatures(signature, signature)
-        self._constructor.bind(self.name, args, kwargs)
+        self.constructor.bind(self.name, args, kwargs)
 
     @property
-    def signature(self) -> inspect.Signature | None:
-        """Signature of the constructor, or None if it has none that Python knows."""
-        return _signature(self.cls)
+    def is_async(self) -> bool:
+        """Whether one of them is a coroutine function."""
+        return any(method.is_async for method in self.known.values())
 
-    def _make(self, name: str) -> Method:
-        if name in ADDED:
-            return Method(name, f"{self.name}.{name}", None, Signatures(None, None), 1)
-        attribute = _attribute(self.cls, name)
-        if attribute is None:
-            raise AttributeError(f"{self.name} has no method {name!r}", name=name, obj=self.cls)
-        if isinstance(attribute, (property, functools.cached_property)):
-            raise AttributeError(f"{self.name}.{name} is a property: write a method that returns it", name=name, obj=self.cls)
-        if not _is_method(attribute):
-            raise AttributeError(f"{self.name}.{name} is no method: write a method that returns it", name=name, obj=self.cls)
-        function = _function(attribute)
-        signature = None if isinstance(attribute, BOUND_LATE) else _signature(function)
-        if signature is not None and not isinstance(attribute, staticmethod):
-            signature = signature.replace(parameters=_without_first(signature))
-        return Method(name, f"{self.name}.{name}", attribute, Signatures(signature, signature), getattr(function, RETURNS, 1))
+
+def methods_of(cls: type) -> Methods:
+    """The methods of a class.
+
+    Raises:
+        TypeError: one is a generator function, whose values can't be returned one by one.
+    """
+    found = {name for base in cls.__mro__ if base is not object for name in vars(base)}
+    known = {name: Method(name, f"{cls.__qualname__}.{name}", None, Signatures(None, None), 1, False)
+             for name in (TERMINATE, CHECKPOINT)}
+    others = {}
+    for name in sorted(found.difference(MADE_BY_PYTHON)):
+        attribute = _attribute(cls, name)
+        if _is_method(attribute):
+            known[name] = _method(cls, name, attribute)
+        elif attribute is not None:
+            others[name] = "a property" if isinstance(attribute, PROPERTIES) else "no method"
+    signature = _signature(cls)
+    return Methods(cls.__qualname__, Signatures(signature, signature), known, others)
+
+
+def bound(instance: Any, name: str) -> Any:
+    """A method of an instance, as the function that takes the other arguments."""
+    attribute = _attribute(type(instance), name)
+    get = getattr(type(attribute), "__get__", None)
+    return attribute if get is None else get(attribute, instance, type(instance))
+
+
+def _method(cls: type, name: str, attribute: Any) -> Method:
+    shown_name, function = f"{cls.__qualname__}.{name}", _function(attribute)
+    if is_generator_function(function):
+        raise TypeError(f"{shown_name} is a generator function: write one that returns a list instead")
+    signature = None if isinstance(attribute, BOUND_LATE) else _signature(function)
+    if signature is not None and not isinstance(attribute, staticmethod):
+        signature = signature.replace(parameters=_without_first(signature))
+    return Method(name, shown_name, getattr(function, "__doc__", None), Signatures(signature, signature),
+                  getattr(function, RETURNS, 1), is_coroutine_function(function))
 
 
 def _attribute(cls: type, name: str) -> Any:
@@ -141,6 +143,7 @@ def _without_first(signature: inspect.Signature) -> list[inspect.Parameter]:
 class Creation(NamedTuple):
     """The creation of an actor, as a backend gets it; `options` is an options.ActorOptions."""
 
+    cls: type
     methods: Methods
     options: Any
     args: tuple[Any, ...]
@@ -155,5 +158,3 @@ class MethodCall(NamedTuple):
     num_return_vals: int
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-
-

@@ -17,9 +17,6 @@ UNFINISHED = {
     types.CoroutineType: "a coroutine", types.GeneratorType: "a generator", types.AsyncGeneratorType: "an async generator",
 }  #: types of results whose body has not run
 
-UNFINISHED_FLAGS = 0x20 | 0x80 | 0x200  #: of the code of generator, coroutine and async generator functions
-MARKED = "_is_coroutine_marker"  #: attribute of functions that inspect.markcoroutinefunction (CPython 3.12) has marked
-
 
 class Finished:
     """A coroutine function as a plain one: a call runs the coroutine to its end, in an event loop of its own."""
@@ -42,8 +39,6 @@ def finished(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_coroutine_function(function: Any) -> bool:
     """Whether a call of the function makes a coroutine."""
-    if _is_plain(function):
-        return False
     import inspect
 
     return _is_one(inspect.iscoroutinefunction, function)
@@ -51,8 +46,6 @@ def is_coroutine_function(function: Any) -> bool:
 
 def is_generator_function(function: Callable[..., Any]) -> bool:
     """Whether a call of the function makes a generator. Raises TypeError if it makes an async generator."""
-    if _is_plain(function):
-        return False
     import inspect
 
     if _is_one(inspect.isasyncgenfunction, function):
@@ -109,12 +102,6 @@ def _asyncio() -> Any:
     import asyncio  # when first needed: it is large
 
     return asyncio
-
-
-def _is_plain(function: Any) -> bool:
-    """Whether the flags of a function show that its calls finish by themselves: without inspect, whose import takes 3 ms."""
-    return (type(function) is types.FunctionType and not function.__code__.co_flags & UNFINISHED_FLAGS
-            and not hasattr(function, MARKED))
 
 
 def _is_one(test: Callable[[Any], bool], function: Any) -> bool:
