@@ -70,6 +70,9 @@ class Actors(Protocol):
     def named(self, name: str) -> Any:
         """What stands for the live actor of this name; ValueError if there is none."""
 
+    def find(self, id: bytes) -> Any:
+        """What stands for the actor of an id; RayActorError if it is gone."""
+
     def kill(self, actor: Any) -> None:
         """Ends an actor at once. Idempotent."""
 

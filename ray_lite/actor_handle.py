@@ -6,14 +6,12 @@ its last reference.  Neighbours: actor_class.py and actors.py make handles; back
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from ray_lite import session
+from ray_lite._core import ObjectID
 from ray_lite.calls.methods import Method, MethodCall
 from ray_lite.options import RETURNS_MOST, whole
-
-# what copy and pickle look for on an object: on a handle never methods of the actor
-PICKLING = {"__reduce__", "__reduce_ex__", "__getstate__", "__class__", "__dict__", "__deepcopy__"}
 
 
 class ActorHandle:
@@ -23,31 +21,38 @@ class ActorHandle:
         actor: what the backend returned at the creation: it has `id` (20 bytes), `name` (or None) and `methods`.
     """
 
+    _ray_actor: Any
+
     def __init__(self, actor: Any) -> None:
-        self._ray_actor = actor
-        for name in actor.methods.known:
-            if hasattr(ActorHandle, name) and name not in PICKLING:  # Python would find its own method first
-                self.__dict__[name] = RemoteMethod(actor, actor.methods.find(name))
+        self.__dict__["_ray_actor"] = actor
+        self.__dict__["__doc__"] = actor.methods.doc
+        for name in actor.methods.known.keys() & HIDDEN:  # Python would find its own method first
+            self.__dict__[name] = RemoteMethod(actor, actor.methods.find(name))
 
     @property
-    def _ray_actor_id(self) -> Any:
+    def _ray_actor_id(self) -> ObjectID:
         """The actor's id, as an ObjectID: this is its name in Ray of 2018."""
-        from ray_lite._core import ObjectID
-
         return ObjectID(self._ray_actor.id)
 
     def __getattr__(self, name: str) -> RemoteMethod:
-        method = self.__dict__[name] = RemoteMethod(self._ray_actor, self._ray_actor.methods.find(name))
+        actor = self.__dict__["_ray_actor"]
+        method = self.__dict__[name] = RemoteMethod(actor, actor.methods.find(name))
         return method
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"attributes of an actor can't be set: write a method of {self._ray_actor.methods.name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"attributes of an actor can't be deleted: write a method of {self._ray_actor.methods.name}")
 
     def __dir__(self) -> list[str]:
         return list(self._ray_actor.methods.known)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("a handle can't be called directly: write handle.method.remote(...)")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ActorHandle) and self._ray_actor.id == other._ray_actor.id
+        return self._ray_actor.id == other._ray_actor.id if isinstance(other, ActorHandle) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._ray_actor.id)
@@ -58,10 +63,20 @@ class ActorHandle:
     def __deepcopy__(self, memo: Any) -> ActorHandle:
         return self
 
+    def __reduce__(self) -> Any:
+        return _found, (self._ray_actor.id,)
+
     def __repr__(self) -> str:
         actor = self._ray_actor
         named = "" if actor.name is None else f", {actor.name!r}"
         return f"Actor({actor.methods.name}{named}, {actor.id.hex()})"
+
+
+HIDDEN = set(dir(ActorHandle))  #: methods of an actor with these names have to be in the handle's own dict
+
+
+def _found(id: bytes) -> ActorHandle:
+    return ActorHandle(session.current().actors.find(id))
 
 
 class RemoteMethod:
@@ -70,15 +85,10 @@ class RemoteMethod:
     def __init__(self, actor: Any, method: Method, num_return_vals: int | None = None) -> None:
         self._actor, self._method = actor, method
         self._num_return_vals = method.num_return_vals if num_return_vals is None else num_return_vals
-        self.__name__, self.__qualname__ = method.name, method.shown_name
-        self.__doc__ = method.doc
+        self.__name__, self.__qualname__, self.__doc__ = method.name, method.shown_name, method.doc
+        self.__signature__ = method.signatures.shown
 
-    @property
-    def __signature__(self) -> Any:
-        """Signature of the method without the instance, for `inspect.signature`."""
-        return self._method.signatures.shown
-
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
+    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Calls the method; returns the id of its result, the ids of several, or None if it has none, at once.
 
         Raises:
@@ -103,11 +113,30 @@ class RemoteMethod:
         count = options.get("num_return_vals", self._num_return_vals)
         return RemoteMethod(self._actor, self._method, whole("num_return_vals", count, 0, RETURNS_MOST))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"a method of an actor can't be called directly: write handle.{self._method.name}.remote(...)")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RemoteMethod):
+            return NotImplemented
+        return self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
+
+    def _facts(self) -> tuple[bytes, str, int]:
+        return self._actor.id, self._method.name, self._num_return_vals
 
     def __deepcopy__(self, memo: Any) -> RemoteMethod:
         return self
 
+    def __reduce__(self) -> Any:
+        return _found_method, self._facts()
+
     def __repr__(self) -> str:
         return f"<remote method {self._method.shown_name} of actor {self._actor.id.hex()}>"
+
+
+def _found_method(id: bytes, name: str, num_return_vals: int) -> RemoteMethod:
+    actor = session.current().actors.find(id)
+    return RemoteMethod(actor, actor.methods.find(name), num_return_vals)

@@ -28,6 +28,8 @@ def method(*args: Any, **options: Any) -> Callable[[Any], Any]:
     count = whole("num_return_vals", options["num_return_vals"], 0, RETURNS_MOST)
 
     def decorate(function: Any) -> Any:
+        if isinstance(function, (property, type)):
+            raise TypeError(f"method is for methods, not for {function!r}")
         setattr(getattr(function, "__func__", function), RETURNS, count)
         return function
 
@@ -66,7 +68,8 @@ def exit_actor() -> NoReturn:
 
 
 def current_actor() -> ActorHandle:
-    """A handle of the actor whose method calls this, which it may also pass on.
+    """A handle of the actor whose method calls this, which it may also pass on. Kept by the actor itself, it does not keep the
+    actor alive.
 
     Raises:
         RuntimeError: this is no method of an actor.

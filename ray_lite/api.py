@@ -105,10 +105,10 @@ def _start(request: Request) -> None:
         from ray_lite.backends.serial import SerialBackend
 
         session.install(SerialBackend(request.node_ip_address))
-        return
-    from ray_lite.driver.launch import launch
+    else:
+        from ray_lite.driver.launch import launch
 
-    session.install(launch(request))
+        session.install(launch(request))
     atexit.register(shutdown)
     sigterm.watch(shutdown)
 

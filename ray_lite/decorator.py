@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ray_lite.actor_class import ActorClass
+from ray_lite.actor_handle import ActorHandle, RemoteMethod
 from ray_lite.calls.methods import methods_of
 from ray_lite.options import ActorOptions, Options, check_options
 from ray_lite.remote_function import RemoteFunction
@@ -58,10 +59,10 @@ def remote(*args: Any, **options: Any) -> Any:
     check_options(options)
 
     def decorate(target: Any) -> RemoteFunction | ActorClass:
-        if isinstance(target, (RemoteFunction, ActorClass)):
+        if isinstance(target, (RemoteFunction, RemoteMethod, ActorClass, ActorHandle)):
             raise TypeError(f"{target!r} is remote already; use its .options(...)")
         if isinstance(target, type):
-            return ActorClass(target, methods_of(target), ActorOptions().updated(options))
+            return ActorClass.of(target, methods_of(target), ActorOptions().updated(options))
         if not callable(target):
             raise TypeError(f"remote takes a function or a class, got {target!r}")
         return RemoteFunction(target, Options().updated(options))

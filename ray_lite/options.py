@@ -14,6 +14,7 @@ from ray_lite.config import CPU_UNIT
 RETURNS_MOST = 1_000_000
 RETRIES_MOST = 65_534
 CALLS_MOST = 1_000_000_000
+NAME_MOST = 200  # characters of the name of an actor
 CONCURRENCY_MOST = 10_000  # calls of an actor that run at once
 AMOUNT_MOST = 10**11  # in ten-thousandths, times the number of processes of a session, it still fits into 63 bits
 SIZE_MOST = 1 << 46  # bytes of the object store; a process has 47 bits of addresses
@@ -59,13 +60,17 @@ class ActorOptions(NamedTuple):
                 raise TypeError(f"option {name!r} {kind}; those of classes are {', '.join(_ACTOR_CHECKS)}")
         changed: dict[str, Any] = {name: self._field_defaults[name] if value is None else _ACTOR_CHECKS[name](name, value)
                                    for name, value in given.items()}
-        made = self._replace(**changed)
-        if made.get_if_exists and made.name is None:
+        return self._replace(**changed)
+
+    def check_creation(self) -> None:
+        """Raises ValueError if no actor can be created with these options, which others may still complete."""
+        if self.get_if_exists and self.name is None:
             raise ValueError("get_if_exists=True needs a name")
-        return made
 
     def check_for(self, class_name: str, is_async: bool) -> None:
         """Raises ValueError if the class can't have these options together."""
+        if self.on_full == "wait" and self.max_pending_calls is None:
+            raise ValueError("on_full='wait' needs max_pending_calls, the number of calls from which on a call waits")
         if self.checkpoint_interval is None:
             return
         if self.max_concurrency not in (None, 1) or is_async:
@@ -239,8 +244,8 @@ _CHECKS = {
 def _name(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, got {value!r}")
-    if not value:
-        raise ValueError(f"{name} must not be empty")
+    if not value or len(value) > NAME_MOST:
+        raise ValueError(f"{name} must have 1 to {NAME_MOST} characters, got {len(value):,}")
     return value
 
 

@@ -63,6 +63,7 @@ COVERED_BY: dict[str, str] = {
     "decorator.py": "conformance/test_remote.py",
     "backends/copies.py": "conformance/test_python_mode.py",
     "backends/local_actors.py": "conformance/test_actor_ends.py",
+    "backends/serial_actor.py": "conformance/test_actor_ends.py",
     "backends/serial_actors.py": "conformance/test_actor_ends.py",
     "calls/methods.py": "conformance/test_actor_methods.py",
     "driver/launch.py": "conformance/test_shutdown.py",

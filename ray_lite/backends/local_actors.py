@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from ray_lite.calls.methods import Creation, MethodCall
+from ray_lite.exceptions import RayActorError
 
 
 class LocalActors:
@@ -15,10 +16,13 @@ class LocalActors:
                                   "init(driver_mode=PYTHON_MODE)")
 
     def call(self, call: MethodCall) -> NoReturn:
-        raise RuntimeError(f"{call.method.shown_name}: the actor was of a session in PYTHON_MODE, which has ended")
+        raise RayActorError(f"{call.method.shown_name}: the actor was of a session in PYTHON_MODE, which has ended")
 
     def named(self, name: str) -> NoReturn:
         raise ValueError(f"there is no actor named {name!r}; the names are none")
+
+    def find(self, id: bytes) -> NoReturn:
+        raise RayActorError(f"the actor {id.hex()} is gone: it was of a session in PYTHON_MODE")
 
     def kill(self, actor: Any) -> None:
         """Does nothing: the actor was of a session in PYTHON_MODE, which has ended."""

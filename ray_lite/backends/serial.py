@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ray_lite.backends.copies import arguments_copied, copied
+from ray_lite.backends.serial_actor import current
 from ray_lite.backends.serial_actors import SerialActors
 from ray_lite.calls.functions import Call, Function, Token
 from ray_lite.calls.returns import several
@@ -77,8 +78,11 @@ class SerialBackend:
         count = call.options.num_return_vals
         around = hide_loop()
         try:
-            with self.actors.inside(None):
+            token = current.set(None)  # a task that a method calls is none of the actor's
+            try:
                 result = function.body(*args, **kwargs)
+            finally:
+                current.reset(token)
             if count == 0:
                 return None
             check_finished(function.name, result, count > 1)

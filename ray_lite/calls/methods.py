@@ -7,6 +7,7 @@ actor_class.py and actor_handle.py ask; backends call what `bound` returns.
 from __future__ import annotations
 
 import functools
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_lite.calls.functions import Signatures
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 RETURNS = "__ray_num_return_vals__"  #: attribute by which `ray_lite.method` marks a function
 TERMINATE, CHECKPOINT = "__ray_terminate__", "__ray_checkpoint__"  #: methods that every remote class has
 BOUND_LATE = (functools.partialmethod, functools.singledispatchmethod)
-MADE_BY_PYTHON = ("__annotate__", "__annotate_func__")  # functions in a class that are none of its methods
+RESERVED = ("_ray_actor", "_ray_actor_id", TERMINATE, CHECKPOINT)  #: names that handles need
+# what is in a class for Python alone, or what pickle and copy look for on a handle
+NO_METHODS = (
+    "__annotate__", "__annotate_func__", "__init_subclass__", "__class_getitem__", "__new__", "__subclasshook__",
+    "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__class__", "__dict__",
+    "__getattribute__", "__getattr__", "__setattr__", "__delattr__", "__dir__",
+)
 PROPERTIES = (property, functools.cached_property)
 
 
@@ -30,7 +37,8 @@ class Method(NamedTuple):
     doc: str | None
     signatures: Signatures
     num_return_vals: int
-    is_async: bool
+    is_async: bool = False
+    yields: bool = False  #: it is a generator function, which only methods of the class itself can use
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
         """The arguments by name; see Signatures.bind."""
@@ -41,6 +49,7 @@ class Methods(NamedTuple):
     """The methods of one class, and its constructor."""
 
     name: str  #: of the class
+    doc: str  #: what `help` shows of the class and its handles
     constructor: Signatures
     known: dict[str, Method]  #: by name; those that the class and its bases define, and two that each remote class has
     others: dict[str, str]  #: names of attributes that are no methods, and what they are
@@ -55,7 +64,11 @@ class Methods(NamedTuple):
         if method is None and name in self.others:
             raise AttributeError(f"{self.name}.{name} is {self.others[name]}: write a method that returns it")
         if method is None:
-            raise AttributeError(f"{self.name} has no method {name!r}")
+            raise AttributeError(f"{self.name} has no method {name!r}; attributes of an actor can't be read: write a method "
+                                 "that returns them")
+        if method.yields:
+            raise AttributeError(f"{method.shown_name} is a generator function, whose values can't be returned one by one: "
+                                 "write a method that returns a list")
         return method
 
     def check_constructor(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -64,28 +77,31 @@ class Methods(NamedTuple):
 
     @property
     def is_async(self) -> bool:
-        """Whether one of them is a coroutine function."""
-        return any(method.is_async for method in self.known.values())
+        """Whether one of those that others call is a coroutine function."""
+        return any(method.is_async and not method.name.startswith("_") for method in self.known.values())
 
 
 def methods_of(cls: type) -> Methods:
     """The methods of a class.
 
     Raises:
-        TypeError: one is a generator function, whose values can't be returned one by one.
+        TypeError: the class itself defines a public generator function, whose values can't be returned one by one, or an
+            attribute that hides one of each handle.
     """
     found = {name for base in cls.__mro__ if base is not object for name in vars(base)}
-    known = {name: Method(name, f"{cls.__qualname__}.{name}", None, Signatures(None, None), 1, False)
+    if reserved := found.intersection(RESERVED):
+        raise TypeError(f"{cls.__qualname__}.{min(reserved)}: each handle has an attribute of this name already")
+    known = {name: Method(name, f"{cls.__qualname__}.{name}", None, Signatures(None, None), 1)
              for name in (TERMINATE, CHECKPOINT)}
     others = {}
-    for name in sorted(found.difference(MADE_BY_PYTHON)):
+    for name in sorted(found.difference(NO_METHODS)):
         attribute = _attribute(cls, name)
         if _is_method(attribute):
             known[name] = _method(cls, name, attribute)
         elif attribute is not None:
             others[name] = "a property" if isinstance(attribute, PROPERTIES) else "no method"
-    signature = _signature(cls)
-    return Methods(cls.__qualname__, Signatures(signature, signature), known, others)
+    constructor = Signatures(_signature(cls, False), _signature(cls, True))
+    return Methods(cls.__qualname__, _help(cls, constructor, known), constructor, known, others)
 
 
 def bound(instance: Any, name: str) -> Any:
@@ -97,13 +113,31 @@ def bound(instance: Any, name: str) -> Any:
 
 def _method(cls: type, name: str, attribute: Any) -> Method:
     shown_name, function = f"{cls.__qualname__}.{name}", _function(attribute)
-    if is_generator_function(function):
+    yields = _yields(function)
+    if yields and name in vars(cls) and not name.startswith("_"):
         raise TypeError(f"{shown_name} is a generator function: write one that returns a list instead")
-    signature = None if isinstance(attribute, BOUND_LATE) else _signature(function)
-    if signature is not None and not isinstance(attribute, staticmethod):
-        signature = signature.replace(parameters=_without_first(signature))
-    return Method(name, shown_name, getattr(function, "__doc__", None), Signatures(signature, signature),
-                  getattr(function, RETURNS, 1), is_coroutine_function(function))
+    late = isinstance(attribute, BOUND_LATE)
+    signatures = [None if late else _signature(function, follow_wrapped) for follow_wrapped in (False, True)]
+    if hasattr(type(attribute), "__get__") and not isinstance(attribute, staticmethod):
+        signatures = [one and one.replace(parameters=_without_first(one)) for one in signatures]
+    returns = getattr(attribute, RETURNS, getattr(function, RETURNS, 1))
+    return Method(name, shown_name, getattr(function, "__doc__", None), Signatures(*signatures), returns,
+                  is_coroutine_function(function), yields)
+
+
+def _yields(function: Any) -> bool:
+    try:
+        return is_generator_function(function)
+    except TypeError:
+        return True  # an async one
+
+
+def _help(cls: type, constructor: Signatures, known: dict[str, Method]) -> str:
+    """The class's docstring, and a line for each public method."""
+    public = [method for method in known.values() if not method.name.startswith("_")]
+    lines = [f"{method.name}{method.signatures.shown or '(...)'}" for method in public]
+    own = f"{cls.__doc__}\n\n" if cls.__doc__ else ""
+    return own + "\n    ".join([f"Actor class {cls.__qualname__}{constructor.shown or '(...)'} with the methods", *lines])
 
 
 def _attribute(cls: type, name: str) -> Any:
@@ -112,9 +146,12 @@ def _attribute(cls: type, name: str) -> Any:
 
 
 def _is_method(attribute: Any) -> bool:
-    if isinstance(attribute, (staticmethod, classmethod, *BOUND_LATE)):
-        return True
-    return callable(attribute) and not isinstance(attribute, type)
+    """Whether a call of the attribute of an instance is one of a method; classes and aliases of types can be called, too."""
+    kind = type(attribute)
+    if isinstance(attribute, (type, *PROPERTIES)):
+        return False
+    binds = hasattr(kind, "__get__") and not hasattr(kind, "__set__")
+    return binds or isinstance(attribute, (functools.partial, types.BuiltinFunctionType))
 
 
 def _function(attribute: Any) -> Any:
@@ -124,13 +161,13 @@ def _function(attribute: Any) -> Any:
     return attribute.func if isinstance(attribute, BOUND_LATE) else attribute
 
 
-def _signature(function: Any) -> inspect.Signature | None:
+def _signature(function: Any, follow_wrapped: bool) -> inspect.Signature | None:
     import inspect
 
     try:
-        return inspect.signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):
-        return None  # some builtins have no signature
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except (TypeError, ValueError, NameError):
+        return None  # some builtins have no signature, and some annotations no value
 
 
 def _without_first(signature: inspect.Signature) -> list[inspect.Parameter]:

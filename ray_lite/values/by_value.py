@@ -10,6 +10,7 @@ pickled first, since that imports cloudpickle (10 ms).  Must not decide about va
 from __future__ import annotations
 
 import abc
+import importlib
 import pickle
 import sys
 import types
@@ -45,7 +46,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             found = _is_found(obj)
             if not obj.__flags__ & HEAP_TYPE:
                 return super().reducer_override(obj)
-            return NotImplemented if found else _reduce_class(obj)
+            if found:
+                return NotImplemented
+            return (_plain_class, (obj.__module__, obj.__qualname__)) if _is_behind_name(obj) else _reduce_class(obj)
         if kind is types.FunctionType:
             return NotImplemented if _is_found(obj) else self._reduce_function(obj)
         if issubclass(kind, types.ModuleType):
@@ -127,6 +130,24 @@ def _is_module_found(module: types.ModuleType, name: str = "") -> bool:
     if isinstance(getattr(getattr(module, "__spec__", None), "loader", None), ExtensionFileLoader):
         raise pickle.PicklingError(f"the module is compiled: {where_from(module)}")
     return False
+
+
+def _is_behind_name(cls: type) -> bool:
+    """Whether other processes find a remote class by the name of this plain class, which it wraps."""
+    module = sys.modules.get(cls.__module__)
+    if module is None or cls.__module__ == "__main__" or not is_importable(cls.__module__, module):
+        return False
+    found: Any = module
+    for part in cls.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return getattr(found, "__wrapped__", None) is cls
+
+
+def _plain_class(module: str, qualname: str) -> type:
+    found: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found.__wrapped__  # type: ignore[no-any-return]
 
 
 def _make_module(name: str, facts: dict[str, Any]) -> types.ModuleType:

@@ -1,9 +1,12 @@
 """Remote classes: what they show, options, and the creation of actors, alike in each driver mode that has actors."""
 
+import abc
 import inspect
+import sys
+from typing import Generic, TypeVar
 
 import pytest
-from counters import Counter, Remote
+from counters import Counter, Decorated, Remote
 
 import ray_lite as ray
 from ray_lite.exceptions import RayActorError
@@ -78,7 +81,7 @@ def test_a_session_is_needed(fresh):
         Remote.remote()
 
 def test_a_remote_class_shows_the_plain_one():
-    assert Remote.__wrapped__ is Counter and Remote.__name__ == "Counter" and Remote.__doc__ == "Counts."
+    assert Remote.__wrapped__ is Counter and Remote.__name__ == "Counter" and Remote.__doc__.startswith("Counts.")
     assert str(inspect.signature(Remote)) == "(start=0, *, step=1)" and repr(Remote) == "<remote class Counter>"
 
 
@@ -100,9 +103,10 @@ def test_remote_twice():
     ({"max_concurrency": 0}, ValueError, "max_concurrency must be in 1"),
     ({"max_pending_calls": 0}, ValueError, "max_pending_calls must be in 1"),
     ({"on_full": "drop"}, ValueError, "'raise' or 'wait'"),
-    ({"name": ""}, ValueError, "name must not be empty"),
+    ({"name": ""}, ValueError, "name must have 1 to 200 characters, got 0"),
     ({"name": 5}, TypeError, "name must be a string"),
-    ({"get_if_exists": True}, ValueError, "needs a name"),
+    ({"on_full": "wait"}, ValueError, "needs max_pending_calls"),
+    ({"name": "n" * 201}, ValueError, "got 201"),
     ({"checkpoint_interval": 0}, ValueError, "above 0"),
     ({"checkpoint_interval": 5, "max_concurrency": 2}, ValueError, "no order"),
     ({"max_restarts": -1}, ValueError, "max_restarts must be in 0"),
@@ -150,3 +154,109 @@ def test_generator_methods(kind):
 
     with pytest.raises(TypeError, match=r"(Yields\.)?one is an? (async )?generator function"):
         ray.remote(Yields if kind == "generator" else AsyncYields)
+
+
+def test_a_constructor_that_exits(actors):
+    class Leaves:
+        def __init__(self, code):
+            sys.exit(code) if code else ray.exit_actor()
+
+        def hello(self):
+            pass
+
+    leaves = ray.remote(Leaves)
+    with pytest.raises(RayActorError, match="its constructor failed: SystemExit: 3") as caught:
+        ray.get(leaves.remote(3).hello.remote())
+    assert isinstance(caught.value.cause, SystemExit)
+    with pytest.raises(RayActorError, match="it ended itself by exit_actor"):
+        ray.get(leaves.remote(0).hello.remote())
+
+
+def test_a_constructor_that_fails_is_shown(actors, capfd):
+    class Fails:
+        def __init__(self):
+            raise OSError("no disk")
+
+    kept = ray.remote(Fails).remote()
+    assert "Fails is dead: its constructor failed: OSError: no disk" in capfd.readouterr().err and kept
+
+
+def test_an_exception_that_refuses_attributes(actors):
+    class Frozen(Exception):
+        def __setattr__(self, name, value):
+            raise TypeError("frozen")
+
+    class Fails:
+        def __init__(self):
+            raise Frozen("x")
+
+        def hello(self):
+            pass
+
+    with pytest.raises(RayActorError, match="constructor failed: Frozen: x"):
+        ray.get(ray.remote(Fails).remote().hello.remote())
+
+
+def test_a_constructor_may_call_its_actor(actors):
+    class Starts:
+        def __init__(self):
+            self.steps = ["made"]
+            ray.current_actor().run.remote()
+
+        def run(self):
+            self.steps.append("ran")
+
+        def get(self):
+            return self.steps
+
+    assert ray.get(ray.remote(Starts).remote().get.remote()) == ["made", "ran"]
+
+
+def test_an_abstract_class(actors):
+    class Abstract(abc.ABC):
+        @abc.abstractmethod
+        def lacks(self):
+            """Is defined by others."""
+
+    with pytest.raises(TypeError, match="Abstract is abstract: it lacks lacks"):
+        ray.remote(Abstract).remote()
+
+
+def test_a_remote_class_stands_for_its_class():
+    def annotated(one: Remote | None, other: int | Remote):
+        """Takes counters."""
+
+    assert annotated.__annotations__["one"] == Counter | None and annotated.__annotations__["other"] == int | Counter
+    assert isinstance(Counter(), Remote) and issubclass(Counter, Remote) and not isinstance(5, Remote)
+    T = TypeVar("T")
+
+    class Box(Generic[T]):
+        pass
+
+    assert ray.remote(Box)[int] == Box[int]
+    with pytest.raises(AttributeError, match=r"has no 'count'; the plain class is Counter\.__wrapped__"):
+        Remote.count  # noqa: B018
+    with pytest.raises(TypeError, match=r"Counter is a remote class: call super\(\)"):
+        Remote.__init__(Counter(), 5)
+    assert Remote.__wrapped__ is Counter
+
+
+def test_remote_classes_cross_processes(ray_session):
+    """By name where there is one: then it is the same class on both sides."""
+
+    class Local:
+        def hello(self):
+            return "hello"
+
+    local = ray.remote(num_cpus=2)(Local)
+
+    @ray.remote
+    def see(remote, instance):
+        return remote, remote.__wrapped__(), instance, isinstance(instance, remote), remote._options.num_cpus
+
+    plain = Decorated.__wrapped__
+    remote, made, instance, known, _ = ray.get(see.remote(Decorated, plain()))
+    assert remote is Decorated and type(made) is type(instance) is plain and known
+    remote, made, instance, known, cpus = ray.get(see.remote(local, Local()))
+    assert known and type(made) is type(instance) is Local and instance.hello() == "hello" and cpus == 2
+    assert remote.__wrapped__ is Local and repr(remote) == repr(local)

@@ -1,6 +1,7 @@
 """Ends of actors, their checkpoints, and what can be seen of them."""
 
 import os
+import sys
 
 import pytest
 from counters import Remote
@@ -143,3 +144,135 @@ def test_sessions_with_processes_have_none_yet(fresh):
     for function in ray.current_actor, ray.exit_actor:
         with pytest.raises(RuntimeError, match="no method of an actor"):
             function()
+
+
+class Notes:
+    """Notes what happens, in a list of the test."""
+
+    steps = []
+
+    def __init__(self, name="", hook=None):
+        self.name, self.hook = name, hook
+
+    def outer(self, how):
+        getattr(ray.current_actor(), how).remote()
+        self.steps.append("method goes on")
+
+    def exits(self):
+        ray.exit_actor()
+
+    def swallows(self):
+        try:
+            ray.exit_actor()
+        except BaseException:
+            return "swallowed"
+
+    def kills(self):
+        ray.kill(ray.current_actor())
+        self.steps.append("killed")
+        return "value"
+
+    async def group(self):
+        import asyncio
+
+        await asyncio.gather(asyncio.to_thread(ray.exit_actor))
+
+    def __ray_shutdown__(self):
+        self.steps.append(f"hook {self.name}")
+        if self.hook is not None:
+            self.hook()
+
+
+@pytest.fixture
+def steps():
+    Notes.steps.clear()
+    return Notes.steps
+
+
+@pytest.mark.parametrize("how", ["exits", "__ray_terminate__"])
+def test_the_hook_runs_after_the_calls_that_run(actors, steps, how):
+    notes = ray.remote(Notes).remote()
+    ray.get(notes.outer.remote(how))
+    assert steps == ["method goes on", "hook "]
+
+
+@pytest.mark.parametrize("method", ["swallows", "group"])
+def test_an_exit_can_not_be_stopped(actors, steps, method):
+    notes = ray.remote(Notes).remote()
+    assert ray.get(getattr(notes, method).remote()) is None and steps == ["hook "]
+    with pytest.raises(RayActorError, match="it ended itself"):
+        ray.get(notes.kills.remote())
+
+
+def test_an_actor_that_kills_itself(actors, steps):
+    notes = ray.remote(Notes).remote()
+    with pytest.raises(RayActorError, match="killed by ray_lite.kill"):
+        ray.get(notes.kills.remote())
+    assert "hook " not in steps
+
+
+def test_each_actor_ends_whatever_hooks_do(actors, steps, capfd):
+    remote = ray.remote(Notes)
+    kept = [remote.remote("0", lambda: sys.exit(3)), remote.remote("1", ray.exit_actor), remote.remote("2")]
+    ray.shutdown()
+    assert steps == ["hook 0", "hook 1", "hook 2"] and kept
+    assert capfd.readouterr().err.count("__ray_shutdown__ of Notes failed") == 2
+
+
+def test_a_hook_is_a_method_of_its_actor(actors, steps):
+    """Also of one whose last handle goes in a method of another."""
+    seen, kept = [], []
+
+    class Drops:
+        def drop(self):
+            kept.clear()
+
+    kept.append(ray.remote(Notes).remote("", lambda: seen.append(ray.current_actor()._ray_actor_id)))
+    id = kept[0]._ray_actor_id
+    ray.get(ray.remote(Drops).remote().drop.remote())
+    assert seen == [id]
+
+
+def test_an_async_hook(actors):
+    seen = []
+
+    class Async:
+        async def hello(self):
+            import asyncio
+
+            self.task = asyncio.get_running_loop().create_task(asyncio.sleep(1000))
+            return "hello"
+
+        async def __ray_save__(self):
+            seen.append("saved")
+
+        async def __ray_shutdown__(self):
+            seen.append("ended")
+
+    hello = ray.remote(Async).remote()
+    assert ray.get(hello.hello.remote()) == "hello"
+    ray.get(hello.__ray_checkpoint__.remote())
+    del hello
+    assert seen == ["saved", "ended"]
+
+
+ENDS = """
+    import os, signal, sys
+    import ray_lite as ray
+
+    @ray.remote
+    class Ends:
+        def __ray_shutdown__(self):
+            import json
+            print(json.dumps("ended"), flush=True)
+
+    ray.init(driver_mode=ray.PYTHON_MODE)
+    kept = Ends.remote()
+"""
+
+
+@pytest.mark.parametrize("end, status", [("", 0), ("sys.exit(3)", 3), ("os.kill(os.getpid(), signal.SIGTERM)", -15),
+                                         ("os.fork() or os._exit(0); os.wait()", 0), ("os.fork() and os.wait()", 0)])
+def test_ends_of_the_driver(run_script, end, status):
+    done = run_script(f"{ENDS}\n    {end}\n")
+    assert (done.stdout, done.stderr, done.returncode) == ('"ended"\n', "", status)

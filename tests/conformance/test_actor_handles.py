@@ -2,11 +2,16 @@
 
 import copy
 import gc
+import pickle
+import pydoc
+import weakref
+from unittest import mock
 
 import pytest
 from counters import Remote
 
 import ray_lite as ray
+from ray_lite.exceptions import RayActorError
 
 
 def test_handles_are_equal_if_they_are_of_one_actor(actors):
@@ -101,3 +106,88 @@ def test_a_name_is_free_once_its_actor_is_dead(actors, wait_until):
     wait_until(lambda: gc.collect() is not None and not ray.global_state.actors())
     with pytest.raises(ValueError, match="the names are none"):
         ray.get_actor("counter")
+
+
+def test_pickled_handles(actors):
+    counter = Remote.remote()
+    for value in (counter, counter.both):
+        assert pickle.loads(pickle.dumps(value)) == value
+    holder = ray.put({"counter": counter, "module": copy})
+    assert ray.get(ray.get(holder)["counter"].add.remote()) == 1
+    gone = pickle.dumps(counter)
+    del counter, holder, value
+    gc.collect()
+    with pytest.raises(RayActorError, match="is gone"):
+        pickle.loads(gone)
+
+
+def test_comparisons(actors):
+    counter = Remote.remote()
+    assert counter == mock.ANY and mock.ANY == counter and counter != 5
+    assert counter.add == counter.add and counter.add != counter.get and counter.add != Remote.remote().add
+    assert len({counter.add, counter.add, counter.both, counter.both.options(num_return_vals=1)}) == 3
+
+
+def test_a_handle_is_not_changed(actors):
+    counter = Remote.remote()
+    for change in (lambda: setattr(counter, "value", 5), lambda: delattr(counter, "add")):
+        with pytest.raises(AttributeError, match="write a method of Counter"):
+            change()
+    for thing in counter, counter.add:
+        with pytest.raises(TypeError, match="is remote already"):
+            ray.remote(thing)
+
+
+def test_help(actors):
+    shown = pydoc.render_doc(Remote.remote(), renderer=pydoc.plaintext)
+    assert "Counts." in shown and "Actor class Counter(start=0, *, step=1)" in shown and "add(by=1)" in shown
+    assert "named(suffix)" in pydoc.render_doc(Remote, renderer=pydoc.plaintext)
+
+
+def test_a_class_that_was_defined_again_has_the_actors_of_its_name(actors):
+    def define():
+        class Again:
+            def hello(self):
+                return "hello"
+
+        return ray.remote(Again)
+
+    first = define().options(name="again").remote()
+    assert define().options(name="again", get_if_exists=True).remote() == first
+
+
+def test_the_own_handle_keeps_no_actor_and_no_name(actors):
+    class Keeps:
+        def __init__(self):
+            self.me = ray.current_actor()
+
+        def hello(self):
+            return ray.get(self.me.value.remote())
+
+        def value(self):
+            return 5
+
+    keeps = ray.remote(Keeps).options(name="keeps")
+    one = keeps.remote()
+    assert ray.get(one.hello.remote()) == 5
+    del one
+    assert ray.get(keeps.remote().hello.remote()) == 5
+
+
+def test_an_error_of_a_dead_actor_keeps_nothing_of_its_callers(actors):
+    counter = Remote.remote()
+    ray.kill(counter)
+
+    def call():
+        other = Remote.remote()
+        seen.append(weakref.ref(other))
+        try:
+            ray.get(counter.add.remote())
+        except RayActorError as error:
+            errors.append(error.with_traceback(None))
+
+    seen, errors = [], []
+    call()
+    call()
+    gc.collect()
+    assert errors[0] is not errors[1] and [reference() for reference in seen] == [None, None]

@@ -1,7 +1,11 @@
 """Methods of actors: which attributes are methods, arguments, returns, coroutines."""
 
+import asyncio
+import collections.abc
 import functools
 import inspect
+import threading
+import time
 
 import pytest
 from counters import Remote
@@ -143,3 +147,146 @@ def test_what_a_method_shows(actors):
     assert str(inspect.signature(counter.square)) == "(x)" and str(inspect.signature(counter.named)) == "(suffix)"
     assert {"add", "get", "square", "named", "both"} <= set(dir(counter)) and "doubled" not in dir(counter)
     assert repr(counter.add).startswith("<remote method Counter.add of actor ")
+
+
+def test_generators_that_others_do_not_call(actors):
+    class Base:
+        def parameters(self):
+            yield from (1, 2)
+
+    class Iterates(collections.abc.Sequence, Base):
+        def __getitem__(self, k):
+            return [5, 6][k]
+
+        def __len__(self):
+            return 2
+
+        def _each(self):
+            yield from self
+
+        async def __aenter__(self):
+            return self
+
+        def sum(self):
+            return sum(self) + sum(self._each()) + sum(self.parameters())
+
+    iterates = ray.remote(checkpoint_interval=100)(Iterates).remote()
+    assert ray.get(iterates.sum.remote()) == 25
+    with pytest.raises(AttributeError, match="parameters is a generator function"):
+        iterates.parameters  # noqa: B018
+    assert not hasattr(iterates, "__iter__")
+
+
+def test_what_can_be_called_besides_functions(actors):
+    class Late:
+        def __get__(self, instance, kind=None):
+            return lambda x: (instance.base, x)
+
+    class Calls:
+        base = 5
+        partly = functools.partial(pow, 2)
+        size = len
+        late = Late()
+        alias = list[int]
+
+        class Inner:
+            pass
+
+    calls = ray.remote(Calls).remote()
+    assert ray.get([calls.partly.remote(3), calls.size.remote("abc"), calls.late.remote(1)]) == [8, 3, (5, 1)]
+    assert {"partly", "size", "late"} <= set(dir(calls)) and not {"alias", "Inner"}.intersection(dir(calls))
+
+
+def test_a_wrapped_method_shows_what_it_wraps(actors):
+    def logged(method):
+        @functools.wraps(method)
+        def wrapper(*args, **kwargs):
+            return method(*args, **kwargs)
+
+        return wrapper
+
+    class Wrapped:
+        @logged
+        def add(self, a, b=2):
+            return a + b
+
+    wrapped = ray.remote(Wrapped).remote()
+    assert str(inspect.signature(wrapped.add)) == "(a, b=2)" and ray.get(wrapped.add.remote(1, b=5)) == 6
+
+
+def test_a_parameter_named_self(actors):
+    class Takes:
+        def names(self, /, **names):
+            return names
+
+    assert ray.get(ray.remote(Takes).remote().names.remote(self=1)) == {"self": 1}
+
+
+@pytest.mark.parametrize("name", ["_ray_actor", "_ray_actor_id", "__ray_terminate__", "__ray_checkpoint__"])
+def test_names_that_handles_need(name):
+    with pytest.raises(TypeError, match=f"{name}: each handle has an attribute of this name"):
+        ray.remote(type("Takes", (), {name: lambda self: None}))
+
+
+def test_results_are_copies(actors):
+    class Keeps:
+        def __init__(self):
+            self.items = [0]
+
+        def get(self):
+            return self.items
+
+        @ray.method(num_return_vals=2)
+        def twice(self):
+            return self.items, self.items
+
+    keeps = ray.remote(Keeps).remote()
+    ray.get(keeps.get.remote()).append(1)
+    ray.get(keeps.twice.remote())[0].append(2)
+    assert ray.get(keeps.get.remote()) == [0]
+
+
+def test_one_call_at_a_time(actors):
+    class Adds:
+        def __init__(self):
+            self.value = self.inside = 0
+
+        def add(self):
+            self.inside += 1
+            before = self.value
+            time.sleep(0)
+            self.value, ok = before + 1, self.inside == 1
+            self.inside -= 1
+            return ok
+
+        def get(self):
+            return self.value
+
+    adds, seen = ray.remote(Adds).remote(), []
+    threads = [threading.Thread(target=lambda: seen.extend(ray.get([adds.add.remote() for _ in range(50)]))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [True] * 200 and ray.get(adds.get.remote()) == 200
+
+
+def test_a_method_may_run_a_loop_of_its_own(actors):
+    class Runs:
+        async def one(self):
+            return 1
+
+        def run(self):
+            return asyncio.run(self.one())
+
+        def coroutine(self):
+            return self.one()
+
+    async def main():
+        runs = ray.remote(Runs).remote()
+        return ray.get([runs.run.remote(), runs.one.remote()]), runs
+
+    values, runs = asyncio.run(main())
+    assert values == [1, 1]
+    with pytest.raises(TypeError, match="a coroutine, which has not run"):
+        ray.get(runs.coroutine.remote())

@@ -1,4 +1,4 @@
-"""A class that tests make remote."""
+"""Remote classes of the tests."""
 
 import functools
 
@@ -51,3 +51,11 @@ class Counter:
 
 
 Remote = ray.remote(Counter)
+
+
+@ray.remote
+class Decorated:
+    """A remote class under the name of its class."""
+
+    def hello(self):
+        return "hello"
