@@ -191,6 +191,8 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
             idle_remove(R, R.slot, RL_BUSY)
     elif me.availability == RL_BUSY:
         idle_add(R, R.slot)
+        if R.h.threads_wait and R.h.nready:
+            rl_owe_node()  # no worker may be on its way to what is ready any more: then the node lends CPUs
     return DONE
 
 

@@ -115,7 +115,12 @@ class Crew:
         self.region, self.gate = region, os.eventfd(0, os.EFD_SEMAPHORE)
         self.calls = tasks(region, {"main": self.main, "thread": self.thread, "echo": lambda x: x})
         self.box = region
-        self.slots = [worker(region, self.work)[1] for _ in range(number)]
+        self.worker = worker
+        self.slots = [self.hire() for _ in range(number)]
+
+    def hire(self):
+        """Starts one worker more; its slot."""
+        return self.worker(self.region, self.work)[1]
 
     def work(self, region):
         self.box = region
@@ -211,3 +216,18 @@ def test_waits_of_a_chain_are_told_apart(crew, wait_until):
     assert one.facts(broken)[CHAINED] == 3, "the error told its parent, and that one is marked"
     os.eventfd_write(one.gate, 3)
     assert [one.calls.get(x) for x in ids] == [1] * 3
+
+
+def test_the_node_is_rung_when_a_worker_on_its_way_finds_only_what_lacks_cpus(crew, make_region, wait_until):
+    """While it was on its way, the node could not know that CPUs have to be lent."""
+    one = crew(1, cpus=2 * CPU)
+    bell = make_region.files_of(one.region).rung
+    held = one.calls.call("thread", 2 * CPU)(True)
+    wait_until(lambda: one.facts()[LENDABLE] == 1, what="a waiting thread")
+    x = one.calls.call("echo")(2)
+    bell()
+    one.hire()
+    wait_until(bell, what="a ring")
+    assert one.facts()[SHORT_CPUS] == CPU
+    os.eventfd_write(one.gate, 1)
+    assert [one.calls.get(i) for i in (held, x)] == [1, 2]
