@@ -17,6 +17,7 @@ cdef extern from "region/layout.h" nogil:
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
         RL_UNLISTED, RL_IN_RING, RL_STALLED
         RL_TASKS, RL_TURNS, RL_LIVES
+        RL_TURN_NONE, RL_TURN_GIVEN, RL_TURN_HELD_BACK
         RL_CPU, RL_GPU, RL_CUSTOM
         RL_DUE, RL_KILLED
         RL_DEADLOCK, RL_WAITS_FOREVER

@@ -35,6 +35,7 @@ enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
 enum rl_role { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3, RL_ACTOR = 4 };
 enum rl_availability { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
 enum rl_listed { RL_UNLISTED = 0, RL_IN_RING = 1, RL_STALLED = 2 };
+enum rl_turn_given { RL_TURN_NONE = 0, RL_TURN_GIVEN = 1, RL_TURN_HELD_BACK = 2 };
 enum rl_members { RL_TASKS = 0, RL_TURNS = 1, RL_LIVES = 2 };
 enum rl_resource_number { RL_CPU = 1, RL_GPU = 2, RL_CUSTOM = 3 };
 enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 3, RL_EXTENT_SPILLED = 4,

@@ -263,7 +263,7 @@ typedef struct {
     uint32_t want_next; /*  84 writer: lock; that queue */
     uint32_t want_prev; /*  88 writer: lock */
     uint32_t resting;   /*  92 writer: lock; 1: its process found no call that it may run, and waits for its bell */
-    int64_t turn_began; /*  96 writer: lock; when it got the CPUs of its present turn */
+    int64_t turn_began; /*  96 writer: lock; when the first call of its present turn began, or 0 */
     uint32_t cause;     /* 104 writer: lock; object with the error of calls after its end, which it pins; 0: none yet */
     uint32_t flags;     /* 108 writer: lock; rl_actor_flags */
     uint32_t nmailed;   /* 112 writer: lock; number of the next call that comes into the mailbox */

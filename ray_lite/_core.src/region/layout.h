@@ -86,7 +86,7 @@ typedef struct {
     uint32_t turn_ring;                /* writer: lock; ring of TURNS queues that have members and may fit */
     uint32_t life_ring;                /* writer: lock; ring of LIVES queues that have members and may fit */
     uint32_t nwanting;                 /* writer: lock; actors that are members of queues */
-    uint32_t turn_given;               /* writer: lock; 1: an actor got the last CPUs; a task is next, if one fits */
+    uint32_t turn_given;               /* writer: lock; rl_turn_given: whether the next free CPUs are a task's, if one fits */
     uint32_t actors_due;               /* writer: lock; actors for which the node has something to do, by next */
     int64_t toplevel_waiting_since;    /* writer: lock; since when top-level tasks are passed over for nested ones, or 0 */
     uint32_t nested_rings[RL_DEPTHS];  /* writer: lock; of the queues in the ready ring, a ring for each depth from 1 on */

@@ -124,8 +124,8 @@ cdef uint32_t take_task(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed)
         rl_set64(R, <uint64_t*>&R.h.toplevel_waiting_since, 0)
     if e.stalled_since:
         rl_set64(R, <uint64_t*>&e.stalled_since, 0)
-    if R.h.turn_given:
-        rl_set32(R, &R.h.turn_given, 0)
+    if R.h.turn_given != RL_TURN_NONE:
+        rl_set32(R, &R.h.turn_given, RL_TURN_NONE)
     if R.h.reserved_for == q:
         rl_set32(R, &R.h.reserved_for, 0)
         owed[0] = q

@@ -65,16 +65,16 @@ cdef void actor_wake(rl_region* R, uint32_t a) noexcept nogil:
 cdef void turn_begin(rl_region* R, uint32_t a) noexcept nogil:
     """Lock held. Grants an actor the CPUs of a turn, which fit."""
     grant(R, actor_at(R, a).slot, actor_at(R, a).turn)
-    rl_set64(R, <uint64_t*>&actor_at(R, a).turn_began, <uint64_t>rl_now())
-    if not R.h.turn_given:
-        rl_set32(R, &R.h.turn_given, 1)
+    rl_set64(R, <uint64_t*>&actor_at(R, a).turn_began, 0)
+    if R.h.turn_given != RL_TURN_GIVEN:
+        rl_set32(R, &R.h.turn_given, RL_TURN_GIVEN)
 
 
 cdef bint turn_ask(rl_region* R, uint32_t a) noexcept nogil:
     """Lock held. Gives an actor that holds nothing a turn at once, if nobody else waits for one and no task comes first; else
     it waits for it. Whether it has it."""
     cdef uint32_t q = actor_at(R, a).turn
-    if R.h.turn_ring == 0 and queue_at(R, q).head == 0 and (R.h.ready_ring == 0 or not R.h.turn_given):
+    if R.h.turn_ring == 0 and queue_at(R, q).head == 0 and (R.h.ready_ring == 0 or R.h.turn_given == RL_TURN_NONE):
         if lacking_resource(R, q) == 0:
             turn_begin(R, a)
             return True

@@ -37,19 +37,24 @@ cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
 
 cdef bint task_comes_next(rl_region* R) noexcept nogil:
     """Lock held. Whether the next free CPUs are a task's, and not an actor's: one fits, and a worker comes for it, or the node
-    is rung to start one. The node gives what is left over."""
+    is rung to start one. The node itself leaves them to the task once; if it started no worker, an actor gets them."""
     cdef uint32_t slot = 0
-    if not R.h.turn_given or R.h.ready_ring == 0 or rl_slot_at(R, R.slot).role == RL_NODE:
+    if R.h.turn_given == RL_TURN_NONE or R.h.ready_ring == 0 or pick_unserved(R, 0, False, &slot) == 0:
         return False
-    if R.h.ncoming == 0 and R.h.nstarting == 0 and rl_load(&R.h.at_limit):
+    if R.h.ncoming or R.h.nstarting:
+        return True
+    if rl_slot_at(R, R.slot).role != RL_NODE:
+        return rl_load(&R.h.at_limit) == 0
+    if R.h.turn_given == RL_TURN_HELD_BACK:
         return False
-    return pick_unserved(R, 0, False, &slot) != 0
+    rl_set32(R, &R.h.turn_given, RL_TURN_HELD_BACK)
+    return True
 
 
 cdef uint32_t wake_all_sorts(rl_region* R) noexcept nogil:
     """Lock held. As `wake_workers`, while actors wait, too: what leaves a ring may let others in that anybody can run."""
     cdef uint32_t left
-    if not lives_look(R) or (not R.h.turn_given and not turns_give(R, True)):
+    if not lives_look(R) or (R.h.turn_given == RL_TURN_NONE and not turns_give(R, True)):
         return max(R.h.nready, <uint32_t>1)
     left = ring_workers(R, R.h.nready)
     if R.h.turn_ring == 0 or task_comes_next(R):

@@ -203,7 +203,7 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
     if given[0] and not recheck_released(R, given[0]):
         return MORE
     given[0] = 0
-    if R.h.turn_ring and not R.h.turn_given and not turns_give(R, True):  # it is an actor's turn
+    if R.h.turn_ring and R.h.turn_given == RL_TURN_NONE and not turns_give(R, True):  # it is an actor's turn
         return MORE
     q = pick_for_worker(R, R.slot, &rc)
     if rc == MORE or rl_log_used(R) + (grant_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:

@@ -21,11 +21,13 @@ cdef void call_take(rl_region* R, uint32_t t) noexcept nogil:
         rl_set32(R, &e.lane_last, laned)
     run_begin(R, t)
     rl_set32(R, &e.nrunning, e.nrunning + 1)
+    if e.turn and e.turn_began == 0:
+        rl_set64(R, <uint64_t*>&e.turn_began, <uint64_t>rl_now())
 
 
 cdef bint turn_is_over(rl_region* R, rl_actor* e, int64_t turn) noexcept nogil:
-    """Lock held. Whether others wait for CPUs, and an actor has had its own for `turn` ns."""
-    return (R.h.nready or R.h.nwanting) and rl_now() - e.turn_began >= turn
+    """Lock held. Whether others wait for CPUs, and the first call that an actor ran in its turn began `turn` ns ago."""
+    return e.turn_began and (R.h.nready or R.h.nwanting) and rl_now() - e.turn_began >= turn
 
 
 cdef int call_section(rl_region* R, int64_t turn, uint32_t* given, uint32_t* fresh, uint32_t* out) noexcept nogil:

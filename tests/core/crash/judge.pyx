@@ -176,11 +176,10 @@ cdef bint demanded_in_rings(rl_region* R, uint32_t k) noexcept nogil:
 
 
 cdef int no_turn_owed(rl_region* R) noexcept nogil:
-    """No actor waits for CPUs that are free, unless a task comes first."""
-    cdef uint32_t slot = 0
-    cdef uint32_t q = R.h.turn_ring
+    """No actor waits for CPUs that are free, unless the next ones are a task's: then a worker comes, or the node is rung."""
+    cdef uint32_t q = R.h.turn_ring if R.h.ready_ring == 0 or not R.h.turn_given else 0
     while q:
-        if lacking_resource(R, q) == 0 and not (R.h.turn_given and pick_unserved(R, 0, False, &slot)):
+        if lacking_resource(R, q) == 0:
             return object_to(b"owed: a turn", q, 0, queue_at(R, q).head)
         q = queue_at(R, q).next if queue_at(R, q).next != R.h.turn_ring else 0
     return 0

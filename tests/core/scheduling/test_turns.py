@@ -58,3 +58,23 @@ def test_a_blocked_call_lends_the_cpus_held_for_life(company, wait_until):
     crew.region.check()
     crew.calls.get(x)
     assert crew.region.statistics()["cpus_free"] == 0
+
+
+def test_the_node_leaves_free_cpus_to_a_task_once(company, make_region):
+    """It may start a worker for the task; if it does not, the actor that waits gets them."""
+    crew = company(cpus=CPU)
+    first, second = crew.create(needs=CPU), crew.create(needs=CPU)
+    place = make_region.files_of(crew.region)
+    node = place.attach()
+    node.join(_core.NODE, 1, 0)
+    crew.start(turn=0)
+    crew.calls.get(crew.call(first, "note", 0))
+    crew.calls.get(crew.call(second, "note", 0))
+    task = crew.calls.call("nap")(0)
+    ids = [crew.call(handle, "nap", 0.001) for _ in range(5) for handle in (first, second)]
+    while _core.lacking(crew.region, ids):
+        _core.recheck_stalled(node)  # nobody starts a worker
+        crew.calls.wait(ids, len(ids) - 1, 10)
+    assert _core.lacking(crew.region, [task]) == [task]
+    crew.worker()
+    crew.calls.get(task)
