@@ -1,5 +1,8 @@
 """turns.pyx: actors wait for the CPUs of a turn, or for what they hold for life, beside tasks that wait."""
 
+import os
+import time
+
 from ray_lite import _core
 
 CPU = 10_000
@@ -60,21 +63,27 @@ def test_a_blocked_call_lends_the_cpus_held_for_life(company, wait_until):
     assert crew.region.statistics()["cpus_free"] == 0
 
 
-def test_the_node_leaves_free_cpus_to_a_task_once(company, make_region):
+def test_the_node_leaves_free_cpus_to_a_task_once(company, make_region, forked):
     """It may start a worker for the task; if it does not, the actor that waits gets them."""
     crew = company(cpus=CPU)
-    first, second = crew.create(needs=CPU), crew.create(needs=CPU)
-    place = make_region.files_of(crew.region)
-    node = place.attach()
-    node.join(_core.NODE, 1, 0)
+    handles = [crew.create(needs=CPU) for _ in range(2)]
     crew.start(turn=0)
-    crew.calls.get(crew.call(first, "note", 0))
-    crew.calls.get(crew.call(second, "note", 0))
+    for handle in handles:
+        crew.calls.get(crew.call(handle, "note", 0))
+    place = make_region.files_of(crew.region)
+
+    def look():
+        node = place.attach()
+        node.join(_core.NODE, os.getpid(), 0)
+        while True:
+            time.sleep(0.002)
+            _core.recheck_stalled(node)  # nobody starts a worker
+
+    forked(look)
     task = crew.calls.call("nap")(0)
-    ids = [crew.call(handle, "nap", 0.001) for _ in range(5) for handle in (first, second)]
-    while _core.lacking(crew.region, ids):
-        _core.recheck_stalled(node)  # nobody starts a worker
-        crew.calls.wait(ids, len(ids) - 1, 10)
+    ids = [crew.call(handle, "nap", 0.001) for _ in range(5) for handle in handles]
+    for x in ids:
+        crew.calls.get(x)
     assert _core.lacking(crew.region, [task]) == [task]
     crew.worker()
     crew.calls.get(task)
