@@ -48,7 +48,7 @@ cdef int spec_of_actor(rl_region* R, rl_spec* s, ObjectID actor) except -1:
     if actor is None:
         return 0
     resolve(R, actor)
-    if not object_at(R, actor.index).flags & RL_HANDLE:
+    if not rl_load16(&object_at(R, actor.index).flags) & RL_HANDLE:
         raise ValueError(f"{actor!r} is no handle of an actor")
     s.actor, s.actor_serial = (<uint32_t*>object_at(R, actor.index).data)[0], (<uint32_t*>object_at(R, actor.index).data)[1]
     return 0
