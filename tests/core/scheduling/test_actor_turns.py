@@ -1,4 +1,4 @@
-"""turns.pyx: actors wait for the CPUs of a turn, or for what they hold for life, beside tasks that wait."""
+"""actor_turns.pyx: actors wait for the CPUs of a turn, or for what they hold for life, beside tasks that wait."""
 
 import os
 import time
