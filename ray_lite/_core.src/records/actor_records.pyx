@@ -1,7 +1,7 @@
-"""Actors: their entries, the calls that wait in an actor's mailbox, and the list of those for which the node has something to
-do.
- region/states.h has the states.  Neighbours: lanes.pyx (calls that must wait for others of their caller), scheduling/actor_turns.pyx
-(what an actor waits for), tasks/actor_calls.pyx (which call is next).  Must not decide when an actor ends.
+"""Actors: their entries, their mailboxes, and the list of those for which the node has something to do.
+
+region/states.h has the states.  Neighbours: lanes.pyx (calls that must wait for others of their caller), tasks/actor_calls.pyx
+(which call is next), scheduling/actor_turns.pyx (what an actor waits for).  Must not decide when an actor ends.
 """
 
 

@@ -1,6 +1,6 @@
-"""Lanes: a caller's calls to an actor run in order, so those behind one that lacks arguments wait in a lane, and nobody else's
-do.
- A caller gets a lane when it makes a call that lacks arguments; its later calls join it, until the lane is empty.  Its earlier
+"""Lanes: a caller's calls to an actor run in order, so those behind one that lacks arguments wait, and no other caller's do.
+
+A caller gets a lane when it makes a call that lacks arguments; its later calls join it, until the lane is empty.  Its earlier
 calls may be in the mailbox still: the lane's come after all that were there when it was made.  A lane is in one of two rings of
 its actor: OPEN, if its first call can run, else STALLED.  All steps take constant time.  Neighbour: actor_records.pyx (the
 mailbox, for callers without a lane).  Must not know who a caller is.

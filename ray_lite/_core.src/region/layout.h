@@ -19,11 +19,11 @@
  *   atomic by any process with atomic instructions, never logged: a roll-back would undo another process's update;
  *   init   once, before the region has a second user.
  * Read without the lock: `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry) and, once it is
- * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never change; the
- * atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed objects); and,
- * by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`, `reserved_for`,
- * `cancels`, `threads_wait`, `nwanting`, `actors_due`, `trimming`, a slot's `row_limit`, `resting` of a process's own actor, and
- * `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
+ * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never
+ * change; the atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed
+ * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`,
+ * `reserved_for`, `cancels`, `threads_wait`, `cpus_held`, `nwanting`, `trimming`, a slot's `row_limit`, `resting` of the process's
+ * own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *

@@ -1,5 +1,6 @@
 """What actors wait for: CPUs for a turn of calls, or what they hold for life.
- An actor waits as a member of a queue, of TURNS or of LIVES, which is listed as queues of tasks are: in a ring, or stalled.
+
+An actor waits as a member of a queue, of TURNS or of LIVES, which is listed as queues of tasks are: in a ring, or stalled.
 Whoever meets a TURNS queue that fits gives the turn at once and rings the actor, since a process that sleeps can't look for
 CPUs.  Turns and tasks alternate: after a turn was given the next free CPUs are a task's, if one fits and a worker comes for it.
 A LIVES queue is left to the node, which must start the process.  Neighbours: grants.pyx, dispatch.pyx; wakeups.pyx calls in

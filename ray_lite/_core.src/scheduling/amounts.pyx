@@ -1,7 +1,8 @@
 """Resources: how much of each exists and is free, and how much the tasks of a shape demand.  Amounts are in ten-thousandths.
- Resources are CPU, GPU (a worker gets GPUs with certain numbers) and custom ones.  A slot holds what the shape of its outermost
+
+Resources are CPU, GPU (a worker gets GPUs with certain numbers) and custom ones.  A slot holds what the shape of its outermost
 task demands, or, as the process of an actor, what that holds for life.  While it is blocked its CPUs, and only these, count as
-free, so the free CPUs may fall below zero when it wakes. A shape with more custom resources than one section can count one by
+free, so the free CPUs may fall below zero when it wakes.  A shape with more custom resources than one section can count one by
 one is wide: slots that hold its demand are listed, and what they hold is summed up on request.
 """
 cdef enum:

@@ -1,9 +1,8 @@
 """Rechecks: when something was released, or a queue left the ring, stalled queues that may fit go back to the ring.
 
-If enough of a resource is free for the head of its list, some queue of the ready ring or of TURNS demands that resource,
-too.  To keep this true,
-a recheck of the resources concerned is owed each time a queue leaves the ring, or something is released or no longer reserved.
-If a process dies owing a recheck, the sweep rechecks all resources.
+If enough of a resource is free for the head of its list, some queue of the ready ring or of TURNS demands that resource, too.
+To keep this true, a recheck of the resources concerned is owed each time a queue leaves the ring, or something is released or
+no longer reserved.  If a process dies owing a recheck, the sweep rechecks all resources.
 """
 
 

@@ -46,8 +46,9 @@ cdef bint has_free(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept
 
 
 cdef bint lacks_held_cpus(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. Whether a shape demands CPUs that actors hold for life: nobody knows for how long."""
-    return R.h.cpus_held != 0 and queue_at(R, q).cpus > resource_at(R, RL_CPU).total - R.h.cpus_held
+    """Whether a shape demands CPUs that actors hold for life: nobody knows for how long. Without the lock: a hint."""
+    cdef int64_t held = <int64_t>rl_load64(<uint64_t*>&R.h.cpus_held)
+    return held != 0 and queue_at(R, q).cpus > resource_at(R, RL_CPU).total - held
 
 
 cdef bint reservation_lifted(rl_region* R) noexcept nogil:

@@ -1,7 +1,8 @@
 """Wake-ups: idle workers are rung for tasks that became READY, and the node when one more worker could run.
- Actors that wait get their turns here, too.  Also the rechecks that are owed after a section, and ageing: each may bring tasks
-into the ring for which a worker must be rung.
-Neighbours: dispatch.pyx (which worker would find work), records/slots.pyx (which are idle).  Must not start workers.
+
+Actors that wait get their turns here, too.  Also the rechecks that are owed after a section, and ageing: each may bring tasks
+into the ring for which a worker must be rung.  Neighbours: dispatch.pyx (which worker would find work), records/slots.pyx
+(which are idle).  Must not start workers.
 """
 
 

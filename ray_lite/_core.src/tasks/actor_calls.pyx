@@ -1,8 +1,8 @@
 """Calls of actors: where a call goes when it is made and when its arguments are there, and which of an actor's calls is next.
- The calls of one caller run in the order in which they were made, if the actor runs one at a time.  A caller is a driver, a
-task, or an actor, never a process: two tasks of one worker have nothing to do with each other.  Neighbours:
-records/actor_records.pyx (mailbox), records/lanes.pyx, scheduling/actor_turns.pyx; submit_task.pyx builds the records, take_call.pyx
-runs them.
+
+The calls of one caller run in the order in which they were made, if the actor runs one at a time.  A caller is a driver, a
+task, or an actor, never a process: two tasks of one worker have nothing to do with each other.  Neighbours: records/lanes.pyx,
+records/actor_records.pyx (mailbox), scheduling/actor_turns.pyx; submit_task.pyx builds the records, take_call.pyx runs them.
 """
 cdef enum:
     DRAIN_CALL_LOG = 32  # log entries that unlinking an edge of a call writes at most

@@ -1,5 +1,6 @@
 """An actor's life after its creation: its process is started, it ends or is killed, its calls fail, its entry is freed.
- The node does each step, with an actor that it takes from the list of those that are due; others only ask for it.  The calls of
+
+The node does each step, with an actor that it takes from the list of those that are due; others only ask for it.  The calls of
 an actor that is DEAD fail with references to one object, the cause: no error is made for each.  Must not decide what a death
 means.
 """

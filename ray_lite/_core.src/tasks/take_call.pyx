@@ -1,5 +1,6 @@
 """An actor's process: it ends a call and takes the next one in the same section, with a turn of CPUs if its calls need them.
- It keeps the CPUs from call to call: while others wait for CPUs for a while, else until it has no call.  Neighbours:
+
+It keeps the CPUs from call to call: while others wait for CPUs for a while, else until it has no call.  Neighbours:
 actor_calls.pyx (which call is next), scheduling/actor_turns.pyx; run_task.pyx ends calls as it ends tasks.
 """
 cdef enum:

@@ -1,5 +1,4 @@
-"""fsck of actors: each of their calls is in one place, lanes are where their first calls say, and no actor rests beside
-work."""
+"""fsck of actors: each call is in one place, lanes are where their first calls say, no actor rests beside work."""
 
 
 cdef int fsck_calls(rl_region* R, uint32_t a, uint32_t head, uint32_t state, uint32_t owner, rl_finding* f) noexcept nogil:
