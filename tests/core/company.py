@@ -56,8 +56,9 @@ class Company:
         return dict(zip(names, _core.actor_facts(self.region, self.of(handle)), strict=True))
 
     def until_it_runs(self, handle):
+        """Until the actor runs the last of its calls; the first was its constructor's."""
         end = time.monotonic() + 10
-        while self.facts(handle)["running"] != 1:
+        while (self.facts(handle)["pending"], self.facts(handle)["running"]) != (0, 1):
             assert time.monotonic() < end, "no call of the actor runs"
             os.sched_yield()
 

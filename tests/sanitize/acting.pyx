@@ -5,7 +5,7 @@ Neighbours: operations.pyx and lives.pyx (everything else that a process does; a
 cdef enum:
     PLAYERS = 2          # processes of actors
     ACTORS_ALIVE = 6      # that are alive at a time
-    PENDING_MOST = 40    # calls of some actors
+    PENDING_MOST = 4     # calls of some actors
     UNUSED = 3           # of rl_process.gone: it has no slot, and waits for an actor
     TURN = 50000         # nanoseconds
 

@@ -1,12 +1,12 @@
 """Submitting: builds a record in as many sections as it needs, then queues it, or leaves it to wait for its arguments.
 
 A long operation is cut where the log budget ends, and the record itself says how far it came: so the sweep can unwind a dead
-process's half-built record.  Neighbours: records/task_records.pyx, scheduling/queues.pyx,
-actor_calls.pyx (where a call of an actor goes).
+process's half-built record.  Neighbours: records/task_records.pyx, scheduling/queues.pyx, actor_calls.pyx
+(where a call of an actor goes).
 """
 cdef enum:
     STEP_LOG = 46  # log entries that one small step writes at most
-    POST_LOG = 26  # log entries that `submit_ready` writes at most, without the wake-ups, which look for room themselves,
+    POST_LOG = 24  # log entries that `submit_ready` writes at most, without the wake-ups, which look for room themselves,
     MAKE_LOG = 40  # and if it makes an actor
 
 
@@ -96,13 +96,13 @@ cdef int submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
     building_remove(R, s.task)
     if s.creates != NULL:
         rc = actor_make(R, s)
-        s.unrung = wake_workers(R, 0)
+        s.unrung = wake_workers(R, 0) if rc == DONE else 0
     elif s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_RECURSIVE:
         cancelled_queued_add(R, s.task)
         rl_owe_node()
     elif k.actor:
         rc = call_post(R, s)
-        s.unrung = wake_workers(R, 0)
+        s.unrung = wake_workers(R, 0) if rc == DONE else 0
     elif k.ndeps:
         rl_task_become(R, k, RL_WAITING)
         rl_set32(R, &k.owner, 0)

@@ -99,12 +99,12 @@ def test_errors_of_many_calls_are_one_object(company):
     assert crew.region.statistics()["actors"] == crew.region.statistics()["refs"] == 0
 
 
-def test_a_killed_actor_begins_no_further_call(company, wait_until):
+def test_a_killed_actor_begins_no_further_call(company):
     crew = company()
     handle = crew.create()
     crew.start()
     runs = crew.call(handle, "hold")
-    wait_until(lambda: crew.facts(handle)["running"] == 1, what="it runs")
+    crew.until_it_runs(handle)
     x = crew.call(handle, "note", 1)
     assert _core.kill_actor(crew.region, handle)
     os.kill(crew.processes[crew.of(handle)][0].pid, signal.SIGUSR1)
