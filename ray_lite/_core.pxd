@@ -7,21 +7,26 @@ cdef extern from "region/layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_SMALL, RL_TASK_SMALL, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
-        RL_SHAPES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
+        RL_SHAPES, RL_LANES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
-        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED
+        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED, RL_MAILED, RL_LANED
+        RL_ACTOR_PENDING, RL_ACTOR_STARTING, RL_ACTOR_ALIVE, RL_ACTOR_ENDING, RL_ACTOR_DEAD
+        RL_LANE_STALLED, RL_LANE_OPEN
         RL_ALIVE, RL_SWEEPING
-        RL_DRIVER, RL_NODE, RL_WORKER
+        RL_DRIVER, RL_NODE, RL_WORKER, RL_ACTOR
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
         RL_UNLISTED, RL_IN_RING, RL_STALLED
+        RL_TASKS, RL_TURNS, RL_LIVES
+        RL_TURN_NONE, RL_TURN_GIVEN, RL_TURN_HELD_BACK
         RL_CPU, RL_GPU, RL_CUSTOM
+        RL_DUE, RL_KILLED
         RL_DEADLOCK, RL_WAITS_FOREVER
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE, RL_EXTENT_TRIMMING
         RL_REF_ARGUMENT, RL_REF_CONTENT
-        RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS
+        RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS, RL_HANDLE
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
         RL_CANCEL_RECURSIVE, RL_DEADLOCKED
-        RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_ERROR
+        RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_HANDLE_VALUE, RL_ERROR, RL_ALIAS
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
     const uint32_t RL_MANY
@@ -64,7 +69,7 @@ cdef extern from "region/layout.h" nogil:
         uint32_t ndeps
         uint16_t attempts, retries_left
         uint32_t nreturns, returns, refs, parent, parent_serial, args_size, extent, site
-        uint16_t flags
+        uint16_t flags, actor
         uint32_t nrefs, runtime_env
         uint8_t data[28]
     ctypedef struct rl_ref:
@@ -88,7 +93,7 @@ cdef extern from "region/layout.h" nogil:
         int64_t cpus, gpus
         uint32_t first, count, head, tail, length, listed, stalled_on, options
         int64_t stalled_since
-        uint32_t chain, depth, base, sibling, nested_next, nested_prev
+        uint32_t chain, depth, base, sibling, nested_next, nested_prev, members
     ctypedef struct rl_slot:
         uint32_t state, next, prev, role, pid, epoch, running, building, shape, next_wide, availability, blocked
         uint64_t started, finished
@@ -96,7 +101,16 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpus[4]
         uint32_t gpu_bound, threads
         int64_t since
-        uint32_t row_limit, thread_waits, thread_waits_forever, lent
+        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held
+    ctypedef struct rl_actor:
+        uint32_t state, next, serial, handle, slot, creation, head, tail, length, waiting, open, stalled, nlanes, lane_last
+        uint32_t ncalls, nrunning, most, limit, life, turn, wants, want_next, want_prev, resting
+        int64_t turn_began
+        uint32_t cause, flags, nmailed
+    ctypedef struct rl_lane:
+        uint32_t state, next, prev, actor
+        uint64_t caller
+        uint32_t head, tail, chain, serial, behind
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
@@ -106,11 +120,14 @@ cdef extern from "region/layout.h" nogil:
         uint32_t buckets, spill_least
         uint64_t bucket_offset
         uint32_t poison, bell_rung, closing, reports, waiting_for_room, room_precedence
-        rl_table objects, tasks, refs, extents, queues, slots, resources, demands
+        rl_table objects, tasks, refs, extents, queues, slots, resources, demands, actors, lanes
         int64_t aging
         uint32_t shapes[1024]
+        uint32_t lane_chains[1024]
         uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit
         uint32_t workers_differ, nworking, nworking_nested, nblocked
+        int64_t cpus_held
+        uint32_t turn_ring, life_ring, nwanting, turn_given, actors_due
         int64_t toplevel_waiting_since
         uint32_t nested_rings[8]
         uint64_t gpu_free[4]
@@ -153,14 +170,19 @@ cdef extern from "sys/mman.h" nogil:
 
 cdef extern from "region/states.h" nogil:
     enum:
-        RL_OWNED, RL_MAY_LACK, RL_LACKS, RL_HAS_TASK, RL_HAS_CREATOR, RL_HAS_VALUE
+        RL_OWNED, RL_MAY_LACK, RL_LACKS, RL_HAS_TASK, RL_HAS_CREATOR, RL_HAS_VALUE, RL_HAS_SLOT
     ctypedef struct rl_state_rule:
         uint32_t next, facts
     const rl_state_rule* rl_object_rules
     const rl_state_rule* rl_task_rules
+    const rl_state_rule* rl_actor_rules
     bint rl_object_may(rl_region* R, rl_object* o, uint32_t to)
     bint rl_task_may(rl_region* R, rl_task* k, uint32_t to)
     bint rl_process_may(rl_region* R, rl_slot* s, uint32_t to)
+    bint rl_actor_may(rl_region* R, rl_actor* a, uint32_t to)
+    bint rl_lane_may(rl_region* R, rl_lane* l, uint32_t to)
+    void rl_actor_become(rl_region* R, rl_actor* a, uint32_t to)
+    void rl_lane_become(rl_region* R, rl_lane* l, uint32_t to)
     void rl_object_become(rl_region* R, rl_object* o, uint32_t to)
     void rl_object_publish(rl_region* R, uint32_t i)
     void rl_task_become(rl_region* R, rl_task* k, uint32_t to)
@@ -242,6 +264,14 @@ cdef extern from "region/robust.h" nogil:
     int rl_robust_works(pthread_mutex_t* m)
 
 
+cdef struct rl_creation:
+    # an actor to be made; out: the index and generation of its handle
+    uint8_t id[20]   # of the handle
+    uint32_t life, turn, most, limit
+    uint32_t* handle
+    uint32_t* generation
+
+
 cdef struct rl_spec:
     # what a submission asks for, and its progress
     uint8_t id[20]
@@ -264,6 +294,10 @@ cdef struct rl_spec:
     uint32_t returned         # progress
     uint32_t referred
     uint32_t roomed
+    uint32_t actor            # of a call: the actor, and its serial
+    uint32_t actor_serial
+    rl_creation* creates  # of a constructor's call: the actor that it makes
+    uint32_t unrung           # wake-ups that are left for another section
 
 
 cdef struct rl_call_context:
@@ -323,6 +357,7 @@ cdef class RemoteCall:
     cdef object slow
     cdef rl_region* R
     cdef rl_spec spec
+    cdef ObjectID actor        # of a method: keeps the handle
     cdef Py_ssize_t least, most
     cdef object quick(self, tuple args)
 

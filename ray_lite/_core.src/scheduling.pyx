@@ -1,4 +1,4 @@
-"""Scheduling: resources, ready queues, which queue is next, and which worker is woken for it.
+"""Scheduling: resources, ready queues, which queue is next, which worker is woken for it, and what actors wait for.
 
 Mechanism only: the rules are fixed and O(1); policy/scheduler.py decides how many workers there are.  Must not run or finish a
 task.
@@ -15,4 +15,5 @@ include "scheduling/queues.pyx"
 include "scheduling/nesting.pyx"
 include "scheduling/rechecks.pyx"
 include "scheduling/dispatch.pyx"
+include "scheduling/actor_turns.pyx"
 include "scheduling/wakeups.pyx"

@@ -5,9 +5,12 @@ Each operation is cut into sections of at most RL_LOG_BUDGET log entries.  Must 
 from libc.errno cimport EIO
 from libc.string cimport memcpy, memset
 
+include "tasks/actor_calls.pyx"
 include "tasks/submit_task.pyx"
 include "tasks/run_task.pyx"
 include "tasks/blocking.pyx"
 include "tasks/inline.pyx"
 include "tasks/cancel.pyx"
+include "tasks/take_call.pyx"
 include "tasks/sweep.pyx"
+include "tasks/actor_ends.pyx"

@@ -7,5 +7,6 @@ from libc.string cimport memcpy, memset
 include "verify/fsck_objects.pyx"
 include "verify/fsck_arena.pyx"
 include "verify/fsck_tasks.pyx"
+include "verify/fsck_actors.pyx"
 include "verify/fsck_scheduling.pyx"
 include "verify/fsck.pyx"

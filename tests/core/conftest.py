@@ -2,6 +2,7 @@
 
 - `make_region`: a factory; `region`: one with this process as its driver, checked by fsck and closed after the test.
 - `lively`: a region full of life whose words can be damaged (damage.py).
+- `company`: actors, their processes and their node (company.py).
 - `worker`: the same, in a worker's slot; `tasks`: tasks by number, run by such workers; `bury`: what the node does
   about a dead one.
 """
@@ -310,6 +311,18 @@ def beside():
 def words(beside):
     """`words(place)`: the named words of its control file."""
     return lambda place: beside("damage.py").Words(place.files[0])
+
+
+@pytest.fixture
+def company(beside, make_region, tasks, worker, forked):
+    """`company(cpus=...)`: a Company of a new region, with its methods and helpers (company.py)."""
+    made = beside("company.py")
+
+    def make(**sizes):
+        region = make_region(**sizes)
+        return made.Staffed(region, tasks, forked, worker)
+
+    return make
 
 
 @pytest.fixture

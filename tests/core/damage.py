@@ -12,7 +12,7 @@ REGION = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "region"
 HEADERS = [REGION / name for name in ("constants.h", "entries.h", "layout.h")]
 TYPES = {"char": 1, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32, "rl_space": 1096}
 TABLES = {"object": "objects", "task": "tasks", "ref": "refs", "extent": "extents", "queue": "queues", "slot": "slots",
-          "resource": "resources"}
+          "resource": "resources", "actor": "actors", "lane": "lanes"}
 
 
 def structs():

@@ -14,7 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CRASH = HERE.parent / "core" / "crash" / "build.py"
 NAME = "harness"
-OURS = [HERE / f"{name}.pyx" for name in ("process", "payload", "moving", "operations", "lives", "harness")]  # in this order
+FILES = ("process", "payload", "moving", "operations", "lives", "acting", "harness")  # in this order
+OURS = [HERE / f"{name}.pyx" for name in FILES]
 SANITIZERS = {
     "thread": ["-O1", "-fsanitize=thread"],
     "address": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],

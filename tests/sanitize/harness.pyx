@@ -27,7 +27,7 @@ cdef extern from "sanitizers.h" nogil:
 
 cdef enum:
     OBJECTS = 3001       # not a whole number of pages: the gaps behind the tables are out of bounds
-    SLOTS = 11
+    SLOTS = 13
     BUCKETS = 256
     STEP = 4096          # tables grow often
     ARENA = 8388608
@@ -123,10 +123,38 @@ cdef void make_shape(uint32_t k) noexcept nogil:
     cdef rl_shape shape
     cdef uint32_t resource = RL_CUSTOM
     cdef int64_t amount = CPUS // 2
+    shape.members = RL_TASKS
     shape.job, shape.options, shape.gpus, shape.resources, shape.amounts = drivers[0].R.slot, 0, 0, &resource, &amount
     shape.cpus, shape.n = k * CPUS // 4 if k < 3 else CPUS, k == 2
     if shape_queue(&node.R, &shape, &world.queues[k]):
         broken(b"shape", k, 0, 1)
+
+
+cdef uint32_t actor_shape(uint32_t members, int64_t cpus) noexcept nogil:
+    """A queue of actors."""
+    cdef rl_shape shape
+    cdef uint32_t q = 0
+    memset(&shape, 0, sizeof(shape))
+    shape.job, shape.members, shape.cpus = drivers[0].R.slot, members, cpus
+    if shape_queue(&node.R, &shape, &q):
+        broken(b"shape", members, 0, 1)
+    return q
+
+
+cdef void begin_actors(uint64_t seed) noexcept nogil:
+    """Processes without a slot: an actor comes with one."""
+    cdef uint32_t k
+    global deed, tend
+    deed, tend = act_with_actors, look_after_actors
+    make_cause()
+    for k in range(2):
+        lives[k], turns[k] = actor_shape(RL_LIVES, k * CPUS // 4), actor_shape(RL_TURNS, (k + 1) * CPUS // 4)
+    for k in range(PLAYERS):
+        players[k].R = node.R
+        players[k].R.row_limit = 0
+        players[k].R.reads = <uint32_t*>calloc(OBJECTS, sizeof(uint32_t))
+        players[k].role, players[k].most, players[k].gone = RL_ACTOR, HELD_SPARE, UNUSED
+        players[k].seed = (seed + 31 + k) * 0x9e3779b97f4a7c15ull + 1
 
 
 cdef void begin(uint64_t seed) noexcept nogil:
@@ -141,7 +169,10 @@ cdef void begin(uint64_t seed) noexcept nogil:
         be_born(&workers[k], RL_WORKER, seed + 11 + k)
     for k in range(4):
         make_shape(k)
+    begin_actors(seed)
     start(&node.thread, supervise, &node)
+    for k in range(PLAYERS):
+        start(&players[k].thread, play, &players[k])
     for k in range(WORKERS):
         start(&workers[k].thread, work, &workers[k])
     start(&drivers[0].second, drive_second, &drivers[0])
@@ -188,6 +219,8 @@ cdef void finish() noexcept nogil:
     wake_everybody(&node.R)
     for k in range(WORKERS):
         pthread_join(workers[k].thread, NULL)
+    for k in range(PLAYERS):
+        pthread_join(players[k].thread, NULL)
     rl_store(&world.over, 1)
     pthread_join(drivers[0].second, NULL)
     pthread_join(node.thread, NULL)
@@ -198,10 +231,22 @@ cdef void nothing_is_left() noexcept nogil:
     cdef rl_header* h = node.R.h
     cdef uint64_t custom
     cdef uint32_t k
+    cdef uint32_t a = 0
     for k in range(1, h.slots.used):
         if k != node.R.slot and rl_slot_at(&node.R, k).state == RL_ALIVE:
-            bury(k)
+            if rl_slot_at(&node.R, k).actor:
+                bury_actor(k)
+            else:
+                bury(k)
+    for k in range(1, h.actors.used):
+        if actor_at(&node.R, k).state == RL_ACTOR_PENDING:
+            end_one(k)
+    while not actor_due_take(&node.R, &a) and a:
+        answer_due(a)
+    did(&node, RELEASE, object_release(&node.R, cause))
     check_all()
+    if h.actors.live or h.lanes.live or h.nwanting:
+        broken(b"actors or lanes are left", h.actors.live, h.lanes.live, h.nwanting)
     if h.objects.live or h.tasks.live or h.refs.live or h.garbage:
         broken(b"objects, tasks or refs are left", h.objects.live, h.tasks.live, h.refs.live)
     if h.spilled_bytes:
@@ -220,6 +265,8 @@ cdef uint64_t total(rl_deed what) noexcept nogil:
         n += drivers[k].counts[<int>what]
     for k in range(WORKERS):
         n += workers[k].counts[<int>what]
+    for k in range(PLAYERS):
+        n += players[k].counts[<int>what]
     return n
 
 

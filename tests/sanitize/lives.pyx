@@ -5,6 +5,8 @@ cdef enum:
     RESTED = 20000       # nanoseconds after which an idle worker may be asked to end
 
 cdef rl_process node
+cdef void (*deed)(rl_process*) noexcept nogil  # what a process does next: set by harness.pyx, for actors are made behind this file
+cdef void (*tend)() noexcept nogil  # the node's look at actors
 cdef rl_process drivers[2]
 cdef rl_process workers[3]
 
@@ -12,7 +14,7 @@ cdef rl_process workers[3]
 cdef void* drive(void* it) noexcept nogil:
     cdef rl_process* p = <rl_process*>it
     while not rl_load(&world.stop):
-        act(p)
+        deed(p)
     while rl_load(&p.nlent):
         usleep(PAUSE)
     drop_some(p, 0)
@@ -88,7 +90,7 @@ cdef void execute(rl_process* p, uint32_t t) noexcept nogil:
     p.depth += 1
     learn_arguments(p, t)
     while not p.dying and not rl_load(&world.stop) and not rl_load16(&task_at(&p.R, t).flags) & RL_CANCELLED and roll(p, 3):
-        act(p)
+        deed(p)
         p.dying = p.dying or roll(p, 400) == 0
     i = task_at(&p.R, t).returns
     while i and not p.dying:
@@ -218,7 +220,7 @@ cdef bint look_after(rl_process* w) noexcept nogil:
 cdef void look_at_pool() noexcept nogil:
     """The node's look at the pool: what is stalled for long, who has been idle for long."""
     cdef uint32_t slot = 0
-    did(&node, RECHECK, age(&node.R) or wake_workers_unlocked(&node.R, rl_load(&node.R.h.nready)))
+    did(&node, RECHECK, age(&node.R) or wake_workers_unlocked(&node.R, wakeups_wanted(&node.R)))
     if roll(&node, 2) == 0 and retire_step(&node.R, rl_now() - RESTED, &slot) == DONE and slot:
         count(&node, RETIRE)
 
@@ -250,6 +252,7 @@ cdef void* supervise(void* it) noexcept nogil:
         end_cancelled()
         if garbage_drain(&node.R):
             broken(b"drain", 0, 0, 1)
+        tend()
         if round & 7 == 0:
             trim_some(&node)
         if round & 63 == 0:

@@ -35,7 +35,7 @@ cdef uint32_t inspect(rl_process* p, uint32_t i) noexcept nogil:
     cdef rl_object* o = object_at(&p.R, i)
     cdef const char* data = object_data(&p.R, i)
     cdef uint32_t n = 0
-    if o.format & RL_ERROR:
+    if o.format & RL_ERROR or o.format == RL_HANDLE_VALUE:
         return 0
     if o.size < HEAD:
         if not all_equal(data, o.size, o.id[0]):

@@ -93,6 +93,35 @@ cdef class Worker:
             check(task_finish(R, done))
         return self.ran
 
+    def run_calls(self, int64_t spin, int64_t park, int64_t turn) -> int:
+        """Runs calls of this process's actor, one at a time, as `run` runs tasks. `turn`: ns for which it may keep its CPUs
+        while others wait for some."""
+        cdef rl_region* R = self.region.R
+        cdef uint32_t t = 0
+        cdef uint32_t done = 0
+        cdef bint hot = False
+        cdef int rc
+        check_region(R)
+        while not rl_load(&R.h.closing) and not self.leaves():
+            check(call_next_run(R, done, turn, &t))
+            done = 0
+            if t:
+                rl_failpoint(R, b"call.run")
+                done = t if self.execute(t) else 0
+                rl_failpoint(R, b"call.seal")
+                self.ran += 1
+                hot = True
+                continue
+            with nogil:
+                rc = call_wait(R, spin if hot else 0, park)
+            hot = False
+            if rc == ETIMEDOUT:
+                break
+            PyErr_CheckSignals()
+        if done:
+            check(task_finish(R, done))
+        return self.ran
+
     cdef bint leaves(self) noexcept:
         """Whether this process is to end."""
         if rl_load(&rl_slot_at(self.region.R, self.region.R.slot).leaving):  # pairs with retire_step: it stores before the bell

@@ -204,8 +204,14 @@ cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
     return (o.format & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
 
 
+cdef ObjectID alias_target(rl_region* R, ObjectID x):
+    """The object that a sealed one, which has no payload itself, refers to."""
+    cdef uint32_t i = ref_at(R, object_at(R, x.index).contents).object
+    return hold_id(R, i, object_at(R, i).generation)
+
+
 def payload(Region region, ObjectID x) -> tuple:
-    """What a sealed object holds.
+    """What a sealed object holds, or the one to which it refers.
 
     Returns:
         (is an error, stream view, buffer views), or (is an error, None, value) for a plain value or a bare error. A value of
@@ -218,6 +224,8 @@ def payload(Region region, ObjectID x) -> tuple:
     cdef rl_object* o
     cdef int rc
     check_region(R)
+    if object_at(R, x.index).format & RL_ALIAS:
+        x = alias_target(R, x)
     o = object_at(R, x.index)
     if not spillable(R, o):
         return parts_of(R, x, object_data(R, x.index), None)

@@ -8,7 +8,7 @@ def recheck_stalled(Region region):
     """Gives the reservation to a shape that was stalled for too long, and repairs a lost wake-up. The node calls it often."""
     check_region(region.R)
     check(age(region.R))
-    check(wake_workers_unlocked(region.R, rl_load(&region.R.h.nready)))
+    check(wake_workers_unlocked(region.R, wakeups_wanted(region.R)))
 
 
 cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
@@ -99,7 +99,7 @@ def held_gpus(Region region) -> list:
     cdef uint32_t g
     check_region(region.R)
     me = rl_slot_at(region.R, region.R.slot)
-    if me.shape == 0 or queue_at(region.R, me.shape).gpus == 0:
+    if holding(me) == 0 or queue_at(region.R, holding(me)).gpus == 0:
         return []
     return [g for g in range(RL_GPUS) if me.gpus[g // 64] >> (g % 64) & 1]
 

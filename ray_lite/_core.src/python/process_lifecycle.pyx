@@ -20,7 +20,7 @@ def open_worker(Region region) -> int:
 
 
 def adopt_slot(Region region, uint32_t slot, uint32_t pid, uint64_t started):
-    """Takes over the region, and the slot that the node opened, in a forked worker.
+    """Takes over the region, and the slot that the node opened, in a forked worker or process of an actor.
 
     The parent's handles stay the parent's: this process holds nothing yet.
     """
@@ -188,10 +188,10 @@ def lock_owner(Region region) -> int:
 
 
 def must_look(Region region) -> bool:
-    """Whether the node checks again soon without being rung: tasks are queued, and a wake-up may have been lost; or threads of
-    workers wait, and what becomes ready meanwhile but doesn't fit rings nobody."""
+    """Whether the node checks again soon without being rung: tasks are queued, or actors wait, and a wake-up may have been
+    lost; or threads of workers wait, and what becomes ready meanwhile but doesn't fit rings nobody."""
     check_region(region.R)
-    return rl_load(&region.R.h.nready) != 0 or rl_load(&region.R.h.threads_wait) != 0
+    return wakeups_wanted(region.R) != 0 or rl_load(&region.R.h.threads_wait) != 0
 
 
 def end_process(int code, bint finalise):

@@ -6,6 +6,7 @@ choose sizes.
 cdef enum:
     ABI = 0x524c0000
     QUEUES_MOST = 65535     # a task's word for its queue has 16 bits
+    ACTORS_MOST = 65535     # the same of its word for its actor
     DEMANDS_MOST = 1 << 20  # demands for custom resources, of all shapes together
     CALLS_REFUSED = 1       # calls are refused; the mapping stays
     MAPPING_GONE = 2        # the mapping is gone, or goes with the last view
@@ -36,6 +37,8 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     at = lay_table(&h.tasks, at, sizeof(rl_task), objects)
     at = lay_table(&h.refs, at, sizeof(rl_ref), objects * 2)
     at = lay_table(&h.extents, at, sizeof(rl_extent), objects)
+    at = lay_table(&h.actors, at, sizeof(rl_actor), min(objects, <uint32_t>ACTORS_MOST))
+    at = lay_table(&h.lanes, at, sizeof(rl_lane), objects)
     h.rows = at
     h.reader_bits = up(objects // 8 + 8, RL_PAGE)
     h.row_bytes = 2 * h.reader_bits
@@ -289,6 +292,7 @@ cdef class Region:
         return {
             "objects": max(0, <int64_t>h.objects.live - h.nameless),  # each of the two is racy
             "tasks": h.tasks.live, "refs": h.refs.live, "extents": h.extents.live,
+            "actors": h.actors.live, "lanes": h.lanes.live,
             "bytes_used": h.used_bytes, "bytes_spilled": h.spilled_bytes,
             "spill_bytes": h.spill.committed * <uint64_t>RL_PAGE, "kept": h.kept, "bytes_kept": h.kept_bytes,
             "bytes_committed": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE,

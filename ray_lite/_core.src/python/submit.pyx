@@ -7,6 +7,7 @@ backends/local.py arms it and holds the slow path.
 cdef enum:
     CALL_BYTES = 2048      # bytes of encoded arguments that the fast path takes
     CALL_REFS = 32
+    HANDLE_INDEX = 0x7fffffff  # keeps the id of an actor's handle apart from those of returns
 
 cdef tuple MAKING_ROOM_HELPS = (FullReason.STORE, FullReason.MEMORY)
 
@@ -27,6 +28,8 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
         s.returns, s.generations = many, many + s.nreturns
     s.task = s.returned = s.referred = s.roomed = 0
     next_id(0, s.id)
+    if s.creates != NULL:
+        id_derive(s.id, HANDLE_INDEX, FOLD_A, s.creates.id)
     set_parent(s)
     rc = task_submit(R, s)
     if rc:
@@ -37,6 +40,18 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
     ids = [make_id(R, s.returns[k], s.generations[k], object_at(R, s.returns[k]).id) for k in range(s.nreturns)]
     free(many)
     return ids if ids else None
+
+
+cdef int spec_of_actor(rl_region* R, rl_spec* s, ObjectID actor) except -1:
+    """Names the actor of a call by its handle (None: a plain task)."""
+    s.actor = s.actor_serial = 0
+    if actor is None:
+        return 0
+    resolve(R, actor)
+    if not rl_load16(&object_at(R, actor.index).flags) & RL_HANDLE:
+        raise ValueError(f"{actor!r} is no handle of an actor")
+    s.actor, s.actor_serial = (<uint32_t*>object_at(R, actor.index).data)[0], (<uint32_t*>object_at(R, actor.index).data)[1]
+    return 0
 
 
 cdef class RemoteCall:
@@ -50,12 +65,14 @@ cdef class RemoteCall:
     def __init__(self, slow):
         self.slow = slow
 
-    def arm(self, Region region, target, queue, options):
+    def arm(self, Region region, target, queue, options, ObjectID actor=None):
         """Enables the fast path for this session. `options`: nreturns, max_retries, flags, least and most positional
-        arguments."""
+        arguments. `actor`: handle of the actor whose method it is, which then decides the queue."""
         self.spec.function, self.spec.queue = target, queue
         self.spec.nreturns, self.spec.max_retries, self.spec.flags, self.least, self.most = options
         self.spec.flags |= RL_PLAIN_ARGS
+        spec_of_actor(region.R, &self.spec, actor)
+        self.actor = actor
         self.R = region.R
 
     def __call__(self, *args, **kwargs):
@@ -100,38 +117,65 @@ cdef class RemoteCall:
         return submit_spec(self.R, &spec)
 
 
-def submit(Region region, record, const uint8_t[::1] args, list refs):
+cdef object submit_packed(rl_region* R, rl_spec* s, const uint8_t[::1] args, list refs):
+    """Submits a call whose arguments are already bytes."""
+    cdef uint32_t* found = <uint32_t*>malloc((len(refs) + 1) * sizeof(uint32_t))
+    cdef Py_ssize_t k
+    if found == NULL:
+        raise MemoryError(f"no memory for {len(refs):,} arguments")
+    try:
+        for k in range(len(refs)):
+            resolve(R, refs[k])
+            found[k] = (<ObjectID>refs[k]).index
+        s.refs, s.nrefs = found, <uint32_t>len(refs)
+        s.args, s.args_size = <const char*>&args[0], <uint32_t>args.shape[0]
+        return submit_spec(R, s)
+    finally:
+        free(found)
+
+
+def submit(Region region, record, const uint8_t[::1] args, list refs, ObjectID actor=None):
     """Submits a call whose arguments are already bytes.
 
     Args:
         record: (function index, queue, nreturns, max_retries, flags, index of the runtime environment's object).
         args: the pickled arguments.
         refs: ObjectIDs among them, in the order in which the pickle names them.
+        actor: handle of the actor whose method it is; then the queue is not used.
 
     Returns:
         An ObjectID, a list of them, or None for no returns.
 
     Raises:
         ObjectStoreFullError: no room for the arguments; nothing of the call is left.
+        PendingCallsLimitExceeded: the actor has as many pending calls as it may have.
     """
     cdef rl_spec spec
-    cdef uint32_t* found
-    cdef Py_ssize_t k
     check_region(region.R)
     memset(&spec, 0, sizeof(spec))
     spec.function, spec.queue, spec.nreturns, spec.max_retries, spec.flags, spec.runtime_env = record
-    found = <uint32_t*>malloc((len(refs) + 1) * sizeof(uint32_t))
-    if found == NULL:
-        raise MemoryError(f"no memory for {len(refs):,} arguments")
+    spec_of_actor(region.R, &spec, actor)
+    return submit_packed(region.R, &spec, args, refs)
+
+
+cdef uint32_t find_queue(rl_region* R, rl_shape* s, list pairs) except 0:
+    """The queue of a shape, to which the custom resources in `pairs` are added: (number, amount)."""
+    cdef uint32_t q = 0
+    cdef Py_ssize_t d
+    cdef uint32_t* numbers = <uint32_t*>malloc((len(pairs) + 1) * 16)
+    cdef int64_t* amounts
+    if numbers == NULL:
+        raise MemoryError(f"no memory for {len(pairs):,} demands")
+    amounts = <int64_t*>(numbers + (len(pairs) + 1) * 2)
     try:
-        for k in range(len(refs)):
-            resolve(region.R, refs[k])
-            found[k] = (<ObjectID>refs[k]).index
-        spec.refs, spec.nrefs = found, <uint32_t>len(refs)
-        spec.args, spec.args_size = <const char*>&args[0], <uint32_t>args.shape[0]
-        return submit_spec(region.R, &spec)
+        for d in range(len(pairs)):
+            numbers[d], amounts[d] = pairs[d]
+            numbers[d] += RL_CUSTOM
+        s.n, s.resources, s.amounts = <uint32_t>len(pairs), numbers, amounts
+        check(shape_queue(R, s, &q))
     finally:
-        free(found)
+        free(numbers)
+    return q
 
 
 def demand_queue(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
@@ -144,23 +188,25 @@ def demand_queue(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, dema
         options: index of the object with more options, or 0.
     """
     cdef rl_shape s
-    cdef uint32_t q = 0
-    cdef Py_ssize_t d
-    cdef list pairs = sorted(demands)
-    cdef uint32_t* numbers
-    cdef int64_t* amounts
     check_region(region.R)
-    numbers = <uint32_t*>malloc((len(pairs) + 1) * 16)
-    if numbers == NULL:
-        raise MemoryError(f"no memory for {len(pairs):,} demands")
-    amounts = <int64_t*>(numbers + (len(pairs) + 1) * 2)
-    try:
-        for d in range(len(pairs)):
-            numbers[d], amounts[d] = pairs[d]
-            numbers[d] += RL_CUSTOM
-        s.job, s.options, s.cpus, s.gpus = job, options, cpus, gpus
-        s.n, s.resources, s.amounts = <uint32_t>len(pairs), numbers, amounts
-        check(shape_queue(region.R, &s, &q))
-    finally:
-        free(numbers)
-    return q
+    s.job, s.options, s.members, s.cpus, s.gpus = job, options, RL_TASKS, cpus, gpus
+    return find_queue(region.R, &s, sorted(demands))
+
+
+def actor_queue(Region region, uint32_t members, demand) -> int:
+    """Queue of a driver's actors that wait for the same.
+
+    Args:
+        members: TURNS, for the CPUs of a call; or LIVES, for what an actor holds as long as its process lives.
+        demand: (slot of the driver, CPUs, GPUs, demands, options), as for `demand_queue`.
+
+    Raises:
+        ValueError: a turn that demands more than CPUs.
+    """
+    cdef rl_shape s
+    check_region(region.R)
+    s.members = members
+    s.job, s.cpus, s.gpus, demands, s.options = demand
+    if members == RL_TURNS and (s.gpus or demands):
+        raise ValueError("calls of an actor need CPUs only; it holds everything else for life")
+    return find_queue(region.R, &s, sorted(demands))

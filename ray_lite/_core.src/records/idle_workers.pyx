@@ -33,17 +33,13 @@ cdef void worker_arrived(rl_region* R, rl_slot* s) noexcept nogil:
         rl_worker_become(R, s, RL_BUSY)
 
 
-cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
-    """Waits for this idle worker's bell: spins for `spin` ns, then sleeps for at most `park` ns. DONE (rung), ETIMEDOUT or
-    EINTR."""
+cdef int bell_wait(rl_region* R, uint32_t bell, int64_t spin, int64_t park) noexcept nogil:
+    """Waits until this process's bell is no longer `bell`: spins for `spin` ns, then sleeps for at most `park` ns. DONE (rung),
+    ETIMEDOUT or EINTR."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t k = 0
-    cdef uint32_t bell = rl_load(&me.bell)
-    cdef int64_t until
+    cdef int64_t until = rl_now() + spin
     cdef int rc
-    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving) or rl_load(&R.h.closing):
-        return DONE  # the bell may have rung before it was loaded
-    until = rl_now() + spin
     while spin > 0 and rl_load(&me.bell) == bell:
         rl_pause()
         k += 1
@@ -60,3 +56,13 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     if rl_load(&me.bell) != bell:
         return DONE
     return rc if rc else DONE
+
+
+cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
+    """Waits for this idle worker's bell: spins for `spin` ns, then sleeps for at most `park` ns. DONE (rung), ETIMEDOUT or
+    EINTR."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef uint32_t bell = rl_load(&me.bell)
+    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving) or rl_load(&R.h.closing):
+        return DONE  # the bell may have rung before it was loaded
+    return bell_wait(R, bell, spin, park)

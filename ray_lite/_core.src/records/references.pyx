@@ -38,21 +38,49 @@ cdef void object_drop_block(rl_region* R, rl_object* o) noexcept nogil:
         block_give(R, extent, o.cell)
 
 
+cdef inline uint32_t handle_actor(rl_region* R, uint32_t i) noexcept nogil:
+    """The actor that object `i`, a handle, names."""
+    return (<uint32_t*>object_at(R, i).data)[0]
+
+
+cdef bint is_unheld(rl_region* R, uint32_t a) noexcept nogil:
+    """Lock held. Whether nobody can call an actor, which has not ended, but perhaps its own process."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef rl_object* o = object_at(R, e.handle)
+    return o.pins == 1 and o.holders == (e.slot != 0 and holder_has(R, e.slot, e.handle))
+
+
+cdef void actor_end_if_unneeded(rl_region* R, uint32_t a) noexcept nogil:
+    """Lock held. Tells the node if an actor has no calls left and nobody can make one."""
+    cdef rl_actor* e = actor_at(R, a)
+    if e.state == RL_ACTOR_DEAD:
+        if e.handle == 0 and e.ncalls == 0:
+            actor_due(R, a)
+    elif e.ncalls == 0 and e.state != RL_ACTOR_ENDING and is_unheld(R, a):
+        actor_due(R, a)
+
+
 cdef void object_unlist(rl_region* R, uint32_t i) noexcept nogil:
-    """Lock held. Takes an object that ends off the id index, or off the count of nameless ones."""
+    """Lock held. Takes an object that ends off the id index, off the count of nameless ones, or off its actor, which is
+    DEAD."""
     if object_at(R, i).flags & RL_INDEXED:
         index_remove(R, i)
-    else:
+    if object_at(R, i).flags & RL_NAMELESS:
         rl_set32(R, &R.h.nameless, R.h.nameless - 1)
+    if object_at(R, i).flags & RL_HANDLE:
+        rl_set32(R, &actor_at(R, handle_actor(R, i)).handle, 0)
+        actor_end_if_unneeded(R, handle_actor(R, i))
 
 
 cdef void free_if_unreferenced(rl_region* R, uint32_t i) noexcept nogil:
     """Lock held. Ends the object if nothing needs it any more."""
     cdef rl_object* o = object_at(R, i)
     if o.holders or o.pins or o.task or o.state == RL_FREE or o.state == RL_GARBAGE:
+        if o.flags & RL_HANDLE:
+            actor_end_if_unneeded(R, handle_actor(R, i))
         return
     object_drop_block(R, o)
-    if o.flags & (RL_INDEXED | RL_NAMELESS):
+    if o.flags & (RL_INDEXED | RL_NAMELESS | RL_HANDLE):
         object_unlist(R, i)
     rl_set32(R, &o.generation, o.generation + 1)
     if o.contents:

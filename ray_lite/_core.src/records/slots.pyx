@@ -27,7 +27,7 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     rl_fresh32(&s.blocked, 0)
     rl_fresh64(&s.finished, 0)
     memset(&s.gpus, 0, <size_t>(<char*>&s.since - <char*>&s.gpus))
-    memset(&s.thread_waits, 0, <size_t>(<char*>&s.lent - <char*>&s.thread_waits) + sizeof(s.lent))
+    memset(&s.thread_waits, 0, <size_t>(<char*>&s.held - <char*>&s.thread_waits) + sizeof(s.held))
     rl_fresh32(&s.role, role)
     if role == RL_WORKER:
         rl_worker_become(R, s, RL_STARTING)
@@ -40,8 +40,8 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
 
 
 cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started) noexcept nogil:
-    """Gives a forked worker the slot that the node opened for it. Until the worker asks for a task it counts as rung, so that
-    no other worker is started for the same task."""
+    """Gives a forked process the slot that the node opened for it. Until a worker asks for a task it counts as rung, so that no
+    other worker is started for the same task."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     R.slot = slot
     R.row_limit = 0
@@ -49,6 +49,9 @@ cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started)
         return EIO
     rl_set32(R, &s.pid, pid)
     rl_set64(R, &s.started, started)
-    rl_worker_become(R, s, RL_RUNG)
+    if s.actor == 0:
+        rl_worker_become(R, s, RL_RUNG)
+    elif actor_at(R, s.actor).state == RL_ACTOR_STARTING:  # else it is to end already
+        rl_actor_become(R, actor_at(R, s.actor), RL_ACTOR_ALIVE)
     rl_commit(R)
     return DONE

@@ -28,6 +28,31 @@ cdef bint drop_refs(rl_region* R, rl_task* k) noexcept nogil:
     return True
 
 
+cdef void running_add(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
+    """Lock held. Makes a task the innermost one on a slot's stack. Calls of an actor are linked both ways: they end in any
+    order."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    cdef rl_task* k = task_at(R, t)
+    rl_set32(R, &k.next, s.running)
+    if k.actor:
+        rl_set32(R, &k.prev, 0)
+    if s.running and task_at(R, s.running).actor:
+        rl_set32(R, &task_at(R, s.running).prev, t)
+    rl_set32(R, &k.owner, slot)
+    rl_set32(R, &s.running, t)
+
+
+cdef void running_remove(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. Takes a RUNNING task off its slot's stack: the innermost one, or any call of an actor."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t before = k.prev if k.actor else 0
+    rl_set32(R, &task_at(R, before).next if before else &rl_slot_at(R, k.owner).running, k.next)
+    if k.next and task_at(R, k.next).actor:
+        rl_set32(R, &task_at(R, k.next).prev, before)
+    if k.actor and k.owner == actor_at(R, k.actor).slot:
+        rl_set32(R, &actor_at(R, k.actor).nrunning, actor_at(R, k.actor).nrunning - 1)
+
+
 cdef void task_free(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Frees a record and the block of its arguments."""
     cdef rl_task* k = task_at(R, t)
@@ -39,18 +64,18 @@ cdef void task_free(rl_region* R, uint32_t t) noexcept nogil:
         block_give(R, extent, k.cell)
     rl_set32(R, &k.serial, k.serial + 1)
     table_give(R, &R.h.tasks, t)
+    if k.actor:
+        rl_set32(R, &actor_at(R, k.actor).ncalls, actor_at(R, k.actor).ncalls - 1)
+        actor_end_if_unneeded(R, k.actor)
 
 
 cdef void run_begin(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Makes a task, which is off its queue, the innermost one on this slot's stack."""
-    cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef rl_task* k = task_at(R, t)
     rl_task_become(R, k, RL_RUNNING)
-    rl_set32(R, &k.owner, R.slot)
-    rl_set32(R, &k.next, me.running)
+    running_add(R, R.slot, t)
     if k.attempts < RL_ATTEMPTS:
         rl_set16(R, &k.attempts, k.attempts + 1)
-    rl_set32(R, &me.running, t)
 
 
 cdef void cancelled_queued_add(rl_region* R, uint32_t t) noexcept nogil:

@@ -83,15 +83,18 @@ typedef struct {
 
 /* task record - two cache lines.  In exactly one place: the free list; a slot's `building`; no list (WAITING: reached through
  * the edges of its arguments); a queue (READY); a slot's `running`; or the header's `cancelled_queued` (cancelled and not
- * running, until the node takes it).  If its owner dies, a BUILDING record is unwound, a RUNNING one is queued again or failed. */
+ * running, until the node takes it).  A call of an actor has no queue: it is in the actor's mailbox (MAILED), in a lane
+ * (LANED), or on the list of its waiting calls (WAITING); a constructor's call that does not run is `creation` of its actor.
+ * If its owner dies, a BUILDING record is unwound, a RUNNING one is queued again or failed. */
 typedef struct {
     uint32_t state;      /*   0 writer: lock */
     uint32_t next;       /*   4 writer: lock; next on its list or queue, or the outer task on the same stack */
     uint8_t id[RL_ID_BYTES]; /* 8 writer: fresh */
     uint32_t serial;     /*  28 writer: lock; grows when the record is freed */
-    uint32_t prev;       /*  32 writer: lock; queue, building list */
+    uint32_t prev;       /*  32 writer: lock; queue, building list; of a call: mailbox, lane, waiting list, running list */
     uint32_t function;   /*  36 writer: fresh; object with the function's pickle, kept until the session ends */
-    uint32_t owner;      /*  40 writer: lock; slot that builds or runs it */
+    uint32_t owner;      /*  40 writer: lock; slot that builds or runs it; of a LANED call its lane;
+                          *    of a MAILED one its number in the mailbox */
     uint16_t queue;      /*  44 writer: fresh */
     uint16_t cell;       /*  46 writer: fresh; of the arguments' block; without an extent it means nothing */
     uint32_t ndeps;      /*  48 writer: lock; arguments that are not sealed; counted, never recomputed */
@@ -106,7 +109,7 @@ typedef struct {
     uint32_t extent;     /*  80 writer: lock; extent of the arguments' block, or none when they are small */
     uint32_t site;       /*  84 writer: fresh; object with the call site, kept until the session ends, or none */
     uint16_t flags;      /*  88 writer: lock; rl_task_flags */
-    uint16_t spare;      /*  90 writer: nobody; has room for the index of an actor */
+    uint16_t actor;      /*  90 writer: fresh, lock; the actor whose call it is; of a plain task none */
     uint32_t nrefs;      /*  92 writer: lock */
     uint32_t runtime_env; /* 96 writer: fresh; object with its runtime environment, kept until the session ends, or none */
     uint8_t data[RL_TASK_SMALL]; /* 100 writer: fresh */
@@ -165,7 +168,9 @@ typedef struct {
     int64_t amount; /*  8 writer: fresh */
 } rl_demand;
 
-/* ready queue of one (job, demands, options, depth).  While it has tasks, it is in the ready ring, or stalled on a resource */
+/* ready queue of one (job, demands, options, depth).  While it has tasks, it is in the ready ring, or stalled on a resource.
+ * Other queues have actors as members, which wait for the CPUs of a call (TURNS) or for what they hold for life (LIVES); these
+ * have a ring each. */
 typedef struct {
     uint32_t state;  /*  0 writer: lock; 1 in use */
     uint32_t next;   /*  4 writer: lock; ready ring, or queues stalled on the same resource */
@@ -188,10 +193,11 @@ typedef struct {
     uint32_t sibling; /* 84 writer: lock; next queue of the shape, of another depth */
     uint32_t nested_next; /* 88 writer: lock; of nested tasks, while it is in the ready ring: the ring of its depth */
     uint32_t nested_prev; /* 92 writer: lock */
-    uint32_t spare[8]; /* 96 writer: nobody */
+    uint32_t members; /* 96 writer: fresh; rl_members */
+    uint32_t spare[7]; /* 100 writer: nobody */
 } rl_queue;
 
-/* process slot - the first and the third cache line are written under the lock, the second with atomic instructions */
+/* process slot - the second cache line is written with atomic instructions, the others under the lock */
 typedef struct {
     uint32_t state;     /*   0 writer: lock */
     uint32_t next;      /*   4 writer: lock; free list, or idle list (last idle first) */
@@ -225,7 +231,59 @@ typedef struct {
     uint32_t thread_waits; /* 180 writer: lock; threads other than the main one that wait in a call */
     uint32_t thread_waits_forever; /* 184 writer: lock; of these, those without a timeout */
     uint32_t lent;      /* 188 writer: lock; 1: the node lent its CPUs, since its threads wait; counts in `blocked` */
+    uint32_t actor;     /* 192 writer: lock; the actor whose process this is, or none */
+    uint32_t held;      /* 196 writer: lock; queue whose demand the slot holds for life, or none; it holds nothing else then */
+    uint32_t spare2[14]; /* 200 writer: nobody */
 } rl_slot;
+
+/* actor - its process takes calls from the mailbox and from open lanes, one by one, without the node.  The mailbox has calls of
+ * all callers, in the order of their arrival.  If the process dies, its RUNNING calls are adopted by the node; all others stay. */
+typedef struct {
+    uint32_t state;     /*   0 writer: lock; rl_actor_state */
+    uint32_t next;      /*   4 writer: lock; free list, or the header's list `actors_due` */
+    uint32_t serial;    /*   8 writer: lock; grows when the entry is freed */
+    uint32_t handle;    /*  12 writer: lock; its handle, an object that it pins until it is DEAD; 0: that object has ended */
+    uint32_t slot;      /*  16 writer: lock; slot of its process, or none */
+    uint32_t creation;  /*  20 writer: lock; call of the constructor, until that has returned */
+    uint32_t head;      /*  24 writer: lock; mailbox: the next call, */
+    uint32_t tail;      /*  28 writer: lock; the last one, */
+    uint32_t length;    /*  32 writer: lock; and their number */
+    uint32_t waiting;   /*  36 writer: lock; calls that lack arguments, if several may run at a time */
+    uint32_t open;      /*  40 writer: lock; ring of lanes whose first call is ready; the next to be served */
+    uint32_t stalled;   /*  44 writer: lock; ring of the other lanes */
+    uint32_t nlanes;    /*  48 writer: lock */
+    uint32_t lane_last; /*  52 writer: lock; 1: the last call came from a lane; then the mailbox is served first */
+    uint32_t ncalls;    /*  56 writer: lock; records of its calls, wherever they are */
+    uint32_t nrunning;  /*  60 writer: lock; of these, those that its process runs */
+    uint32_t most;      /*  64 writer: fresh; calls that may run at a time */
+    uint32_t limit;     /*  68 writer: fresh; calls that may be pending; 0: any number */
+    uint32_t life;      /*  72 writer: fresh; queue (LIVES) of what it holds for life, perhaps nothing */
+    uint32_t turn;      /*  76 writer: fresh; queue (TURNS) of the CPUs that its calls need while they run; 0: none */
+    uint32_t wants;     /*  80 writer: lock; the queue of which it is a member now: `life`, `turn` or none */
+    uint32_t want_next; /*  84 writer: lock; that queue */
+    uint32_t want_prev; /*  88 writer: lock */
+    uint32_t resting;   /*  92 writer: lock; 1: its process found no call that it may run, and waits for its bell */
+    int64_t turn_began; /*  96 writer: lock; when the first call of its present turn began, or 0 */
+    uint32_t cause;     /* 104 writer: lock; object with the error of calls after its end, which it pins; 0: none yet */
+    uint32_t flags;     /* 108 writer: lock; rl_actor_flags */
+    uint32_t nmailed;   /* 112 writer: lock; number of the next call that comes into the mailbox */
+    uint32_t spare[35]; /* 116 writer: nobody */
+} rl_actor;
+
+/* lane - the calls of one caller to one actor, from the first whose arguments lack until none is left: so they run in order */
+typedef struct {
+    uint32_t state;  /*  0 writer: lock; rl_lane_state */
+    uint32_t next;   /*  4 writer: lock; ring `open` or `stalled` of the actor */
+    uint32_t prev;   /*  8 writer: lock */
+    uint32_t actor;  /* 12 writer: fresh */
+    uint64_t caller; /* 16 writer: fresh; which driver, task or actor (tasks/actor_calls.pyx) */
+    uint32_t head;   /* 24 writer: lock */
+    uint32_t tail;   /* 28 writer: lock */
+    uint32_t chain;  /* 32 writer: lock; next lane of the same hash */
+    uint32_t serial; /* 36 writer: fresh; of the caller */
+    uint32_t behind; /* 40 writer: fresh; `nmailed` when it was made: its calls come after those with lower numbers */
+    uint32_t spare;  /* 44 writer: nobody */
+} rl_lane;
 
 #define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 RL_AT(rl_object, waiter, 64);
@@ -236,6 +294,8 @@ RL_AT(rl_space, heads, 136);
 RL_AT(rl_slot, bell, 64);
 RL_AT(rl_slot, gpus, 128);
 RL_AT(rl_slot, lent, 188);
+RL_AT(rl_actor, flags, 108);
+RL_AT(rl_lane, chain, 32);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");
 _Static_assert(sizeof(rl_block_info) <= RL_OBJECT_SMALL, "rl_block_info");
@@ -245,8 +305,11 @@ _Static_assert(sizeof(rl_extent) == 64, "rl_extent");
 _Static_assert(sizeof(rl_resource) == 32, "rl_resource");
 _Static_assert(sizeof(rl_demand) == 16, "rl_demand");
 _Static_assert(sizeof(rl_queue) == 128, "rl_queue");
-_Static_assert(sizeof(rl_slot) == 192, "rl_slot");
+_Static_assert(sizeof(rl_slot) == 256, "rl_slot");
+_Static_assert(sizeof(rl_actor) == 256, "rl_actor");
+_Static_assert(sizeof(rl_lane) == 48, "rl_lane");
 _Static_assert(offsetof(rl_object, next) == 4 && offsetof(rl_task, next) == 4 && offsetof(rl_ref, next) == 4 &&
-               offsetof(rl_extent, next) == 4 && offsetof(rl_queue, next) == 4 && offsetof(rl_slot, next) == 4,
+               offsetof(rl_extent, next) == 4 && offsetof(rl_queue, next) == 4 && offsetof(rl_slot, next) == 4 &&
+               offsetof(rl_actor, next) == 4 && offsetof(rl_lane, next) == 4,
                "tables link free entries through their second word");
 #endif

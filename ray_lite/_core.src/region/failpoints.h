@@ -26,7 +26,7 @@ typedef struct {
     uint32_t kinds;     /* a bit for each rl_role that may be caught */
     uint32_t countdown; /* passages of these roles until one is caught; 0: none is */
     uint32_t caught;    /* pid of the process that was caught */
-    uint32_t hits[4];   /* passages by rl_role; 0: of processes without a slot */
+    uint32_t hits[5];   /* passages by rl_role; 0: of processes without a slot */
 } rl_failpoint_entry;
 
 static rl_failpoint_entry *rl_failpoints; /* forked children inherit and share it */
@@ -51,7 +51,7 @@ static inline void rl_catch(rl_failpoint_entry *e) {
 }
 
 static inline void rl_pass(const char *name, rl_header *h, uint32_t slot) {
-    uint32_t kind = slot ? ((rl_slot *)((char *)h + h->slots.offset) + slot)->role & 3 : 0;
+    uint32_t kind = slot ? ((rl_slot *)((char *)h + h->slots.offset) + slot)->role : 0;
     rl_failpoint_entry *e;
     if (!rl_failpoints) rl_failpoints_open();
     for (e = rl_failpoints; e < rl_failpoints + rl_failpoints_count; e++) {

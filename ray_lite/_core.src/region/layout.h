@@ -5,7 +5,7 @@
  * descriptor.  If there is a spill directory, a third such file holds the bytes of spilled objects; no process maps it.
  *
  *   CONTROL  | header + lock + log | slots | resources | demands | queues | buckets | objects | tasks | refs | extents |
- *            | rows of holder and reader bits, one per slot |
+ *            | actors | lanes | rows of holder and reader bits, one per slot |
  *   ARENA    | page 0 | page 1 | ... committed by fallocate from the front                                       |
  *
  * Tables are arrays that never move, and their entries are named by a 32-bit index.  Index 0 means "none" everywhere, so a
@@ -19,17 +19,18 @@
  *   atomic by any process with atomic instructions, never logged: a roll-back would undo another process's update;
  *   init   once, before the region has a second user.
  * Read without the lock: `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry) and, once it is
- * SEALED, the sealed fields behind it; of a sealed object the bit RL_JOB_PINNED of its `flags`, which never changes; the
- * atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed objects); and,
- * by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`, `reserved_for`,
- * `cancels`, `threads_wait`, `trimming`, a slot's `row_limit`, and `listed` and `stalled_since` of a queue (rl_put16 to
- * rl_put64: never torn); likewise `grew` and `trimmable`.
+ * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never
+ * change; the atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed
+ * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`,
+ * `reserved_for`, `cancels`, `threads_wait`, `cpus_held`, `nwanting`, `trimming`, a slot's `row_limit`, `resting` of the process's
+ * own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *
  * A death leaves behind: the log (the next locker rolls it back), staged publications (the next locker makes them), and what
- * the slot owned: running and building lists, CREATING objects, holder and reader bits, resources, a place in the idle list.
- * The sweep, which the node runs (tasks/sweep.pyx), frees those.  The layout must not change without a new RL_VERSION.
+ * the slot owned: running and building lists, CREATING objects, holder and reader bits, resources, a place in the idle list,
+ * and an actor's place in a queue. The sweep, which the node runs (tasks/sweep.pyx), frees those.  The layout must not change
+ * without a new RL_VERSION.
  */
 #ifndef RL_LAYOUT_H
 #define RL_LAYOUT_H
@@ -65,8 +66,11 @@ typedef struct {
     rl_table slots;                    /* writer: see rl_table */
     rl_table resources;                /* writer: see rl_table; no entry is ever freed */
     rl_table demands;                  /* writer: see rl_table; no entry is ever freed */
+    rl_table actors;                   /* writer: see rl_table */
+    rl_table lanes;                    /* writer: see rl_table */
     int64_t aging;                     /* writer: init; ns after which a stalled queue, or a top-level task, is served first */
     uint32_t shapes[RL_SHAPES];        /* writer: lock; index of the queues: first of each chain */
+    uint32_t lane_chains[RL_LANES];    /* writer: lock; index of the lanes: first of each chain */
     uint32_t wide_holders;             /* writer: lock; first slot that holds the demand of a wide shape */
     uint32_t nstalled;                 /* writer: lock; stalled queues */
     uint32_t reserved_for;             /* writer: lock; the queue that has the reservation, or none */
@@ -78,6 +82,12 @@ typedef struct {
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: no task has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of this GPU */
     int64_t gpu_room[RL_GPUS];         /* writer: lock; free part of a shared GPU */
+    int64_t cpus_held;                 /* writer: lock; CPUs that actors hold for life, without those of blocked ones */
+    uint32_t turn_ring;                /* writer: lock; ring of TURNS queues that have members and may fit */
+    uint32_t life_ring;                /* writer: lock; ring of LIVES queues that have members and may fit */
+    uint32_t nwanting;                 /* writer: lock; actors that are members of queues */
+    uint32_t turn_given;               /* writer: lock; rl_turn_given: whether the next free CPUs are a task's, if one fits */
+    uint32_t actors_due;               /* writer: lock; actors for which the node has something to do, by next */
     int64_t toplevel_waiting_since;    /* writer: lock; since when top-level tasks are passed over for nested ones, or 0 */
     uint32_t nested_rings[RL_DEPTHS];  /* writer: lock; of the queues in the ready ring, a ring for each depth from 1 on */
     uint32_t nworking;                 /* writer: lock; workers that run a task and are not blocked */

@@ -16,6 +16,8 @@ cdef enum:
     GROW_ARENA = -8
     GROW_SPILL = -9
     GROW_DEMANDS = -10
+    GROW_ACTORS = -11
+    GROW_LANES = -12
     STALE = -20      # the object or the task is gone, has changed, or does not exist
     FULL_ARENA = -21
     FULL_TABLE = -22
@@ -23,4 +25,5 @@ cdef enum:
     FULL_SPILL = -24
     SPILLED = -25       # the object's bytes are in the spill file
     FULL_SHAPES = -27
+    FULL_CALLS = -28    # the actor has as many pending calls as it may have
     ROOM_PROMISED = -26  # there may be room, but another process has waited longer for it

@@ -7,12 +7,19 @@
  * Task     FREE; BUILDING: on its slot's list `building`; WAITING: on no list, reached by the edges of its arguments; READY:
  *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled and not running, on the header's list
  *          for the node.  If its owner dies, BUILDING is unwound, and RUNNING is queued again or failed.
+ *          A call of an actor is never READY: MAILED: it can run, and is in the actor's mailbox; LANED: it is in a lane, behind
+ *          a call of the same caller that lacks arguments, or lacks them itself.
  * Process  FREE; ALIVE; SWEEPING: the process is gone, and the sweep frees what it held.
+ * Actor    FREE; PENDING: no process yet, its constructor or its resources lack something; STARTING: it has a slot, which its
+ *          process has not adopted; ALIVE; ENDING: it takes no more calls, and its process ends; DEAD: it has no process, and
+ *          its calls fail.
+ *          If its process dies, STARTING is PENDING again, or DEAD; ALIVE and ENDING become DEAD.  The node decides.
+ * Lane     FREE; STALLED: its first call lacks arguments; OPEN: its first call can run.
  * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
  *          was rung or has just begun, and has not asked for a task yet.  The header counts the last three.
  *
- * Only table_give (memory/tables.pyx) makes an entry FREE.  It knows no state machine, so callers ask rl_object_may, rl_task_may or
- * rl_process_may before.  A forbidden move poisons the region and changes nothing: it is a bug, after
+ * Only table_give (memory/tables.pyx) makes an entry FREE.  It knows no state machine, so callers ask rl_object_may, rl_task_may,
+ * rl_process_may or rl_actor_may before.  A forbidden move poisons the region and changes nothing: it is a bug, after
  * which no data can be trusted.  fsck reads these tables; a test compares docs/internals.md with them. */
 #ifndef RL_STATES_H
 #define RL_STATES_H
@@ -20,7 +27,8 @@
 
 #define RL_TO(state) (1u << RL_##state)
 
-enum rl_state_facts { RL_OWNED = 1, RL_MAY_LACK = 2, RL_LACKS = 4, RL_HAS_TASK = 8, RL_HAS_CREATOR = 16, RL_HAS_VALUE = 32 };
+enum rl_state_facts { RL_OWNED = 1, RL_MAY_LACK = 2, RL_LACKS = 4, RL_HAS_TASK = 8, RL_HAS_CREATOR = 16, RL_HAS_VALUE = 32,
+                      RL_HAS_SLOT = 64 };
 
 typedef struct {
     uint32_t next;  /* a bit for each state that it may become */
@@ -36,16 +44,32 @@ static const rl_state_rule rl_object_rules[] = {
 };
 static const rl_state_rule rl_task_rules[] = {
     [RL_FREE] = {RL_TO(BUILDING), 0},
-    [RL_BUILDING] = {RL_TO(WAITING) | RL_TO(READY) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED | RL_MAY_LACK},
-    [RL_WAITING] = {RL_TO(READY) | RL_TO(CANCELLED_QUEUED), RL_MAY_LACK | RL_LACKS},
+    [RL_BUILDING] = {RL_TO(WAITING) | RL_TO(READY) | RL_TO(MAILED) | RL_TO(LANED) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE),
+                     RL_OWNED | RL_MAY_LACK},
+    [RL_WAITING] = {RL_TO(READY) | RL_TO(MAILED) | RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), RL_MAY_LACK | RL_LACKS},
     [RL_READY] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), 0},
-    [RL_RUNNING] = {RL_TO(READY) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED},
+    [RL_MAILED] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), 0},
+    [RL_LANED] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), RL_MAY_LACK},
+    [RL_RUNNING] = {RL_TO(READY) | RL_TO(MAILED) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED},
     [RL_CANCELLED_QUEUED] = {RL_TO(RUNNING), RL_MAY_LACK},
 };
 static const rl_state_rule rl_process_rules[] = {
     [RL_FREE] = {RL_TO(ALIVE), 0},
     [RL_ALIVE] = {RL_TO(SWEEPING), 0},
     [RL_SWEEPING] = {RL_TO(FREE), 0},
+};
+static const rl_state_rule rl_actor_rules[] = {
+    [RL_FREE] = {RL_TO(ACTOR_PENDING), 0},
+    [RL_ACTOR_PENDING] = {RL_TO(ACTOR_STARTING) | RL_TO(ACTOR_DEAD), 0},
+    [RL_ACTOR_STARTING] = {RL_TO(ACTOR_PENDING) | RL_TO(ACTOR_ALIVE) | RL_TO(ACTOR_ENDING) | RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
+    [RL_ACTOR_ALIVE] = {RL_TO(ACTOR_ENDING) | RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
+    [RL_ACTOR_ENDING] = {RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
+    [RL_ACTOR_DEAD] = {RL_TO(FREE), 0},
+};
+static const rl_state_rule rl_lane_rules[] = {
+    [RL_FREE] = {RL_TO(LANE_STALLED), 0},
+    [RL_LANE_STALLED] = {RL_TO(LANE_OPEN) | RL_TO(FREE), 0},
+    [RL_LANE_OPEN] = {RL_TO(LANE_STALLED) | RL_TO(FREE), 0},
 };
 static const rl_state_rule rl_worker_rules[] = {
     [RL_BUSY] = {RL_TO(IDLE) | RL_TO(STARTING), 0},
@@ -69,6 +93,12 @@ static inline int rl_task_may(rl_region *R, rl_task *k, uint32_t to) {
 static inline int rl_process_may(rl_region *R, rl_slot *s, uint32_t to) {
     return rl_may(R, rl_process_rules, RL_STATES(rl_process_rules), s->state, to);
 }
+static inline int rl_actor_may(rl_region *R, rl_actor *a, uint32_t to) {
+    return rl_may(R, rl_actor_rules, RL_STATES(rl_actor_rules), a->state, to);
+}
+static inline int rl_lane_may(rl_region *R, rl_lane *l, uint32_t to) {
+    return rl_may(R, rl_lane_rules, RL_STATES(rl_lane_rules), l->state, to);
+}
 /* Setters.  Lock held. */
 static inline void rl_object_become(rl_region *R, rl_object *o, uint32_t to) {
     if (rl_object_may(R, o, to)) rl_set32(R, &o->state, to);
@@ -82,6 +112,12 @@ static inline void rl_task_become(rl_region *R, rl_task *k, uint32_t to) {
 }
 static inline void rl_process_become(rl_region *R, rl_slot *s, uint32_t to) {
     if (rl_process_may(R, s, to)) rl_set32(R, &s->state, to);
+}
+static inline void rl_actor_become(rl_region *R, rl_actor *a, uint32_t to) {
+    if (rl_actor_may(R, a, to)) rl_set32(R, &a->state, to);
+}
+static inline void rl_lane_become(rl_region *R, rl_lane *l, uint32_t to) {
+    if (rl_lane_may(R, l, to)) rl_set32(R, &l->state, to);
 }
 static inline uint32_t *rl_worker_count(rl_header *h, uint32_t availability) {
     return availability == RL_IDLE ? &h->nidle : availability == RL_STARTING ? &h->nstarting

@@ -1,9 +1,9 @@
 """Resources: how much of each exists and is free, and how much the tasks of a shape demand.  Amounts are in ten-thousandths.
 
 Resources are CPU, GPU (a worker gets GPUs with certain numbers) and custom ones.  A slot holds what the shape of its outermost
-task demands.  While it is blocked its CPUs, and only these, count as free, so the free CPUs may fall below zero when it wakes.
-A shape with more custom resources than one section can count one by one is wide: slots that hold its demand are listed, and
-what they hold is summed up on request.
+task demands, or, as the process of an actor, what that holds for life.  While it is blocked its CPUs, and only these, count as
+free, so the free CPUs may fall below zero when it wakes.  A shape with more custom resources than one section can count one by
+one is wide: slots that hold its demand are listed, and what they hold is summed up on request.
 """
 cdef enum:
     DEMANDS_COUNTED = 12  # most custom resources of a shape that are counted one by one; with more the shape is wide
@@ -53,12 +53,17 @@ cdef bint is_wide(rl_region* R, uint32_t q) noexcept nogil:
     return queue_at(R, q).count > DEMANDS_COUNTED
 
 
+cdef inline uint32_t holding(rl_slot* s) noexcept nogil:
+    """Lock held. The queue whose demand a slot holds: that of its outermost task, or what its process holds for life; or 0."""
+    return s.shape if s.shape else s.held
+
+
 cdef int64_t free_of(rl_region* R, uint32_t k) noexcept nogil:
     """Lock held. Amount of a resource that no slot holds."""
     cdef int64_t found = resource_at(R, k).free
     cdef uint32_t s = R.h.wide_holders if k >= RL_CUSTOM else 0
     while s:
-        found -= demanded(R, rl_slot_at(R, s).shape, k)
+        found -= demanded(R, holding(rl_slot_at(R, s)), k)
         s = rl_slot_at(R, s).next_wide
     return found
 

@@ -21,6 +21,18 @@ cdef void reserve_nested(rl_region* R) noexcept nogil:
         q = queue_at(R, q).next
 
 
+cdef bint stall_lacking(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
+    """Lock held. Takes a queue that lacks resource `k` out of its ring. False: the log is full, and it is still there."""
+    if rl_log_used(R) > RL_LOG_BUDGET - STALL_LOG - RESERVE_LOG:
+        return False
+    if q == R.h.reserved_for and queue_at(R, q).stalled_on != k:
+        reserve_for(R, q, k)  # before the recheck: what was kept of another resource may be free for all now
+    if not recheck_shape(R, q) or rl_log_used(R) > RL_LOG_BUDGET - STALL_LOG - RESERVE_LOG:
+        return False
+    stall(R, q, k)
+    return True
+
+
 cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
     """Lock held. The next queue in turn that fits; stalls those before it, which don't. 0: none fits, or (MORE) the log is
     full."""
@@ -35,15 +47,9 @@ cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
         k = lacking_resource(R, q)
         if k == 0:
             return q
-        if rl_log_used(R) > RL_LOG_BUDGET - STALL_LOG - RESERVE_LOG:
+        if not stall_lacking(R, q, k):
             rc[0] = MORE
             return 0
-        if q == R.h.reserved_for and queue_at(R, q).stalled_on != k:
-            reserve_for(R, q, k)  # before the recheck: what was kept of another resource may be free for all now
-        if not recheck_shape(R, q) or rl_log_used(R) > RL_LOG_BUDGET - STALL_LOG - RESERVE_LOG:
-            rc[0] = MORE
-            return 0
-        stall(R, q, k)
     return 0
 
 
@@ -118,6 +124,8 @@ cdef uint32_t take_task(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed)
         rl_set64(R, <uint64_t*>&R.h.toplevel_waiting_since, 0)
     if e.stalled_since:
         rl_set64(R, <uint64_t*>&e.stalled_since, 0)
+    if R.h.turn_given != RL_TURN_NONE:
+        rl_set32(R, &R.h.turn_given, RL_TURN_NONE)
     if R.h.reserved_for == q:
         rl_set32(R, &R.h.reserved_for, 0)
         owed[0] = q

@@ -1,4 +1,8 @@
-"""Grants: a worker takes what its outermost task demands, and releases it; counts of workers that work or are blocked."""
+"""Grants: a worker takes what its outermost task demands, and releases it; counts of workers that work or are blocked.
+
+The process of an actor gets its CPUs for a turn of calls in the same way; what it holds for life is apart from that (`held`):
+nobody waits for it to be released, so it counts neither as working nor for the reservation.
+"""
 cdef enum:
     GRANT_LOG = 26  # log entries that taking a task writes at most, without those for its resources
 
@@ -9,6 +13,12 @@ cdef void count_working(rl_region* R, uint32_t shape, int by) noexcept nogil:
     rl_set32(R, &R.h.nworking, R.h.nworking + by)
     if queue_at(R, shape).depth:
         rl_set32(R, &R.h.nworking_nested, R.h.nworking_nested + by)
+
+
+cdef void count_held(rl_region* R, uint32_t q, int by) noexcept nogil:
+    """Lock held. Counts the CPUs of an actor that begins (`by` 1) or stops (-1) holding them for life."""
+    if queue_at(R, q).cpus:
+        rl_set64(R, <uint64_t*>&R.h.cpus_held, <uint64_t>(R.h.cpus_held + by * queue_at(R, q).cpus))
 
 
 cdef void count_blocked(rl_region* R, int by) noexcept nogil:
@@ -23,8 +33,8 @@ cdef uint32_t grant_log(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef uint32_t release_log(rl_region* R, uint32_t slot) noexcept nogil:
-    """Log entries that `grant_release` writes at most."""
-    cdef uint32_t q = rl_slot_at(R, slot).shape
+    """Log entries that `grant_release` and `life_release` write at most."""
+    cdef uint32_t q = holding(rl_slot_at(R, slot))
     if q == 0:
         return 0
     return 6 + (GPU_LOG if queue_at(R, q).gpus else 0) + min(queue_at(R, q).count, <uint32_t>DEMANDS_COUNTED)
@@ -47,11 +57,10 @@ cdef void grant_custom(rl_region* R, uint32_t slot, uint32_t q, bint take) noexc
         rl_set32(R, at, rl_slot_at(R, slot).next_wide)
 
 
-cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
-    """Lock held. Grants a worker that holds nothing what its first task demands, which fits and suits."""
+cdef void grant_all(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
+    """Lock held. Takes for a process that holds nothing all that a shape demands, which fits and suits."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef rl_queue* e = queue_at(R, q)
-    rl_set32(R, &s.shape, q)
     resource_add(R, RL_CPU, -e.cpus)
     if resource_at(R, RL_GPU).total and not s.gpu_bound:
         rl_set32(R, &s.gpu_bound, 1)
@@ -60,7 +69,39 @@ cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
     if e.gpus:
         grant_gpus(R, s, e.gpus, True)
     grant_custom(R, slot, q, True)
+
+
+cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
+    """Lock held. Grants a process what its first task, or a turn of calls, demands, which fits and suits."""
+    rl_set32(R, &rl_slot_at(R, slot).shape, q)
+    grant_all(R, slot, q)
     count_working(R, q, 1)
+
+
+cdef void life_grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
+    """Lock held. Grants the process of an actor what that holds for life, which fits."""
+    if queue_at(R, q).cpus == 0 and queue_at(R, q).gpus == 0 and queue_at(R, q).count == 0:
+        return
+    rl_set32(R, &rl_slot_at(R, slot).held, q)
+    grant_all(R, slot, q)
+    count_held(R, q, 1)
+
+
+cdef void life_release(rl_region* R, uint32_t slot) noexcept nogil:
+    """Lock held. Releases what the process of an actor held for life. If it is blocked, its CPUs are free already."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    cdef rl_queue* e = queue_at(R, s.held)
+    if s.held == 0:
+        return
+    if not s.blocked:
+        resource_add(R, RL_CPU, e.cpus)
+        count_held(R, s.held, -1)
+    else:
+        count_blocked(R, -1)
+    if e.gpus:
+        grant_gpus(R, s, e.gpus, False)
+    grant_custom(R, slot, s.held, False)
+    rl_set32(R, &s.held, 0)
 
 
 cdef void grant_release(rl_region* R, uint32_t slot) noexcept nogil:

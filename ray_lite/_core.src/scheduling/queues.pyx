@@ -7,6 +7,7 @@ cdef struct rl_shape:
     # what the tasks of a shape demand; `resources`: the numbers of custom ones, in increasing order
     uint32_t job
     uint32_t options
+    uint32_t members
     int64_t cpus
     int64_t gpus
     uint32_t n
@@ -15,7 +16,8 @@ cdef struct rl_shape:
 
 
 cdef uint32_t shape_hash(rl_shape* s) noexcept nogil:
-    cdef uint64_t h = rl_fold(<uint64_t>s.cpus ^ FOLD_A, <uint64_t>s.gpus ^ <uint64_t>s.job << 32 ^ s.options)
+    cdef uint64_t owner = <uint64_t>s.members << 62 ^ <uint64_t>s.job << 32 ^ s.options
+    cdef uint64_t h = rl_fold(<uint64_t>s.cpus ^ FOLD_A, <uint64_t>s.gpus ^ owner)
     cdef uint32_t d
     for d in range(s.n):
         h = rl_fold(h ^ s.resources[d], <uint64_t>s.amounts[d] ^ FOLD_B)
@@ -24,7 +26,9 @@ cdef uint32_t shape_hash(rl_shape* s) noexcept nogil:
 
 cdef bint shape_equal(rl_region* R, rl_queue* e, rl_shape* s) noexcept nogil:
     cdef uint32_t d
-    if e.job != s.job or e.options != s.options or e.cpus != s.cpus or e.gpus != s.gpus or e.count != s.n:
+    if e.job != s.job or e.members != s.members or e.options != s.options:
+        return False
+    if e.cpus != s.cpus or e.gpus != s.gpus or e.count != s.n:
         return False
     for d in range(s.n):
         if demand_at(R, e.first + d).resource != s.resources[d] or demand_at(R, e.first + d).amount != s.amounts[d]:
@@ -56,6 +60,7 @@ cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noe
     rl_set32(R, &e.state, 1)
     rl_fresh32(&e.job, s.job)
     rl_fresh32(&e.options, s.options)
+    rl_fresh32(&e.members, s.members)
     rl_fresh64(<uint64_t*>&e.cpus, <uint64_t>s.cpus)
     rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>s.gpus)
     rl_fresh32(&e.first, first)
@@ -114,6 +119,7 @@ cdef int nested_queue(rl_region* R, uint32_t parent, uint32_t serial, uint32_t* 
         if found == 0:
             return GROW_QUEUES
         shape.job, shape.options, shape.cpus, shape.gpus, shape.n = base.job, base.options, base.cpus, base.gpus, base.count
+        shape.members = RL_TASKS
         queue_begin(R, found, &shape, base.first)
         rl_fresh32(&queue_at(R, found).depth, depth)
         rl_fresh32(&queue_at(R, found).base, q[0])

@@ -45,13 +45,21 @@ cdef bint has_free(rl_region* R, uint32_t q, uint32_t k, int64_t times) noexcept
     return need == 0 or need <= free_of(R, k)
 
 
+cdef bint lacks_held_cpus(rl_region* R, uint32_t q) noexcept nogil:
+    """Whether a shape demands CPUs that actors hold for life: nobody knows for how long. Without the lock: a hint."""
+    cdef int64_t held = <int64_t>rl_load64(<uint64_t*>&R.h.cpus_held)
+    return held != 0 and queue_at(R, q).cpus > resource_at(R, RL_CPU).total - held
+
+
 cdef bint reservation_lifted(rl_region* R) noexcept nogil:
-    """Lock held. Whether a reservation exists but does not bind now. One of CPUs always binds, since a blocked worker holds
-    none."""
+    """Lock held. Whether a reservation exists but does not bind now. One of CPUs binds unless actors hold them for life, since
+    a blocked worker holds none."""
     cdef uint32_t q = R.h.reserved_for
-    if q == 0 or R.h.working_holders:
+    if q == 0:
         return False
-    return queue_at(R, q).stalled_on != RL_CPU and not has_free(R, q, queue_at(R, q).stalled_on, 1)
+    if queue_at(R, q).stalled_on == RL_CPU:
+        return lacks_held_cpus(R, q)
+    return R.h.working_holders == 0 and not has_free(R, q, queue_at(R, q).stalled_on, 1)
 
 
 cdef bint is_reserved(rl_region* R, uint32_t k) noexcept nogil:

@@ -1,4 +1,5 @@
-"""Where a queue with tasks is listed: in the ready ring (and the ring of its depth), or stalled on a resource.
+"""Where a queue with members is listed: in the ready ring (and the ring of its depth) or, if its members are actors, in one of
+their two rings; or stalled on a resource.
 
 A queue that does not fit leaves the ring and joins the list of the first resource that it lacks, the smallest demand first.  So
 after a release only the head of one list is checked.  Neighbours: queues.pyx fills and empties queues; rechecks.pyx brings
@@ -48,14 +49,22 @@ cdef void nested_ring_turn(rl_region* R, uint32_t q) noexcept nogil:
         rl_set32(R, &R.h.nested_rings[e.depth], e.nested_next)
 
 
+cdef inline uint32_t* ring_of(rl_region* R, rl_queue* e) noexcept nogil:
+    """The ring to which a queue belongs: the ready ring, or that of queues of actors."""
+    if e.members == RL_TASKS:
+        return &R.h.ready_ring
+    return &R.h.turn_ring if e.members == RL_TURNS else &R.h.life_ring
+
+
 cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. Adds a queue that has tasks to the ready ring, as the last to be served."""
+    """Lock held. Adds a queue that has members to its ring, as the last to be served."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef uint32_t first = R.h.ready_ring
+    cdef uint32_t* ring = ring_of(R, e)
+    cdef uint32_t first = ring[0]
     if first == 0:
         rl_set32(R, &e.next, q)
         rl_set32(R, &e.prev, q)
-        rl_set32(R, &R.h.ready_ring, q)
+        rl_set32(R, ring, q)
     else:
         rl_set32(R, &e.next, first)
         rl_set32(R, &e.prev, queue_at(R, first).prev)
@@ -66,14 +75,15 @@ cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef void ring_remove(rl_region* R, uint32_t q) noexcept nogil:
-    """Lock held. Takes a queue out of the ready ring."""
+    """Lock held. Takes a queue out of its ring."""
     cdef rl_queue* e = queue_at(R, q)
+    cdef uint32_t* ring = ring_of(R, e)
     if e.next == q:
-        rl_set32(R, &R.h.ready_ring, 0)
+        rl_set32(R, ring, 0)
     else:
         list_remove(R, &queue_at(R, e.prev).next, &queue_at(R, e.next).prev, e.next, e.prev)
-        if R.h.ready_ring == q:
-            rl_set32(R, &R.h.ready_ring, e.next)
+        if ring[0] == q:
+            rl_set32(R, ring, e.next)
     rl_set32(R, &e.listed, RL_UNLISTED)
     nested_ring_remove(R, q)
 

@@ -1,11 +1,12 @@
 """Wake-ups: idle workers are rung for tasks that became READY, and the node when one more worker could run.
 
-Also the rechecks that are owed after a section, and ageing: each may bring tasks into the ring for which a worker must be rung.
-Neighbours: dispatch.pyx (which worker would find work), records/slots.pyx (which are idle).  Must not start workers.
+Actors that wait get their turns here, too.  Also the rechecks that are owed after a section, and ageing: each may bring tasks
+into the ring for which a worker must be rung.  Neighbours: dispatch.pyx (which worker would find work), records/slots.pyx
+(which are idle).  Must not start workers.
 """
 
 
-cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
+cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Rings idle workers for `wanted` tasks that became READY, or the node if one more worker could run. Returns how
     many are left for another section, because the log or the stage of this one is full."""
     cdef uint32_t slot = 0
@@ -35,6 +36,53 @@ cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     return 0
 
 
+cdef bint task_comes_next(rl_region* R) noexcept nogil:
+    """Lock held. Whether the next free CPUs are a task's, and not an actor's: one fits, and a worker comes for it, or the node
+    is rung to start one. The node itself leaves them to the task once; if it started no worker, an actor gets them."""
+    cdef uint32_t slot = 0
+    if R.h.turn_given == RL_TURN_NONE or R.h.ready_ring == 0 or pick_unserved(R, 0, False, &slot) == 0:
+        return False
+    if R.h.ncoming or R.h.nstarting:
+        return True
+    if rl_slot_at(R, R.slot).role != RL_NODE:
+        return rl_load(&R.h.at_limit) == 0
+    if R.h.turn_given == RL_TURN_HELD_BACK:
+        return False
+    rl_set32(R, &R.h.turn_given, RL_TURN_HELD_BACK)
+    return True
+
+
+cdef uint32_t wake_all_sorts(rl_region* R) noexcept nogil:
+    """Lock held. As `wake_workers`, while actors wait, too: what leaves a ring may let others in that anybody can run."""
+    cdef uint32_t left
+    if not lives_look(R) or (R.h.turn_given == RL_TURN_NONE and not turns_give(R, True)):
+        return max(R.h.nready, <uint32_t>1)
+    left = ring_workers(R, R.h.nready)
+    if R.h.turn_ring == 0 or task_comes_next(R):
+        return left
+    if not turns_give(R, False):
+        return max(R.h.nready, <uint32_t>1)
+    left = ring_workers(R, R.h.nready)
+    return left if R.h.turn_ring == 0 or task_comes_next(R) else max(left, <uint32_t>1)
+
+
+cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock held. Wakes whoever can make use of what became READY (`wanted` tasks) or free: workers, the node, and actors that
+    wait for a turn. Returns how many wake-ups are left for another section."""
+    cdef uint32_t left = 0
+    if R.h.turn_ring == 0 and R.h.life_ring == 0:
+        left = ring_workers(R, wanted)
+        if R.h.turn_ring == 0 and R.h.life_ring == 0:
+            return left
+    return max(left, wake_all_sorts(R))
+
+
+cdef inline uint32_t wakeups_wanted(rl_region* R) noexcept nogil:
+    """Lock not needed: a hint. How many tasks are queued; at least 1 if an actor waits for something."""
+    cdef uint32_t ready = rl_load(&R.h.nready)
+    return ready if ready or rl_load(&R.h.nwanting) == 0 else 1
+
+
 cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock not held. Rings the workers for which earlier sections had no room."""
     while wanted:
@@ -50,7 +98,7 @@ cdef int recheck_owed(rl_region* R, uint32_t q) noexcept nogil:
     ring. Also when no queue is stalled: the ring may have tasks that did not fit before, and no worker was rung for them."""
     cdef uint32_t left = 0
     cdef bint done = q == 0
-    while not done and rl_load(&R.h.nready):
+    while not done and wakeups_wanted(R):
         if rl_lock(R):
             return EIO
         done = recheck_released(R, q)
@@ -72,7 +120,7 @@ cdef int recheck_all(rl_region* R) noexcept nogil:
             k += done
         rl_commit(R)
         rl_failpoint(R, b"recheck.chunk")
-    return wake_workers_unlocked(R, rl_load(&R.h.nready))
+    return wake_workers_unlocked(R, wakeups_wanted(R))
 
 
 cdef uint32_t longest_stalled(rl_region* R, int64_t since) noexcept nogil:
@@ -83,6 +131,8 @@ cdef uint32_t longest_stalled(rl_region* R, int64_t since) noexcept nogil:
     for q in range(1, rl_load(&R.h.queues.used)):
         stalled_since = <int64_t>rl_load64(<uint64_t*>&queue_at(R, q).stalled_since)
         if rl_load(&queue_at(R, q).listed) == RL_STALLED and stalled_since and stalled_since < since:
+            if lacks_held_cpus(R, q):
+                continue
             since = stalled_since
             best = q
     return best
@@ -115,4 +165,4 @@ cdef int idle_leave(rl_region* R) noexcept nogil:
         idle_remove(R, R.slot, RL_BUSY)
     rl_commit(R)
     rl_failpoint(R, b"leave.wake")
-    return wake_workers_unlocked(R, rl_load(&R.h.nready))
+    return wake_workers_unlocked(R, wakeups_wanted(R))

@@ -7,13 +7,22 @@ functions.  Must not decide when CPUs are lent: policy/deadlocks.py does.
 """
 
 
+cdef void count_active(rl_region* R, uint32_t slot, int by) noexcept nogil:
+    """Lock held. Counts a process that holds something, and that begins (`by` 1) or stops (-1) being active."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    if s.shape:
+        count_working(R, s.shape, by)
+    else:
+        count_held(R, s.held, by)
+
+
 cdef uint32_t cpus_free(rl_region* R, uint32_t slot) noexcept nogil:
     """Lock held. Frees the CPUs of a worker that has become blocked; returns a shape for which a recheck is owed, or 0."""
-    cdef uint32_t shape = rl_slot_at(R, slot).shape
+    cdef uint32_t shape = holding(rl_slot_at(R, slot))
     if shape == 0:
         return 0
     resource_add(R, RL_CPU, queue_at(R, shape).cpus)
-    count_working(R, shape, -1)
+    count_active(R, slot, -1)
     count_blocked(R, 1)
     recheck_resource(R, RL_CPU)
     return R.h.reserved_for if reservation_lifted(R) else 0
@@ -24,9 +33,9 @@ cdef void block_leave(rl_region* R) noexcept nogil:
     CPUs may go negative."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     rl_set32(R, &me.blocked, me.blocked - 1)
-    if me.blocked == 0 and me.shape:
-        resource_add(R, RL_CPU, -queue_at(R, me.shape).cpus)
-        count_working(R, me.shape, 1)
+    if me.blocked == 0 and holding(me):
+        resource_add(R, RL_CPU, -queue_at(R, holding(me)).cpus)
+        count_active(R, R.slot, 1)
         count_blocked(R, -1)
 
 
@@ -34,6 +43,7 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     """Blocks this worker, which is about to sleep inside a task: releases its CPUs. `for_ever`: it sleeps without a timeout."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t owed = 0
+    cdef uint32_t left
     if rl_lock(R):
         return EIO
     rl_set32(R, &me.blocked, me.blocked + 1)
@@ -41,12 +51,12 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     if me.blocked == 1:
         owed = cpus_free(R, R.slot)
     rl_store(&me.deadlock_flag, RL_WAITS_FOREVER if for_ever else 0)
-    wake_workers(R, R.h.nready)
+    left = wake_workers(R, R.h.nready)
     if R.h.nworking == 0 and R.h.nready:
         rl_owe_node()  # the queued tasks may lack what blocked workers hold: the node looks for a deadlock
     rl_commit(R)
     rl_failpoint(R, b"block.sleep")
-    return recheck_owed(R, owed)
+    return recheck_owed(R, owed) or wake_workers_unlocked(R, left)
 
 
 cdef int block_end(rl_region* R) noexcept nogil:

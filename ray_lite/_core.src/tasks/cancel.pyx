@@ -19,6 +19,10 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
         queue_remove(R, t)
         cancelled_queued_add(R, t)
         owed[0] = 0 if queue_at(R, k.queue).listed else k.queue
+    elif k.actor and (k.state != RL_RUNNING or actor_at(R, k.actor).creation == t):
+        if not call_withdraw(R, t):
+            return NOT_THERE  # a constructor's call is never cancelled: its actor could not live without it
+        cancelled_queued_add(R, t)
     elif k.state == RL_WAITING:
         cancelled_queued_add(R, t)
     elif k.state == RL_RUNNING:
@@ -57,10 +61,8 @@ cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:
     if rl_log_used(R) > RL_LOG_BUDGET - 16:
         return MORE
     rl_set32(R, &R.h.cancelled_queued, k.next)
-    rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
-    rl_set32(R, &rl_slot_at(R, R.slot).running, t)
-    rl_set32(R, &k.owner, R.slot)
     rl_task_become(R, k, RL_RUNNING)
+    running_add(R, R.slot, t)
     return DONE
 
 

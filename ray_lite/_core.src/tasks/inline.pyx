@@ -2,7 +2,8 @@
 
 It may run only descendants of its own running task: the awaited task, or the first READY task among the arguments of a WAITING
 one, or, if another process runs the awaited task already, a task that the other process waits for.  A task that was interrupted
-while it ran another task inline runs none inline again, and a task that holds GPUs never does.  Neighbours:
+while it ran another task inline runs none inline again, and a task that holds GPUs never does.  A call of an actor runs in the
+actor's process alone, and runs nothing inline.  Neighbours:
 workers/inline_tasks.py decides when to run a task inline, and keeps the two tasks apart.
 """
 cdef enum:
@@ -101,14 +102,14 @@ cdef uint32_t inline_candidate(rl_region* R, uint32_t i, int* rc) noexcept nogil
     cdef uint32_t n, t
     cdef rl_task* k
     t = rl_slot_at(R, R.slot).running
-    if t == 0 or task_at(R, t).flags & RL_INTERRUPTED:
+    if t == 0 or task_at(R, t).flags & RL_INTERRUPTED or task_at(R, t).actor:
         return 0
     for n in range(<uint32_t>INLINE_DEPTH):
         t = object_at(R, i).task
         if t == 0:
             return 0
         k = task_at(R, t)
-        if k.flags & RL_NO_INLINE or not on_own_stack(R, k.parent, k.parent_serial):
+        if k.actor or k.flags & RL_NO_INLINE or not on_own_stack(R, k.parent, k.parent_serial):
             return 0
         if k.state == RL_READY:
             return t if fits_within(R, k.queue, held) else 0

@@ -6,6 +6,7 @@ sweep.pyx (the tasks of a dead worker).  Must not decide retries: policy/attempt
 """
 cdef enum:
     FINISH_LOG = 44  # log entries that the last step of finishing writes at most
+    CALL_END_LOG = 8  # those of a call, in addition
 
 
 cdef uint32_t edges_drain(rl_region* R, uint32_t i) noexcept nogil:
@@ -15,12 +16,47 @@ cdef uint32_t edges_drain(rl_region* R, uint32_t i) noexcept nogil:
     while object_at(R, i).edges and rl_log_used(R) < RL_LOG_BUDGET - 20:
         r = object_at(R, i).edges
         t = ref_at(R, r).owner
+        if task_at(R, t).actor and (rl_log_used(R) > RL_LOG_BUDGET - DRAIN_CALL_LOG or rl_staged_full(R)):
+            break
         edge_unlink(R, r)
         rl_set32(R, &task_at(R, t).ndeps, task_at(R, t).ndeps - 1)
-        if task_at(R, t).ndeps == 0 and task_at(R, t).state == RL_WAITING:
+        if task_at(R, t).ndeps:
+            continue
+        if task_at(R, t).actor:
+            call_unblocked(R, t)
+        elif task_at(R, t).state == RL_WAITING:
             queue_push(R, t)
             fresh += 1
     return fresh
+
+
+cdef inline bint returns_seal(rl_region* R, rl_task* k, uint32_t* fresh) noexcept nogil:
+    """Lock held. Publishes the returns of a task, counts down the tasks that wait for them, then lets them go. False: the log
+    is full."""
+    cdef uint32_t i = k.returns
+    cdef rl_object* o
+    while i:
+        o = object_at(R, i)
+        if rl_log_used(R) > RL_LOG_BUDGET - 24 or rl_staged_full(R):
+            return False
+        if o.state == RL_PENDING:
+            if o.holders or o.pins:
+                rl_object_publish(R, i)
+            else:
+                rl_object_become(R, o, RL_SEALED)  # no process can read it, and it is freed below: nothing to publish
+        if o.edges:
+            fresh[0] += edges_drain(R, i)
+            if o.edges:
+                return False
+        i = o.next
+    while k.returns:
+        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+            return False
+        i = k.returns
+        rl_set32(R, &k.returns, object_at(R, i).next)
+        rl_set32(R, &object_at(R, i).task, 0)
+        free_if_unreferenced(R, i)
+    return True
 
 
 cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* given) noexcept nogil:
@@ -30,40 +66,21 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
     not run again.  `fresh`: grows by the tasks that became READY.  `given`: set to the shape whose resources were released.
     """
     cdef rl_task* k = task_at(R, t)
-    cdef uint32_t i = k.returns
-    cdef rl_object* o
     cdef rl_slot* me = rl_slot_at(R, R.slot)
-    while i:
-        o = object_at(R, i)
-        if rl_log_used(R) > RL_LOG_BUDGET - 24 or rl_staged_full(R):
-            return MORE
-        if o.state == RL_PENDING:
-            if o.holders or o.pins:
-                rl_object_publish(R, i)
-            else:
-                rl_object_become(R, o, RL_SEALED)  # no process can read it, and it is freed below: nothing to publish
-        if o.edges:
-            fresh[0] += edges_drain(R, i)
-            if o.edges:
-                return MORE
-        i = o.next
-    while k.returns:
-        if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
-            return MORE
-        i = k.returns
-        rl_set32(R, &k.returns, object_at(R, i).next)
-        rl_set32(R, &object_at(R, i).task, 0)
-        free_if_unreferenced(R, i)
+    if not returns_seal(R, k, fresh):
+        return MORE
     if not drop_refs(R, k):
         return MORE
-    if k.next == 0 and me.shape:
+    if k.next == 0 and me.shape and k.actor == 0:  # an actor keeps its turn
         if rl_log_used(R) + release_log(R, R.slot) > RL_LOG_BUDGET:
             return MORE
         given[0] = me.shape
         grant_release(R, R.slot)
-    if rl_log_used(R) > RL_LOG_BUDGET - FINISH_LOG:
+    if rl_log_used(R) > RL_LOG_BUDGET - FINISH_LOG - (CALL_END_LOG if k.actor else 0):
         return MORE
-    rl_set32(R, &me.running, k.next)
+    running_remove(R, t)
+    if k.actor and actor_at(R, k.actor).creation == t:
+        rl_set32(R, &actor_at(R, k.actor).creation, 0)
     rl_set64(R, &me.finished, me.finished + 1)
     task_free(R, t)
     return DONE
@@ -112,10 +129,13 @@ cdef void attempt_counts(rl_region* R, rl_task* k) noexcept nogil:
 
 
 cdef void queue_again(rl_region* R, uint32_t t, bint front) noexcept nogil:
-    """Lock held. Queues a task that was RUNNING; a cancelled one never begins again, so it is left to the node."""
+    """Lock held. Queues a task that was RUNNING; a cancelled one never begins again, so it is left to the node. An actor's call
+    goes before the others: it was the first."""
     if task_at(R, t).flags & RL_CANCELLED:
         cancelled_queued_add(R, t)
         rl_owe_node()
+    elif task_at(R, t).actor:
+        mail_add(R, t, True)
     else:
         queue_insert(R, t, front)
 
@@ -127,17 +147,18 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
     queue.
     """
     cdef rl_task* k = task_at(R, t)
+    cdef uint32_t left
     if rl_lock(R):
         return EIO
-    rl_set32(R, &rl_slot_at(R, R.slot).running, k.next)
+    running_remove(R, t)
     if counted:
         attempt_counts(R, k)
     else:
         rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
     queue_again(R, t, front)
-    wake_workers(R, 1)
+    left = wake_workers(R, 1)
     rl_commit(R)
-    return DONE
+    return wake_workers_unlocked(R, left)
 
 
 cdef int task_again(rl_region* R, uint32_t t, bint begun, bint counted, bint front) noexcept nogil:
@@ -156,8 +177,8 @@ cdef int task_again(rl_region* R, uint32_t t, bint begun, bint counted, bint fro
         i = object_at(R, i).next
     if rl_lock(R):
         return EIO
-    rl_set32(R, &me.running, k.next)
-    if k.next == 0 and me.shape:
+    running_remove(R, t)
+    if k.next == 0 and me.shape and k.actor == 0:
         given = me.shape
         grant_release(R, R.slot)
     if not begun:
@@ -182,6 +203,8 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
     if given[0] and not recheck_released(R, given[0]):
         return MORE
     given[0] = 0
+    if R.h.turn_ring and R.h.turn_given == RL_TURN_NONE and not turns_give(R, True):  # it is an actor's turn
+        return MORE
     q = pick_for_worker(R, R.slot, &rc)
     if rc == MORE or rl_log_used(R) + (grant_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
         return MORE

@@ -1,17 +1,24 @@
 """Submitting: builds a record in as many sections as it needs, then queues it, or leaves it to wait for its arguments.
 
 A long operation is cut where the log budget ends, and the record itself says how far it came: so the sweep can unwind a dead
-process's half-built record.  Neighbours: records/task_records.pyx, scheduling/queues.pyx.
+process's half-built record.  Neighbours: records/task_records.pyx, scheduling/queues.pyx, actor_calls.pyx
+(where a call of an actor goes).
 """
 cdef enum:
     STEP_LOG = 46  # log entries that one small step writes at most
+    POST_LOG = 24  # log entries that `submit_ready` writes at most, without the wake-ups, which look for room themselves,
+    MAKE_LOG = 40  # and if it makes an actor
 
 
 cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     """Lock held. Takes a record, fills it in, and puts it on this slot's list `building`. DONE, or what to grow."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t q = s.queue
-    cdef int rc = nested_queue(R, s.parent, s.parent_serial, &q) if s.parent else DONE
+    cdef int rc = DONE
+    if s.actor or s.creates != NULL:
+        rc = call_admit(R, s, &q)
+    elif s.parent:
+        rc = nested_queue(R, s.parent, s.parent_serial, &q)
     cdef uint32_t t = table_take(R, &R.h.tasks) if rc == DONE else 0
     cdef rl_task* k
     if t == 0:
@@ -30,6 +37,9 @@ cdef int submit_record(rl_region* R, rl_spec* s) noexcept nogil:
     rl_fresh32(&k.site, s.site)
     rl_fresh16(&k.flags, <uint16_t>s.flags)
     rl_fresh32(&k.runtime_env, s.runtime_env)
+    if s.actor:
+        rl_fresh16(&k.actor, <uint16_t>s.actor)
+        rl_set32(R, &actor_at(R, s.actor).ncalls, actor_at(R, s.actor).ncalls + 1)
     if s.args_size <= RL_TASK_SMALL:
         memcpy(k.data, s.args, s.args_size)
     rl_task_become(R, k, RL_BUILDING)
@@ -76,23 +86,30 @@ cdef int submit_ref(rl_region* R, rl_spec* s) noexcept nogil:
     return DONE
 
 
-cdef void submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
-    """Lock held. Queues a complete record, or leaves it WAITING for its arguments.
+cdef int submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
+    """Lock held. Queues a complete record, or leaves it WAITING for its arguments. DONE, or, of a call, what to grow.
 
     If the parent was cancelled recursively, the new task counts as cancelled and is left to the node.
     """
     cdef rl_task* k = task_at(R, s.task)
+    cdef int rc = DONE
     building_remove(R, s.task)
-    if s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_RECURSIVE:
+    if s.creates != NULL:
+        rc = actor_make(R, s)
+        s.unrung = wake_workers(R, 0) if rc == DONE else 0
+    elif s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_RECURSIVE:
         cancelled_queued_add(R, s.task)
         rl_owe_node()
-        return
-    if k.ndeps:
+    elif k.actor:
+        rc = call_post(R, s)
+        s.unrung = wake_workers(R, 0) if rc == DONE else 0
+    elif k.ndeps:
         rl_task_become(R, k, RL_WAITING)
         rl_set32(R, &k.owner, 0)
-        return
-    queue_push(R, s.task)
-    wake_workers(R, 1)
+    else:
+        queue_push(R, s.task)
+        s.unrung = wake_workers(R, 1)
+    return rc
 
 
 cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
@@ -128,10 +145,9 @@ cdef int submit_section(rl_region* R, rl_spec* s) noexcept nogil:
         rl_set32(R, &k.extent, extent)
         s.roomed = 1
         return MORE
-    if rl_log_used(R) > RL_LOG_BUDGET - 24:
+    if rl_log_used(R) > RL_LOG_BUDGET - (MAKE_LOG if s.creates != NULL else POST_LOG):
         return MORE
-    submit_ready(R, s)
-    return DONE
+    return submit_ready(R, s)
 
 
 cdef int unwind_section(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
@@ -147,7 +163,7 @@ cdef int unwind_section(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
         holder_clear(R, slot, i)
     if not drop_refs(R, k):
         return MORE
-    if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG:
+    if rl_log_used(R) > RL_LOG_BUDGET - STEP_LOG - (CALL_END_LOG if k.actor else 0):
         return MORE
     building_remove(R, t)
     task_free(R, t)
@@ -171,6 +187,7 @@ cdef int task_submit(rl_region* R, rl_spec* s) noexcept nogil:
     cdef rl_spec before
     cdef bint copied = False
     cdef int rc = MORE
+    s.unrung = 0
     while rc != DONE:
         before = s[0]
         if rl_lock(R):
@@ -192,4 +209,4 @@ cdef int task_submit(rl_region* R, rl_spec* s) noexcept nogil:
                 task_unwind(R, R.slot, s.task)
             return rc
         rc = MORE
-    return DONE
+    return wake_workers_unlocked(R, s.unrung) if s.unrung else DONE

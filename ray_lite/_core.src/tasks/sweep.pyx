@@ -1,6 +1,6 @@
 """The sweep: frees what a dead process held.
 
-    resources, idle list -> records under construction, bits -> its tasks, one by one -> the slot
+    resources, idle list -> records under construction, bits -> its tasks, one by one -> its actor, if it was one's -> the slot
 
 What the process held is freed before its tasks are dealt with, so that a task which runs again does not find it in its way.
 The sweep runs only in the node, and only after the process's pidfd said that all its threads are gone.  Each step is one short
@@ -9,7 +9,8 @@ section; between two of them the region is consistent.  Must not decide what a d
 
 
 cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
-    """Begins the sweep of a dead slot: takes it off the idle list, releases its resources, then rechecks all stalled queues."""
+    """Begins the sweep of a dead slot: takes it off the idle list, or its actor out of a queue, releases its resources, then
+    rechecks all stalled queues."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     if rl_lock(R):
         return EIO
@@ -18,7 +19,10 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
         idle_remove(R, slot, RL_BUSY)
     elif s.availability == RL_STARTING:
         rl_worker_become(R, s, RL_BUSY)
+    if s.actor:
+        actor_stops(R, s.actor)
     grant_release(R, slot)
+    life_release(R, slot)
     rl_set32(R, &s.blocked, 0)
     rl_process_become(R, s, RL_SWEEPING)
     rl_commit(R)
@@ -51,10 +55,8 @@ cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* compl
     if t:
         k = task_at(R, t)
         complete[0] = k.nreturns != 0 or finish_begun(R, k)
-        rl_set32(R, &rl_slot_at(R, slot).running, k.next)
-        rl_set32(R, &k.next, rl_slot_at(R, R.slot).running)
-        rl_set32(R, &rl_slot_at(R, R.slot).running, t)
-        rl_set32(R, &k.owner, R.slot)
+        running_remove(R, t)
+        running_add(R, R.slot, t)
     rl_commit(R)
     rl_failpoint(R, b"adopt.reset")
     i = task_at(R, t).returns if t else 0

@@ -21,6 +21,8 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_table(R, &R.h.resources, f) or fsck_table(R, &R.h.demands, f):
         return 1
+    if fsck_table(R, &R.h.actors, f) or fsck_table(R, &R.h.lanes, f):
+        return 1
     for i in range(1, R.h.objects.used):
         if fsck_object(R, i, f):
             return 1
@@ -28,16 +30,32 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_runs(R, f) or fsck_free_runs(R, f) or fsck_slabs(R, f) or fsck_blocks(R, scratch, f) or fsck_counted(R, f):
         return 1
-    return fsck_tasks(R, f) or fsck_queues(R, f) or fsck_slots(R, f) or fsck_resources(R, f)
+    if fsck_tasks(R, f) or fsck_actors(R, scratch, f):
+        return 1
+    return fsck_queues(R, f) or fsck_slots(R, f) or fsck_resources(R, f)
 
 
 cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
     return rl_fold(a ^ FOLD_A, b ^ FOLD_B) + a
 
 
+cdef uint64_t digest_of_actors(rl_region* R) noexcept nogil:
+    cdef uint64_t d = mix(mix(R.h.nwanting, R.h.actors_due), mix(R.h.turn_ring, R.h.life_ring))
+    cdef uint64_t e
+    cdef uint32_t i
+    cdef rl_actor* a
+    for i in range(1, R.h.actors.used):
+        a = actor_at(R, i)
+        if a.state != RL_FREE:
+            e = mix(mix(i, a.state), mix(a.slot, a.ncalls * 8 + a.nrunning))
+            d += mix(mix(e, mix(a.length, a.handle)), mix(mix(a.wants, a.cause), mix(a.flags, a.resting * 2 + a.lane_last)))
+            d += mix(mix(a.creation, a.waiting), mix(a.open, a.stalled)) + mix(i, a.nmailed)
+    return d + mix(<uint64_t>R.h.cpus_held, R.h.turn_given) + mix(R.h.actors.live, R.h.lanes.live)
+
+
 cdef uint64_t digest(rl_region* R) noexcept nogil:
     """Hash of what the region says, not of how it is stored: equal before and after a section that was rolled back."""
-    cdef uint64_t d = mix(R.h.nstalled, R.h.used_bytes)
+    cdef uint64_t d = mix(R.h.nstalled, R.h.used_bytes) + digest_of_actors(R)
     cdef uint64_t e, id
     cdef uint32_t i
     cdef rl_object* o
@@ -62,7 +80,7 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
         if s.state != RL_FREE:
             d += mix(mix(i, s.state), mix(mix(s.running, s.building), mix(s.shape, s.availability * 8 + s.blocked)))
             d += mix(mix(i, s.gpu_bound), mix(s.gpus[0], s.gpus[1])) + mix(i, s.row_limit)
-            d += mix(mix(i, s.lent), mix(s.thread_waits, s.thread_waits_forever))
+            d += mix(mix(i, s.lent), mix(s.thread_waits, s.thread_waits_forever)) + mix(mix(i, s.actor), s.held)
     for i in range(1, R.h.resources.used):
         d += mix(mix(i, <uint64_t>resource_at(R, i).free), mix(resource_at(R, i).head, resource_at(R, i).tail))
     d += mix(mix(R.h.nready, R.h.ready_ring), mix(R.h.idle_first, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)

@@ -100,13 +100,16 @@ cdef int fsck_object(rl_region* R, uint32_t i, rl_finding* f) noexcept nogil:
         if o.extent >= R.h.extents.used or not has_bytes(extent_at(R, o.extent).state):
             return wrong(f, b"object: block", i, RL_EXTENT_USED, o.extent)
         room = block_size(R, o.extent)
+    if o.flags & RL_HANDLE and (o.state != RL_SEALED or handle_actor(R, i) >= R.h.actors.used or
+                                actor_at(R, handle_actor(R, i)).handle != i):
+        return wrong(f, b"object: handle of no actor", i, 0, o.state)
     if facts & RL_HAS_VALUE and o.size > room:
         return wrong(f, b"object: size", i, room, o.size)
     return 0
 
 
 cdef int fsck_refs(rl_region* R, uint32_t* pins, rl_finding* f) noexcept nogil:
-    """Checks that pins are the refs that name an object (and one for a kept object).
+    """Checks that pins are the refs that name an object (and one for a kept object, and those of its actor).
 
     Also that a linked ref is in its object's edge list exactly once.  `pins`: scratch memory, a word for each object.
     """
@@ -120,6 +123,10 @@ cdef int fsck_refs(rl_region* R, uint32_t* pins, rl_finding* f) noexcept nogil:
                 return wrong(f, b"ref: object", r, 0, ref_at(R, r).object)
             pins[ref_at(R, r).object] += 1
             linked += ref_at(R, r).linked
+    for i in range(1, R.h.actors.used):
+        if actor_at(R, i).state != RL_FREE:
+            pins[actor_at(R, i).handle] += actor_at(R, i).state != RL_ACTOR_DEAD
+            pins[actor_at(R, i).cause] += 1
     for i in range(1, R.h.objects.used):
         if object_at(R, i).state == RL_FREE:
             continue

@@ -1,11 +1,50 @@
 """fsck of queues and resources: where queues stand, precedence of nested tasks, the reservation, what is free and held."""
 
 
+cdef int fsck_actor_queue(rl_region* R, uint32_t q, rl_finding* f) noexcept nogil:
+    """Checks a queue whose members are actors."""
+    cdef rl_queue* e = queue_at(R, q)
+    cdef uint32_t a = e.head
+    cdef uint32_t prev = 0
+    cdef uint32_t n = 0
+    while a:
+        n += 1
+        if n > e.length or actor_at(R, a).state == RL_FREE or actor_at(R, a).want_prev != prev or actor_at(R, a).wants != q:
+            return wrong(f, b"queue: list of actors", q, e.length, a)
+        prev = a
+        a = actor_at(R, a).want_next
+    if n != e.length or e.tail != prev or (e.listed != 0) != (n != 0) or e.depth:
+        return wrong(f, b"queue: length, tail or listing", q, e.length, n)
+    return 0
+
+
+cdef int fsck_ring(rl_region* R, uint32_t members, rl_finding* f) noexcept nogil:
+    """Checks that a ring has the queues that are listed in it."""
+    cdef uint32_t listed = 0
+    cdef uint32_t n = 0
+    cdef uint32_t q, first
+    cdef rl_queue* e
+    for q in range(1, R.h.queues.used):
+        e = queue_at(R, q)
+        listed += e.state != 0 and e.members == members and e.listed == RL_IN_RING
+    first = R.h.ready_ring if members == RL_TASKS else R.h.turn_ring if members == RL_TURNS else R.h.life_ring
+    q = first
+    while q:
+        n += 1
+        e = queue_at(R, q)
+        if n > listed or e.members != members or e.listed != RL_IN_RING or queue_at(R, e.next).prev != q:
+            return wrong(f, b"queues: ring", q, listed, n)
+        q = e.next if e.next != first else 0
+    return wrong(f, b"queues: ring length", members, listed, n) if n != listed else 0
+
+
 cdef int fsck_queue(rl_region* R, uint32_t q, uint32_t* total, rl_finding* f) noexcept nogil:
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t t = e.head
     cdef uint32_t prev = 0
     cdef uint32_t n = 0
+    if e.members != RL_TASKS:
+        return fsck_actor_queue(R, q, f)
     while t:
         n += 1
         if n > e.length or task_at(R, t).state != RL_READY or task_at(R, t).prev != prev or task_at(R, t).queue != q:
@@ -37,6 +76,8 @@ cdef int fsck_nesting(rl_region* R, rl_finding* f) noexcept nogil:
             nested -= 1
             q = queue_at(R, q).nested_next if queue_at(R, q).nested_next != R.h.nested_rings[depth] else 0
     for s in range(1, R.h.slots.used):
+        if rl_slot_at(R, s).state and rl_slot_at(R, s).held:
+            nblocked += rl_slot_at(R, s).blocked != 0
         if rl_slot_at(R, s).state and rl_slot_at(R, s).shape:
             nblocked += rl_slot_at(R, s).blocked != 0
             nworking += rl_slot_at(R, s).blocked == 0
@@ -88,13 +129,10 @@ cdef int fsck_stalled(rl_region* R, uint32_t stalled, rl_finding* f) noexcept no
 
 cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t total = 0
-    cdef uint32_t listed = 0
     cdef uint32_t stalled = 0
-    cdef uint32_t n = 0
     cdef uint32_t q
     for q in range(1, R.h.queues.used):
         if queue_at(R, q).state:
-            listed += queue_at(R, q).listed == RL_IN_RING
             stalled += queue_at(R, q).listed == RL_STALLED
             if queue_at(R, q).listed > RL_STALLED:
                 return wrong(f, b"queue: listed", q, RL_STALLED, queue_at(R, q).listed)
@@ -106,16 +144,8 @@ cdef int fsck_queues(rl_region* R, rl_finding* f) noexcept nogil:
         return wrong(f, b"queues: stalled", 0, stalled, R.h.nstalled)
     if R.h.reserved_for and fsck_reservation(R, f):
         return 1
-    q = R.h.ready_ring
-    while q:
-        n += 1
-        if n > listed or queue_at(R, q).listed != RL_IN_RING or queue_at(R, queue_at(R, q).next).prev != q:
-            return wrong(f, b"queues: ring", q, listed, n)
-        q = queue_at(R, q).next
-        if q == R.h.ready_ring:
-            break
-    if n != listed:
-        return wrong(f, b"queues: ring length", 0, listed, n)
+    if fsck_ring(R, RL_TASKS, f) or fsck_ring(R, RL_TURNS, f) or fsck_ring(R, RL_LIVES, f):
+        return 1
     return fsck_stalled(R, stalled, f) or fsck_nesting(R, f)
 
 
@@ -130,8 +160,8 @@ cdef int fsck_gpus(rl_region* R, rl_finding* f) noexcept nogil:
         left = R.h.gpu_room[g] if R.h.gpu_shared[g // 64] & bit else RL_UNIT if R.h.gpu_free[g // 64] & bit else 0
         free += (R.h.gpu_free[g // 64] & bit) != 0
         for s in range(1, R.h.slots.used):
-            if rl_slot_at(R, s).state and rl_slot_at(R, s).shape and rl_slot_at(R, s).gpus[g // 64] & bit:
-                left += min(queue_at(R, rl_slot_at(R, s).shape).gpus, <int64_t>RL_UNIT)
+            if rl_slot_at(R, s).state and holding(rl_slot_at(R, s)) and rl_slot_at(R, s).gpus[g // 64] & bit:
+                left += min(queue_at(R, holding(rl_slot_at(R, s))).gpus, <int64_t>RL_UNIT)
         if left != RL_UNIT or R.h.gpu_free[g // 64] & R.h.gpu_shared[g // 64] & bit:
             return wrong(f, b"resources: GPU", g, RL_UNIT, <uint64_t>left)
     if free * RL_UNIT != resource_at(R, RL_GPU).free:
@@ -145,23 +175,30 @@ cdef int fsck_resources(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t n = 0
     cdef uint32_t k, s
     cdef int64_t found
+    cdef int64_t cpus_held = 0
     for k in range(1, R.h.resources.used):
         found = resource_at(R, k).free
         for s in range(1, R.h.slots.used):
-            if rl_slot_at(R, s).state == RL_FREE or rl_slot_at(R, s).shape == 0 or k == RL_GPU:
+            if rl_slot_at(R, s).state == RL_FREE or holding(rl_slot_at(R, s)) == 0 or k == RL_GPU:
                 continue
-            if k >= RL_CUSTOM and is_wide(R, rl_slot_at(R, s).shape) or k == RL_CPU and rl_slot_at(R, s).blocked:
+            if k >= RL_CUSTOM and is_wide(R, holding(rl_slot_at(R, s))) or k == RL_CPU and rl_slot_at(R, s).blocked:
                 continue
-            found += demanded(R, rl_slot_at(R, s).shape, k)
+            found += demanded(R, holding(rl_slot_at(R, s)), k)
         if found != resource_at(R, k).total and k != RL_GPU:
             return wrong(f, b"resources: CPUs or others", k, <uint64_t>resource_at(R, k).total, <uint64_t>found)
     for s in range(1, R.h.slots.used):
-        if rl_slot_at(R, s).state and rl_slot_at(R, s).shape:
-            wide_holders += is_wide(R, rl_slot_at(R, s).shape)
+        if rl_slot_at(R, s).state and rl_slot_at(R, s).held and not rl_slot_at(R, s).blocked:
+            cpus_held += queue_at(R, rl_slot_at(R, s).held).cpus
+        if rl_slot_at(R, s).state and rl_slot_at(R, s).held and rl_slot_at(R, s).shape:
+            return wrong(f, b"resources: for life and for a task", s, 0, rl_slot_at(R, s).shape)
+        if rl_slot_at(R, s).state and holding(rl_slot_at(R, s)):
+            wide_holders += is_wide(R, holding(rl_slot_at(R, s)))
+    if cpus_held != R.h.cpus_held:
+        return wrong(f, b"resources: CPUs held for life", 0, <uint64_t>cpus_held, <uint64_t>R.h.cpus_held)
     s = R.h.wide_holders
     while s:
         n += 1
-        if n > wide_holders or rl_slot_at(R, s).shape == 0 or not is_wide(R, rl_slot_at(R, s).shape):
+        if n > wide_holders or holding(rl_slot_at(R, s)) == 0 or not is_wide(R, holding(rl_slot_at(R, s))):
             return wrong(f, b"resources: wide holders", s, wide_holders, n)
         s = rl_slot_at(R, s).next_wide
     return wrong(f, b"resources: wide holders unlisted", 0, wide_holders, n) if n != wide_holders else fsck_gpus(R, f)

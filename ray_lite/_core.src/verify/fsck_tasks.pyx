@@ -30,34 +30,45 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
     return 0
 
 
+cdef int fsck_stacks(rl_region* R, uint32_t s, uint32_t* counts, uint32_t* running, uint32_t* building,
+                     rl_finding* f) noexcept nogil:
+    """Checks the records that a slot runs and builds; `running`, `building`: grow by their numbers."""
+    cdef uint32_t t, prev
+    t = rl_slot_at(R, s).running
+    prev = 0
+    while t:
+        running[0] += 1
+        if task_at(R, t).actor and task_at(R, t).prev != prev:
+            return wrong(f, b"slot: running list, backwards", s, prev, t)
+        prev = t
+        if running[0] > counts[RL_RUNNING] or task_at(R, t).state != RL_RUNNING or task_at(R, t).owner != s:
+            return wrong(f, b"slot: running list", s, counts[RL_RUNNING], t)
+        t = task_at(R, t).next
+    t = rl_slot_at(R, s).building
+    while t:
+        building[0] += 1
+        if building[0] > counts[RL_BUILDING] or task_at(R, t).state != RL_BUILDING or task_at(R, t).owner != s:
+            return wrong(f, b"slot: building list", s, counts[RL_BUILDING], t)
+        t = task_at(R, t).next
+    return 0
+
+
 cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
     """Checks records against the slots' lists and the list of cancelled tasks; `fsck_queue` checks READY ones."""
-    cdef uint32_t counts[6]
+    cdef uint32_t counts[8]
     cdef uint32_t running = 0
     cdef uint32_t building = 0
     cdef uint32_t t, s
     memset(counts, 0, sizeof(counts))
     for t in range(1, R.h.tasks.used):
-        if task_at(R, t).state > RL_CANCELLED_QUEUED:
-            return wrong(f, b"task: state", t, RL_CANCELLED_QUEUED, task_at(R, t).state)
+        if task_at(R, t).state > RL_LANED:
+            return wrong(f, b"task: state", t, RL_LANED, task_at(R, t).state)
         counts[task_at(R, t).state] += 1
         if task_at(R, t).state != RL_FREE and fsck_task(R, t, f):
             return 1
     for s in range(1, R.h.slots.used):
-        if rl_slot_at(R, s).state == RL_FREE:
-            continue
-        t = rl_slot_at(R, s).running
-        while t:
-            running += 1
-            if running > counts[RL_RUNNING] or task_at(R, t).state != RL_RUNNING or task_at(R, t).owner != s:
-                return wrong(f, b"slot: running list", s, counts[RL_RUNNING], t)
-            t = task_at(R, t).next
-        t = rl_slot_at(R, s).building
-        while t:
-            building += 1
-            if building > counts[RL_BUILDING] or task_at(R, t).state != RL_BUILDING or task_at(R, t).owner != s:
-                return wrong(f, b"slot: building list", s, counts[RL_BUILDING], t)
-            t = task_at(R, t).next
+        if rl_slot_at(R, s).state != RL_FREE and fsck_stacks(R, s, counts, &running, &building, f):
+            return 1
     t = R.h.cancelled_queued
     s = 0
     while t:

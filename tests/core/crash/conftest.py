@@ -2,6 +2,7 @@
 
 import importlib.util
 import platform
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,9 @@ def variants(tmp_path_factory):
 
 
 @pytest.fixture
-def program(variants):
-    """`program(seed, switch=None, every=0)`: a Program over a region of its own; closed by the next one, or after the test.
+def programs(variants):
+    """`programs(kind, seed, switch, every)`: a Program of `kind` over a region of its own; closed by the next one, or after the
+    test.
 
     There is one at a time, since each module has one court (judge.pyx); a closed Program has given back the court's copies.
     """
@@ -39,11 +41,25 @@ def program(variants):
         while made:
             made.pop().close()
 
-    def make(seed, switch=None, every=0):
+    def make(kind, seed, switch, every):
         close()
-        made.append(beside("program").Program(variants[switch], seed, every))
+        made.append(kind(variants[switch], seed, every))
         made[-1].begin()
         return made[-1]
 
     yield make
     close()
+
+
+@pytest.fixture
+def program(programs):
+    """`program(seed, switch=None, every=0)`: a Program."""
+    return lambda seed, switch=None, every=0: programs(beside("program").Program, seed, switch, every)
+
+
+@pytest.fixture
+def calls(programs, monkeypatch):
+    """`calls(seed, every=0)`: a Program with actors."""
+    monkeypatch.setitem(sys.modules, "program", beside("program"))
+    kind = beside("calls").Calls
+    return lambda seed, every=0: programs(kind, seed, None, every)

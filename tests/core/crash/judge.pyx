@@ -135,6 +135,8 @@ cdef int bury() noexcept nogil:
             break
         if task_finish(N, t) if complete else task_requeue(N, t, True, True):
             return object_to(b"sweep: finish or requeue", t, 0, 1)
+    if rl_slot_at(N, court.who).actor and actor_end(N, rl_slot_at(N, court.who).actor, 0):
+        return object_to(b"sweep: end the actor", court.who, 0, 1)
     if slot_free(N, court.who):
         return object_to(b"sweep: end", court.who, 0, 1)
     return invariants(b"swept") or nothing_left(court.who) or survivors_keep(court.who) or nothing_owed(&court.work)
@@ -155,18 +157,32 @@ cdef int nothing_left(uint32_t slot) noexcept nogil:
         if object_at(R, i).state == RL_CREATING and object_at(R, i).owner == slot:
             return object_to(b"swept: an object under construction", i, 0, 1)
     for i in range(1, R.h.tasks.used):
-        if task_at(R, i).state != RL_FREE and task_at(R, i).owner == slot:
+        if rl_task_rules[task_at(R, i).state].facts & RL_OWNED and task_at(R, i).owner == slot:
             return object_to(b"swept: a task", i, 0, 1)
     return 0
 
 
-cdef bint demanded_in_ring(rl_region* R, uint32_t k) noexcept nogil:
-    cdef uint32_t q = R.h.ready_ring
+cdef bint demanded_in_ring(rl_region* R, uint32_t first, uint32_t k) noexcept nogil:
+    cdef uint32_t q = first
     while q:
         if demanded(R, q, k):
             return True
-        q = queue_at(R, q).next if queue_at(R, q).next != R.h.ready_ring else 0
+        q = queue_at(R, q).next if queue_at(R, q).next != first else 0
     return False
+
+
+cdef bint demanded_in_rings(rl_region* R, uint32_t k) noexcept nogil:
+    return demanded_in_ring(R, R.h.ready_ring, k) or demanded_in_ring(R, R.h.turn_ring, k)
+
+
+cdef int no_turn_owed(rl_region* R) noexcept nogil:
+    """No actor waits for CPUs that are free, unless the next ones are a task's: then a worker comes, or the node is rung."""
+    cdef uint32_t q = R.h.turn_ring if R.h.ready_ring == 0 or not R.h.turn_given else 0
+    while q:
+        if lacking_resource(R, q) == 0:
+            return object_to(b"owed: a turn", q, 0, queue_at(R, q).head)
+        q = queue_at(R, q).next if queue_at(R, q).next != R.h.turn_ring else 0
+    return 0
 
 
 cdef int nothing_owed(rl_region* R) noexcept nogil:
@@ -176,14 +192,14 @@ cdef int nothing_owed(rl_region* R) noexcept nogil:
     cdef uint32_t k, q
     for k in range(RL_CPU, R.h.resources.used):
         q = resource_at(R, k).head
-        if q and has_enough(R, q, k, 1) and not demanded_in_ring(R, k):
+        if q and has_enough(R, q, k, 1) and not demanded_in_rings(R, k):
             return object_to(b"owed: a recheck of what is stalled", k, 0, q)
         q = R.h.reserved_for
         if q and queue_at(R, q).listed == RL_STALLED and queue_at(R, q).stalled_on == k and has_enough(R, q, k, 1):
-            if not demanded_in_ring(R, k):
+            if not demanded_in_rings(R, k):
                 return object_to(b"owed: a recheck of what is reserved for", k, 0, q)
     q = pick_unserved(R, R.h.ncoming, True, &slot) if R.h.idle_first else 0
-    return object_to(b"owed: a bell", q, 0, slot) if q else 0
+    return object_to(b"owed: a bell", q, 0, slot) if q else no_turn_owed(R)
 
 
 cdef bint same_bytes(rl_region* C, rl_object* was, rl_object* now) noexcept nogil:

@@ -11,6 +11,8 @@ cdef struct rl_order:
     uint8_t id[20]
     rl_origin origin   # of what is made: that id
     rl_spec spec
+    rl_creation creation
+    uint32_t members
     uint32_t returns[64]
     uint32_t generations[64]
     uint32_t out
@@ -122,7 +124,7 @@ cdef int order_shape(rl_order* o) noexcept nogil:
     cdef uint32_t d
     for d in range(o.n):
         resources[d], amounts[d] = RL_CUSTOM + o.targets[d], RL_UNIT
-    shape.job, shape.options, shape.cpus, shape.gpus = o.a, 0, <int64_t>o.size, o.b
+    shape.job, shape.options, shape.members, shape.cpus, shape.gpus = o.a, 0, o.members, <int64_t>o.size, o.b
     shape.n, shape.resources, shape.amounts = o.n, resources, amounts
     return shape_queue(o.who, &shape, &o.out)
 
@@ -206,11 +208,52 @@ cdef int order_age(rl_order* o) noexcept nogil:
     return age(o.who)
 
 
+cdef int order_open_actor(rl_order* o) noexcept nogil:
+    return actor_open(o.who, &o.out, &o.out2)
+
+
+cdef int order_next_call(rl_order* o) noexcept nogil:
+    return call_next_run(o.who, o.a, <int64_t>o.size, &o.out)
+
+
+cdef int order_kill_actor(rl_order* o) noexcept nogil:
+    return actor_kill(o.who, o.a, o.b)
+
+
+cdef int order_leave_actor(rl_order* o) noexcept nogil:
+    return actor_leave(o.who, o.a)
+
+
+cdef int order_retire_actor(rl_order* o) noexcept nogil:
+    return actor_retire(o.who, o.a, &o.complete)
+
+
+cdef int order_retry_actor(rl_order* o) noexcept nogil:
+    return actor_retry(o.who, o.a)
+
+
+cdef int order_end_actor(rl_order* o) noexcept nogil:
+    return actor_end(o.who, o.a, o.b)
+
+
+cdef int order_due(rl_order* o) noexcept nogil:
+    return actor_due_take(o.who, &o.out)
+
+
+cdef int order_drain_actor(rl_order* o) noexcept nogil:
+    return actor_drain(o.who, o.a, o.b, &o.out)
+
+
+cdef int order_free_actor(rl_order* o) noexcept nogil:
+    return actor_free(o.who, o.a, &o.complete)
+
+
 ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
-          "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark").split()
+          "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
+          "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor").split()
 
-cdef operation OPERATIONS[42]
+cdef operation OPERATIONS[52]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -218,4 +261,6 @@ OPERATIONS[:] = [
     order_abandon, order_read, order_unread, order_create_spilled, order_exchange, order_trim_take, order_trim_finish,
     order_cancel, order_take_cancelled, order_again, order_retire, order_age,
     order_thread_wait, order_thread_wake, order_lend, order_look, order_mark,
+    order_open_actor, order_next_call, order_kill_actor, order_leave_actor, order_retire_actor, order_retry_actor,
+    order_end_actor, order_due, order_drain_actor, order_free_actor,
 ]

@@ -57,6 +57,14 @@ cdef bint extent_same(const char* a, const char* b) noexcept nogil:
     return entry_state(a) == RL_FREE or piece_same(a, b, 8, sizeof(rl_extent))
 
 
+cdef bint actor_same(const char* a, const char* b) noexcept nogil:
+    return piece_same(a, b, 8, 12) and (entry_state(a) == RL_FREE or piece_same(a, b, 8, sizeof(rl_actor)))
+
+
+cdef bint lane_same(const char* a, const char* b) noexcept nogil:
+    return entry_state(a) == RL_FREE or piece_same(a, b, 8, sizeof(rl_lane))
+
+
 cdef uint64_t table_different(rl_region* a, rl_region* b, rl_table* t, entry_same same) noexcept nogil:
     """Offset of the first entry of `a` that `b` has otherwise, or 0."""
     cdef uint32_t i
@@ -89,4 +97,5 @@ cdef uint64_t different(rl_region* a, rl_region* b) noexcept nogil:
     at = at or table_different(a, b, &a.h.objects, object_same)
     at = at or table_different(a, b, &a.h.tasks, task_same)
     at = at or table_different(a, b, &a.h.refs, ref_same)
+    at = at or table_different(a, b, &a.h.actors, actor_same) or table_different(a, b, &a.h.lanes, lane_same)
     return at or table_different(a, b, &a.h.extents, extent_same)

@@ -88,6 +88,8 @@ cdef class Stepper:
         for k in range(4):  # objects, tasks, refs, extents
             t = (<rl_table*>&R.h.objects) + k
             rl_span_add(t.offset, <uint64_t>t.capacity * t.stride, True)
+        rl_span_add(R.h.actors.offset, <uint64_t>R.h.actors.capacity * R.h.actors.stride, True)
+        rl_span_add(R.h.lanes.offset, <uint64_t>R.h.lanes.capacity * R.h.lanes.stride, True)
         for k in range(R.h.slots.capacity):
             rl_span_add(R.h.rows + k * R.h.row_bytes, ROW_BYTES, True)
             rl_span_add(R.h.rows + k * R.h.row_bytes + R.h.reader_bits, ROW_BYTES, True)
@@ -145,7 +147,7 @@ cdef class Stepper:
         rl_trap_remove()
         self.count(rl_step.instructions, rl_step.states)
         self.guilt(what, who, settings)
-        return rc, o.out, o.complete
+        return rc, o.out, o.complete or o.out2
 
     cdef void fill(self, dict settings):
         cdef rl_order* o = &self.order
@@ -165,6 +167,15 @@ cdef class Stepper:
         o.spec.parent = settings.get("parent", 0)
         o.spec.parent_serial = task_at(self.region.R, o.spec.parent).serial
         o.spec.max_retries = 3
+        o.members = settings.get("members", 0)
+        o.spec.actor = settings.get("actor", 0)
+        o.spec.actor_serial = actor_at(self.region.R, o.spec.actor).serial
+        if "makes" in settings:
+            o.creation.life, o.creation.turn, o.creation.most, o.creation.limit = settings["makes"]
+            memcpy(o.creation.id, o.id, RL_ID_BYTES)
+            o.creation.id[19] = 0xff
+            o.creation.handle, o.creation.generation = &o.out2, &o.returns[0]
+            o.spec.creates = &o.creation
 
     cdef int recoveries(self) except -1:
         """Steps `rl_recover` itself on the states kept: who recovers may die too."""
@@ -276,6 +287,32 @@ cdef class Stepper:
         """(record, serial) of the live tasks."""
         cdef rl_region* R = self.region.R
         return [(t, task_at(R, t).serial) for t in range(1, R.h.tasks.used) if task_at(R, t).state != RL_FREE]
+
+    def actors(self) -> list:
+        """(actor, serial, state, slot, calls, lanes, cause, whether it is due) of those that exist."""
+        cdef rl_region* R = self.region.R
+        cdef rl_actor* e
+        cdef uint32_t a
+        cdef list out = []
+        for a in range(1, R.h.actors.used):
+            e = actor_at(R, a)
+            if e.state != RL_FREE:
+                out.append((a, e.serial, e.state, e.slot, e.ncalls, e.nlanes, e.cause, e.flags & RL_DUE != 0))
+        return out
+
+    def mailbox(self, uint32_t a) -> list:
+        """The calls in an actor's mailbox, in order."""
+        cdef uint32_t t = actor_at(self.region.R, a).head
+        cdef list out = []
+        while t:
+            out.append(t)
+            t = task_at(self.region.R, t).next
+        return out
+
+    def handles(self, int who) -> list:
+        """(handle, actor) of the handles that one holds."""
+        return [(i, handle_actor(self.region.R, i)) for i, *_ in self.holds(who)
+                if object_at(self.region.R, i).flags & RL_HANDLE]
 
     def left(self) -> tuple:
         """How many objects, tasks and refs could still be made."""

@@ -9,7 +9,7 @@ from ray_lite import _core
 from ray_lite.exceptions import RaySystemError
 
 STATES = "|".join("""PENDING CREATING SEALED GARBAGE BUILDING WAITING READY RUNNING CANCELLED_QUEUED ALIVE SWEEPING BUSY IDLE
-STARTING RUNG""".split())
+STARTING RUNG MAILED LANED ACTOR_\\w+ LANE_\\w+""".split())
 
 
 def machines():
@@ -17,13 +17,19 @@ def machines():
     text = (CORE / "region/states.h").read_text()
     found = {}
     for name, body in re.findall(r"rl_(\w+)_rules\[\] = \{\n(.*?)\n\};", text, re.S):
-        rows = re.findall(r"\[RL_(\w+)\] = \{(.*?), [^,]*\}", body)
+        rows = re.findall(r"\[RL_(\w+)\] = \{(.*?),\s[^,]*\}", body)
         found[name] = {state: re.findall(r"RL_TO\((\w+)\)", moves) for state, moves in rows}
     return found
 
 
+def full(machine, state):
+    return state if state == "FREE" else f"{machine.upper()}_{state}"
+
+
 def test_the_tables_are_read_whole():
-    assert {name: len(rows) for name, rows in machines().items()} == {"object": 5, "task": 6, "process": 3, "worker": 4}
+    assert {name: len(rows) for name, rows in machines().items()} == {
+        "object": 5, "task": 8, "process": 3, "actor": 6, "lane": 3, "worker": 4,
+    }
     for rows in machines().values():
         assert {state for moves in rows.values() for state in moves} <= set(rows)
 
@@ -31,8 +37,10 @@ def test_the_tables_are_read_whole():
 def test_docs_show_the_tables():
     page = (ROOT / "docs/internals.md").read_text()
     shown = {}
-    for name, rows in re.findall(r"^(Object|Task|Process|Worker) {2,}(\w+ -> (?:.|\n)*?)(?=\n\n|```)", page, re.M):
+    for name, rows in re.findall(r"^(Object|Task|Process|Actor|Lane|Worker) {2,}(\w+ -> (?:.|\n)*?)(?=\n\n|```)", page, re.M):
         shown[name.lower()] = {state: moves.split(", ") for state, moves in re.findall(r"(\w+) -> ([\w, ]+)", rows)}
+    for name in ("actor", "lane"):  # their states have the name of the machine before them, since the words are in use
+        shown[name] = {full(name, state): {full(name, move) for move in moves} for state, moves in shown[name].items()}
     assert {name: {state: set(moves) for state, moves in rows.items()} for name, rows in shown.items()} == {
         name: {state: set(moves) for state, moves in rows.items()} for name, rows in machines().items()
     }

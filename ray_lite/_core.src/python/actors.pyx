@@ -1,0 +1,149 @@
+"""Actors, as Python sees them: making one, and what the node does for it.  Calls are made by submit.pyx and run by execute.pyx.
+
+Must not decide when an actor is started, retired or ended: these are steps that the node takes.
+"""
+cdef enum:
+    DRAIN_STEP = 256  # calls that fail with the GIL dropped
+
+cdef tuple ACTOR_STATES = ("FREE", "PENDING", "STARTING", "ALIVE", "ENDING", "DEAD")
+
+
+def create_actor(Region region, record, const uint8_t[::1] args, list refs, options) -> ObjectID:
+    """Makes an actor, whose constructor's call is its first; its handle.
+
+    Args:
+        record: (function index of the constructor, flags, index of the runtime environment's object).
+        args, refs: of the constructor, as for `submit`.
+        options: (queue of LIVES with what it holds for life, queue of TURNS with the CPUs of a call or 0, calls that may run at
+            a time, calls that may be pending or 0 for any number).
+
+    Raises:
+        ObjectStoreFullError: no room for the arguments, or too many actors.
+    """
+    cdef rl_spec spec
+    cdef rl_creation creation
+    cdef uint32_t handle = 0
+    cdef uint32_t generation = 0
+    check_region(region.R)
+    memset(&spec, 0, sizeof(spec))
+    memset(&creation, 0, sizeof(creation))
+    spec.function, spec.flags, spec.runtime_env = record
+    creation.life, creation.turn, creation.most, creation.limit = options
+    creation.handle, creation.generation = &handle, &generation
+    spec.creates = &creation
+    submit_packed(region.R, &spec, args, refs)
+    return make_id(region.R, handle, generation, object_at(region.R, handle).id)
+
+
+def actor_of(Region region, ObjectID handle) -> tuple:
+    """(index, serial) of the actor of a handle."""
+    cdef rl_spec spec
+    check_region(region.R)
+    spec_of_actor(region.R, &spec, handle)
+    return spec.actor, spec.actor_serial
+
+
+def actor_facts(Region region, uint32_t a) -> tuple:
+    """(state, serial, slot or 0, pending calls, running calls, lanes, whether it is to be killed, index of its cause or 0).
+    Racy, but for the node's own steps."""
+    cdef rl_actor* e
+    check_region(region.R)
+    if not 0 < a < rl_load(&region.R.h.actors.used):
+        check(STALE)
+    e = actor_at(region.R, a)
+    return (ACTOR_STATES[e.state], e.serial, e.slot, calls_pending(e), e.nrunning, e.nlanes, e.flags & RL_KILLED != 0, e.cause)
+
+
+def actors(Region region) -> list:
+    """Indices of the actors that exist. Racy."""
+    cdef uint32_t a
+    check_region(region.R)
+    return [a for a in range(1, rl_load(&region.R.h.actors.used)) if actor_at(region.R, a).state != RL_FREE]
+
+
+def own_actor(Region region) -> int:
+    """The actor whose process this is, or 0."""
+    return rl_slot_at(region.R, region.R.slot).actor
+
+
+def open_actor(Region region) -> tuple:
+    """Opens a slot for the next actor that can be started, whose process is to be forked then: (actor, slot), or (0, 0)."""
+    cdef uint32_t a = 0
+    cdef uint32_t slot = 0
+    check_region(region.R)
+    check(actor_open(region.R, &a, &slot))
+    return a, slot
+
+
+def take_due_actor(Region region) -> int:
+    """The next actor for which the node has something to do, or 0: it was killed, nobody can call it, or it is DEAD and has
+    calls that must fail or nothing left at all."""
+    cdef uint32_t a = 0
+    check_region(region.R)
+    check(actor_due_take(region.R, &a))
+    return a
+
+
+def retire_actor(Region region, uint32_t a) -> bool:
+    """Asks the process of an actor to end if nobody can call it and it has no calls left; whether that is so."""
+    cdef bint retired = False
+    check_region(region.R)
+    check(actor_retire(region.R, a, &retired))
+    return retired
+
+
+def retry_actor(Region region, uint32_t a):
+    """Lets an actor be started again whose process is gone and had not begun its constructor; between the sweep and
+    `end_sweep`."""
+    check_region(region.R)
+    check(actor_retry(region.R, a))
+
+
+def end_actor(Region region, uint32_t a, ObjectID cause=None):
+    """Makes an actor DEAD: one without a process, or between `adopt_task` (of all) and `end_sweep`. `cause`: sealed error that
+    its calls raise, unless the process left one."""
+    check_region(region.R)
+    if cause is not None:
+        resolve(region.R, cause)
+    check(actor_end(region.R, a, 0 if cause is None else cause.index))
+
+
+def drain_actor(Region region, uint32_t a, uint32_t most) -> int:
+    """Fails at most `most` calls of a DEAD actor, which has a cause; how many calls are left."""
+    cdef uint32_t left = 0
+    cdef uint32_t step
+    check_region(region.R)
+    while most:
+        step = min(most, <uint32_t>DRAIN_STEP)
+        most -= step
+        check(actor_drain(region.R, a, step, &left))
+        if left == 0:
+            break
+    return left
+
+
+def free_actor(Region region, uint32_t a) -> bool:
+    """Frees the entry of a DEAD actor that has no calls and no handle any more; whether that was so."""
+    cdef bint freed = False
+    check_region(region.R)
+    check(actor_free(region.R, a, &freed))
+    return freed
+
+
+def kill_actor(Region region, ObjectID handle) -> bool:
+    """Asks the node to kill an actor; none of its calls begins any more. False: it is dead already."""
+    cdef int rc
+    a, serial = actor_of(region, handle)
+    rc = actor_kill(region.R, a, serial)
+    if rc == STALE:
+        return False
+    check(rc)
+    return True
+
+
+def leave_actor(Region region, ObjectID cause=None):
+    """Ends the actor of this process after the calls that it runs. `cause`: sealed error that its other calls raise."""
+    check_region(region.R)
+    if cause is not None:
+        resolve(region.R, cause)
+    check(actor_leave(region.R, 0 if cause is None else cause.index))

@@ -1,0 +1,69 @@
+"""Actors: their entries, their mailboxes, and the list of those for which the node has something to do.
+
+region/states.h has the states.  Neighbours: lanes.pyx (calls that must wait for others of their caller), tasks/actor_calls.pyx
+(which call is next), scheduling/actor_turns.pyx (what an actor waits for).  Must not decide when an actor ends.
+"""
+
+
+cdef inline rl_actor* actor_at(rl_region* R, uint32_t a) noexcept nogil:
+    return <rl_actor*>(R.meta + R.h.actors.offset) + a
+
+
+cdef void actor_due(rl_region* R, uint32_t a) noexcept nogil:
+    """Lock held. Leaves the actor to the node, which does what its state asks for."""
+    cdef rl_actor* e = actor_at(R, a)
+    if e.flags & RL_DUE == 0:
+        rl_set32(R, &e.flags, e.flags | RL_DUE)
+        rl_set32(R, &e.next, R.h.actors_due)
+        rl_set32(R, &R.h.actors_due, a)
+    rl_owe_node()
+
+
+cdef void call_link(rl_region* R, uint32_t t, uint32_t* head, uint32_t* tail, bint front) noexcept nogil:
+    """Lock held. Adds a call to a list, behind or (`front`) before the others. `tail`: NULL if the list has none."""
+    cdef rl_task* k = task_at(R, t)
+    cdef uint32_t before = 0 if front else tail[0]
+    cdef uint32_t after = head[0] if front else 0
+    rl_set32(R, &k.prev, before)
+    rl_set32(R, &k.next, after)
+    rl_set32(R, &task_at(R, before).next if before else head, t)
+    if after:
+        rl_set32(R, &task_at(R, after).prev, t)
+    elif tail != NULL:
+        rl_set32(R, tail, t)
+
+
+cdef void call_unlink(rl_region* R, uint32_t t, uint32_t* head, uint32_t* tail) noexcept nogil:
+    """Lock held. Takes a call off its list."""
+    cdef rl_task* k = task_at(R, t)
+    list_remove(R, &task_at(R, k.prev).next if k.prev else head, &task_at(R, k.next).prev if k.next else tail, k.next, k.prev)
+
+
+cdef void mail_add(rl_region* R, uint32_t t, bint front) noexcept nogil:
+    """Lock held. Puts a call that can run into its actor's mailbox, behind the others or (`front`) as the next one to run."""
+    cdef rl_task* k = task_at(R, t)
+    cdef rl_actor* e = actor_at(R, k.actor)
+    rl_task_become(R, k, RL_MAILED)
+    rl_set32(R, &k.owner, e.nmailed)
+    if t == e.creation:  # it is in no list: nothing else runs before it
+        return
+    if not front:
+        rl_set32(R, &e.nmailed, e.nmailed + 1)
+    elif not e.lane_last:
+        rl_set32(R, &e.lane_last, 1)
+    call_link(R, t, &e.head, &e.tail, front)
+    rl_set32(R, &e.length, e.length + 1)
+
+
+cdef void mail_remove(rl_region* R, uint32_t t) noexcept nogil:
+    """Lock held. Takes a MAILED call out of its actor's mailbox, at any place in it."""
+    cdef rl_actor* e = actor_at(R, task_at(R, t).actor)
+    if t == e.creation:
+        return
+    call_unlink(R, t, &e.head, &e.tail)
+    rl_set32(R, &e.length, e.length - 1)
+
+
+cdef uint32_t calls_pending(rl_actor* e) noexcept nogil:
+    """Lock held. Calls that were made and do not run yet."""
+    return e.ncalls - e.nrunning

@@ -1,0 +1,154 @@
+"""fsck of actors: each call is in one place, lanes are where their first calls say, no actor rests beside work."""
+
+
+cdef int fsck_calls(rl_region* R, uint32_t a, uint32_t head, uint32_t state, uint32_t owner, rl_finding* f) noexcept nogil:
+    """Checks one list of an actor's calls, linked both ways; minus its length, or 1."""
+    cdef uint32_t prev = 0
+    cdef uint32_t n = 0
+    cdef uint32_t t = head
+    cdef rl_task* k
+    while t:
+        n += 1
+        k = task_at(R, t)
+        if n > R.h.tasks.live or k.state != state or k.actor != a or k.prev != prev:
+            return wrong(f, b"actor: list of calls", a, state, t)
+        if k.owner != owner and state != RL_MAILED:
+            return wrong(f, b"actor: list of calls", a, state, t)
+        prev = t
+        t = k.next
+    return -<int>n
+
+
+cdef int fsck_lane_ring(rl_region* R, uint32_t a, uint32_t state, uint32_t* counts, rl_finding* f) noexcept nogil:
+    """Checks a ring of an actor's lanes; `counts`: grow by the lanes (0) and their calls (1)."""
+    cdef uint32_t first = actor_at(R, a).open if state == RL_LANE_OPEN else actor_at(R, a).stalled
+    cdef uint32_t lane = first
+    cdef rl_lane* e
+    cdef int n
+    while lane:
+        e = lane_at(R, lane)
+        counts[0] += 1
+        if counts[0] > R.h.lanes.live or e.state != state or e.actor != a or lane_at(R, e.next).prev != lane:
+            return wrong(f, b"lane: ring", lane, state, e.state)
+        if e.head == 0 or (task_at(R, e.head).ndeps == 0) != (state == RL_LANE_OPEN):
+            return wrong(f, b"lane: first call", lane, state, e.head)
+        if lane_find(R, a, e.caller, e.serial) != lane:
+            return wrong(f, b"lane: index", lane, lane, lane_find(R, a, e.caller, e.serial))
+        n = fsck_calls(R, a, e.head, RL_LANED, lane, f)
+        if n > 0:
+            return 1
+        counts[1] += -n
+        lane = e.next if e.next != first else 0
+    return 0
+
+
+cdef int fsck_actor_process(rl_region* R, uint32_t a, rl_finding* f) noexcept nogil:
+    """Checks an actor against its process, and what it waits for."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef rl_slot* s = rl_slot_at(R, e.slot)
+    cdef uint32_t running = 0
+    cdef uint32_t t = s.running if e.slot else 0
+    if (rl_actor_rules[e.state].facts & RL_HAS_SLOT != 0) != (e.slot != 0):
+        return wrong(f, b"actor: slot", a, e.state, e.slot)
+    if e.slot and (s.actor != a or s.state == RL_FREE or s.role != RL_ACTOR or s.shape and s.shape != e.turn):
+        return wrong(f, b"actor: process", a, a, s.actor)
+    while t:
+        running += 1
+        if running > R.h.tasks.live or task_at(R, t).actor != a:
+            return wrong(f, b"actor: running calls", a, e.nrunning, t)
+        t = task_at(R, t).next
+    if running != e.nrunning:
+        return wrong(f, b"actor: nrunning", a, running, e.nrunning)
+    if e.wants and e.wants != (e.life if e.state == RL_ACTOR_PENDING else e.turn):
+        return wrong(f, b"actor: what it waits for", a, e.turn, e.wants)
+    if e.state == RL_ACTOR_PENDING and (e.wants != 0) != (task_at(R, e.creation).state == RL_MAILED):
+        return wrong(f, b"actor: waits to be started", a, task_at(R, e.creation).state, e.wants)
+    if e.wants and e.slot and s.shape or e.resting and e.slot == 0:
+        return wrong(f, b"actor: waits with a turn, or rests without a process", a, e.slot, e.resting)
+    if e.resting and e.wants == 0 and call_next(R, a):
+        return wrong(f, b"actor: rests beside a call that it could run", a, 0, call_next(R, a))
+    return 0
+
+
+cdef int fsck_actor(rl_region* R, uint32_t a, uint32_t* counts, rl_finding* f) noexcept nogil:
+    """`counts`: grow by the lanes (0), their calls (1), the calls in mailboxes (2), and those that wait (3)."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef rl_object* o = object_at(R, e.handle)
+    cdef uint32_t lanes = counts[0]
+    cdef int n
+    if e.state > RL_ACTOR_DEAD:
+        return wrong(f, b"actor: state", a, RL_ACTOR_DEAD, e.state)
+    if e.handle == 0 and e.state != RL_ACTOR_DEAD:
+        return wrong(f, b"actor: no handle", a, 1, 0)
+    if e.handle and (o.state != RL_SEALED or not o.flags & RL_HANDLE or handle_actor(R, e.handle) != a):
+        return wrong(f, b"actor: handle", a, e.handle, o.state)
+    n = fsck_calls(R, a, e.head, RL_MAILED, 0, f)
+    if n > 0 or e.length != <uint32_t>-n:
+        return 1 if n > 0 else wrong(f, b"actor: length", a, <uint32_t>-n, e.length)
+    counts[2] += -n
+    n = fsck_calls(R, a, e.waiting, RL_WAITING, 0, f)
+    if n > 0:
+        return 1
+    counts[3] += -n
+    if e.creation:
+        if task_at(R, e.creation).actor != a or task_at(R, e.creation).state == RL_FREE:
+            return wrong(f, b"actor: creation", a, a, e.creation)
+        counts[2] += task_at(R, e.creation).state == RL_MAILED
+        counts[3] += task_at(R, e.creation).state == RL_WAITING
+    if fsck_lane_ring(R, a, RL_LANE_OPEN, counts, f) or fsck_lane_ring(R, a, RL_LANE_STALLED, counts, f):
+        return 1
+    if counts[0] - lanes != e.nlanes:
+        return wrong(f, b"actor: lanes", a, counts[0] - lanes, e.nlanes)
+    return fsck_actor_process(R, a, f)
+
+
+cdef int fsck_due(rl_region* R, rl_finding* f) noexcept nogil:
+    """Checks that the list of actors that are due names those with the flag."""
+    cdef uint32_t due = 0
+    cdef uint32_t n = 0
+    cdef uint32_t a
+    for a in range(1, R.h.actors.used):
+        if actor_at(R, a).state != RL_FREE and actor_at(R, a).flags & RL_DUE:
+            due += 1
+    a = R.h.actors_due
+    while a:
+        n += 1
+        if n > due or actor_at(R, a).state == RL_FREE or not actor_at(R, a).flags & RL_DUE:
+            return wrong(f, b"actor: list of those that are due", a, due, n)
+        a = actor_at(R, a).next
+    return wrong(f, b"actor: due, but not listed", 0, due, n) if n != due else 0
+
+
+cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogil:
+    """Checks all actors, and that no call is in a list of none. `calls`: scratch memory, a word for each actor."""
+    cdef uint32_t counts[4]
+    cdef uint32_t found[4]
+    cdef uint32_t wanting = 0
+    cdef uint32_t a, t
+    memset(counts, 0, sizeof(counts))
+    memset(found, 0, sizeof(found))
+    memset(calls, 0, R.h.actors.used * sizeof(uint32_t))
+    for t in range(1, R.h.tasks.used):
+        if task_at(R, t).state == RL_FREE or task_at(R, t).actor == 0:
+            continue
+        if task_at(R, t).actor >= R.h.actors.used or actor_at(R, task_at(R, t).actor).state == RL_FREE:
+            return wrong(f, b"task: a call of no actor", t, 0, task_at(R, t).actor)
+        calls[task_at(R, t).actor] += 1
+        found[1] += task_at(R, t).state == RL_LANED
+        found[2] += task_at(R, t).state == RL_MAILED
+        found[3] += task_at(R, t).state == RL_WAITING
+    found[0] = R.h.lanes.live
+    for a in range(1, R.h.actors.used):
+        if actor_at(R, a).state == RL_FREE:
+            continue
+        if fsck_actor(R, a, counts, f):
+            return 1
+        if calls[a] != actor_at(R, a).ncalls:
+            return wrong(f, b"actor: ncalls", a, calls[a], actor_at(R, a).ncalls)
+        wanting += actor_at(R, a).wants != 0
+    for a in range(4):
+        if counts[a] != found[a]:
+            return wrong(f, b"actors: lanes or calls in no list", a, found[a], counts[a])
+    if wanting != R.h.nwanting:
+        return wrong(f, b"actors: nwanting", 0, wanting, R.h.nwanting)
+    return fsck_due(R, f)
