@@ -7,7 +7,7 @@ cdef extern from "region/layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_SMALL, RL_TASK_SMALL, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
-        RL_SHAPES, RL_LANES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
+        RL_SHAPES, RL_LANES, RL_NAMES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED, RL_MAILED, RL_LANED
         RL_ACTOR_PENDING, RL_ACTOR_STARTING, RL_ACTOR_ALIVE, RL_ACTOR_ENDING, RL_ACTOR_DEAD
@@ -19,7 +19,7 @@ cdef extern from "region/layout.h" nogil:
         RL_TASKS, RL_TURNS, RL_LIVES
         RL_TURN_NONE, RL_TURN_GIVEN, RL_TURN_HELD_BACK
         RL_CPU, RL_GPU, RL_CUSTOM
-        RL_DUE, RL_KILLED
+        RL_DUE, RL_KILLED, RL_NAMED
         RL_DEADLOCK, RL_WAITS_FOREVER
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE, RL_EXTENT_TRIMMING
         RL_REF_ARGUMENT, RL_REF_CONTENT
@@ -106,7 +106,9 @@ cdef extern from "region/layout.h" nogil:
         uint32_t state, next, serial, handle, slot, creation, head, tail, length, waiting, open, stalled, nlanes, lane_last
         uint32_t ncalls, nrunning, most, limit, life, turn, wants, want_next, want_prev, resting
         int64_t turn_began
-        uint32_t cause, flags, nmailed
+        uint32_t cause, flags, nmailed, facts
+        uint8_t name[20]
+        uint32_t name_next
     ctypedef struct rl_lane:
         uint32_t state, next, prev, actor
         uint64_t caller
@@ -124,6 +126,7 @@ cdef extern from "region/layout.h" nogil:
         int64_t aging
         uint32_t shapes[1024]
         uint32_t lane_chains[1024]
+        uint32_t names[256]
         uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit
         uint32_t workers_differ, nworking, nworking_nested, nblocked
         int64_t cpus_held
@@ -267,7 +270,8 @@ cdef extern from "region/robust.h" nogil:
 cdef struct rl_creation:
     # an actor to be made; out: the index and generation of its handle
     uint8_t id[20]   # of the handle
-    uint32_t life, turn, most, limit
+    uint32_t life, turn, most, limit, facts
+    const uint8_t* name  # digest of its name, or NULL
     uint32_t* handle
     uint32_t* generation
 
@@ -369,7 +373,7 @@ cdef class Worker:
     cdef uint64_t epoch
     cdef readonly uint64_t ran
     cdef bint asks  # whether the runner must be asked after this task
-    cdef readonly bint retired  # whether this process must end: it was asked to, or the runner said so
+    cdef public bint retired  # whether this process must end: it was asked to, or the runner said so
     cdef readonly uint32_t calling  # the record whose function runs now and may be interrupted; 0: none
     cdef uint32_t runtime_env, queue
     cdef bint env_changed(self, rl_task* k) noexcept

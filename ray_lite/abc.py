@@ -54,9 +54,6 @@ class SessionView(Protocol):
     def worker_pids(self) -> list[int]:
         """Pids of the live workers."""
 
-    def actors(self) -> list[dict[str, Any]]:
-        """Facts about each live actor, as global_state.actors() shows them."""
-
 
 class Actors(Protocol):
     """The actors of a session. What stands for one has `id` (20 bytes), `name` (or None) and `methods`."""
@@ -75,6 +72,9 @@ class Actors(Protocol):
 
     def kill(self, actor: Any) -> None:
         """Ends an actor at once. Idempotent."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Facts about each live actor, as global_state.actors() shows them."""
 
     def current(self) -> Any:
         """What stands for the actor whose method runs in this thread; RuntimeError if none does."""

@@ -6,9 +6,10 @@ its last reference.  Neighbours: actor_class.py and actors.py make handles; back
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NoReturn
 
-from ray_lite import session
+from ray_lite import _core, session
 from ray_lite._core import ObjectID
 from ray_lite.calls.methods import Method, MethodCall
 from ray_lite.options import RETURNS_MOST, whole
@@ -64,7 +65,7 @@ class ActorHandle:
         return self
 
     def __reduce__(self) -> Any:
-        return _found, (self._ray_actor.id,)
+        return _found, (self._ray_actor.reference,)
 
     def __repr__(self) -> str:
         actor = self._ray_actor
@@ -75,28 +76,26 @@ class ActorHandle:
 HIDDEN = set(dir(ActorHandle))  #: methods of an actor with these names have to be in the handle's own dict
 
 
-def _found(id: bytes) -> ActorHandle:
-    return ActorHandle(session.current().actors.find(id))
+def _found(reference: Any) -> ActorHandle:
+    return ActorHandle(session.current().actors.find(reference))
 
 
 class RemoteMethod:
-    """A method of an actor; `remote` calls it."""
+    """A method of an actor; `remote` calls it.
+
+    `remote(*args, **kwargs)` returns the id of the result, the ids of several, or None if there is none, at once.  It raises TypeError
+    if the method does not take these arguments, and PendingCallsLimitExceeded if the actor has max_pending_calls calls that have
+    not begun.
+    """
+
+    remote: _core.RemoteCall
 
     def __init__(self, actor: Any, method: Method, num_return_vals: int | None = None) -> None:
         self._actor, self._method = actor, method
         self._num_return_vals = method.num_return_vals if num_return_vals is None else num_return_vals
         self.__name__, self.__qualname__, self.__doc__ = method.name, method.shown_name, method.doc
         self.__signature__ = method.signatures.shown
-
-    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls the method; returns the id of its result, the ids of several, or None if it has none, at once.
-
-        Raises:
-            TypeError: the method does not take these arguments.
-            PendingCallsLimitExceeded: the actor has max_pending_calls calls that have not begun.
-        """
-        self._method.bind(args, kwargs)
-        return session.current().actors.call(MethodCall(self._actor, self._method, self._num_return_vals, args, kwargs))
+        self.remote = _core.RemoteCall(partial(_call, actor, method, self._num_return_vals))  # no cycle: it keeps the actor
 
     def options(self, **options: Any) -> RemoteMethod:
         """The method with other options.
@@ -131,12 +130,17 @@ class RemoteMethod:
         return self
 
     def __reduce__(self) -> Any:
-        return _found_method, self._facts()
+        return _found_method, (self._actor.reference, *self._facts()[1:])
 
     def __repr__(self) -> str:
         return f"<remote method {self._method.shown_name} of actor {self._actor.id.hex()}>"
 
 
-def _found_method(id: bytes, name: str, num_return_vals: int) -> RemoteMethod:
-    actor = session.current().actors.find(id)
+def _call(actor: Any, method: Method, num_return_vals: int, remote: _core.RemoteCall, args: Any, kwargs: Any) -> Any:
+    method.bind(args, kwargs)
+    return session.current().actors.call(MethodCall(actor, method, num_return_vals, args, kwargs, remote))
+
+
+def _found_method(reference: Any, name: str, num_return_vals: int) -> RemoteMethod:
+    actor = session.current().actors.find(reference)
     return RemoteMethod(actor, actor.methods.find(name), num_return_vals)

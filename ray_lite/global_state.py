@@ -42,7 +42,7 @@ class GlobalState:
     def actors(self) -> list[dict[str, Any]]:
         """Facts about each live actor: a dict with `ActorID` (40 hexadecimal digits), `ClassName`, `Name` (or None), `State`,
         `CallsFinished` and `CallsQueued` (numbers of calls)."""
-        return session.current().view.actors()
+        return session.current().actors.rows()
 
     def cluster_resources(self) -> dict[str, float]:
         """Amounts of the session's resources by name: CPU, GPU if there is any, and custom resources."""

@@ -86,8 +86,8 @@ class RemoteFunction:
         return self.options(**{name: value for name, value in given.items() if value is not None}).remote(
             *(args or ()), **(kwargs or {}))
 
-    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return session.current().submit(Call(self._target, self._options, args, kwargs, self.remote))
+    def _slow(self, remote: _core.RemoteCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return session.current().submit(Call(self._target, self._options, args, kwargs, remote))
 
     def __reduce__(self) -> Any:
         token = session.current().export(self._target)

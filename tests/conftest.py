@@ -194,10 +194,17 @@ def control_process(fresh, wait_until):
     return lambda: wait_until(find, what="the control process")
 
 
-@pytest.fixture(params=["PYTHON_MODE"])
+@pytest.fixture(params=["PYTHON_MODE", "SCRIPT_MODE"])
 def actors(fresh, request):
     """A session that has actors."""
-    fresh.init(driver_mode=getattr(fresh, request.param))
+    fresh.init(driver_mode=getattr(fresh, request.param), num_cpus=2)
+    return fresh
+
+
+@pytest.fixture
+def python_mode(fresh):
+    """A session in PYTHON_MODE."""
+    fresh.init(driver_mode=fresh.PYTHON_MODE)
     return fresh
 
 

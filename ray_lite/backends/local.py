@@ -47,7 +47,7 @@ class LocalBackend:
         self.runtime_env = RuntimeEnv(self.store)
         self.call_sites = CallSites(self.store, info.config.call_sites)
         self.view = LocalView(self.store, info.resources)
-        self.actors = LocalActors()
+        self.actors = LocalActors(self)
         self.address: dict[str, Any] = {}
         self.node_pidfd = -1
         self._queues: dict[tuple[Any, ...], int] = {}
@@ -151,6 +151,8 @@ class LocalBackend:
         task, serial = _core.task_of(self.region, x)
         if not task:
             return False
+        if force and _core.actor_of_task(self.region, task):
+            raise ValueError("a call of an actor can't be cancelled by force: ray_lite.kill(handle) ends the actor")
         found = _core.cancel(self.region, task, serial, force, recursive)
         if recursive:
             _cancel_descendants(self.region, (task, serial), force)

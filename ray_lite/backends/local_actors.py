@@ -1,34 +1,192 @@
-"""Actors of a session with processes: there are none so far; only PYTHON_MODE has them (serial_actors.py)."""
+"""LocalActors: the actors of a session with processes, as one of its processes sees them.
+
+    create -> export the constructor and the methods once -> _core.create_actor          call -> _core.submit
+
+Neighbours: local.py owns it; node/actors.py starts and ends the processes; workers/actor_runner.py runs the calls.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from ray_lite.calls.methods import Creation, MethodCall
-from ray_lite.exceptions import RayActorError
+from ray_lite import _core
+from ray_lite.calls.arguments import IN_OBJECT, pack
+from ray_lite.calls.functions import Call, Function, Signatures, Token
+from ray_lite.calls.instance import Constructor, Exit, MethodFunction, instance
+from ray_lite.calls.methods import Creation, MethodCall, Methods
+from ray_lite.exceptions import ObjectLostError, RayActorError
+from ray_lite.options import ActorOptions, Options
+
+NO_SIGNATURE = Signatures(None, None)
+
+
+class ActorFacts(NamedTuple):
+    """What callers know of an actor."""
+
+    methods: Methods
+    name: str | None
+    module: str  #: of the class
+    tokens: dict[str, Token]  #: of the functions that are its methods
+
+
+class LocalActor:
+    """What stands for an actor: its handle in the region, and what this process knows of it."""
+
+    def __init__(self, reference: _core.ObjectID, facts: ActorFacts) -> None:
+        self.reference, self.tokens = reference, facts.tokens
+        self.methods, self.name, self.module = facts.methods, facts.name, facts.module
+
+    @property
+    def id(self) -> bytes:
+        """Its 20 bytes."""
+        return self.reference.binary()
 
 
 class LocalActors:
     """See abc.Actors for the methods' contracts."""
 
-    def create(self, creation: Creation) -> NoReturn:
-        raise NotImplementedError(f"an actor of class {creation.methods.name}: actors run only in PYTHON_MODE so far: "
-                                  "init(driver_mode=PYTHON_MODE)")
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self._exported: dict[bytes, tuple[Function, dict[str, Function]]] = {}  # constructor and methods by id of the class
+        self._known: dict[int, ActorFacts] = {}  # by index of the object that holds them
 
-    def call(self, call: MethodCall) -> NoReturn:
-        raise RayActorError(f"{call.method.shown_name}: the actor was of a session in PYTHON_MODE, which has ended")
+    def create(self, creation: Creation) -> LocalActor:
+        backend, options = self._backend, creation.options
+        self._check(creation)
+        digest = None if options.name is None else _core.digest_id(f"actor\0{options.name}".encode())
+        if digest is not None and (known := _core.named_actor(backend.region, digest)) is not None:
+            return self._existing(self.find(known), creation)
+        life, turn = self._queues(creation.methods.name, options)
+        constructor, methods = self._functions(creation)
+        token = backend.export(constructor)
+        tokens = {name: backend.export(method) for name, method in methods.items()}
+        facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens)
+        kept = backend.store.keep_named(creation.methods.name, tuple(facts))
+        stream, refs = self._packed(constructor, creation.args, creation.kwargs)
+        record = token[0], 0, backend.runtime_env.current()
+        limits = life, turn, options.max_concurrency or 1, options.max_pending_calls or 0, kept
+        reference = backend.store.with_room(
+            lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
+        return LocalActor(reference, facts)
 
-    def named(self, name: str) -> NoReturn:
-        raise ValueError(f"there is no actor named {name!r}; the names are none")
+    def _check(self, creation: Creation) -> None:
+        """Raises NotImplementedError for what only comes later."""
+        options = creation.options
+        for name, value in (("checkpoint_interval", options.checkpoint_interval), ("max_restarts", options.max_restarts or None),
+                            ("on_full", None if options.on_full == "raise" else options.on_full),
+                            ("max_concurrency", None if options.max_concurrency in (None, 1) else options.max_concurrency)):
+            if value is not None:
+                raise NotImplementedError(f"{name}={value!r} of {creation.methods.name}: not implemented yet with processes")
 
-    def find(self, id: bytes) -> NoReturn:
-        raise RayActorError(f"the actor {id.hex()} is gone: it was of a session in PYTHON_MODE")
+    def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
+        """The actor that has the name already, if the creation may take it."""
+        name, methods = creation.options.name, creation.methods
+        if not creation.options.get_if_exists:
+            raise ValueError(f"there is an actor named {name!r} already, of class {known.methods.name}: kill it first, use "
+                             "another name, or give get_if_exists=True")
+        if known.module != creation.cls.__module__ or known.methods.name != methods.name:
+            raise ValueError(f"the actor named {name!r} is of class {known.methods.name}, not {methods.name}")
+        return known
+
+    def _functions(self, creation: Creation) -> tuple[Function, dict[str, Function]]:
+        id = _core.digest_id(f"{creation.cls.__module__}\0{creation.cls.__qualname__}\0{builtins_id(creation.cls)}".encode())
+        if id not in self._exported:
+            constructor = Function(f"{creation.methods.name}.__init__", id, Constructor(creation.cls), NO_SIGNATURE)
+            methods = {
+                name: Function(method.shown_name, _core.digest_id(f"method\0{method.shown_name}".encode()), MethodFunction(name, method.is_async),
+                               NO_SIGNATURE)
+                for name, method in creation.methods.known.items()
+            }
+            self._exported[id] = constructor, methods
+        return self._exported[id]
+
+    def _queues(self, name: str, options: ActorOptions) -> tuple[int, int]:
+        """The queues in which an actor waits: for what it holds for life, and for the CPUs of a call, or 0."""
+        given = (options.num_cpus, options.num_gpus, options.resources)
+        region, info = self._backend.region, self._backend.info
+        plain = Options()
+        if given == (None, None, None):
+            life, turn = plain._replace(num_cpus=0), plain
+        else:
+            cpus = 1 if options.num_cpus is None else options.num_cpus
+            life, turn = plain._replace(num_cpus=cpus, num_gpus=options.num_gpus or 0, resources=options.resources or ()), None
+        held = _core.actor_queue(region, _core.LIVES, (info.job, *info.resources.demand(name, life), 0))
+        if turn is None:
+            return held, 0
+        return held, _core.actor_queue(region, _core.TURNS, (info.job, *info.resources.demand(name, turn), 0))
+
+    def _packed(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[_core.ObjectID]]:
+        backend: Any = self._backend
+        pickled, refs = pack(Call(function, Options(), args, kwargs, None), None)  # type: ignore[arg-type]
+        stream: Any = pickled.stream
+        if pickled.buffers or pickled.contained or len(stream) > backend.config.small_arguments:
+            refs.insert(0, backend.store.put_pickled(pickled))
+            stream = IN_OBJECT
+        return bytes(stream), refs
+
+    def call(self, call: MethodCall) -> Any:
+        backend, actor = self._backend, call.actor
+        if not isinstance(actor, LocalActor) or not self._is_here(actor):
+            raise RayActorError(f"the actor of {call.method.shown_name} was of an earlier session")
+        function = Function(call.method.shown_name, b"", None, call.method.signatures)
+        token, facts = actor.tokens[call.method.name][0], (call.num_return_vals, 0, 0)
+        call.remote.arm(backend.region, token, 0, (*facts, *function.positional_range()), actor.reference)
+        stream, refs = self._packed(function, call.args, call.kwargs)
+        record = token, 0, *facts, backend.runtime_env.current()
+        return backend.store.with_room(
+            lambda: _core.submit(backend.region, record, stream, refs, actor.reference), len(stream))
+
+    def _is_here(self, actor: LocalActor) -> bool:
+        try:
+            _core.actor_of(self._backend.region, actor.reference)
+        except ObjectLostError:
+            return False
+        return True
+
+    def find(self, reference: Any) -> LocalActor:
+        region = self._backend.region
+        try:
+            index, _ = _core.actor_of(region, reference)
+        except ObjectLostError:
+            raise RayActorError(f"the actor {reference.hex()} is gone") from None
+        facts = _core.facts_of_actor(region, index)
+        if facts not in self._known:
+            self._known[facts] = ActorFacts(*self._backend.store.load_named(facts))
+        return LocalActor(reference, self._known[facts])
+
+    def named(self, name: str) -> LocalActor:
+        known = _core.named_actor(self._backend.region, _core.digest_id(f"actor\0{name}".encode()))
+        if known is None:
+            names = ", ".join(sorted(repr(row["Name"]) for row in self.rows() if row["Name"] is not None))
+            raise ValueError(f"there is no actor named {name!r}; the names are {names or 'none'}")
+        return self.find(known)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What `global_state.actors()` shows."""
+        region = self._backend.region
+        found = []
+        for index in _core.actors(region):
+            state, _, _, pending, running, _, killed, _ = _core.actor_facts(region, index)
+            if state in ("PENDING", "STARTING", "ALIVE") and not killed:
+                facts = ActorFacts(*self._backend.store.load_named(_core.facts_of_actor(region, index)))
+                found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.methods.name, "Name": facts.name,
+                              "State": state, "CallsFinished": _core.calls_finished(region, index), "CallsQueued": pending})
+        return found
 
     def kill(self, actor: Any) -> None:
-        """Does nothing: the actor was of a session in PYTHON_MODE, which has ended."""
+        _core.kill_actor(self._backend.region, actor.reference)
 
-    def current(self) -> NoReturn:
-        raise RuntimeError("this is no method of an actor")
+    def current(self) -> LocalActor:
+        region = self._backend.region
+        if not _core.own_actor(region):
+            raise RuntimeError("this is no method of an actor")
+        return self.find(_core.own_handle(region))
 
     def exit(self) -> NoReturn:
-        raise RuntimeError("this is no method of an actor")
+        self.current()
+        instance.exits = True
+        raise Exit
+
+
+def builtins_id(cls: type) -> int:
+    return id(cls)

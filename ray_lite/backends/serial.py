@@ -25,11 +25,6 @@ class Statistics(NamedTuple):
 class SerialView:
     """The view of a session without processes or store. See abc.SessionView for the contracts."""
 
-    def __init__(self, actors: SerialActors) -> None:
-        self._actors = actors
-
-    def actors(self) -> list[dict[str, Any]]:
-        return self._actors.rows()
 
     def check(self) -> None:
         """Does nothing: there is nothing that could be inconsistent."""
@@ -64,7 +59,7 @@ class SerialBackend:
         names = ("redis_address", "object_store_address", "webui_url", "session_dir", "node_pid")
         self.address: dict[str, Any] = {"node_ip_address": node_ip_address, **dict.fromkeys(names)}
         self.actors = SerialActors()
-        self.view = SerialView(self.actors)
+        self.view = SerialView()
 
     def submit(self, call: Call) -> Any:
         """Runs the call at once and raises its errors; arguments are copied, so that the task can't change the caller's."""

@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 import traceback
-import types
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,53 +18,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from ray_lite.backends.copies import arguments_copied, copied
+from ray_lite.calls.instance import ActorLoop, Exit, construct
 from ray_lite.calls.methods import CHECKPOINT, TERMINATE, Creation, MethodCall, bound
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
 from ray_lite.exceptions import RayActorError
-from ray_lite.values.exception_state import both
+from ray_lite.values.failures import actor_error
 from ray_lite.values.serialization import dumps
 
 #: the actor whose method runs; None: code that is no actor's, such as a task's.  Weak, since event loops keep contexts.
 current: contextvars.ContextVar[weakref.ref[SerialActor] | None] = contextvars.ContextVar("current", default=None)
-
-
-class Exit(BaseException):
-    """Ends the method that called `exit_actor`."""
-
-
-class ActorLoop:
-    """The event loop of an actor, made when its first coroutine comes."""
-
-    def __init__(self) -> None:
-        self._loop: Any = None
-
-    def finished(self, result: Any, is_async: bool) -> Any:
-        """The result of a coroutine that a coroutine function made; anything else as it is. A call inside a call gets a loop of
-        its own."""
-        if not is_async or not isinstance(result, types.CoroutineType):
-            return result
-        import asyncio
-
-        if self._loop is not None and self._loop.is_running():
-            return asyncio.run(result)
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(result)
-
-    def close(self) -> None:
-        """Cancels what runs on the loop, and closes it."""
-        loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        import asyncio
-
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.close()
 
 
 class SerialActor:
@@ -73,6 +35,7 @@ class SerialActor:
 
     def __init__(self, creation: Creation) -> None:
         self.id = uuid.uuid4().bytes + uuid.uuid4().bytes[:4]
+        self.reference = self.id
         self.cls, self.methods = creation.cls, creation.methods
         self.options, self.name = creation.options, creation.options.name
         self.calls = 0  #: calls of methods that have ended
@@ -80,7 +43,7 @@ class SerialActor:
         self._cause: BaseException | None = None
         self.exits = False  #: whether a method has called exit_actor
         self._ends_well = False  # the end is a graceful one
-        self._instance: Any = None
+        self.value: Any = None  #: the instance
         self._loop = ActorLoop()
         self._since_checkpoint = 0
         self._depth = 0  # calls that run
@@ -92,21 +55,12 @@ class SerialActor:
         args, kwargs = arguments_copied(args, kwargs)
         with self._inside():
             try:
-                self._make(args, kwargs)
+                self.value = construct(self.cls, self, args, kwargs)
             except (Exception, SystemExit) as error:
                 how = f"its constructor failed: {type(error).__name__}: {error}"
                 self._cause = error.with_traceback(None)  # the frames would keep what the constructor had made
                 say(f"the actor {self.methods.name} is dead: {how}")
                 self.die(how)
-
-    def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """As a call of the class, but the instance is there while its constructor runs, which may call the actor."""
-        if type(self.cls).__call__ is not type.__call__:
-            self._instance = self.cls(*args, **kwargs)
-            return
-        self._instance = self.cls.__new__(self.cls, *args, **kwargs)
-        if isinstance(self._instance, self.cls):
-            type(self._instance).__init__(self._instance, *args, **kwargs)
 
     def call(self, call: MethodCall) -> Any:
         """Runs a method; returns its value, the list of its values, or None if it has no returns."""
@@ -132,7 +86,7 @@ class SerialActor:
         args, kwargs = arguments_copied(call.args, call.kwargs)
         count = call.num_return_vals
         try:
-            result = self._loop.finished(bound(self._instance, call.method.name)(*args, **kwargs), call.method.is_async)
+            result = self._loop.finished(bound(self.value, call.method.name)(*args, **kwargs), call.method.is_async)
             if self.exits:
                 return [None] * count if count > 1 else None
             if count == 0:
@@ -175,7 +129,7 @@ class SerialActor:
         """Makes a checkpoint as in a process, to show whether that works; nothing ever restores it here."""
         self._since_checkpoint = 0
         try:
-            dumps(self._hook("__ray_save__", lambda: self._instance))
+            dumps(self._hook("__ray_save__", lambda: self.value))
         except Exception as error:
             say(f"a checkpoint of {self.methods.name} failed: {type(error).__name__}: {error}")
 
@@ -183,7 +137,7 @@ class SerialActor:
         """The result of a method that the class may have, or else that of a function."""
         if name not in self.methods.known:
             return otherwise()
-        return self._loop.finished(bound(self._instance, name)(), self.methods.known[name].is_async)
+        return self._loop.finished(bound(self.value, name)(), self.methods.known[name].is_async)
 
     def end(self, how: str) -> None:
         """Ends the actor gracefully: `__ray_shutdown__` runs if the class has one, after the calls that run."""
@@ -201,7 +155,7 @@ class SerialActor:
 
     def _leave(self) -> None:
         """Runs the hook if the end is a graceful one, and lets go of the instance."""
-        if self._instance is None:
+        if self.value is None:
             return
         token, around = current.set(weakref.ref(self)), hide_loop()
         try:
@@ -212,7 +166,7 @@ class SerialActor:
         except BaseException:
             say(f"__ray_shutdown__ of {self.methods.name} failed:\n{traceback.format_exc()}")
         finally:
-            self._instance = None
+            self.value = None
             self._loop.close()
             if around is not None:
                 around.show()
@@ -221,19 +175,10 @@ class SerialActor:
     def error(self) -> RayActorError:
         """The error of a call after the death; an instance of the class of a constructor's error, too, if there can be one."""
         text = f"the actor {self.methods.name} is dead: {self.death}"
-        return _error(text, self.methods.name, self._cause)
+        return actor_error(text, self.methods.name, self._cause)
 
     def __del__(self) -> None:
         self.end("its last handle is gone")
-
-
-def _error(text: str, class_name: str, cause: BaseException | None) -> RayActorError:
-    methods = {"__str__": lambda self: self._text, "__reduce__": lambda self: (_error, (text, class_name, cause))}
-    made: Any = None if cause is None else both(RayActorError, cause, methods)
-    error: Any = RayActorError(text) if made is None else made
-    for name, value in {"_text": text, "class_name": class_name, "cause": cause, "__cause__": cause}.items():
-        BaseException.__setattr__(error, name, value)  # the class's own __setattr__ may refuse
-    return error  # type: ignore[no-any-return]
 
 
 def say(text: str) -> None:

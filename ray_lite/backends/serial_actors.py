@@ -7,7 +7,8 @@ import threading
 import weakref
 from typing import Any, NoReturn
 
-from ray_lite.backends.serial_actor import Exit, SerialActor, current
+from ray_lite.backends.serial_actor import SerialActor, current
+from ray_lite.calls.instance import Exit
 from ray_lite.calls.methods import Creation, MethodCall
 from ray_lite.exceptions import RayActorError
 
@@ -43,6 +44,8 @@ class SerialActors:
 
     def call(self, call: MethodCall) -> Any:
         """Runs the method at once, and raises its error."""
+        if not isinstance(call.actor, SerialActor):
+            raise RayActorError(f"the actor of {call.method.shown_name} was of an earlier session")
         return call.actor.call(call)
 
     def kill(self, actor: SerialActor) -> None:

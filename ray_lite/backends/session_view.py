@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ray_lite import _core
 from ray_lite.policy.resources import Resources
@@ -61,10 +61,6 @@ class LocalView:
 
     def memory(self, most: int) -> Memory:
         return measure(self._store, self.statistics(), most)
-
-    def actors(self) -> list[dict[str, Any]]:
-        """An empty list: see local_actors.py."""
-        return []
 
     def worker_pids(self) -> list[int]:
         return [pid for pid, role in self._region.processes() if role == _core.WORKER]

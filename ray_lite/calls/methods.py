@@ -10,6 +10,7 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ray_lite import _core
 from ray_lite.calls.functions import Signatures
 from ray_lite.calls.unfinished import is_coroutine_function, is_generator_function
 
@@ -195,3 +196,4 @@ class MethodCall(NamedTuple):
     num_return_vals: int
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    remote: _core.RemoteCall  #: what was called: the backend may arm its fast path

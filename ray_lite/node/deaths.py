@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
+from ray_lite.node.actors import Actors
 from ray_lite.node.pool import Pool
 from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
+from ray_lite.policy.actor_deaths import actor_story, on_actor_death
 from ray_lite.policy.scheduler import Died, Running
 from ray_lite.store.object_store import Store
 from ray_lite.workers.task_facts import task_facts
@@ -34,17 +36,17 @@ class Unfinished(NamedTuple):
 class Deaths:
     """Deals with the deaths of a session's workers."""
 
-    def __init__(self, store: Store, control: ControlStarter, pool: Pool, task_ends: TaskEnds) -> None:
+    def __init__(self, store: Store, control: ControlStarter, pool: Pool, actors: Actors, task_ends: TaskEnds) -> None:
         self.region, self.config = store.region, store.config
-        self.store, self.control, self.pool, self.task_ends = store, control, pool, task_ends
+        self.store, self.control, self.pool, self.actors, self.task_ends = store, control, pool, actors, task_ends
         self.postmortem = Postmortem(self.config.oom_window)
         self.unfinished: dict[int, Unfinished] = {}  #: by pid
         self.wakes_owed = False  # whether one that has died since `wake` may have owed a wake-up
         self.orphans_until = 0.0  #: until then the node reaps processes that dead workers had started
 
-    def on_worker_exit(self, pidfd: int) -> None:
-        """Begins to deal with a worker's death; its last words may still be on their way."""
-        one = self.pool.remove(pidfd)
+    def on_exit(self, owner: Pool | Actors, pidfd: int) -> None:
+        """Begins to deal with the death of a worker or an actor's process; its last words may still be on their way."""
+        one = owner.remove(pidfd)
         died = self.postmortem.examine(one.pid)._replace(forced=one.forced)
         _core.answer_bell(self.region)  # it may have died between claiming the doorbell and ringing it
         os.close(pidfd)
@@ -78,9 +80,22 @@ class Deaths:
         """Deals with a dead worker's tasks as the scheduler says, and frees its slot."""
         one = self.unfinished.pop(pid)
         died = one.died._replace(last_words=last_words)
-        for task in self._adopted(one.slot):
-            self.task_ends.apply(self.pool.scheduler.on_death(died, task))
+        actor = _core.actor_in(self.region, one.slot)
+        if actor:
+            self._finish_actor(actor, one.slot, died)
+        else:
+            for task in self._adopted(one.slot):
+                self.task_ends.apply(self.pool.scheduler.on_death(died, task))
         _core.end_sweep(self.region, one.slot)
+
+    def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
+        """Ends the calls that a dead actor ran, and the actor."""
+        class_name = self.store.name(_core.facts_of_actor(self.region, actor))
+        running = list(self._adopted(slot))
+        how = actor_story(died, [task.name for task in running if not task.complete])
+        for task in running:
+            self.task_ends.apply(on_actor_death(task, class_name, how))
+        self.actors.end(actor, how)
 
     def _adopted(self, slot: int) -> Iterator[Running]:
         """Yields the tasks of a dead worker, innermost first; the node owns each until it is dealt with."""

@@ -45,6 +45,7 @@ class Pool:
         self.scheduler = Scheduler(setting.worker_limit.value, warm, self.config.brief)
         self.deadlocks = Deadlocks(self.config.deadlock)
         self.workers: dict[int, WorkerProcess] = {}
+        self.others: dict[int, WorkerProcess] = {}  #: processes of actors, which get cancellations as workers do
         self._cancelled = 0  # number of cancellations of running tasks that were delivered
 
     def __len__(self) -> int:
@@ -83,7 +84,7 @@ class Pool:
             startable = Startable(*_core.can_start(self.region))
             facts = _core.waiting_workers(self.region, int(self.deadlocks.broken * 1e9))
             workers = len(self), self.scheduler.max_workers, startable.resting
-            waits = WaitState(*facts, startable.fits, *workers, time.monotonic())
+            waits = WaitState(*facts, startable.fits, *workers, time.monotonic(), _core.actors_busy(self.region))
             orders = self.deadlocks.decide(waits)
             for order in orders:
                 if isinstance(order, LendCpus):
@@ -127,7 +128,7 @@ class Pool:
         """Signals the workers whose running tasks were cancelled, or kills them."""
         self._cancelled = _core.cancel_count(self.region)
         marks = {slot: (innermost, forced) for slot, innermost, forced in _core.cancel_marks(self.region)}
-        for pidfd, one in self.workers.items():
+        for pidfd, one in [*self.workers.items(), *self.others.items()]:
             innermost, forced = marks.get(one.slot, (False, False))
             if forced:
                 one.forced = True
@@ -143,27 +144,20 @@ class Pool:
         one.kill()
         return one
 
-    def _reap(self, pidfd: int) -> None:
-        """Reaps a worker at the end of the session, and kills what is left of its group."""
+    def reap(self, pidfd: int) -> bool:
+        """Reaps a worker at the end of the session, and kills what is left of its group; False: the pidfd is no worker's."""
+        if pidfd not in self.workers:
+            return False
         readable(pidfd)
         one = self.remove(pidfd)
         os.waitpid(one.pid, 0)
         os.close(pidfd)
         self.control.forget(one.pid)
+        return True
 
-    def end(self, grace: float) -> None:
-        """Ends all workers: waits `grace` seconds for workers that end by themselves, then kills the others.
-
-        The grace ends early if another descriptor of `poll` becomes readable.
-        """
-        deadline = time.monotonic() + grace
-        while len(self) and (left := deadline - time.monotonic()) > 0:
-            for fd, _ in self.poll.poll(min(left, self.config.node_look)):
-                if fd in self.workers:
-                    self._reap(fd)
-                else:
-                    deadline = 0  # the driver is gone: no reason to wait
+    def kill(self) -> None:
+        """Kills all workers, and reaps them."""
         for one in self.workers.values():
             one.kill()
         for pidfd in list(self.workers):
-            self._reap(pidfd)
+            self.reap(pidfd)

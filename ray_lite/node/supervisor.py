@@ -13,10 +13,12 @@ import contextlib
 import gc
 import os
 import select
+import time
 
 from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
 from ray_lite.control.report_channel import Reporter
+from ray_lite.node.actors import Actors
 from ray_lite.node.deaths import Deaths
 from ray_lite.node.driver_link import DriverLink
 from ray_lite.node.memory_upkeep import MemoryUpkeep
@@ -48,7 +50,9 @@ class Supervisor:
         self.task_ends = TaskEnds(self.region, store, reporter)
         self.starter = WorkerStarter(self.region, setting, self.control, reporter, self._watch, self.private)
         self.pool = Pool(self.region, setting, self.control, self.starter, self.poll)
-        self.deaths = Deaths(store, self.control, self.pool, self.task_ends)
+        self.actors = Actors(self.region, store, self.starter, self.poll)
+        self.pool.others = self.actors.processes
+        self.deaths = Deaths(store, self.control, self.pool, self.actors, self.task_ends)
         self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
         for fd in (*driver.descriptors(), self.bell):
             self._watch(fd)
@@ -58,7 +62,7 @@ class Supervisor:
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""
-        return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers]
+        return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers, *self.actors.processes]
 
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended."""
@@ -79,7 +83,7 @@ class Supervisor:
                 return
             self.deaths.wake()
             self.deaths.finish_overdue()
-            self.deaths.reap_orphans({self.control.pid, *self.pool.pids()})
+            self.deaths.reap_orphans({self.control.pid, *self.pool.pids(), *self.actors.pids()})
             self.adjust()
             self.upkeep.step()
 
@@ -88,7 +92,9 @@ class Supervisor:
         if fd == self.bell:
             self.on_bell()
         elif fd in self.pool.workers:
-            self.deaths.on_worker_exit(fd)
+            self.deaths.on_exit(self.pool, fd)
+        elif fd in self.actors.processes:
+            self.deaths.on_exit(self.actors, fd)
         elif fd == self.control.pidfd:
             self.on_control_exit()
         elif fd == self.control.answers_on():
@@ -115,7 +121,7 @@ class Supervisor:
         if self.task_ends.due:
             return 0
         waits = [self.config.node_look if _core.must_look(self.region) else None, self.deaths.patience(),
-                 self.control.due_in() if len(self.pool) else None, self.upkeep.patience(), self.pool.patience()]
+                 self.control.due_in() if len(self.pool) or len(self.actors) else None, self.upkeep.patience(), self.pool.patience()]
         least = min(wait for wait in waits if wait is not None)
         return None if least == float("inf") else least
 
@@ -125,8 +131,9 @@ class Supervisor:
             self.task_ends.give_up(self.starter.take_hopeless())
         self.task_ends.cancel_hopeless(len(self.pool) + len(self.deaths.unfinished))
         self.task_ends.end_cancelled()
+        self.actors.adjust()
         self.pool.adjust(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
-        if len(self.pool) and self.control.due_in() == 0:
+        if (len(self.pool) or len(self.actors)) and self.control.due_in() == 0:
             try:
                 self.control.start(self.private())
             except OSError:
@@ -141,7 +148,14 @@ class Supervisor:
         for fd in (self.bell, self.control.pidfd, self.control.answers_on()):
             if fd >= 0:
                 self.poll.unregister(fd)  # their events are no longer handled, and would end each wait at once
-        self.pool.end(grace)
+        deadline = time.monotonic() + grace
+        both = self.pool, self.actors
+        while any(map(len, both)) and (left := deadline - time.monotonic()) > 0:
+            for fd, _ in self.poll.poll(min(left, self.config.node_look)):
+                if not any(one.reap(fd) for one in both):
+                    deadline = 0  # the driver is gone: no reason to wait
+        for one in both:
+            one.kill()
         self.control.end()
 
 

@@ -48,6 +48,10 @@ class WorkerStarter:
             slot = _core.open_worker(self.region)
         except ObjectStoreFullError:
             return None
+        return self.fork(slot, pin_index, there)
+
+    def fork(self, slot: int, pin_index: int, there: int) -> tuple[int, WorkerProcess] | None:
+        """Forks a process into an open slot; the slot is free again if that fails."""
         pid = pidfd = -1
         try:
             pid = self.control.fork()

@@ -28,6 +28,7 @@ class WaitState(NamedTuple):
     max_workers: int
     idle: int
     now: float  #: seconds of a monotonic clock
+    actors_busy: int = 0  #: actors that start, or run a call and don't wait: what others wait for may come from them
 
 
 class LendCpus(NamedTuple):
@@ -104,7 +105,7 @@ class Deadlocks:
         limit = event.fits and event.waiting >= event.workers >= event.max_workers
         held = event.lacks and event.waiting + event.idle >= event.workers
         chain = event.chained == event.waiting and event.now - self.broken < 2 * self.patience
-        stuck = event.waiting > 0 and (limit or held)
+        stuck = event.waiting > 0 and not event.actors_busy and (limit or held)
         if not self._stuck.lasts(event, stuck, self.patience / 10 if chain else self.patience):
             return []
         if held and event.lendable:

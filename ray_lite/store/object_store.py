@@ -7,6 +7,7 @@ wait for objects.
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -56,8 +57,24 @@ class Store:
         """Keeps a value in an object until the session ends and returns the object's index; processes that keep equal values
         share the object.
         """
-        pickled = dumps(value)
-        binary = _core.digest_id(bytes(pickled.stream))
+        return self._keep(dumps(value))
+
+    def keep_named(self, name: str, value: Any) -> int:
+        """As `keep`, with a name that `name` returns without loading the value."""
+        body = dumps(value)
+        return self._keep(Pickled(pickle.dumps(name), [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained))
+
+    def name(self, index: int) -> str:
+        """The name of what `keep_named` kept."""
+        return str(pickle.loads(_core.payload(self.region, _core.function_handle(self.region, index))[1]))
+
+    def load_named(self, index: int) -> Any:
+        """The value that `keep_named` kept."""
+        _, _, views = _core.payload(self.region, _core.function_handle(self.region, index))
+        return loads(views[0], views[1:])
+
+    def _keep(self, pickled: Pickled) -> int:
+        binary = _core.digest_id(b"".join(map(bytes, [pickled.stream, *pickled.buffers])))
         x = _core.find_object(self.region, binary)
         if x is None:
             x = self.create(binary, for_job=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ray_lite import exceptions
-from ray_lite.exceptions import ObjectStoreFullError, RayError, RaySystemError, RayTaskError
+from ray_lite.exceptions import ObjectStoreFullError, RayActorError, RayError, RaySystemError, RayTaskError
 from ray_lite.values.exception_state import attributes, both, give, make
 from ray_lite.values.serialization import dumps, flat, loads
 
@@ -123,6 +123,8 @@ def _unpack_cause(cause: Cause) -> BaseException:
 
 def unpack(failure: Failure | SystemFailure) -> RayError:
     """Makes the exception that `get` raises for a failure."""
+    if isinstance(failure, SystemFailure) and failure.error == RayActorError.__name__:
+        return actor_error(failure.text, **failure.attributes)
     if isinstance(failure, SystemFailure):
         error: RayError = getattr(exceptions, failure.error, RaySystemError)(failure.text)
         vars(error).update(failure.attributes)
@@ -172,3 +174,19 @@ def _text_of(error: Any) -> str:
 
 def _reduce(error: Any) -> Any:
     return unpack, (error._failure,)
+
+
+def dead(class_name: str, how: str, cause: BaseException | None = None) -> SystemFailure:
+    """The failure of calls of a dead actor; `how` says how it died."""
+    text = f"the actor {class_name} is dead: {how}"
+    return SystemFailure(RayActorError.__name__, text, {"class_name": class_name, "cause": cause})
+
+
+def actor_error(text: str, class_name: str = "", cause: BaseException | None = None) -> RayActorError:
+    """The error of a dead actor's calls; an instance of the class of its constructor's error, too, if there can be one."""
+    methods = {"__str__": _text_of, "__reduce__": lambda self: (actor_error, (text, class_name, cause))}
+    made: Any = None if cause is None else both(RayActorError, cause, methods)
+    error: Any = RayActorError(text) if made is None else made
+    for name, value in {"_text": text, "class_name": class_name, "cause": cause, "__cause__": cause}.items():
+        BaseException.__setattr__(error, name, value)  # the class's own __setattr__ may refuse
+    return error  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from ray_lite.calls.functions import Call
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import DeadlockError
 from ray_lite.session_setting import SessionSetting
+from ray_lite.workers.actor_runner import ActorRunner
 from ray_lite.workers.cancellation import Cancellation
 from ray_lite.workers.inline_tasks import InlineRunner
 from ray_lite.workers.resource_env import ResourceEnv
@@ -32,7 +33,8 @@ class WorkerBackend(LocalBackend):
         self.worker_limit = setting.worker_limit
         resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None)
         self.signals = SignalWatch(lambda: self.worker.ask())
-        self.runner = TaskRunner(self, resource_env, reporter, self.signals)
+        runner = ActorRunner if _core.own_actor(region) else TaskRunner
+        self.runner = runner(self, resource_env, reporter, self.signals)
         self.worker = _core.Worker(region, self.runner)
         self.cancellation = Cancellation(
             region, self.worker, lambda: self.inline.waiting_task, self.config.cancel_again)

@@ -12,6 +12,7 @@ import sys
 
 from ray_lite import _core, session
 from ray_lite.control.report_channel import Reporter
+from ray_lite.calls.instance import instance
 from ray_lite.session_setting import SessionSetting
 from ray_lite.values import script
 from ray_lite.workers import graceful_end
@@ -36,6 +37,11 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     backend.signals.begin()
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
+    if _core.own_actor(region):
+        while not _core.is_closing(region) and not backend.worker.retired:
+            backend.worker.run_calls(hot, int(config.idle_park * 1e9), int(2e6))
+        _shut_down()
+        return
     while not _core.is_closing(region) and not backend.worker.retired:
         before = backend.worker.ran
         backend.worker.run(hot, int(park * 1e9))
@@ -63,6 +69,19 @@ def _begin(setting: SessionSetting) -> None:
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
     reseed()
+
+
+def _shut_down() -> None:
+    """The end of an actor: what its hook raises is shown, and stops nothing."""
+    try:
+        instance.shut_down()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        import traceback
+
+        name = session.current().actors.current().methods.name
+        print(f"ray_lite: __ray_shutdown__ of {name} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
 
 
 def _send_to_children() -> None:

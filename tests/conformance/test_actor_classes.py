@@ -172,13 +172,25 @@ def test_a_constructor_that_exits(actors):
         ray.get(leaves.remote(0).hello.remote())
 
 
-def test_a_constructor_that_fails_is_shown(actors, capfd):
-    class Fails:
-        def __init__(self):
-            raise OSError("no disk")
+@pytest.mark.parametrize("mode", ["PYTHON_MODE", "SCRIPT_MODE"])
+def test_a_constructor_that_fails_is_shown(run_script, mode):
+    done = run_script(f"""
+        import time
+        import ray_lite as ray
 
-    kept = ray.remote(Fails).remote()
-    assert "Fails is dead: its constructor failed: OSError: no disk" in capfd.readouterr().err and kept
+        @ray.remote
+        class Fails:
+            def __init__(self):
+                raise OSError("no disk")
+
+            def hello(self):
+                pass
+
+        ray.init(driver_mode=ray.{mode}, num_cpus=1)
+        kept = Fails.remote()
+        time.sleep(2)  # a failure that no get has raised is shown after half a second
+    """)
+    assert "Fails" in done.stderr and "OSError: no disk" in done.stderr
 
 
 def test_an_exception_that_refuses_attributes(actors):
@@ -197,7 +209,7 @@ def test_an_exception_that_refuses_attributes(actors):
         ray.get(ray.remote(Fails).remote().hello.remote())
 
 
-def test_a_constructor_may_call_its_actor(actors):
+def test_a_constructor_may_call_its_actor(actors, wait_until):
     class Starts:
         def __init__(self):
             self.steps = ["made"]
@@ -209,7 +221,8 @@ def test_a_constructor_may_call_its_actor(actors):
         def get(self):
             return self.steps
 
-    assert ray.get(ray.remote(Starts).remote().get.remote()) == ["made", "ran"]
+    starts = ray.remote(Starts).remote()
+    wait_until(lambda: ray.get(starts.get.remote()) == ["made", "ran"])
 
 
 def test_an_abstract_class(actors):

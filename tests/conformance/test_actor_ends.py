@@ -45,10 +45,11 @@ def test_it_ends_with_its_last_handle(actors, ended, wait_until):
 
 def test_it_ends_with_its_session(actors, ended):
     kept = [ended.remote(str(number)) for number in range(3)]
+    ray.get([actor.hello.remote() for actor in kept])
     ray.shutdown()
     assert ended.notes() == ["0", "1", "2"] and kept
     ray.init(driver_mode=ray.PYTHON_MODE)
-    with pytest.raises(RayActorError, match="its session has ended"):
+    with pytest.raises(RayActorError, match="session"):
         ray.get(kept[0].hello.remote())
 
 
@@ -79,16 +80,25 @@ def test_terminate(actors, ended, wait_until):
         ray.get(actor.hello.remote())
 
 
-def test_a_hook_that_fails_is_shown(actors, capfd):
-    class Fails:
-        def leave(self):
-            ray.exit_actor()
+@pytest.mark.parametrize("mode", ["PYTHON_MODE", "SCRIPT_MODE"])
+def test_a_hook_that_fails_is_shown(run_script, mode):
+    done = run_script(f"""
+        import ray_lite as ray
 
-        def __ray_shutdown__(self):
-            raise OSError("no disk")
+        @ray.remote
+        class Fails:
+            def hello(self):
+                pass
 
-    ray.get(ray.remote(Fails).remote().leave.remote())
-    assert "__ray_shutdown__ of" in (said := capfd.readouterr().err) and "OSError: no disk" in said
+            def __ray_shutdown__(self):
+                raise OSError("no disk")
+
+        ray.init(driver_mode=ray.{mode}, num_cpus=1)
+        kept = Fails.remote()
+        ray.get(kept.hello.remote())
+    """)
+    assert "__ray_shutdown__ of Fails failed" in done.stderr and "OSError: no disk" in done.stderr
+
 
 class Saves:
     saved = []
@@ -114,7 +124,7 @@ class Saves:
         self.calls = calls
 
 
-def test_a_checkpoint_is_taken_after_each_interval(actors, capfd):
+def test_a_checkpoint_is_taken_after_each_interval(python_mode, capfd):
     Saves.saved.clear()
     actor = ray.remote(checkpoint_interval=3)(Saves).remote()
     ray.get([actor.call.remote() for _ in range(2)])
@@ -132,18 +142,6 @@ def test_the_table_of_actors(actors):
     (row,) = ray.global_state.actors()
     assert row == {"ActorID": counter._ray_actor_id.hex(), "ClassName": "Counter", "Name": "seen", "State": "ALIVE",
                    "CallsFinished": 2, "CallsQueued": 0}
-
-
-def test_sessions_with_processes_have_none_yet(fresh):
-    fresh.init(num_cpus=1)
-    with pytest.raises(NotImplementedError, match="actors run only in PYTHON_MODE so far"):
-        Remote.remote()
-    assert ray.global_state.actors() == []
-    with pytest.raises(ValueError, match="no actor named"):
-        ray.get_actor("x")
-    for function in ray.current_actor, ray.exit_actor:
-        with pytest.raises(RuntimeError, match="no method of an actor"):
-            function()
 
 
 class Notes:
@@ -190,28 +188,28 @@ def steps():
 
 
 @pytest.mark.parametrize("how", ["exits", "__ray_terminate__"])
-def test_the_hook_runs_after_the_calls_that_run(actors, steps, how):
+def test_the_hook_runs_after_the_calls_that_run(python_mode, steps, how):
     notes = ray.remote(Notes).remote()
     ray.get(notes.outer.remote(how))
     assert steps == ["method goes on", "hook "]
 
 
 @pytest.mark.parametrize("method", ["swallows", "group"])
-def test_an_exit_can_not_be_stopped(actors, steps, method):
+def test_an_exit_can_not_be_stopped(python_mode, steps, method):
     notes = ray.remote(Notes).remote()
     assert ray.get(getattr(notes, method).remote()) is None and steps == ["hook "]
     with pytest.raises(RayActorError, match="it ended itself"):
         ray.get(notes.kills.remote())
 
 
-def test_an_actor_that_kills_itself(actors, steps):
+def test_an_actor_that_kills_itself(python_mode, steps):
     notes = ray.remote(Notes).remote()
     with pytest.raises(RayActorError, match="killed by ray_lite.kill"):
         ray.get(notes.kills.remote())
     assert "hook " not in steps
 
 
-def test_each_actor_ends_whatever_hooks_do(actors, steps, capfd):
+def test_each_actor_ends_whatever_hooks_do(python_mode, steps, capfd):
     remote = ray.remote(Notes)
     kept = [remote.remote("0", lambda: sys.exit(3)), remote.remote("1", ray.exit_actor), remote.remote("2")]
     ray.shutdown()
@@ -219,7 +217,7 @@ def test_each_actor_ends_whatever_hooks_do(actors, steps, capfd):
     assert capfd.readouterr().err.count("__ray_shutdown__ of Notes failed") == 2
 
 
-def test_a_hook_is_a_method_of_its_actor(actors, steps):
+def test_a_hook_is_a_method_of_its_actor(python_mode, steps):
     """Also of one whose last handle goes in a method of another."""
     seen, kept = [], []
 
@@ -233,7 +231,7 @@ def test_a_hook_is_a_method_of_its_actor(actors, steps):
     assert seen == [id]
 
 
-def test_an_async_hook(actors):
+def test_an_async_hook(python_mode):
     seen = []
 
     class Async:

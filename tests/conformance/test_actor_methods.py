@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from counters import Remote
+from counters import Late, Remote
 
 import ray_lite as ray
 
@@ -108,16 +108,6 @@ def test_special_methods(actors):
 
 
 def test_bound_late(actors):
-    class Late:
-        def power(self, x, n):
-            return x**n
-
-        square = functools.partialmethod(power, n=2)
-
-        @functools.lru_cache  # noqa: B019  (its object lives as long as the test)
-        def cached(self, x):
-            return x
-
     late = ray.remote(Late).remote()
     assert ray.get([late.square.remote(3), late.cached.remote(4)]) == [9, 4]
 
@@ -170,7 +160,7 @@ def test_generators_that_others_do_not_call(actors):
         def sum(self):
             return sum(self) + sum(self._each()) + sum(self.parameters())
 
-    iterates = ray.remote(checkpoint_interval=100)(Iterates).remote()
+    iterates = ray.remote(Iterates).remote()
     assert ray.get(iterates.sum.remote()) == 25
     with pytest.raises(AttributeError, match="parameters is a generator function"):
         iterates.parameters  # noqa: B018

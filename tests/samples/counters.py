@@ -59,3 +59,16 @@ class Decorated:
 
     def hello(self):
         return "hello"
+
+
+class Late:
+    """Methods that are bound late, and a wrapped one."""
+
+    def power(self, x, n):
+        return x**n
+
+    square = functools.partialmethod(power, n=2)
+
+    @functools.lru_cache  # noqa: B019  (its object lives as long as the test)
+    def cached(self, x):
+        return x

@@ -8,17 +8,18 @@ cdef enum:
 cdef tuple ACTOR_STATES = ("FREE", "PENDING", "STARTING", "ALIVE", "ENDING", "DEAD")
 
 
-def create_actor(Region region, record, const uint8_t[::1] args, list refs, options) -> ObjectID:
+def create_actor(Region region, record, const uint8_t[::1] args, list refs, options, bytes name=None) -> ObjectID:
     """Makes an actor, whose constructor's call is its first; its handle.
 
     Args:
         record: (function index of the constructor, flags, index of the runtime environment's object).
         args, refs: of the constructor, as for `submit`.
-        options: (queue of LIVES with what it holds for life, queue of TURNS with the CPUs of a call or 0, calls that may run at
-            a time, calls that may be pending or 0 for any number).
+        options: (queue of LIVES with what it holds for life, queue of TURNS with the CPUs of a call or 0, calls that may run at a
+            time, calls that may be pending or 0 for any number, index of a kept object with what callers know of it).
+        name: digest of 20 bytes of its name, or None.
 
     Raises:
-        ObjectStoreFullError: no room for the arguments, or too many actors.
+        ObjectStoreFullError: no room for the arguments, or too many actors.  ValueError: another actor has the name.
     """
     cdef rl_spec spec
     cdef rl_creation creation
@@ -28,8 +29,10 @@ def create_actor(Region region, record, const uint8_t[::1] args, list refs, opti
     memset(&spec, 0, sizeof(spec))
     memset(&creation, 0, sizeof(creation))
     spec.function, spec.flags, spec.runtime_env = record
-    creation.life, creation.turn, creation.most, creation.limit = options
+    creation.life, creation.turn, creation.most, creation.limit, creation.facts = options
     creation.handle, creation.generation = &handle, &generation
+    if name is not None:
+        creation.name = <const uint8_t*>PyBytes_AS_STRING(name)
     spec.creates = &creation
     submit_packed(region.R, &spec, args, refs)
     return make_id(region.R, handle, generation, object_at(region.R, handle).id)
@@ -41,6 +44,24 @@ def actor_of(Region region, ObjectID handle) -> tuple:
     check_region(region.R)
     spec_of_actor(region.R, &spec, handle)
     return spec.actor, spec.actor_serial
+
+
+def named_actor(Region region, bytes name):
+    """The handle of the actor that has a name (the digest of 20 bytes), or None."""
+    cdef uint32_t i = 0
+    cdef uint32_t generation = 0
+    check_region(region.R)
+    cdef int rc = actor_named(region.R, <const uint8_t*>PyBytes_AS_STRING(name), &i, &generation)
+    if rc == STALE:
+        return None
+    check(rc)
+    return make_id(region.R, i, generation, object_at(region.R, i).id)
+
+
+def facts_of_actor(Region region, uint32_t a) -> int:
+    """Index of the object with what callers know of an actor, which exists."""
+    check_region(region.R)
+    return actor_at(region.R, a).facts
 
 
 def actor_facts(Region region, uint32_t a) -> tuple:
@@ -147,3 +168,47 @@ def leave_actor(Region region, ObjectID cause=None):
     if cause is not None:
         resolve(region.R, cause)
     check(actor_leave(region.R, 0 if cause is None else cause.index))
+
+
+def own_handle(Region region) -> ObjectID:
+    """The handle of the actor whose process this is, which must be one."""
+    cdef uint32_t i = actor_at(region.R, rl_slot_at(region.R, region.R.slot).actor).handle
+    return make_id(region.R, i, object_at(region.R, i).generation, object_at(region.R, i).id)
+
+
+def actor_in(Region region, uint32_t slot) -> int:
+    """The actor whose process has a slot, or 0."""
+    check_region(region.R)
+    return rl_slot_at(region.R, slot).actor
+
+
+def actor_id(Region region, uint32_t a) -> bytes:
+    """The id of an actor's handle. Racy."""
+    check_region(region.R)
+    return object_at(region.R, actor_at(region.R, a).handle).id[:RL_ID_BYTES]
+
+
+def calls_finished(Region region, uint32_t a) -> int:
+    """Calls that the present process of an actor has finished, the constructor's not counted. Racy."""
+    check_region(region.R)
+    cdef uint64_t finished = rl_slot_at(region.R, actor_at(region.R, a).slot).finished
+    return finished - 1 if finished and actor_at(region.R, a).slot else 0
+
+
+def actor_of_task(Region region, uint32_t t) -> int:
+    """The actor whose call a task is, or 0. Racy."""
+    check_region(region.R)
+    return task_at(region.R, t).actor
+
+
+def actors_busy(Region region) -> int:
+    """Actors that can make progress by themselves: they start, or run a call and are not blocked. Racy."""
+    cdef rl_region* R = region.R
+    cdef uint32_t a, n = 0
+    cdef rl_actor* e
+    check_region(R)
+    for a in range(1, rl_load(&R.h.actors.used)):
+        e = actor_at(R, a)
+        if e.state == RL_ACTOR_STARTING or e.state == RL_ACTOR_ALIVE and e.nrunning and rl_slot_at(R, e.slot).blocked == 0:
+            n += 1
+    return n

@@ -24,6 +24,8 @@ cdef int check(int rc) except -1:
     if rc == FULL_SHAPES:
         raise ValueError(f"this session has seen {QUEUES_MOST - 1:,} different sets of num_cpus, num_gpus, resources and "
                          "options of its tasks, which is the most there can be; use fewer different ones")
+    if rc == NAME_TAKEN:
+        raise ValueError("another actor has this name")
     if rc == FULL_CALLS:
         raise PendingCallsLimitExceeded("the actor has as many pending calls as max_pending_calls allows: wait for some")
     raise RaySystemError(f"unexpected result {rc} from the core")

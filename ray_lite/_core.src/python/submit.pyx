@@ -58,7 +58,7 @@ cdef class RemoteCall:
     """`f.remote`: a call that returns ids at once.
 
     Args:
-        slow: function(args, kwargs) that makes the calls that the fast path does not: the first one of a session, and those
+        slow: function(this object, args, kwargs) that makes the calls that the fast path does not: the first one of a session, and those
             with keyword arguments, values that are not plain, or errors.
     """
 
@@ -85,7 +85,7 @@ cdef class RemoteCall:
                 result = NotImplemented  # the slow path makes room
             if result is not NotImplemented:
                 return result
-        return self.slow(args, kwargs)
+        return self.slow(self, args, kwargs)
 
     cdef object quick(self, tuple args):
         """Submits a call; its ids, or NotImplemented if the fast path can't take its arguments."""

@@ -67,3 +67,54 @@ cdef void mail_remove(rl_region* R, uint32_t t) noexcept nogil:
 cdef uint32_t calls_pending(rl_actor* e) noexcept nogil:
     """Lock held. Calls that were made and do not run yet."""
     return e.ncalls - e.nrunning
+
+
+cdef inline uint32_t* names_of(rl_region* R, const uint8_t* name) noexcept nogil:
+    return &R.h.names[name[0] & (RL_NAMES - 1)]
+
+
+cdef uint32_t name_find(rl_region* R, const uint8_t* name) noexcept nogil:
+    """Lock held. The actor that has a name, or 0."""
+    cdef uint32_t a = names_of(R, name)[0]
+    while a and memcmp(&actor_at(R, a).name[0], name, RL_ID_BYTES):
+        a = actor_at(R, a).name_next
+    return a
+
+
+cdef void name_give(rl_region* R, uint32_t a, const uint8_t* name) noexcept nogil:
+    """Lock held. Gives a new actor a name that no other has."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef uint32_t* first = names_of(R, name)
+    memcpy(&e.name[0], name, RL_ID_BYTES)
+    e.name_next = first[0]
+    e.flags |= RL_NAMED
+    rl_set32(R, first, a)
+
+
+cdef void name_free(rl_region* R, uint32_t a) noexcept nogil:
+    """Lock held. Takes the name of an actor that ends, if it has one: another may have it now."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef uint32_t* at = names_of(R, &e.name[0])
+    if e.flags & RL_NAMED == 0:
+        return
+    while at[0] != a:
+        at = &actor_at(R, at[0]).name_next
+    rl_set32(R, at, e.name_next)
+    rl_set32(R, &e.flags, e.flags & ~<uint32_t>RL_NAMED)
+
+
+cdef int actor_named(rl_region* R, const uint8_t* name, uint32_t* i, uint32_t* generation) noexcept nogil:
+    """The handle of the actor that has a name, which this process holds from now on. STALE: there is none."""
+    cdef uint32_t a
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        a = name_find(R, name)
+        rc = STALE
+        if a:
+            i[0] = actor_at(R, a).handle
+            generation[0] = object_at(R, i[0]).generation
+            rc = holder_set(R, i[0])
+        if not section_repeats(R, &rc, 0):
+            return rc

@@ -18,6 +18,7 @@
 #define RL_FIRST 30     /* first-level lists of the extent index: powers of two in pages */
 #define RL_SECOND 8     /* second-level lists: eighths of a power of two */
 #define RL_SHAPES 1024  /* chains of the index of queues */
+#define RL_NAMES 256    /* chains of the index of actors by name */
 #define RL_LANES 1024   /* chains of the index of lanes */
 #define RL_DEPTHS 8     /* nesting depths that are told apart, 0 (top-level tasks) included */
 #define RL_GPUS 256     /* most GPUs of a session */
@@ -46,7 +47,7 @@ enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4, RL_HA
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
                      RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128,
                      RL_DEADLOCKED = 256 };
-enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2 };
+enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2, RL_NAMED = 1 << 8 };
 enum rl_deadlock { RL_DEADLOCK = 1, RL_WAITS_FOREVER = 2 };
 enum rl_format { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_HANDLE_VALUE = 4, RL_ERROR = 0x100, RL_ALIAS = 0x200 };
 enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };

@@ -267,7 +267,10 @@ typedef struct {
     uint32_t cause;     /* 104 writer: lock; object with the error of calls after its end, which it pins; 0: none yet */
     uint32_t flags;     /* 108 writer: lock; rl_actor_flags */
     uint32_t nmailed;   /* 112 writer: lock; number of the next call that comes into the mailbox */
-    uint32_t spare[35]; /* 116 writer: nobody */
+    uint32_t facts;     /* 116 writer: fresh; object with what its callers know of it, kept until the session ends */
+    uint8_t name[RL_ID_BYTES]; /* 120 writer: fresh; digest of its name; with RL_NAMED */
+    uint32_t name_next; /* 140 writer: lock; next actor of the same hash */
+    uint32_t spare[28]; /* 144 writer: nobody */
 } rl_actor;
 
 /* lane - the calls of one caller to one actor, from the first whose arguments lack until none is left: so they run in order */

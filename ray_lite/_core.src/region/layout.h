@@ -70,6 +70,7 @@ typedef struct {
     rl_table lanes;                    /* writer: see rl_table */
     int64_t aging;                     /* writer: init; ns after which a stalled queue, or a top-level task, is served first */
     uint32_t shapes[RL_SHAPES];        /* writer: lock; index of the queues: first of each chain */
+    uint32_t names[RL_NAMES];          /* writer: lock; index of the actors that have a name: first of each chain */
     uint32_t lane_chains[RL_LANES];    /* writer: lock; index of the lanes: first of each chain */
     uint32_t wide_holders;             /* writer: lock; first slot that holds the demand of a wide shape */
     uint32_t nstalled;                 /* writer: lock; stalled queues */

@@ -25,5 +25,6 @@ cdef enum:
     FULL_SPILL = -24
     SPILLED = -25       # the object's bytes are in the spill file
     FULL_SHAPES = -27
+    NAME_TAKEN = -29    # another actor has the name
     FULL_CALLS = -28    # the actor has as many pending calls as it may have
     ROOM_PROMISED = -26  # there may be room, but another process has waited longer for it

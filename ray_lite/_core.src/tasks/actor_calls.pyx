@@ -29,6 +29,8 @@ cdef int call_admit(rl_region* R, rl_spec* s, uint32_t* q) noexcept nogil:
     """Lock held. Whether a call may be made, and the queue that tells its shape. DONE, STALE or FULL_CALLS."""
     cdef rl_actor* e = actor_at(R, s.actor)
     if s.creates != NULL:
+        if s.creates.name != NULL and name_find(R, s.creates.name):
+            return NAME_TAKEN
         q[0] = s.creates.turn if s.creates.turn else s.creates.life
         return DONE
     if s.actor >= R.h.actors.used or e.state == RL_FREE or e.serial != s.actor_serial:
@@ -149,6 +151,7 @@ cdef void actor_fields(rl_region* R, uint32_t a, rl_creation* c, uint32_t i, uin
     rl_fresh32(&e.limit, c.limit)
     rl_fresh32(&e.life, c.life)
     rl_fresh32(&e.turn, c.turn)
+    rl_fresh32(&e.facts, c.facts)
     rl_actor_become(R, e, RL_ACTOR_PENDING)
 
 
@@ -181,6 +184,8 @@ cdef int actor_make(rl_region* R, rl_spec* s) noexcept nogil:
     if rc:
         return rc
     actor_fields(R, a, s.creates, i, s.task)
+    if s.creates.name != NULL:
+        name_give(R, a, s.creates.name)
     rl_set16(R, &k.actor, <uint16_t>a)
     s.creates.handle[0], s.creates.generation[0] = i, object_at(R, i).generation
     if k.ndeps:

@@ -81,6 +81,7 @@ cdef int actor_kill(rl_region* R, uint32_t a, uint32_t serial) noexcept nogil:
     if is_live_actor(R, a, serial):
         rc = DONE
         rl_set32(R, &e.flags, e.flags | RL_KILLED)
+        name_free(R, a)
         if e.state == RL_ACTOR_STARTING or e.state == RL_ACTOR_ALIVE:
             rl_actor_become(R, e, RL_ACTOR_ENDING)
         actor_due(R, a)
@@ -93,6 +94,7 @@ cdef int actor_leave(rl_region* R, uint32_t cause) noexcept nogil:
     cdef rl_actor* e = actor_at(R, rl_slot_at(R, R.slot).actor)
     if rl_lock(R):
         return EIO
+    name_free(R, rl_slot_at(R, R.slot).actor)
     if e.state == RL_ACTOR_ALIVE:
         rl_actor_become(R, e, RL_ACTOR_ENDING)
     if cause and e.cause == 0:
@@ -109,6 +111,7 @@ cdef int actor_retire(rl_region* R, uint32_t a, bint* retired) noexcept nogil:
         return EIO
     retired[0] = e.state == RL_ACTOR_ALIVE and e.ncalls == 0 and is_unheld(R, a)
     if retired[0]:
+        name_free(R, a)
         rl_actor_become(R, e, RL_ACTOR_ENDING)
         rl_store(&rl_slot_at(R, e.slot).leaving, 1)  # before the bell: the process checks it when the bell rings
         rl_stage_up(R, RL_PUBLISH_BELL, e.slot, 0)
@@ -126,6 +129,7 @@ cdef int actor_end(rl_region* R, uint32_t a, uint32_t cause) noexcept nogil:
     if e.wants:
         owed = e.wants
         want_remove(R, a)
+    name_free(R, a)
     rl_actor_become(R, e, RL_ACTOR_DEAD)
     rl_set32(R, &e.slot, 0)
     if cause and e.cause == 0:

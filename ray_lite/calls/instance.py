@@ -1,0 +1,117 @@
+"""The instance of this process's actor, and the functions that calls of the actor run.
+
+Neighbours: backends/local_actors.py exports the functions; workers/actor_runner.py runs them.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from ray_lite.calls.methods import CHECKPOINT, TERMINATE, bound
+
+
+class Exit(BaseException):
+    """Ends the method that called `exit_actor`, and then the actor."""
+
+
+class ActorLoop:
+    """The event loop of an actor, made when its first coroutine comes."""
+
+    def __init__(self) -> None:
+        self._loop: Any = None
+
+    def finished(self, result: Any, is_async: bool) -> Any:
+        """The result of a coroutine that a coroutine function made; anything else as it is. A call inside a call gets a loop of
+        its own."""
+        if not is_async or not isinstance(result, types.CoroutineType):
+            return result
+        import asyncio
+
+        if self._loop is not None and self._loop.is_running():
+            return asyncio.run(result)
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(result)
+
+    def close(self) -> None:
+        """Cancels what runs on the loop, and closes it."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        import asyncio
+
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
+
+
+class Instance:
+    """The instance of this process's actor, once its constructor has begun."""
+
+    value: Any = None
+    exits = False  #: whether a method has called exit_actor
+
+    def __init__(self) -> None:
+        self.loop = ActorLoop()
+
+    def shut_down(self) -> None:
+        """Calls `__ray_shutdown__`, if the class has it, and closes the event loop."""
+        hook = bound(self.value, "__ray_shutdown__")
+        try:
+            if hook is not None:
+                self.loop.finished(hook(), True)
+        finally:
+            self.value = None
+            self.loop.close()
+
+
+instance = Instance()
+
+
+class Constructor:
+    """The constructor of an actor as a function."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> None:
+        instance.value = construct(self.cls, instance, args, kwargs)
+
+
+def construct(cls: type, place: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls a class; the instance is in `place.value` already while its constructor runs, which may call the actor."""
+    if type(cls).__call__ is not type.__call__:
+        return cls(*args, **kwargs)
+    made: Any = cls.__new__(cls, *args, **kwargs)
+    if isinstance(made, cls):
+        place.value = made
+        type(made).__init__(made, *args, **kwargs)
+    return made
+
+
+class MethodFunction:
+    """A method of this process's actor as a function."""
+
+    def __init__(self, name: str, is_async: bool) -> None:
+        self.name, self.is_async = name, is_async
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if self.name == TERMINATE:
+            instance.exits = True
+        elif self.name == CHECKPOINT:
+            raise NotImplementedError("checkpoints in processes are not implemented yet")
+        try:
+            result = None if instance.exits else self._result(args, kwargs)
+        except BaseException:
+            if not instance.exits:  # else whatever the method made of the exception that ends it
+                raise
+        if instance.exits:
+            raise Exit
+        return result
+
+    def _result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return instance.loop.finished(bound(instance.value, self.name)(*args, **kwargs), self.is_async)

@@ -1,0 +1,101 @@
+"""Actors, for the node: their processes are started, asked to end, killed, and their calls fail once they are dead.
+
+Neighbours: supervisor.py owns the one `Actors`; worker_starter.py forks; deaths.py reports deaths.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from ray_lite import _core
+from ray_lite.node.worker_process import WorkerProcess
+from ray_lite.node.worker_starter import WorkerStarter
+from ray_lite.store.object_store import Store
+from ray_lite.system.polling import readable
+from ray_lite.values.failures import dead
+
+DRAIN_AT_ONCE = 2000  # calls that fail at a time; other events come in between
+
+
+class Actors:
+    """The processes of a session's actors, by pidfd."""
+
+    def __init__(self, region: _core.Region, store: Store, starter: WorkerStarter, poll: select.epoll) -> None:
+        self.region, self.store, self.starter, self.poll = region, store, starter, poll
+        self.processes: dict[int, WorkerProcess] = {}
+        self._dying: set[int] = set()  # DEAD actors that have calls or handles left
+
+    def pids(self) -> set[int]:
+        """Pids of processes not yet reported dead."""
+        return {one.pid for one in self.processes.values()}
+
+    def adjust(self) -> None:
+        """Starts what can be started, and does what is due."""
+        while True:
+            actor, slot = _core.open_actor(self.region)
+            if not actor:
+                break
+            started = self.starter.fork(slot, 0, len(self.processes))
+            if started is None:
+                break
+            self.processes[started[0]] = started[1]
+        while actor := _core.take_due_actor(self.region):
+            self._due(actor)
+        for actor in list(self._dying):
+            self._drain(actor)
+
+    def _due(self, actor: int) -> None:
+        state, _, slot, _, _, _, killed, _ = _core.actor_facts(self.region, actor)
+        if state == "DEAD":
+            self._dying.add(actor)
+        elif killed and not slot:
+            self.end(actor, "it was killed by ray_lite.kill")
+        elif killed:
+            for one in self.processes.values():
+                if one.slot == slot:
+                    one.forced = True
+                    one.kill()
+        else:
+            _core.retire_actor(self.region, actor)
+
+    def end(self, actor: int, how: str) -> None:
+        """Makes an actor without a process DEAD."""
+        x = _core.create_object(self.region, _core.next_put_id(), 0, False)
+        name = self.store.name(_core.facts_of_actor(self.region, actor))
+        self.store.fail(_core.object_index(x), dead(name, how))
+        _core.seal_object(self.region, x)
+        _core.end_actor(self.region, actor, x)
+        self._dying.add(actor)
+
+    def _drain(self, actor: int) -> None:
+        if _core.drain_actor(self.region, actor, DRAIN_AT_ONCE) == 0 and _core.free_actor(self.region, actor):
+            self._dying.discard(actor)
+
+    def __len__(self) -> int:
+        return len(self.processes)
+
+    def reap(self, pidfd: int) -> bool:
+        """Reaps a process at the end of the session, and kills what is left of its group; False: the pidfd is none of an actor."""
+        if pidfd not in self.processes:
+            return False
+        readable(pidfd)
+        one = self.remove(pidfd)
+        os.waitpid(one.pid, 0)
+        os.close(pidfd)
+        self.starter.control.forget(one.pid)
+        return True
+
+    def kill(self) -> None:
+        """Kills all processes, and reaps them."""
+        for one in self.processes.values():
+            one.kill()
+        for pidfd in list(self.processes):
+            self.reap(pidfd)
+
+    def remove(self, pidfd: int) -> WorkerProcess:
+        """Forgets a process that has ended, and kills its group."""
+        one = self.processes.pop(pidfd)
+        self.poll.unregister(pidfd)
+        one.kill()
+        return one
