@@ -373,7 +373,7 @@ cdef class Worker:
     cdef uint64_t epoch
     cdef readonly uint64_t ran
     cdef bint asks  # whether the runner must be asked after this task
-    cdef public bint retired  # whether this process must end: it was asked to, or the runner said so
+    cdef readonly bint retired  # whether this process must end: it was asked to, or the runner said so
     cdef readonly uint32_t calling  # the record whose function runs now and may be interrupted; 0: none
     cdef uint32_t runtime_env, queue
     cdef bint env_changed(self, rl_task* k) noexcept

@@ -83,9 +83,9 @@ def _found(reference: Any) -> ActorHandle:
 class RemoteMethod:
     """A method of an actor; `remote` calls it.
 
-    `remote(*args, **kwargs)` returns the id of the result, the ids of several, or None if there is none, at once.  It raises TypeError
-    if the method does not take these arguments, and PendingCallsLimitExceeded if the actor has max_pending_calls calls that have
-    not begun.
+    `remote(*args, **kwargs)` returns the id of the result, the ids of several, or None if there is none, at once.  It raises
+    TypeError if the method does not take these arguments, and PendingCallsLimitExceeded if the actor has max_pending_calls
+    calls that have not begun.
     """
 
     remote: _core.RemoteCall

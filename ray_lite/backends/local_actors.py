@@ -7,6 +7,8 @@ Neighbours: local.py owns it; node/actors.py starts and ends the processes; work
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 from ray_lite import _core
@@ -16,6 +18,7 @@ from ray_lite.calls.instance import Constructor, Exit, MethodFunction, instance
 from ray_lite.calls.methods import Creation, MethodCall, Methods
 from ray_lite.exceptions import ObjectLostError, RayActorError
 from ray_lite.options import ActorOptions, Options
+from ray_lite.store.named_values import keep_named, load_named
 
 NO_SIGNATURE = Signatures(None, None)
 
@@ -47,7 +50,7 @@ class LocalActors:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._exported: dict[bytes, tuple[Function, dict[str, Function]]] = {}  # constructor and methods by id of the class
+        self._exported: weakref.WeakKeyDictionary[type, tuple[Function, dict[str, Function]]] = weakref.WeakKeyDictionary()
         self._known: dict[int, ActorFacts] = {}  # by index of the object that holds them
 
     def create(self, creation: Creation) -> LocalActor:
@@ -61,7 +64,7 @@ class LocalActors:
         token = backend.export(constructor)
         tokens = {name: backend.export(method) for name, method in methods.items()}
         facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens)
-        kept = backend.store.keep_named(creation.methods.name, tuple(facts))
+        kept = keep_named(backend.store, creation.methods.name, tuple(facts))
         stream, refs = self._packed(constructor, creation.args, creation.kwargs)
         record = token[0], 0, backend.runtime_env.current()
         limits = life, turn, options.max_concurrency or 1, options.max_pending_calls or 0, kept
@@ -72,10 +75,10 @@ class LocalActors:
     def _check(self, creation: Creation) -> None:
         """Raises NotImplementedError for what only comes later."""
         options = creation.options
-        for name, value in (("checkpoint_interval", options.checkpoint_interval), ("max_restarts", options.max_restarts or None),
-                            ("on_full", None if options.on_full == "raise" else options.on_full),
-                            ("max_concurrency", None if options.max_concurrency in (None, 1) else options.max_concurrency)):
-            if value is not None:
+        later = {"checkpoint_interval": None, "max_restarts": 0, "on_full": "raise", "max_concurrency": 1}
+        for name, nothing in later.items():
+            value = getattr(options, name)
+            if value is not None and value != nothing:
                 raise NotImplementedError(f"{name}={value!r} of {creation.methods.name}: not implemented yet with processes")
 
     def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
@@ -89,16 +92,13 @@ class LocalActors:
         return known
 
     def _functions(self, creation: Creation) -> tuple[Function, dict[str, Function]]:
-        id = _core.digest_id(f"{creation.cls.__module__}\0{creation.cls.__qualname__}\0{builtins_id(creation.cls)}".encode())
-        if id not in self._exported:
-            constructor = Function(f"{creation.methods.name}.__init__", id, Constructor(creation.cls), NO_SIGNATURE)
-            methods = {
-                name: Function(method.shown_name, _core.digest_id(f"method\0{method.shown_name}".encode()), MethodFunction(name, method.is_async),
-                               NO_SIGNATURE)
-                for name, method in creation.methods.known.items()
-            }
-            self._exported[id] = constructor, methods
-        return self._exported[id]
+        if creation.cls not in self._exported:
+            class_name = f"{creation.cls.__module__}\0{creation.cls.__qualname__}\0{id(creation.cls)}"
+            constructor = _function(f"{creation.methods.name}.__init__", class_name, Constructor(creation.cls))
+            methods = {name: _function(method.shown_name, method.shown_name, MethodFunction(name, method.is_async))
+                       for name, method in creation.methods.known.items()}
+            self._exported[creation.cls] = constructor, methods
+        return self._exported[creation.cls]
 
     def _queues(self, name: str, options: ActorOptions) -> tuple[int, int]:
         """The queues in which an actor waits: for what it holds for life, and for the CPUs of a call, or 0."""
@@ -151,7 +151,7 @@ class LocalActors:
             raise RayActorError(f"the actor {reference.hex()} is gone") from None
         facts = _core.facts_of_actor(region, index)
         if facts not in self._known:
-            self._known[facts] = ActorFacts(*self._backend.store.load_named(facts))
+            self._known[facts] = ActorFacts(*load_named(self._backend.store, facts))
         return LocalActor(reference, self._known[facts])
 
     def named(self, name: str) -> LocalActor:
@@ -168,9 +168,10 @@ class LocalActors:
         for index in _core.actors(region):
             state, _, _, pending, running, _, killed, _ = _core.actor_facts(region, index)
             if state in ("PENDING", "STARTING", "ALIVE") and not killed:
-                facts = ActorFacts(*self._backend.store.load_named(_core.facts_of_actor(region, index)))
-                found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.methods.name, "Name": facts.name,
-                              "State": state, "CallsFinished": _core.calls_finished(region, index), "CallsQueued": pending})
+                facts = ActorFacts(*load_named(self._backend.store, _core.facts_of_actor(region, index)))
+                found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.methods.name,
+                              "Name": facts.name, "State": state, "CallsFinished": _core.calls_finished(region, index),
+                              "CallsQueued": pending})
         return found
 
     def kill(self, actor: Any) -> None:
@@ -188,5 +189,6 @@ class LocalActors:
         raise Exit
 
 
-def builtins_id(cls: type) -> int:
-    return id(cls)
+def _function(name: str, identity: str, body: Callable[..., Any]) -> Function:
+    """A function of an actor, under a name for errors; those of equal identity are the same."""
+    return Function(name, _core.digest_id(f"of an actor\0{identity}".encode()), body, NO_SIGNATURE)

@@ -11,6 +11,7 @@ import select
 from ray_lite import _core
 from ray_lite.node.worker_process import WorkerProcess
 from ray_lite.node.worker_starter import WorkerStarter
+from ray_lite.store.named_values import name_of
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
 from ray_lite.values.failures import dead
@@ -62,7 +63,7 @@ class Actors:
     def end(self, actor: int, how: str) -> None:
         """Makes an actor without a process DEAD."""
         x = _core.create_object(self.region, _core.next_put_id(), 0, False)
-        name = self.store.name(_core.facts_of_actor(self.region, actor))
+        name = name_of(self.store, _core.facts_of_actor(self.region, actor))
         self.store.fail(_core.object_index(x), dead(name, how))
         _core.seal_object(self.region, x)
         _core.end_actor(self.region, actor, x)
@@ -76,7 +77,7 @@ class Actors:
         return len(self.processes)
 
     def reap(self, pidfd: int) -> bool:
-        """Reaps a process at the end of the session, and kills what is left of its group; False: the pidfd is none of an actor."""
+        """Reaps a process at the end of the session, and kills what is left of its group; False: the pidfd is no actor's."""
         if pidfd not in self.processes:
             return False
         readable(pidfd)

@@ -21,6 +21,7 @@ from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.policy.actor_deaths import actor_story, on_actor_death
 from ray_lite.policy.scheduler import Died, Running
+from ray_lite.store.named_values import name_of
 from ray_lite.store.object_store import Store
 from ray_lite.workers.task_facts import task_facts
 
@@ -90,7 +91,7 @@ class Deaths:
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
         """Ends the calls that a dead actor ran, and the actor."""
-        class_name = self.store.name(_core.facts_of_actor(self.region, actor))
+        class_name = name_of(self.store, _core.facts_of_actor(self.region, actor))
         running = list(self._adopted(slot))
         how = actor_story(died, [task.name for task in running if not task.complete])
         for task in running:

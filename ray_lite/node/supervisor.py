@@ -64,6 +64,9 @@ class Supervisor:
         """Descriptors of the node that no child may have."""
         return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers, *self.actors.processes]
 
+    def _has_processes(self) -> bool:
+        return len(self.pool) + len(self.actors) > 0
+
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended."""
         if self.setting.redirect_output:
@@ -121,7 +124,7 @@ class Supervisor:
         if self.task_ends.due:
             return 0
         waits = [self.config.node_look if _core.must_look(self.region) else None, self.deaths.patience(),
-                 self.control.due_in() if len(self.pool) or len(self.actors) else None, self.upkeep.patience(), self.pool.patience()]
+                 self.control.due_in() if self._has_processes() else None, self.upkeep.patience(), self.pool.patience()]
         least = min(wait for wait in waits if wait is not None)
         return None if least == float("inf") else least
 
@@ -133,7 +136,7 @@ class Supervisor:
         self.task_ends.end_cancelled()
         self.actors.adjust()
         self.pool.adjust(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
-        if (len(self.pool) or len(self.actors)) and self.control.due_in() == 0:
+        if self._has_processes() and self.control.due_in() == 0:
             try:
                 self.control.start(self.private())
             except OSError:
@@ -149,8 +152,8 @@ class Supervisor:
             if fd >= 0:
                 self.poll.unregister(fd)  # their events are no longer handled, and would end each wait at once
         deadline = time.monotonic() + grace
-        both = self.pool, self.actors
-        while any(map(len, both)) and (left := deadline - time.monotonic()) > 0:
+        both: tuple[Pool, Actors] = (self.pool, self.actors)
+        while self._has_processes() and (left := deadline - time.monotonic()) > 0:
             for fd, _ in self.poll.poll(min(left, self.config.node_look)):
                 if not any(one.reap(fd) for one in both):
                     deadline = 0  # the driver is gone: no reason to wait

@@ -7,7 +7,6 @@ wait for objects.
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -57,23 +56,10 @@ class Store:
         """Keeps a value in an object until the session ends and returns the object's index; processes that keep equal values
         share the object.
         """
-        return self._keep(dumps(value))
+        return self.keep_pickled(dumps(value))
 
-    def keep_named(self, name: str, value: Any) -> int:
-        """As `keep`, with a name that `name` returns without loading the value."""
-        body = dumps(value)
-        return self._keep(Pickled(pickle.dumps(name), [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained))
-
-    def name(self, index: int) -> str:
-        """The name of what `keep_named` kept."""
-        return str(pickle.loads(_core.payload(self.region, _core.function_handle(self.region, index))[1]))
-
-    def load_named(self, index: int) -> Any:
-        """The value that `keep_named` kept."""
-        _, _, views = _core.payload(self.region, _core.function_handle(self.region, index))
-        return loads(views[0], views[1:])
-
-    def _keep(self, pickled: Pickled) -> int:
+    def keep_pickled(self, pickled: Pickled) -> int:
+        """As `keep`, for a value that is pickled already."""
         binary = _core.digest_id(b"".join(map(bytes, [pickled.stream, *pickled.buffers])))
         x = _core.find_object(self.region, binary)
         if x is None:

@@ -7,6 +7,7 @@ from typing import Any
 from ray_lite import _core
 from ray_lite.calls.instance import ActorLoop, Constructor, MethodFunction, construct, instance
 from ray_lite.exceptions import SerializationError
+from ray_lite.store.named_values import name_of
 from ray_lite.values.failures import dead
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.task_facts import task_facts
@@ -35,7 +36,7 @@ class ActorRunner(TaskRunner):
         return dumps(None)
 
     def _leave(self, how: str, cause: BaseException | None = None) -> None:
-        name = self.store.name(_core.facts_of_actor(self.region, _core.own_actor(self.region)))
+        name = name_of(self.store, _core.facts_of_actor(self.region, _core.own_actor(self.region)))
         x = _core.create_object(self.region, _core.next_put_id(), 0, False)
         try:
             self.store.fail(_core.object_index(x), dead(name, how, cause))
@@ -43,7 +44,7 @@ class ActorRunner(TaskRunner):
             self.store.fail(_core.object_index(x), dead(name, how))
         _core.seal_object(self.region, x)
         _core.leave_actor(self.region, x)
-        self.host.worker.retired = True
+        self.over = True
 
 
 for function in (MethodFunction.__call__, MethodFunction._result, ActorLoop.finished, Constructor.__call__, construct):

@@ -11,8 +11,8 @@ import signal
 import sys
 
 from ray_lite import _core, session
-from ray_lite.control.report_channel import Reporter
 from ray_lite.calls.instance import instance
+from ray_lite.control.report_channel import Reporter
 from ray_lite.session_setting import SessionSetting
 from ray_lite.values import script
 from ray_lite.workers import graceful_end
@@ -38,7 +38,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
     if _core.own_actor(region):
-        while not _core.is_closing(region) and not backend.worker.retired:
+        while not _core.is_closing(region) and not (backend.worker.retired or backend.runner.over):
             backend.worker.run_calls(hot, int(config.idle_park * 1e9), int(2e6))
         _shut_down()
         return

@@ -52,6 +52,8 @@ class Host(Protocol):
 class TaskRunner:
     """The runner of one worker's `_core.Worker`."""
 
+    over = False  #: whether the process ends after this task
+
     def __init__(self, host: Host, resource_env: ResourceEnv, reporter: Reporter, signals: SignalWatch) -> None:
         self.host, self.resource_env, self.reporter, self.signals = host, resource_env, reporter, signals
         self.region, self.store = host.region, host.store

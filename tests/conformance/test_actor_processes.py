@@ -229,7 +229,8 @@ def test_pending_calls_are_limited(session, gate):
 ])
 def test_a_death_tells_its_story(session, how, text):
     actor = tools.remote()
-    calls = [actor.die.remote() if how == "die" else actor.write.remote("last words\n"), *(actor.pid.remote() for _ in range(50))]
+    first = actor.die.remote() if how == "die" else actor.write.remote("last words\n")
+    calls = [first, *(actor.pid.remote() for _ in range(50))]
     for x in calls:
         with pytest.raises(RayActorError, match=rf"the actor Tools is dead: its process \(pid \d+\) (was )?{text}"):
             ray.get(x)

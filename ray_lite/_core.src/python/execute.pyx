@@ -102,7 +102,7 @@ cdef class Worker:
         cdef bint hot = False
         cdef int rc
         check_region(R)
-        while not rl_load(&R.h.closing) and not self.leaves():
+        while not rl_load(&R.h.closing) and not self.leaves() and not actor_left(R):
             check(call_next_run(R, done, turn, &t))
             done = 0
             if t:

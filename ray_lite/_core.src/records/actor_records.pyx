@@ -85,9 +85,9 @@ cdef void name_give(rl_region* R, uint32_t a, const uint8_t* name) noexcept nogi
     """Lock held. Gives a new actor a name that no other has."""
     cdef rl_actor* e = actor_at(R, a)
     cdef uint32_t* first = names_of(R, name)
-    memcpy(&e.name[0], name, RL_ID_BYTES)
-    e.name_next = first[0]
-    e.flags |= RL_NAMED
+    memcpy(e.name, name, RL_ID_BYTES)
+    rl_fresh32(&e.name_next, first[0])
+    rl_fresh32(&e.flags, e.flags | RL_NAMED)
     rl_set32(R, first, a)
 
 
@@ -101,20 +101,3 @@ cdef void name_free(rl_region* R, uint32_t a) noexcept nogil:
         at = &actor_at(R, at[0]).name_next
     rl_set32(R, at, e.name_next)
     rl_set32(R, &e.flags, e.flags & ~<uint32_t>RL_NAMED)
-
-
-cdef int actor_named(rl_region* R, const uint8_t* name, uint32_t* i, uint32_t* generation) noexcept nogil:
-    """The handle of the actor that has a name, which this process holds from now on. STALE: there is none."""
-    cdef uint32_t a
-    cdef int rc
-    while True:
-        if rl_lock(R):
-            return EIO
-        a = name_find(R, name)
-        rc = STALE
-        if a:
-            i[0] = actor_at(R, a).handle
-            generation[0] = object_at(R, i[0]).generation
-            rc = holder_set(R, i[0])
-        if not section_repeats(R, &rc, 0):
-            return rc

@@ -195,3 +195,20 @@ cdef int actor_make(rl_region* R, rl_spec* s) noexcept nogil:
         mail_add(R, s.task, False)
         want(R, a, s.creates.life, False)
     return DONE
+
+
+cdef int actor_named(rl_region* R, const uint8_t* name, uint32_t* i, uint32_t* generation) noexcept nogil:
+    """The handle of the actor that has a name, which this process holds from now on. STALE: there is none."""
+    cdef uint32_t a
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        a = name_find(R, name)
+        rc = STALE
+        if a:
+            i[0] = actor_at(R, a).handle
+            generation[0] = object_at(R, i[0]).generation
+            rc = holder_set(R, i[0])
+        if not section_repeats(R, &rc, 0):
+            return rc

@@ -89,6 +89,12 @@ cdef int actor_kill(rl_region* R, uint32_t a, uint32_t serial) noexcept nogil:
     return rc
 
 
+cdef bint actor_left(rl_region* R) noexcept nogil:
+    """Whether this process's actor has ended by itself; one that was killed waits for its end."""
+    cdef rl_actor* e = actor_at(R, rl_slot_at(R, R.slot).actor)
+    return rl_load(&e.state) == RL_ACTOR_ENDING and rl_load(&e.flags) & RL_KILLED == 0
+
+
 cdef int actor_leave(rl_region* R, uint32_t cause) noexcept nogil:
     """Ends this process's actor by itself: no further call begins. `cause`: object with the error of the calls, or 0."""
     cdef rl_actor* e = actor_at(R, rl_slot_at(R, R.slot).actor)
