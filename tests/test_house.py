@@ -27,6 +27,7 @@ RAW_STORES: dict[str, str] = {
     "object_put_small": "the payload of an object that is not sealed and is ours",
     "handle_make": "the value of a handle that no other process can reach yet",
     "actor_fields": "fields of an actor that no other process can reach yet",
+    "name_give": "the name of an actor that no other process can reach yet",
     "slot_begin": "fields of a slot that no other process can reach yet",
     "submit_record": "the id, fields and arguments of a record that no other process can reach yet",
     "lay_table": "a new region, before it has a second user",
