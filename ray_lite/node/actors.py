@@ -16,6 +16,7 @@ from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
 from ray_lite.values.failures import dead
 
+START_TRIES = 3  # processes that may die before they take their slot; then the actor is dead
 DRAIN_AT_ONCE = 2000  # calls that fail at a time; other events come in between
 
 
@@ -25,11 +26,17 @@ class Actors:
     def __init__(self, region: _core.Region, store: Store, starter: WorkerStarter, poll: select.epoll) -> None:
         self.region, self.store, self.starter, self.poll = region, store, starter, poll
         self.processes: dict[int, WorkerProcess] = {}
+        self._tries: dict[int, int] = {}  # by actor: processes that died before they took their slot
         self._dying: set[int] = set()  # DEAD actors that have calls or handles left
 
     def pids(self) -> set[int]:
         """Pids of processes not yet reported dead."""
         return {one.pid for one in self.processes.values()}
+
+    def may_retry(self, actor: int) -> bool:
+        """Whether an actor may be started again whose process died before it took its slot; counts the tries."""
+        self._tries[actor] = self._tries.get(actor, 0) + 1
+        return self._tries[actor] <= START_TRIES
 
     def adjust(self) -> None:
         """Starts what can be started, and does what is due."""
@@ -72,6 +79,7 @@ class Actors:
     def _drain(self, actor: int) -> None:
         if _core.drain_actor(self.region, actor, DRAIN_AT_ONCE) == 0 and _core.free_actor(self.region, actor):
             self._dying.discard(actor)
+            self._tries.pop(actor, None)
 
     def __len__(self) -> int:
         return len(self.processes)

@@ -91,6 +91,9 @@ class Deaths:
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
         """Ends the calls that a dead actor ran, and the actor."""
+        if _core.actor_facts(self.region, actor)[0] == "STARTING" and self.actors.may_retry(actor):
+            _core.retry_actor(self.region, actor)
+            return
         class_name = name_of(self.store, _core.facts_of_actor(self.region, actor))
         running = list(self._adopted(slot))
         how = actor_story(died, [task.name for task in running if not task.complete])

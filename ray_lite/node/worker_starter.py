@@ -94,6 +94,8 @@ class WorkerStarter:
                 _core.finish_task(self.region, task)
             else:
                 _core.requeue_task(self.region, task, False, True)
+        if actor := _core.actor_in(self.region, slot):
+            _core.retry_actor(self.region, actor)
         _core.end_sweep(self.region, slot)
         _core.wake_all(self.region)
 
