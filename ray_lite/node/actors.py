@@ -40,6 +40,8 @@ class Actors:
 
     def adjust(self) -> None:
         """Starts what can be started, and does what is due."""
+        while actor := _core.take_due_actor(self.region):
+            self._due(actor)
         while True:
             actor, slot = _core.open_actor(self.region)
             if not actor:
@@ -48,8 +50,6 @@ class Actors:
             if started is None:
                 break
             self.processes[started[0]] = started[1]
-        while actor := _core.take_due_actor(self.region):
-            self._due(actor)
         for actor in list(self._dying):
             self._drain(actor)
 

@@ -91,7 +91,8 @@ class Deaths:
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
         """Ends the calls that a dead actor ran, and the actor."""
-        if _core.actor_facts(self.region, actor)[0] == "STARTING" and self.actors.may_retry(actor):
+        starting = _core.actor_facts(self.region, actor)[0] == "STARTING"
+        if starting and not died.forced and self.actors.may_retry(actor):
             _core.retry_actor(self.region, actor)
             return
         class_name = name_of(self.store, _core.facts_of_actor(self.region, actor))

@@ -147,6 +147,8 @@ class Supervisor:
 
     def end(self, grace: float) -> None:
         """Ends all processes: asks them to end, and kills after `grace` seconds."""
+        if not grace:
+            self.actors.kill()  # before they see the end, at which they would call their hooks
         _core.close_session(self.region)
         for fd in (self.bell, self.control.pidfd, self.control.answers_on()):
             if fd >= 0:
