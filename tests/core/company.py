@@ -35,7 +35,7 @@ class Company:
     def create(self, needs=0, holds=0, most=1, limit=0, after=()):
         """A handle. `needs`: CPUs of a call; `holds`: CPUs for life; `after`: what the constructor needs."""
         turn = self.queue(_core.TURNS, needs) if needs else 0
-        options = self.queue(_core.LIVES, holds), turn, most, limit
+        options = self.queue(_core.LIVES, holds), turn, most, limit, 0
         args = bytes([len(after)]) + b"R" * len(after)
         return _core.create_actor(self.region, (self.index("create"), PLAIN, 0), args, list(after), options)
 
