@@ -131,7 +131,7 @@ def test_a_mark_between_the_error_and_the_next_attempt(gate, wait_until):
     assert len(gate.arrived("begun")) == 1
 
 
-def test_a_task_that_was_to_run_again_and_is_cancelled_in_the_queue(gate, wait_until):
+def test_a_task_that_was_to_run_again_and_is_cancelled_in_the_queue(gate, wait_until, statistics):
     """Its worker was lost, and others had come before it."""
     arrive, wait = gate.arrive, gate.wait
 
@@ -150,6 +150,7 @@ def test_a_task_that_was_to_run_again_and_is_cancelled_in_the_queue(gate, wait_u
     y = holds.remote()
     os.kill(int(name.split(".")[1]), signal.SIGKILL)
     wait_until(lambda: gate.arrived("holds"))
+    wait_until(lambda: statistics().ready, what="the lost task is queued again, after its worker's last words")
     assert ray.cancel(x)
     with pytest.raises(Cancelled, match="cancelled before it began again"):
         ray.get(x, timeout=10)

@@ -18,7 +18,7 @@ def asked(region, tasks):
     calls = tasks(region, {"f": None})
     queue, [function] = _core.demand_queue(region, region.slot, 10000), calls.by_index
     ours = {"submit": functools.partial(_core.submit, region)}
-    source = f"def slow(args, kwargs): return submit(({function}, {queue}, 1, 3, 0, 0), b'nothing', [])"
+    source = f"def slow(remote, args, kwargs): return submit(({function}, {queue}, 1, 3, 0, 0), b'nothing', [])"
     exec(compiled(source, ELSEWHERE + "slow.py"), ours)
     remote = _core.RemoteCall(ours["slow"])
     remote.arm(region, function, queue, (1, 3, 0, 0, 4))

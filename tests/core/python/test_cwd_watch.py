@@ -16,7 +16,7 @@ def call(region, tasks):
     """A call, and the calls that went the slow way."""
     calls = tasks(region, {"f": None})
     slow_calls = []
-    remote = _core.RemoteCall(lambda args, kwargs: slow_calls.append(args))
+    remote = _core.RemoteCall(lambda remote, args, kwargs: slow_calls.append(args))
     remote.arm(region, next(iter(calls.by_index)), _core.demand_queue(region, region.slot, 1), (1, 3, 0, 0, 4))
     _core.watch_cwd()
     _core.mark_env()

@@ -15,7 +15,7 @@ def call(region, tasks):
     """`call(*args)`: submits on the fast path, or notes what the slow path got."""
     calls = tasks(region, {"f": None})
     slow = []
-    remote = _core.RemoteCall(lambda args, kwargs: slow.append((args, kwargs)))
+    remote = _core.RemoteCall(lambda remote, args, kwargs: slow.append((args, kwargs)))
     queue = _core.demand_queue(region, region.slot, 10000)
     remote.arm(region, next(iter(calls.by_index)), queue, (1, 3, 0, 1, 4))
     remote.slow_calls = slow
@@ -59,20 +59,20 @@ def test_ids_that_are_not_held_yet_go_the_slow_way(call, region):
 
 def test_many_ids_go_the_slow_way(call, region, tasks):
     ids = [_core.put_plain(region, k) for k in range(40)]
-    wide = _core.RemoteCall(lambda args, kwargs: "slow")
+    wide = _core.RemoteCall(lambda remote, args, kwargs: "slow")
     wide.arm(region, next(iter(call.keep.by_index)), 1, (1, 3, 0, 0, 255))
     assert wide(*ids) == "slow"
     assert wide(*ids[:32]) != "slow"
 
 
 def test_a_call_that_was_never_armed_is_slow():
-    assert _core.RemoteCall(lambda args, kwargs: (args, kwargs))(1, a=2) == ((1,), {"a": 2})
+    assert _core.RemoteCall(lambda remote, args, kwargs: (args, kwargs))(1, a=2) == ((1,), {"a": 2})
 
 
 def test_a_call_of_an_ended_session_is_slow(make_region, tasks):
     region = make_region()
     calls = tasks(region, {"f": None})
-    remote = _core.RemoteCall(lambda args, kwargs: "slow")
+    remote = _core.RemoteCall(lambda remote, args, kwargs: "slow")
     remote.arm(region, next(iter(calls.by_index)), 1, (1, 3, 0, 0, 4))
     region.close()
     assert remote(1) == "slow"
