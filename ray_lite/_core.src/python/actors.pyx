@@ -14,8 +14,8 @@ def create_actor(Region region, record, const uint8_t[::1] args, list refs, opti
     Args:
         record: (function index of the constructor, flags, index of the runtime environment's object).
         args, refs: of the constructor, as for `submit`.
-        options: (queue of LIVES with what it holds for life, queue of TURNS with the CPUs of a call or 0, calls that may run at a
-            time, calls that may be pending or 0 for any number, index of a kept object with what callers know of it).
+        options: (queue of LIVES with what it holds for life, queue of TURNS with the CPUs of a call or 0, calls that may run at
+            a time, calls that may be pending or 0 for any number, index of a kept object with what callers know of it).
         name: digest of 20 bytes of its name, or None.
 
     Raises:

@@ -58,8 +58,8 @@ cdef class RemoteCall:
     """`f.remote`: a call that returns ids at once.
 
     Args:
-        slow: function(this object, args, kwargs) that makes the calls that the fast path does not: the first one of a session, and those
-            with keyword arguments, values that are not plain, or errors.
+        slow: function(this object, args, kwargs) that makes the calls that the fast path does not: the first one of a session,
+            and those with keyword arguments, values that are not plain, or errors.
     """
 
     def __init__(self, slow):
