@@ -9,7 +9,7 @@ cdef extern from "region/layout.h" nogil:
         RL_OBJECT_SMALL, RL_TASK_SMALL, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
         RL_SHAPES, RL_LANES, RL_NAMES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
-        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED, RL_MAILED, RL_LANED
+        RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED, RL_MAILED, RL_LANED, RL_PAST
         RL_ACTOR_PENDING, RL_ACTOR_STARTING, RL_ACTOR_ALIVE, RL_ACTOR_ENDING, RL_ACTOR_DEAD
         RL_LANE_STALLED, RL_LANE_OPEN
         RL_ALIVE, RL_SWEEPING
@@ -19,13 +19,13 @@ cdef extern from "region/layout.h" nogil:
         RL_TASKS, RL_TURNS, RL_LIVES
         RL_TURN_NONE, RL_TURN_GIVEN, RL_TURN_HELD_BACK
         RL_CPU, RL_GPU, RL_CUSTOM
-        RL_DUE, RL_KILLED, RL_NAMED
+        RL_DUE, RL_KILLED, RL_KEEPS, RL_PAST_LOST, RL_NAMED
         RL_DEADLOCK, RL_WAITS_FOREVER
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE, RL_EXTENT_TRIMMING
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS, RL_HANDLE
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
-        RL_CANCEL_RECURSIVE, RL_DEADLOCKED
+        RL_CANCEL_RECURSIVE, RL_DEADLOCKED, RL_AGAIN, RL_REPLAY
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_HANDLE_VALUE, RL_ERROR, RL_ALIAS
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
@@ -108,7 +108,9 @@ cdef extern from "region/layout.h" nogil:
         int64_t turn_began
         uint32_t cause, flags, nmailed, facts
         uint8_t name[20]
-        uint32_t name_next
+        uint32_t name_next, past, past_tail
+        uint64_t past_bytes
+        uint32_t stale, rebuild, nkept, nagain, checkpoint, restarts, max_restarts, incarnation
     ctypedef struct rl_lane:
         uint32_t state, next, prev, actor
         uint64_t caller
@@ -270,7 +272,7 @@ cdef extern from "region/robust.h" nogil:
 cdef struct rl_creation:
     # an actor to be made; out: the index and generation of its handle
     uint8_t id[20]   # of the handle
-    uint32_t life, turn, most, limit, facts
+    uint32_t life, turn, most, limit, facts, max_restarts, keeps
     const uint8_t* name  # digest of its name, or NULL
     uint32_t* handle
     uint32_t* generation
@@ -373,6 +375,8 @@ cdef class Worker:
     cdef uint64_t epoch
     cdef readonly uint64_t ran
     cdef bint asks  # whether the runner must be asked after this task
+    cdef uint64_t since  # calls since the actor's checkpoint, or the last try of one
+    cdef public uint64_t interval, past_most, bytes_most  # of actors with checkpoints, else 0: see run_calls
     cdef readonly bint retired  # whether this process must end: it was asked to, or the runner said so
     cdef readonly uint32_t calling  # the record whose function runs now and may be interrupted; 0: none
     cdef uint32_t runtime_env, queue
@@ -383,6 +387,7 @@ cdef class Worker:
     cdef int end_timers(self) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self) noexcept
+    cdef bint checkpoint_due(self) noexcept
     cdef bint execute(self, uint32_t t) except -1
     cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1
     cdef tuple plain_args(self, uint32_t t)

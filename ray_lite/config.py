@@ -31,6 +31,8 @@ class Config(NamedTuple):
     store_least: int = 4_194_304  #: least bytes of the store: an empty slab of each small size takes 1.9 MB for good
     store_fraction: float = 0.3  #: default of object_store_memory, as a part of the memory that this process may use
     small_arguments: int = 100_000  #: most bytes of pickled arguments that are kept with the task; larger ones become an object
+    kept_arguments: int = 2_048  #: the same for calls of an actor with checkpoints, which are kept until the next one
+    kept_calls: int = 10_000  #: calls that such an actor keeps at most; then a checkpoint is tried early
     copy_threads: int = 4  #: most threads that copy one large buffer into the store, within the session's or task's CPUs
     copy_large: int = 8_388_608  #: bytes of a buffer for each thread that copies it besides the caller's; below, there is none
     copy_uncached: int = 33_554_432  #: least bytes of a buffer that is copied past the CPU caches, which it would only empty

@@ -65,14 +65,16 @@ class WorkerCrashedError(RayError):
 
 
 class RayActorError(RayError):
-    """Error of a call of a dead actor; the message says why it died.
+    """Error of a call of a dead actor, or one that was lost when its process died; the message says why it died.
 
     Attributes:
         class_name: name of the actor's class.
+        lost: whether the call alone was lost: the actor has come back, and can be called.
         cause: the exception that its constructor raised, or None; the error is then an instance of that class, too.
     """
 
     class_name: str = ""
+    lost: bool = False
     cause: BaseException | None = None
 
 

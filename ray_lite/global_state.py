@@ -40,8 +40,9 @@ class GlobalState:
         return table[ObjectID.from_hex(object_id) if isinstance(object_id, str) else object_id]
 
     def actors(self) -> list[dict[str, Any]]:
-        """Facts about each live actor: a dict with `ActorID` (40 hexadecimal digits), `ClassName`, `Name` (or None), `State`,
-        `CallsFinished` and `CallsQueued` (numbers of calls)."""
+        """Facts about each live actor: a dict with `ActorID` (40 hexadecimal digits), `ClassName`, `Name` (or None), `State`
+        ("PENDING", "STARTING", "ALIVE", "RESTARTING"), `Pid` (or None), `CallsFinished` (by the present process) and
+        `CallsQueued` (numbers of calls), and `Restarts` (processes that it has lost)."""
         return session.current().actors.rows()
 
     def cluster_resources(self) -> dict[str, float]:

@@ -30,6 +30,9 @@ class ActorFacts(NamedTuple):
     name: str | None
     module: str  #: of the class
     tokens: dict[str, Token]  #: of the functions that are its methods
+    constructor: Token  #: of the function that is its constructor
+    interval: int | None  #: calls between two checkpoints
+    restarts: int  #: processes that it may lose and come back
 
 
 class LocalActor:
@@ -38,6 +41,7 @@ class LocalActor:
     def __init__(self, reference: _core.ObjectID, facts: ActorFacts) -> None:
         self.reference, self.tokens = reference, facts.tokens
         self.methods, self.name, self.module = facts.methods, facts.name, facts.module
+        self.keeps = facts.interval is not None and facts.restarts > 0  #: calls may run again
 
     @property
     def id(self) -> bytes:
@@ -63,11 +67,13 @@ class LocalActors:
         constructor, methods = self._functions(creation)
         token = backend.export(constructor)
         tokens = {name: backend.export(method) for name, method in methods.items()}
-        facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens)
+        facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens, token, options.checkpoint_interval,
+                           options.restarts)
         kept = keep_named(backend.store, creation.methods.name, tuple(facts))
-        stream, refs = self._packed(constructor, creation.args, creation.kwargs)
+        stream, refs = self._packed(constructor, creation.args, creation.kwargs, backend.config.small_arguments)
         record = token[0], 0, backend.runtime_env.current()
-        limits = life, turn, options.max_concurrency or 1, options.max_pending_calls or 0, kept
+        keeps = options.checkpoint_interval is not None and options.restarts > 0
+        limits = life, turn, options.max_concurrency or 1, options.max_pending_calls or 0, kept, options.restarts, keeps
         reference = backend.store.with_room(
             lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
         return LocalActor(reference, facts)
@@ -75,7 +81,7 @@ class LocalActors:
     def _check(self, creation: Creation) -> None:
         """Raises NotImplementedError for what only comes later."""
         options = creation.options
-        later = {"checkpoint_interval": None, "max_restarts": 0, "on_full": "raise", "max_concurrency": 1}
+        later = {"on_full": "raise", "max_concurrency": 1}
         for name, nothing in later.items():
             value = getattr(options, name)
             if value is not None and value != nothing:
@@ -115,11 +121,13 @@ class LocalActors:
             return held, 0
         return held, _core.actor_queue(region, _core.TURNS, (info.job, *info.resources.demand(name, turn), 0))
 
-    def _packed(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[_core.ObjectID]]:
+    def _packed(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any],
+                most: int) -> tuple[bytes, list[_core.ObjectID]]:
+        """The arguments of a call: bytes and ids. `most`: bytes from which on they are an object."""
         backend: Any = self._backend
         pickled, refs = pack(Call(function, Options(), args, kwargs, None), None)  # type: ignore[arg-type]
         stream: Any = pickled.stream
-        if pickled.buffers or pickled.contained or len(stream) > backend.config.small_arguments:
+        if pickled.buffers or pickled.contained or len(stream) > most:
             refs.insert(0, backend.store.put_pickled(pickled))
             stream = IN_OBJECT
         return bytes(stream), refs
@@ -129,9 +137,11 @@ class LocalActors:
         if not isinstance(actor, LocalActor) or not self._is_here(actor):
             raise RayActorError(f"the actor of {call.method.shown_name} was of an earlier session")
         function = Function(call.method.shown_name, b"", None, call.method.signatures)
-        token, facts = actor.tokens[call.method.name][0], (call.num_return_vals, 0, 0)
+        retries = Options().max_retries if actor.keeps else 0
+        token, facts = actor.tokens[call.method.name][0], (call.num_return_vals, retries, 0)
         call.remote.arm(backend.region, token, 0, (*facts, *function.positional_range()), actor.reference)
-        stream, refs = self._packed(function, call.args, call.kwargs)
+        most = backend.config.kept_arguments if actor.keeps else backend.config.small_arguments
+        stream, refs = self._packed(function, call.args, call.kwargs, most)
         record = token, 0, *facts, backend.runtime_env.current()
         return backend.store.with_room(
             lambda: _core.submit(backend.region, record, stream, refs, actor.reference), len(stream))
@@ -166,12 +176,15 @@ class LocalActors:
         region = self._backend.region
         found = []
         for index in _core.actors(region):
-            state, _, _, pending, running, _, killed, _ = _core.actor_facts(region, index)
+            state, _, _, pending, _, _, killed, _ = _core.actor_facts(region, index)
             if state in ("PENDING", "STARTING", "ALIVE") and not killed:
                 facts = ActorFacts(*load_named(self._backend.store, _core.facts_of_actor(region, index)))
+                lost = _core.restart_facts(region, index)[2]
+                state = "RESTARTING" if lost and state != "ALIVE" else state
+                pid, finished = _core.actor_process(region, index)
                 found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.methods.name,
-                              "Name": facts.name, "State": state, "CallsFinished": _core.calls_finished(region, index),
-                              "CallsQueued": pending})
+                              "Name": facts.name, "State": state, "Pid": pid or None, "CallsFinished": finished,
+                              "CallsQueued": pending, "Restarts": lost})
         return found
 
     def kill(self, actor: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from typing import Any, NoReturn
@@ -80,7 +81,7 @@ class SerialActors:
     def rows(self) -> list[dict[str, Any]]:
         """What `global_state.actors()` shows."""
         return [{"ActorID": actor.id.hex(), "ClassName": actor.methods.name, "Name": actor.name, "State": "ALIVE",
-                 "CallsFinished": actor.calls, "CallsQueued": 0} for actor in self._alive()]
+                 "Pid": os.getpid(), "CallsFinished": actor.calls, "CallsQueued": 0, "Restarts": 0} for actor in self._alive()]
 
     def close(self) -> None:
         """Ends all actors gracefully, the oldest first."""

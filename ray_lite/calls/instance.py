@@ -6,6 +6,7 @@ Neighbours: backends/local_actors.py exports the functions; workers/actor_runner
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 from ray_lite.calls.methods import CHECKPOINT, TERMINATE, bound
@@ -57,6 +58,7 @@ class Instance:
 
     def __init__(self) -> None:
         self.loop = ActorLoop()
+        self.save: Callable[[], None] = lambda: None  #: makes a checkpoint
 
     def shut_down(self) -> None:
         """Calls `__ray_shutdown__`, if the class has it, and closes the event loop."""
@@ -103,7 +105,7 @@ class MethodFunction:
         if self.name == TERMINATE:
             instance.exits = True
         elif self.name == CHECKPOINT:
-            raise NotImplementedError("checkpoints in processes are not implemented yet")
+            return instance.save()
         try:
             result = None if instance.exits else self._result(args, kwargs)
         except BaseException:

@@ -19,7 +19,7 @@ from ray_lite.node.actors import Actors
 from ray_lite.node.pool import Pool
 from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
-from ray_lite.policy.actor_deaths import actor_story, on_actor_death
+from ray_lite.policy.actor_deaths import ActorState, CallState, Restart, actor_story, after_death, on_call_death
 from ray_lite.policy.scheduler import Died, Running
 from ray_lite.store.named_values import name_of
 from ray_lite.store.object_store import Store
@@ -90,17 +90,29 @@ class Deaths:
         _core.end_sweep(self.region, one.slot)
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
-        """Ends the calls that a dead actor ran, and the actor."""
-        starting = _core.actor_facts(self.region, actor)[0] == "STARTING"
-        if starting and not died.forced and self.actors.may_retry(actor):
+        """Lets a dead actor come back, or ends it; and deals with the calls that it ran."""
+        if _core.actor_facts(self.region, actor)[0] == "STARTING" and not died.forced and self.actors.may_retry(actor):
             _core.retry_actor(self.region, actor)
             return
         class_name = name_of(self.store, _core.facts_of_actor(self.region, actor))
         running = list(self._adopted(slot))
         how = actor_story(died, [task.name for task in running if not task.complete])
+        state = self._actor_state(actor, bool(running))
+        after = after_death(died, state, how)
+        comes_back = isinstance(after, Restart)
         for task in running:
-            self.task_ends.apply(on_actor_death(task, class_name, how))
-        self.actors.end(actor, how)
+            call = CallState(class_name, comes_back, state.keeps, *_core.call_facts(self.region, task.task))
+            self.task_ends.apply(on_call_death(died, task, call, how))
+        if isinstance(after, Restart):
+            _core.restart_actor(self.region, actor)
+        else:
+            self.actors.end(actor, after.how)
+
+    def _actor_state(self, actor: int, runs: bool) -> ActorState:
+        restarts, max_restarts, _, keeps, past_lost = _core.restart_facts(self.region, actor)
+        ending = _core.actor_facts(self.region, actor)[0] != "ALIVE"
+        unneeded = not runs and _core.is_unneeded_actor(self.region, actor)
+        return ActorState(restarts, max_restarts, keeps, past_lost, ending, unneeded)
 
     def _adopted(self, slot: int) -> Iterator[Running]:
         """Yields the tasks of a dead worker, innermost first; the node owns each until it is dealt with."""

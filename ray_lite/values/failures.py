@@ -182,11 +182,12 @@ def dead(class_name: str, how: str, cause: BaseException | None = None) -> Syste
     return SystemFailure(RayActorError.__name__, text, {"class_name": class_name, "cause": cause})
 
 
-def actor_error(text: str, class_name: str = "", cause: BaseException | None = None) -> RayActorError:
-    """The error of a dead actor's calls; an instance of the class of its constructor's error, too, if there can be one."""
-    methods = {"__str__": _text_of, "__reduce__": lambda self: (actor_error, (text, class_name, cause))}
+def actor_error(text: str, class_name: str = "", cause: BaseException | None = None, lost: bool = False) -> RayActorError:
+    """The error of a dead actor's calls, or of a call that was lost; an instance of the class of its constructor's error, too,
+    if there can be one."""
+    methods = {"__str__": _text_of, "__reduce__": lambda self: (actor_error, (text, class_name, cause, lost))}
     made: Any = None if cause is None else both(RayActorError, cause, methods)
     error: Any = RayActorError(text) if made is None else made
-    for name, value in {"_text": text, "class_name": class_name, "cause": cause, "__cause__": cause}.items():
+    for name, value in {"_text": text, "class_name": class_name, "lost": lost, "cause": cause, "__cause__": cause}.items():
         BaseException.__setattr__(error, name, value)  # the class's own __setattr__ may refuse
     return error  # type: ignore[no-any-return]

@@ -1,47 +1,74 @@
-"""ActorRunner: the TaskRunner of an actor's process.  Neighbours: calls/instance.py; main.py runs the loop."""
+"""ActorRunner: the TaskRunner of an actor's process.
+
+Neighbours: calls/instance.py (what the calls run), checkpoints.py; main.py runs the loop.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ray_lite import _core
+from ray_lite.backends.local_actors import ActorFacts
 from ray_lite.calls.instance import ActorLoop, Constructor, MethodFunction, construct, instance
 from ray_lite.exceptions import SerializationError
-from ray_lite.store.named_values import name_of
+from ray_lite.store.named_values import load_named
 from ray_lite.values.failures import dead
+from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
-from ray_lite.workers.task_facts import task_facts
+from ray_lite.workers.checkpoints import Checkpoints
 from ray_lite.workers.task_runner import TaskRunner
 
 
 class ActorRunner(TaskRunner):
     """The runner of an actor's `_core.Worker`."""
 
+    checkpoints: Checkpoints
+
+    def begin(self, worker: _core.Worker, most: int) -> None:
+        """Restores the state of the actor if an earlier process has saved one. `most`: past calls that are kept at most."""
+        facts = ActorFacts(*load_named(self.store, _core.facts_of_actor(self.region, _core.own_actor(self.region))))
+        self._class_name = facts.methods.name
+        self.checkpoints = Checkpoints(self.store, self.reporter, facts, most)
+        self.checkpoints.begin(worker)
+        instance.save = self.checkpoints.save
+        saved = _core.saved_checkpoint(self.region)
+        if saved is None:
+            return
+        try:
+            constructor: Any = self.function(facts.constructor[0])
+            self.checkpoints.restore(constructor.cls, self.load(saved, True))
+        except (Exception, SystemExit) as error:
+            instance.value = None
+            self.checkpoints.say_restore_failed(error)
+            self._leave(f"its state could not be restored: {type(error).__name__}: {error}", error)
+
+    def checkpoint(self) -> None:
+        """Makes a checkpoint between two calls."""
+        self.checkpoints.save()
+
     def fail(self, task: int, error: BaseException) -> bool:
-        """Ends the actor if its constructor failed, or a method called `exit_actor`; the rest is as for tasks."""
+        """Ends the actor if its constructor failed, or a method called `exit_actor`; the rest is as for tasks. What a call
+        raises that had ended in an earlier process is known already."""
         if instance.exits:
             self._leave("it ended itself by exit_actor()")
             for index in _core.task_returns(self.region, task):
                 if index:
-                    self.store.fill(index, self._none())
+                    self.store.fill(index, dumps(None))
             return False
-        name = self.name(task_facts(self.region, task).function)
-        if name.endswith(".__init__"):
-            self._leave(f"its constructor failed: {type(error).__name__}: {error}", error.with_traceback(error.__traceback__))
+        constructs, replays = _core.call_facts(self.region, task)
+        if constructs:
+            self._leave(f"its constructor failed: {type(error).__name__}: {error}", error)
+        elif replays:
+            self.signals.put_back()
+            return False
         return super().fail(task, error)
 
-    def _none(self) -> Any:
-        from ray_lite.values.serialization import dumps
-
-        return dumps(None)
-
     def _leave(self, how: str, cause: BaseException | None = None) -> None:
-        name = name_of(self.store, _core.facts_of_actor(self.region, _core.own_actor(self.region)))
         x = _core.create_object(self.region, _core.next_put_id(), 0, False)
         try:
-            self.store.fail(_core.object_index(x), dead(name, how, cause))
+            self.store.fail(_core.object_index(x), dead(self._class_name, how, cause))
         except SerializationError:  # the exception can't be pickled: the text must suffice
-            self.store.fail(_core.object_index(x), dead(name, how))
+            self.store.fail(_core.object_index(x), dead(self._class_name, how))
         _core.seal_object(self.region, x)
         _core.leave_actor(self.region, x)
         self.over = True

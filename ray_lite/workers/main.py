@@ -16,6 +16,7 @@ from ray_lite.control.report_channel import Reporter
 from ray_lite.session_setting import SessionSetting
 from ray_lite.values import script
 from ray_lite.workers import graceful_end
+from ray_lite.workers.actor_runner import ActorRunner
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
 from ray_lite.workers.import_hook import when_imported
@@ -37,7 +38,8 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     backend.signals.begin()
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
-    if _core.own_actor(region):
+    if isinstance(backend.runner, ActorRunner):
+        backend.runner.begin(backend.worker, config.kept_calls)
         while not _core.is_closing(region) and not (backend.worker.retired or backend.runner.over):
             backend.worker.run_calls(hot, int(config.idle_park * 1e9), int(2e6))
         _shut_down()

@@ -140,8 +140,9 @@ def test_the_table_of_actors(actors):
     counter = Remote.options(name="seen").remote()
     ray.get([counter.add.remote(), counter.add.remote()])
     (row,) = ray.global_state.actors()
+    assert type(row.pop("Pid")) is int
     assert row == {"ActorID": counter._ray_actor_id.hex(), "ClassName": "Counter", "Name": "seen", "State": "ALIVE",
-                   "CallsFinished": 2, "CallsQueued": 0}
+                   "CallsFinished": 2, "CallsQueued": 0, "Restarts": 0}
 
 
 class Notes:

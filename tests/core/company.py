@@ -32,10 +32,11 @@ class Company:
     def queue(self, members, cpus):
         return _core.actor_queue(self.region, members, (self.region.slot, cpus, 0, (), 0))
 
-    def create(self, needs=0, holds=0, most=1, limit=0, after=()):
-        """A handle. `needs`: CPUs of a call; `holds`: CPUs for life; `after`: what the constructor needs."""
+    def create(self, needs=0, holds=0, most=1, limit=0, after=(), back=(0, False)):  # noqa: PLR0913
+        """A handle. `needs`: CPUs of a call; `holds`: CPUs for life; `after`: what the constructor needs; `back`:
+        processes that it may lose, and whether past calls are kept."""
         turn = self.queue(_core.TURNS, needs) if needs else 0
-        options = self.queue(_core.LIVES, holds), turn, most, limit, 0
+        options = self.queue(_core.LIVES, holds), turn, most, limit, 0, *back
         args = bytes([len(after)]) + b"R" * len(after)
         return _core.create_actor(self.region, (self.index("create"), PLAIN, 0), args, list(after), options)
 
@@ -77,6 +78,8 @@ class Company:
         """In the child."""
         _core.adopt_slot(self.region, slot, os.getpid(), 0)
         loop = _core.Worker(self.region, self.calls.runner(self.region))
+        if hasattr(self, "methods"):
+            self.methods.restore()
         while not _core.is_closing(self.region) and not loop.retired:
             loop.run_calls(50_000, PARK_NS, turn)
 
@@ -97,6 +100,18 @@ class Company:
             _core.finish_task(region, adopted[0])
         _core.end_actor(region, actor, self.error(b"it is dead"))
         _core.end_sweep(region, slot)
+
+    def restart(self, actor):
+        """Its process is killed; the calls that it ran, and those that it kept, run again in the next one."""
+        child, slot = self.processes.pop(actor)
+        child.kill()
+        _core.begin_sweep(self.region, slot)
+        _core.wake_all(self.region)
+        while (adopted := _core.adopt_task(self.region, slot))[0]:
+            _core.requeue_task(self.region, adopted[0], False, True)
+        _core.restart_actor(self.region, actor)
+        _core.end_sweep(self.region, slot)
+        assert self.start() == [actor]
 
     def error(self, text):
         x = _core.create_object(self.region, os.urandom(20), len(text), False)
@@ -135,7 +150,7 @@ class Methods:
         self.region, self.kept = None, []
 
     def by_name(self):
-        names = "create note ran hold from_ block leave keep nap late".split()
+        names = "create note ran hold from_ block leave keep nap late save lose".split()
         return {name: getattr(self, name) for name in names}
 
     def create(self, *values):
@@ -173,6 +188,23 @@ class Methods:
 
     def keep(self, *handles):
         self.kept.extend(handles)
+
+    def save(self, *values):
+        """What it keeps is the checkpoint."""
+        self.kept.extend(values)
+        state = json.dumps(self.kept).encode()
+        x = _core.create_object(self.region, os.urandom(20), len(state), False)
+        _core.fill_object(self.region, _core.object_index(x), 0, (state, [], [], []))
+        _core.seal_object(self.region, x)
+        _core.save_checkpoint(self.region, x)
+
+    def lose(self):
+        _core.lose_past(self.region)
+
+    def restore(self):
+        saved = _core.saved_checkpoint(self.region)
+        if saved is not None:
+            self.kept = json.loads(bytes(_core.payload(self.region, saved)[1]))
 
     def nap(self, seconds):
         time.sleep(seconds)

@@ -15,7 +15,8 @@ def create_actor(Region region, record, const uint8_t[::1] args, list refs, opti
         record: (function index of the constructor, flags, index of the runtime environment's object).
         args, refs: of the constructor, as for `submit`.
         options: (queue of LIVES with what it holds for life, queue of TURNS with the CPUs of a call or 0, calls that may run at
-            a time, calls that may be pending or 0 for any number, index of a kept object with what callers know of it).
+            a time, calls that may be pending or 0 for any number, index of a kept object with what callers know of it,
+            processes that it may lose and come back, whether calls are kept, to be run again by the next process).
         name: digest of 20 bytes of its name, or None.
 
     Raises:
@@ -29,7 +30,7 @@ def create_actor(Region region, record, const uint8_t[::1] args, list refs, opti
     memset(&spec, 0, sizeof(spec))
     memset(&creation, 0, sizeof(creation))
     spec.function, spec.flags, spec.runtime_env = record
-    creation.life, creation.turn, creation.most, creation.limit, creation.facts = options
+    creation.life, creation.turn, creation.most, creation.limit, creation.facts, creation.max_restarts, creation.keeps = options
     creation.handle, creation.generation = &handle, &generation
     if name is not None:
         creation.name = <const uint8_t*>PyBytes_AS_STRING(name)
@@ -188,11 +189,14 @@ def actor_id(Region region, uint32_t a) -> bytes:
     return object_at(region.R, actor_at(region.R, a).handle).id[:RL_ID_BYTES]
 
 
-def calls_finished(Region region, uint32_t a) -> int:
-    """Calls that the present process of an actor has finished, the constructor's not counted. Racy."""
+def actor_process(Region region, uint32_t a) -> tuple:
+    """(pid of an actor's process or 0, calls that it has finished, the constructor's not counted). Racy."""
     check_region(region.R)
-    cdef uint64_t finished = rl_slot_at(region.R, actor_at(region.R, a).slot).finished
-    return finished - 1 if finished and actor_at(region.R, a).slot else 0
+    cdef rl_actor* e = actor_at(region.R, a)
+    cdef rl_slot* s = rl_slot_at(region.R, e.slot)
+    if e.slot == 0:
+        return 0, 0
+    return s.pid, s.finished - (s.finished != 0 and (e.incarnation == 0 or e.rebuild != 0))
 
 
 def actor_of_task(Region region, uint32_t t) -> int:

@@ -95,7 +95,11 @@ cdef class Worker:
 
     def run_calls(self, int64_t spin, int64_t park, int64_t turn) -> int:
         """Runs calls of this process's actor, one at a time, as `run` runs tasks. `turn`: ns for which it may keep its CPUs
-        while others wait for some."""
+        while others wait for some.
+
+        If `interval` is not 0, `runner.checkpoint()` is called after as many calls, and earlier if the actor keeps `past_most`
+        calls, or `bytes_most` bytes of their arguments.
+        """
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
         cdef uint32_t done = 0
@@ -103,10 +107,15 @@ cdef class Worker:
         cdef int rc
         check_region(R)
         while not rl_load(&R.h.closing) and not self.leaves() and not actor_left(R):
+            if done and self.interval and self.checkpoint_due():
+                check(task_finish(R, done))
+                done = 0
+                self.runner.checkpoint()
             check(call_next_run(R, done, turn, &t))
             done = 0
             if t:
                 rl_failpoint(R, b"call.run")
+                self.since += self.interval and t != actor_at(R, task_at(R, t).actor).creation
                 done = t if self.execute(t) else 0
                 rl_failpoint(R, b"call.seal")
                 self.ran += 1
@@ -121,6 +130,15 @@ cdef class Worker:
         if done:
             check(task_finish(R, done))
         return self.ran
+
+    cdef bint checkpoint_due(self) noexcept:
+        """Whether a checkpoint is to be made after the call that has just run."""
+        cdef rl_actor* e = actor_at(self.region.R, rl_slot_at(self.region.R, self.region.R.slot).actor)
+        return self.since >= self.interval or e.nkept + 1 >= self.past_most or e.past_bytes >= self.bytes_most
+
+    def tried_checkpoint(self):
+        """Counts calls from here on until the next checkpoint."""
+        self.since = 0
 
     cdef bint leaves(self) noexcept:
         """Whether this process is to end."""
@@ -196,7 +214,7 @@ cdef class Worker:
             if self.region.R.fork_generation != rl_generation:
                 self.runner.leave_child(None)
             args = kwargs = None
-            if k.nreturns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):
+            if k.returns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):  # none: the results are there
                 self.runner.store_result(t, result)
         except BaseException as e:
             self.calling = 0

@@ -40,7 +40,8 @@ cdef void call_unlink(rl_region* R, uint32_t t, uint32_t* head, uint32_t* tail) 
 
 
 cdef void mail_add(rl_region* R, uint32_t t, bint front) noexcept nogil:
-    """Lock held. Puts a call that can run into its actor's mailbox, behind the others or (`front`) as the next one to run."""
+    """Lock held. Puts a call that can run into its actor's mailbox, behind the others or (`front`) as the next one to run,
+    since it has begun before."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_actor* e = actor_at(R, k.actor)
     rl_task_become(R, k, RL_MAILED)
@@ -49,8 +50,9 @@ cdef void mail_add(rl_region* R, uint32_t t, bint front) noexcept nogil:
         return
     if not front:
         rl_set32(R, &e.nmailed, e.nmailed + 1)
-    elif not e.lane_last:
-        rl_set32(R, &e.lane_last, 1)
+    else:
+        rl_set16(R, &k.flags, k.flags | RL_AGAIN)
+        rl_set32(R, &e.nagain, e.nagain + 1)
     call_link(R, t, &e.head, &e.tail, front)
     rl_set32(R, &e.length, e.length + 1)
 
@@ -62,11 +64,14 @@ cdef void mail_remove(rl_region* R, uint32_t t) noexcept nogil:
         return
     call_unlink(R, t, &e.head, &e.tail)
     rl_set32(R, &e.length, e.length - 1)
+    if task_at(R, t).flags & RL_AGAIN:
+        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags & <uint16_t>~<uint32_t>RL_AGAIN)
+        rl_set32(R, &e.nagain, e.nagain - 1)
 
 
 cdef uint32_t calls_pending(rl_actor* e) noexcept nogil:
-    """Lock held. Calls that were made and do not run yet."""
-    return e.ncalls - e.nrunning
+    """Lock held. Calls that were made and have not begun yet."""
+    return e.ncalls - e.nrunning - e.nkept - e.nagain
 
 
 cdef inline uint32_t* names_of(rl_region* R, const uint8_t* name) noexcept nogil:

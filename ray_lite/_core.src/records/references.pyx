@@ -50,13 +50,22 @@ cdef bint is_unheld(rl_region* R, uint32_t a) noexcept nogil:
     return o.pins == 1 and o.holders == (e.slot != 0 and holder_has(R, e.slot, e.handle))
 
 
+cdef bint may_be_unheld(rl_region* R, uint32_t a) noexcept nogil:
+    """Lock held. Whether nobody can call an actor, but perhaps itself: values that only its next process would see may contain
+    its handle."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef rl_object* o = object_at(R, e.handle)
+    cdef bint alone = o.holders == (e.slot != 0 and holder_has(R, e.slot, e.handle))
+    return alone and (o.pins == 1 or e.nkept != 0 or e.checkpoint != 0)
+
+
 cdef void actor_end_if_unneeded(rl_region* R, uint32_t a) noexcept nogil:
-    """Lock held. Tells the node if an actor has no calls left and nobody can make one."""
+    """Lock held. Tells the node if an actor has no calls left and perhaps nobody can make one."""
     cdef rl_actor* e = actor_at(R, a)
     if e.state == RL_ACTOR_DEAD:
         if e.handle == 0 and e.ncalls == 0:
             actor_due(R, a)
-    elif e.ncalls == 0 and e.state != RL_ACTOR_ENDING and is_unheld(R, a):
+    elif e.ncalls == e.nkept and e.state != RL_ACTOR_ENDING and may_be_unheld(R, a):
         actor_due(R, a)
 
 

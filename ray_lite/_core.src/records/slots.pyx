@@ -53,5 +53,6 @@ cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started)
         rl_worker_become(R, s, RL_RUNG)
     elif actor_at(R, s.actor).state == RL_ACTOR_STARTING:  # else it is to end already
         rl_actor_become(R, actor_at(R, s.actor), RL_ACTOR_ALIVE)
+        actor_end_if_unneeded(R, s.actor)  # its last handle may have gone while it was started again
     rl_commit(R)
     return DONE

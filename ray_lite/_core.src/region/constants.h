@@ -4,7 +4,7 @@
 #define RL_CONSTANTS_H
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" in little-endian bytes, so that another byte order is noticed */
-#define RL_VERSION 10u
+#define RL_VERSION 11u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -29,7 +29,7 @@
 
 enum rl_object_state { RL_FREE = 0, RL_PENDING = 1, RL_CREATING = 2, RL_SEALED = 3, RL_GARBAGE = 4 };
 enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING = 4, RL_CANCELLED_QUEUED = 5,
-                     RL_MAILED = 6, RL_LANED = 7 };
+                     RL_MAILED = 6, RL_LANED = 7, RL_PAST = 8 };
 enum rl_actor_state { RL_ACTOR_PENDING = 1, RL_ACTOR_STARTING = 2, RL_ACTOR_ALIVE = 3, RL_ACTOR_ENDING = 4, RL_ACTOR_DEAD = 5 };
 enum rl_lane_state { RL_LANE_STALLED = 1, RL_LANE_OPEN = 2 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
@@ -46,8 +46,8 @@ enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4, RL_HANDLE = 8 };
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
                      RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128,
-                     RL_DEADLOCKED = 256 };
-enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2, RL_NAMED = 1 << 8 };
+                     RL_DEADLOCKED = 256, RL_AGAIN = 512, RL_REPLAY = 1024 };
+enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2, RL_KEEPS = 4, RL_PAST_LOST = 8, RL_NAMED = 1 << 8 };
 enum rl_deadlock { RL_DEADLOCK = 1, RL_WAITS_FOREVER = 2 };
 enum rl_format { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_HANDLE_VALUE = 4, RL_ERROR = 0x100, RL_ALIAS = 0x200 };
 enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };

@@ -237,7 +237,8 @@ typedef struct {
 } rl_slot;
 
 /* actor - its process takes calls from the mailbox and from open lanes, one by one, without the node.  The mailbox has calls of
- * all callers, in the order of their arrival.  If the process dies, its RUNNING calls are adopted by the node; all others stay. */
+ * all callers, in the order of their arrival.  If the process dies, its RUNNING calls are adopted by the node; all others stay.
+ * If it may have another process then, calls that have ended since its last checkpoint are PAST, to be run again. */
 typedef struct {
     uint32_t state;     /*   0 writer: lock; rl_actor_state */
     uint32_t next;      /*   4 writer: lock; free list, or the header's list `actors_due` */
@@ -270,7 +271,18 @@ typedef struct {
     uint32_t facts;     /* 116 writer: fresh; object with what its callers know of it, kept until the session ends */
     uint8_t name[RL_ID_BYTES]; /* 120 writer: fresh; digest of its name; with RL_NAMED */
     uint32_t name_next; /* 140 writer: lock; next actor of the same hash */
-    uint32_t spare[28]; /* 144 writer: nobody */
+    uint32_t past;      /* 144 writer: lock; PAST calls since the checkpoint: the first to be run again, */
+    uint32_t past_tail; /* 148 writer: lock; and the last */
+    uint64_t past_bytes; /* 152 writer: lock; of their arguments */
+    uint32_t stale;     /* 160 writer: lock; PAST calls from before the checkpoint, which are to be freed */
+    uint32_t rebuild;   /* 164 writer: lock; call of the constructor, PAST, if the actor can be made again with it */
+    uint32_t nkept;     /* 168 writer: lock; PAST calls in these three places; they count in `ncalls` */
+    uint32_t nagain;    /* 172 writer: lock; calls at the front of the mailbox that had begun in an earlier process */
+    uint32_t checkpoint; /* 176 writer: lock; object with the state of the instance, which it pins; 0: none */
+    uint32_t restarts;  /* 180 writer: lock; processes that it has lost since the checkpoint */
+    uint32_t max_restarts; /* 184 writer: fresh; most of these; 0: it has one process */
+    uint32_t incarnation; /* 188 writer: lock; processes that it has lost in all */
+    uint32_t spare[16]; /* 192 writer: nobody */
 } rl_actor;
 
 /* lane - the calls of one caller to one actor, from the first whose arguments lack until none is left: so they run in order */
@@ -298,6 +310,7 @@ RL_AT(rl_slot, bell, 64);
 RL_AT(rl_slot, gpus, 128);
 RL_AT(rl_slot, lent, 188);
 RL_AT(rl_actor, flags, 108);
+RL_AT(rl_actor, past_bytes, 152);
 RL_AT(rl_lane, chain, 32);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");

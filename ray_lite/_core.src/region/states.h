@@ -8,12 +8,13 @@
  *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled and not running, on the header's list
  *          for the node.  If its owner dies, BUILDING is unwound, and RUNNING is queued again or failed.
  *          A call of an actor is never READY: MAILED: it can run, and is in the actor's mailbox; LANED: it is in a lane, behind
- *          a call of the same caller that lacks arguments, or lacks them itself.
+ *          a call of the same caller that lacks arguments, or lacks them itself.  PAST: it has ended, its returns are let go, and
+ *          it is kept, since its actor may have to run it again.
  * Process  FREE; ALIVE; SWEEPING: the process is gone, and the sweep frees what it held.
  * Actor    FREE; PENDING: no process yet, its constructor or its resources lack something; STARTING: it has a slot, which its
  *          process has not adopted; ALIVE; ENDING: it takes no more calls, and its process ends; DEAD: it has no process, and
  *          its calls fail.
- *          If its process dies, STARTING is PENDING again, or DEAD; ALIVE and ENDING become DEAD.  The node decides.
+ *          If its process dies, STARTING and ALIVE are PENDING again, or DEAD; ENDING becomes DEAD.  The node decides.
  * Lane     FREE; STALLED: its first call lacks arguments; OPEN: its first call can run.
  * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
  *          was rung or has just begun, and has not asked for a task yet.  The header counts the last three.
@@ -50,8 +51,9 @@ static const rl_state_rule rl_task_rules[] = {
     [RL_READY] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), 0},
     [RL_MAILED] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), 0},
     [RL_LANED] = {RL_TO(RUNNING) | RL_TO(CANCELLED_QUEUED), RL_MAY_LACK},
-    [RL_RUNNING] = {RL_TO(READY) | RL_TO(MAILED) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED},
+    [RL_RUNNING] = {RL_TO(READY) | RL_TO(MAILED) | RL_TO(PAST) | RL_TO(CANCELLED_QUEUED) | RL_TO(FREE), RL_OWNED},
     [RL_CANCELLED_QUEUED] = {RL_TO(RUNNING), RL_MAY_LACK},
+    [RL_PAST] = {RL_TO(MAILED) | RL_TO(FREE), 0},
 };
 static const rl_state_rule rl_process_rules[] = {
     [RL_FREE] = {RL_TO(ALIVE), 0},
@@ -62,7 +64,7 @@ static const rl_state_rule rl_actor_rules[] = {
     [RL_FREE] = {RL_TO(ACTOR_PENDING), 0},
     [RL_ACTOR_PENDING] = {RL_TO(ACTOR_STARTING) | RL_TO(ACTOR_DEAD), 0},
     [RL_ACTOR_STARTING] = {RL_TO(ACTOR_PENDING) | RL_TO(ACTOR_ALIVE) | RL_TO(ACTOR_ENDING) | RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
-    [RL_ACTOR_ALIVE] = {RL_TO(ACTOR_ENDING) | RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
+    [RL_ACTOR_ALIVE] = {RL_TO(ACTOR_PENDING) | RL_TO(ACTOR_ENDING) | RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
     [RL_ACTOR_ENDING] = {RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
     [RL_ACTOR_DEAD] = {RL_TO(FREE), 0},
 };

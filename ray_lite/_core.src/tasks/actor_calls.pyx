@@ -119,13 +119,15 @@ cdef bint call_withdraw(rl_region* R, uint32_t t) noexcept nogil:
 
 
 cdef uint32_t call_next(rl_region* R, uint32_t a) noexcept nogil:
-    """Lock held. The call that an actor runs next, or 0: its constructor, else alternately from the mailbox and an open
-    lane."""
+    """Lock held. The call that an actor runs next, or 0: its constructor, those that had begun before, else alternately
+    from the mailbox and an open lane."""
     cdef rl_actor* e = actor_at(R, a)
     if e.state != RL_ACTOR_ALIVE or e.nrunning >= (1 if e.creation else e.most):
         return 0
     if e.creation:
         return e.creation if task_at(R, e.creation).state == RL_MAILED else 0
+    if e.nagain:
+        return e.head
     if e.open and (e.head == 0 or not e.lane_last) and lane_may_run(R, e.open):
         return lane_at(R, e.open).head
     return e.head
@@ -152,6 +154,8 @@ cdef void actor_fields(rl_region* R, uint32_t a, rl_creation* c, uint32_t i, uin
     rl_fresh32(&e.life, c.life)
     rl_fresh32(&e.turn, c.turn)
     rl_fresh32(&e.facts, c.facts)
+    rl_fresh32(&e.max_restarts, c.max_restarts)
+    rl_fresh32(&e.flags, RL_KEEPS if c.keeps else 0)
     rl_actor_become(R, e, RL_ACTOR_PENDING)
 
 

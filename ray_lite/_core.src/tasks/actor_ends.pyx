@@ -110,12 +110,21 @@ cdef int actor_leave(rl_region* R, uint32_t cause) noexcept nogil:
     return DONE
 
 
+cdef int actor_is_unneeded(rl_region* R, uint32_t a, bint* unneeded) noexcept nogil:
+    """Whether nobody can call an actor any more and it has no calls left."""
+    if rl_lock(R):
+        return EIO
+    unneeded[0] = actor_at(R, a).ncalls == actor_at(R, a).nkept and is_its_own(R, a)
+    rl_commit(R)
+    return DONE
+
+
 cdef int actor_retire(rl_region* R, uint32_t a, bint* retired) noexcept nogil:
     """Asks an actor's process to end if nobody can call it any more and it has no calls left; whether that is so."""
     cdef rl_actor* e = actor_at(R, a)
     if rl_lock(R):
         return EIO
-    retired[0] = e.state == RL_ACTOR_ALIVE and e.ncalls == 0 and is_unheld(R, a)
+    retired[0] = e.state == RL_ACTOR_ALIVE and e.ncalls == e.nkept and is_its_own(R, a)
     if retired[0]:
         name_free(R, a)
         rl_actor_become(R, e, RL_ACTOR_ENDING)
@@ -220,7 +229,9 @@ cdef int returns_alias(rl_region* R, uint32_t t, uint32_t cause) noexcept nogil:
 cdef int actor_drain(rl_region* R, uint32_t a, uint32_t most, uint32_t* left) noexcept nogil:
     """Fails at most `most` calls of a DEAD actor, which has a cause. `left`: how many calls it has still."""
     cdef uint32_t t, _
-    cdef int rc
+    cdef int rc = actor_forget(R, a)
+    if rc:
+        return rc
     for _ in range(most):
         rc = MORE
         while rc == MORE:

@@ -15,6 +15,8 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
     `owed`: the task's queue if that is listed nowhere now, else 0; for `recheck_owed`.
     """
     cdef rl_task* k = task_at(R, t)
+    if k.flags & RL_REPLAY:
+        return NOT_THERE  # it has ended
     if k.state == RL_READY:
         queue_remove(R, t)
         cancelled_queued_add(R, t)

@@ -67,9 +67,10 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
     """
     cdef rl_task* k = task_at(R, t)
     cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef bint kept = k.actor != 0 and call_is_kept(R, t)
     if not returns_seal(R, k, fresh):
         return MORE
-    if not drop_refs(R, k):
+    if not kept and not drop_refs(R, k):
         return MORE
     if k.next == 0 and me.shape and k.actor == 0:  # an actor keeps its turn
         if rl_log_used(R) + release_log(R, R.slot) > RL_LOG_BUDGET:
@@ -79,9 +80,12 @@ cdef int finish_section(rl_region* R, uint32_t t, uint32_t* fresh, uint32_t* giv
     if rl_log_used(R) > RL_LOG_BUDGET - FINISH_LOG - (CALL_END_LOG if k.actor else 0):
         return MORE
     running_remove(R, t)
+    rl_set64(R, &me.finished, me.finished + 1)
+    if kept:
+        past_add(R, t)
+        return DONE
     if k.actor and actor_at(R, k.actor).creation == t:
         rl_set32(R, &actor_at(R, k.actor).creation, 0)
-    rl_set64(R, &me.finished, me.finished + 1)
     task_free(R, t)
     return DONE
 

@@ -61,7 +61,7 @@ cdef int fsck_actor_process(rl_region* R, uint32_t a, rl_finding* f) noexcept no
         return wrong(f, b"actor: nrunning", a, running, e.nrunning)
     if e.wants and e.wants != (e.life if e.state == RL_ACTOR_PENDING else e.turn):
         return wrong(f, b"actor: what it waits for", a, e.turn, e.wants)
-    if e.state == RL_ACTOR_PENDING and (e.wants != 0) != (task_at(R, e.creation).state == RL_MAILED):
+    if e.state == RL_ACTOR_PENDING and (e.wants != 0) != (e.creation == 0 or task_at(R, e.creation).state == RL_MAILED):
         return wrong(f, b"actor: waits to be started", a, task_at(R, e.creation).state, e.wants)
     if e.wants and e.slot and s.shape or e.resting and e.slot == 0:
         return wrong(f, b"actor: waits with a turn, or rests without a process", a, e.slot, e.resting)
@@ -70,8 +70,30 @@ cdef int fsck_actor_process(rl_region* R, uint32_t a, rl_finding* f) noexcept no
     return 0
 
 
+cdef int fsck_past(rl_region* R, uint32_t a, uint32_t* kept, rl_finding* f) noexcept nogil:
+    """Checks the calls that an actor keeps, and those of the mailbox that had begun before; `kept`: grows by the former."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef int past = fsck_calls(R, a, e.past, RL_PAST, 0, f)
+    cdef int stale = fsck_calls(R, a, e.stale, RL_PAST, 0, f)
+    cdef uint32_t again = 0
+    cdef uint32_t t = e.head
+    if past > 0 or stale > 0:
+        return 1
+    if e.nkept != <uint32_t>(-past - stale) + (e.rebuild != 0) or (e.past == 0) != (e.past_tail == 0):
+        return wrong(f, b"actor: nkept", a, <uint32_t>(-past - stale) + (e.rebuild != 0), e.nkept)
+    if e.rebuild and (task_at(R, e.rebuild).state != RL_PAST or task_at(R, e.rebuild).actor != a or e.creation):
+        return wrong(f, b"actor: constructor's call", a, e.rebuild, e.creation)
+    if e.checkpoint and object_at(R, e.checkpoint).state != RL_SEALED:
+        return wrong(f, b"actor: checkpoint", a, RL_SEALED, object_at(R, e.checkpoint).state)
+    kept[0] += e.nkept
+    while t and task_at(R, t).flags & RL_AGAIN:
+        again += 1
+        t = task_at(R, t).next
+    return wrong(f, b"actor: nagain", a, again, e.nagain) if again != e.nagain else 0
+
+
 cdef int fsck_actor(rl_region* R, uint32_t a, uint32_t* counts, rl_finding* f) noexcept nogil:
-    """`counts`: grow by the lanes (0), their calls (1), the calls in mailboxes (2), and those that wait (3)."""
+    """`counts`: grow by the lanes (0), their calls (1), the calls in mailboxes (2), those that wait (3), and past ones (4)."""
     cdef rl_actor* e = actor_at(R, a)
     cdef rl_object* o = object_at(R, e.handle)
     cdef uint32_t lanes = counts[0]
@@ -99,7 +121,7 @@ cdef int fsck_actor(rl_region* R, uint32_t a, uint32_t* counts, rl_finding* f) n
         return 1
     if counts[0] - lanes != e.nlanes:
         return wrong(f, b"actor: lanes", a, counts[0] - lanes, e.nlanes)
-    return fsck_actor_process(R, a, f)
+    return fsck_past(R, a, &counts[4], f) or fsck_actor_process(R, a, f)
 
 
 cdef int fsck_due(rl_region* R, rl_finding* f) noexcept nogil:
@@ -121,8 +143,8 @@ cdef int fsck_due(rl_region* R, rl_finding* f) noexcept nogil:
 
 cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogil:
     """Checks all actors, and that no call is in a list of none. `calls`: scratch memory, a word for each actor."""
-    cdef uint32_t counts[4]
-    cdef uint32_t found[4]
+    cdef uint32_t counts[5]
+    cdef uint32_t found[5]
     cdef uint32_t wanting = 0
     cdef uint32_t a, t
     memset(counts, 0, sizeof(counts))
@@ -137,6 +159,7 @@ cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogi
         found[1] += task_at(R, t).state == RL_LANED
         found[2] += task_at(R, t).state == RL_MAILED
         found[3] += task_at(R, t).state == RL_WAITING
+        found[4] += task_at(R, t).state == RL_PAST
     found[0] = R.h.lanes.live
     for a in range(1, R.h.actors.used):
         if actor_at(R, a).state == RL_FREE:
@@ -146,7 +169,7 @@ cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogi
         if calls[a] != actor_at(R, a).ncalls:
             return wrong(f, b"actor: ncalls", a, calls[a], actor_at(R, a).ncalls)
         wanting += actor_at(R, a).wants != 0
-    for a in range(4):
+    for a in range(5):
         if counts[a] != found[a]:
             return wrong(f, b"actors: lanes or calls in no list", a, found[a], counts[a])
     if wanting != R.h.nwanting:

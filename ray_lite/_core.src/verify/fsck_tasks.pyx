@@ -55,14 +55,14 @@ cdef int fsck_stacks(rl_region* R, uint32_t s, uint32_t* counts, uint32_t* runni
 
 cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
     """Checks records against the slots' lists and the list of cancelled tasks; `fsck_queue` checks READY ones."""
-    cdef uint32_t counts[8]
+    cdef uint32_t counts[RL_PAST + 1]
     cdef uint32_t running = 0
     cdef uint32_t building = 0
     cdef uint32_t t, s
     memset(counts, 0, sizeof(counts))
     for t in range(1, R.h.tasks.used):
-        if task_at(R, t).state > RL_LANED:
-            return wrong(f, b"task: state", t, RL_LANED, task_at(R, t).state)
+        if task_at(R, t).state > RL_PAST:
+            return wrong(f, b"task: state", t, RL_PAST, task_at(R, t).state)
         counts[task_at(R, t).state] += 1
         if task_at(R, t).state != RL_FREE and fsck_task(R, t, f):
             return 1

@@ -35,5 +35,5 @@ def test_a_failed_creation_leaves_nothing(company):
     crew = company()
     before = crew.region.statistics()
     with pytest.raises(ObjectLostError):
-        _core.create_actor(crew.region, (1, 0, 0), b"x", [_core.ObjectID(b"nobody".ljust(20))], (1, 0, 1, 0, 0))
+        _core.create_actor(crew.region, (1, 0, 0), b"x", [_core.ObjectID(b"nobody".ljust(20))], (1, 0, 1, 0, 0, 0, False))
     assert crew.region.statistics() == before
