@@ -5,14 +5,13 @@ Neighbours: decorator.py decorates; calls/methods.py knows the methods; actor_ha
 
 from __future__ import annotations
 
-import sys
 from typing import Any, NoReturn
 
 from ray_lite import session
 from ray_lite.actor_handle import ActorHandle
 from ray_lite.calls.methods import Creation, Methods, methods_of
 from ray_lite.options import ActorOptions
-from ray_lite.values.importable import is_importable
+from ray_lite.values.importable import found_by_name
 
 
 class ActorClass:
@@ -93,10 +92,7 @@ class ActorClass:
 
     def __reduce__(self) -> Any:
         """By name where other processes find it, else by the class and the options."""
-        module = sys.modules.get(self.__module__)
-        found: Any = module if self.__module__ != "__main__" and is_importable(self.__module__, module) else None
-        for part in self.__qualname__.split("."):
-            found = getattr(found, part, None)
+        found = found_by_name(self.__module__, self.__qualname__)
         return self.__qualname__ if found is self else (_received, (self.__wrapped__, self._options))
 
     def __deepcopy__(self, memo: Any) -> ActorClass:

@@ -28,7 +28,8 @@ class ActorHandle:
         self.__dict__["_ray_actor"] = actor
         self.__dict__["__doc__"] = actor.methods.doc
         for name in actor.methods.known.keys() & HIDDEN:  # Python would find its own method first
-            self.__dict__[name] = RemoteMethod(actor, actor.methods.find(name))
+            if not actor.methods.known[name].yields:
+                self.__dict__[name] = RemoteMethod(actor, actor.methods.find(name))
 
     @property
     def _ray_actor_id(self) -> ObjectID:

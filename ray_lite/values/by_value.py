@@ -24,7 +24,7 @@ from cloudpickle import cloudpickle
 
 from ray_lite.values import script
 from ray_lite.values.exception_state import HEAP_TYPE
-from ray_lite.values.importable import is_importable, where_from
+from ray_lite.values.importable import found_by_name, is_importable, where_from
 
 OURS = "ray_lite."  # modules that every process has
 NAMESPACE = 3  # place of the first attributes among the facts by which cloudpickle makes a class
@@ -134,13 +134,7 @@ def _is_module_found(module: types.ModuleType, name: str = "") -> bool:
 
 def _is_behind_name(cls: type) -> bool:
     """Whether other processes find a remote class by the name of this plain class, which it wraps."""
-    module = sys.modules.get(cls.__module__)
-    if module is None or cls.__module__ == "__main__" or not is_importable(cls.__module__, module):
-        return False
-    found: Any = module
-    for part in cls.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return getattr(found, "__wrapped__", None) is cls
+    return getattr(found_by_name(cls.__module__, cls.__qualname__), "__wrapped__", None) is cls
 
 
 def _plain_class(module: str, qualname: str) -> type:

@@ -48,6 +48,16 @@ def is_importable(name: str, module: Any) -> bool:
     return known[1]
 
 
+def found_by_name(module: str, qualname: str) -> Any:
+    """What another process finds by this name, or None: it can't import the module, or there is nothing."""
+    found: Any = sys.modules.get(module)
+    if found is None or module == "__main__" or not is_importable(module, found):
+        return None
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
 def _decide(name: str, module: Any) -> bool:
     if name.partition(".")[0] in EVERYWHERE:
         return True

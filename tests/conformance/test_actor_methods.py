@@ -157,6 +157,9 @@ def test_generators_that_others_do_not_call(actors):
         async def __aenter__(self):
             return self
 
+        def __call__(self):
+            yield 1
+
         def sum(self):
             return sum(self) + sum(self._each()) + sum(self.parameters())
 
