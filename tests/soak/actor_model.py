@@ -36,7 +36,9 @@ class Actor:
     valued: int = -1  #: number of the last call that has a value
 
     def may_be_dead(self, mortal):
-        return self.bad or self.dead or self.left or self.killed < math.inf or any(pid in mortal for pid in self.pids)
+        """Its process may have been killed before it noted anything."""
+        noted = self.pids and self.pids[-1] not in mortal
+        return self.bad or self.dead or self.left or self.killed < math.inf or not noted
 
 
 class Actors:
