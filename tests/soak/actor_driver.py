@@ -1,6 +1,7 @@
 """The part of a soak driver that creates and calls actors, under the runner's labels.  Neighbour: driver.py."""
 
 import actor_deeds
+
 import ray_lite as ray
 from ray_lite.exceptions import RayError, RaySystemError
 

@@ -2,8 +2,8 @@
 
     labels of handles -> actors -> the driver's calls of each, in their order
 
-A label may turn out to be another handle of a known actor: of one that has the name.  Neighbours: model.py owns it, actor_script.py
-tells it what is ordered.  Pure: no processes, no clock.
+A label may turn out to be another handle of a known actor: of one that has the name.  Neighbours: model.py owns it,
+actor_script.py tells it what is ordered.  Pure: no processes, no clock.
 """
 
 import math

@@ -21,6 +21,7 @@ from script import shuffled
 ROUNDS = 14  # at most, in a session
 REUSED = 0.6  # so often a driver that lives begins another session
 REST_S = 0.6
+PLAIN = ("tree", "churn", "calling", "churn_in", "hoarding", "printing", "forking", "spawning", "flaky", "inspecting", "held")
 MARGIN = 24  # bytes by which the pickle of a value with ids may vary
 
 
@@ -155,7 +156,7 @@ class Lane:
             different = [key for key in self.costs if key[1] == recipe and self.costs[key] != self.costs[key[0], more, key[2]]]
             if different and recipe not in values.RECIPES:
                 raise Failed(f"{different} lie at the edge of a size class: choose other boxes")
-        for function in ("tree", "churn", "calling", "churn_in", "hoarding", "printing", "forking", "spawning", "flaky", "inspecting", "held"):
+        for function in PLAIN:
             self.costs[function, (), 0] = 1, 0
         self.setting.sabotage = wrong
         endings.Ending(play, "polite").perform()

@@ -133,7 +133,8 @@ class Model:
         every = [self.costs[self.things[label].cost] for label in self.reachable()]
         every += [self.costs["actor"]] * len(self.actors.held())
         return {
-            "tasks": 0, "ready": 0, "actors": len(self.actors.held()), "lanes": 0, "objects": self.base["objects"] + sum(objects for objects, _ in every),
+            "tasks": 0, "ready": 0, "actors": len(self.actors.held()), "lanes": 0,
+            "objects": self.base["objects"] + sum(objects for objects, _ in every),
             "bytes": self.base["bytes"] + sum(size for _, size in every), **({} if every else {"bytes_spilled": 0}),
         }
 

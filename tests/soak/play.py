@@ -12,9 +12,9 @@ import time
 import deeds
 import sabotage
 import traces
+from actor_model import CALLER, CALLS
 from actor_script import MOST, NAMES, SEATS
 from killer import Killer
-from actor_model import CALLS
 from model import Failed, Model
 from player import pause
 from script import Script
@@ -31,7 +31,8 @@ HUGE = 0.4  # and of these so many are on huge pages
 EMPTIED = 0.2  # so often, all that a session holds is dropped when it is quiet
 STEP_S = 0.0005
 FATAL = re.compile(r"Traceback|Fatal Python error|Segmentation fault|AssertionError|lost before|Exception ignored")
-OF_ACTORS = re.compile(r"^ray_lite: task calling failed(?:(?!^ray_lite: ).)*?^ray_lite\.exceptions\.RayActorError: .*?$", re.M | re.S)
+OF_ACTORS = re.compile(r"^ray_lite: task calling failed(?:(?!^ray_lite: ).)*?^ray_lite\.exceptions\.RayActorError: .*?$",
+                       re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"soak \S+ \d+ end")
 
 
@@ -241,6 +242,7 @@ class Play:
             self.look_at_actors()
             self.compare_counts()
             self.model.actors.check_names(self.ask("names", NAMES))
+            self.record.counts["names looked up"] += len(NAMES)
             if self.rng.random() < EMPTIED:
                 self.empty()
 
@@ -253,6 +255,7 @@ class Play:
             if how == "value":
                 actors.check_log(handle, *what, self.model)
                 self.record.counts["logs of actors compared"] += 1
+                self.record.counts["calls of actors by tasks"] += sum(caller != CALLER for caller, _ in what[0])
                 continue
             actors.died(handle, *what)
             self.record.counts["deaths of actors, explained"] += 1
