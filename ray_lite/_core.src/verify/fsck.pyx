@@ -50,6 +50,9 @@ cdef uint64_t digest_of_actors(rl_region* R) noexcept nogil:
             e = mix(mix(i, a.state), mix(a.slot, a.ncalls * 8 + a.nrunning))
             d += mix(mix(e, mix(a.length, a.handle)), mix(mix(a.wants, a.cause), mix(a.flags, a.resting * 2 + a.lane_last)))
             d += mix(mix(a.creation, a.waiting), mix(a.open, a.stalled)) + mix(i, a.nmailed)
+            d += mix(mix(i, a.facts), a.name_next if a.flags & RL_NAMED else 0)
+    for i in range(RL_NAMES):
+        d += mix(i, R.h.names[i]) if R.h.names[i] else 0
     return d + mix(<uint64_t>R.h.cpus_held, R.h.turn_given) + mix(R.h.actors.live, R.h.lanes.live)
 
 
