@@ -17,7 +17,8 @@ import numpy as np
 import ray_lite as ray
 
 FOLDER, CORE = sys.argv[1:]
-sys.path.insert(0, CORE)
+sys.path[:0] = [CORE, os.path.join(os.path.dirname(CORE), "failpoints")]
+import actor_steps  # noqa: E402
 import damage  # noqa: E402  # how to read the tables, from the core's tests
 
 STORE = 1 << 23
@@ -294,8 +295,8 @@ def leftovers(driver):
 
 def nothing_is_left(driver):
     end = time.monotonic() + 10
-    while leftovers(driver) != ([], 0, 0):
-        assert time.monotonic() < end, f"objects, tasks and spilled bytes left: {leftovers(driver)}"
+    while leftovers(driver) != ([], 0, 0) or not actor_steps.none_is_left(driver.region):
+        assert time.monotonic() < end, f"left: {leftovers(driver)}, {driver.region.statistics()}"
         time.sleep(0.005)
         gc.collect()
     driver.view.check()
@@ -303,9 +304,10 @@ def nothing_is_left(driver):
 
 def main():
     try:
-        ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5, resources={"widget": 1})
+        ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5,
+                 resources={"widget": 1, "seat": 2})
         steps = (chains, nests, loans, sizes, containers, waits, deaths, cancels, stalls, threads, moves, trims, no_room)
-        for step in (*steps, chains):
+        for step in (*steps, chains, *actor_steps.STEPS):
             step()
         nothing_is_left(ray.session.current())
         ray.shutdown()

@@ -186,7 +186,7 @@ def session_is_gone(play, wait_until):
 
 @pytest.mark.parametrize("name", sampled(name for name in NAMES if name not in INSIDE_THE_LOCK))
 def test_others_go_on_while_one_is_held_and_then_killed(name, passed, play, wait_until, caught):
-    for kind in (table.WORKER, table.NODE):
+    for kind in (table.WORKER, table.NODE, table.ACTOR):
         if not passed[name][kind]:
             continue
         with telling(play((name, kind, table.HOLD, 1))) as process:

@@ -16,6 +16,8 @@ import time
 
 import deeds
 import values
+from actor_deeds import calling
+from actor_driver import ActorVerbs
 
 import ray_lite as ray
 from ray_lite import _core
@@ -49,16 +51,17 @@ class Interrupts:
         return False, value
 
 
-class Driver:
+class Driver(ActorVerbs):
     """Ids and views by label; the methods without an underscore are the verbs."""
 
     def __init__(self):
+        super().__init__()
         self.ids, self.threads, self.seen, self.hidden = {}, [], [], []
         self.views = {}  # name: (array, the id of what it is a copy of, which the driver holds with it)
         self.spills, self.spilled = False, {"values": 0, "arguments": 0}  # that were in the spill file when they were asked for
         self.old = []  # ids of a session that is over
         self.interrupts = Interrupts()
-        self.functions = {function.__name__: ray.remote(function) for function in deeds.EVERY}
+        self.functions = {function.__name__: ray.remote(function) for function in (*deeds.EVERY, calling)}
         self.handles = {}
 
     # --- sessions ---
@@ -74,13 +77,16 @@ class Driver:
 
     def end(self, keep):
         """A polite end; views stay, and the ids too if they are to be kept: their late release must disturb nobody."""
-        self.old = list(self.ids.values()) if keep else []
+        self.old = [*self.ids.values(), *self.actors.values()] if keep else []
         self.ids.clear()
+        self.actors.clear()
         ray.shutdown()
 
     def count(self):
         """What the session says about itself."""
         counts = ray.session.current().view.statistics()._asdict()
+        tables = ray.session.current().region.statistics()
+        counts |= {name: tables[name] for name in ("actors", "lanes")}
         return {**counts, "bytes": counts["bytes_used"] + counts["bytes_spilled"], "spilled": dict(self.spilled)}
 
     def _note_spilled(self, kind, ids):
@@ -193,7 +199,7 @@ class Driver:
         handle = self.handles.get(key)
         if handle is None:
             handle = self.handles[key] = self.functions[name].options(**options)
-        plain = [handle if one == "me" else one for one in plain]
+        plain = [handle if one == "me" else self._actor_in(one) for one in plain]
         self._note_spilled("arguments", [self.ids[one] for one in of])
         made = handle.remote(*plain, *(self.ids[one] for one in of))
         self.ids.update(zip(labels, made if isinstance(made, list) else [made], strict=True))

@@ -19,6 +19,8 @@ DECK = {
     "worker": 9, "two workers": 4, "newborn worker": 3, "worker in the core": 6, "stopped worker": 2, "control process": 2,
     "worker in a move": 3, "worker in fork": 2, "worker in exec": 2, "worker out of memory": 1, "stop and go of a worker": 2,
     "stop and go of the driver": 1, "stop and go of the node": 1, "stop and go of the control process": 1,
+    "actor": 6, "two actors": 1, "newborn actor": 2, "actor in the core": 4, "actor and worker": 1, "stopped actor": 1,
+    "stop and go of an actor": 1,
 }
 LONG_STOPS = 0.1  # a deck: they take time
 DELAYS = (0.0, 0.0003, 0.003, 0.012, 0.04)  # seconds: a kill comes at a random moment up to one of these
@@ -69,9 +71,17 @@ class Killer:
         return [pid for pid, its in found.items() if its == pid], [self.control] if self.control else []
 
     def some_workers(self, number):
-        workers, _ = self.family()
+        """An actor that has not begun its constructor passes for a worker."""
+        actors = self.play.model.actors.pids()
+        workers = [pid for pid in self.family()[0] if pid not in actors]
         self.rng.shuffle(workers)
         return workers[:number]
+
+    def some_actors(self, number):
+        self.play.read_log()
+        found = sorted(self.play.model.actors.pids() & {*self.family()[0]})
+        self.rng.shuffle(found)
+        return found[:number]
 
     def send(self, pid, number):
         """Signals a child of the node; whether it was there."""
@@ -96,8 +106,25 @@ class Killer:
         pids = self.some_workers(2)
         return len(pids) == 2 and self.slay(kind, pids)
 
+    def _actor(self, kind):
+        return self.slay(kind, self.some_actors(1))
+
+    def _two_actors(self, kind):
+        pids = self.some_actors(2)
+        return len(pids) == 2 and self.slay(kind, pids)
+
+    def _actor_and_worker(self, kind):
+        pids = [*self.some_actors(1), *self.some_workers(1)]
+        return len(pids) == 2 and self.slay(kind, pids)
+
     def _stopped_worker(self, kind):
-        for pid in self.some_workers(1):
+        return self._stopped(kind, self.some_workers(1))
+
+    def _stopped_actor(self, kind):
+        return self._stopped(kind, self.some_actors(1))
+
+    def _stopped(self, kind, pids):
+        for pid in pids:
             if self.send(pid, signal.SIGSTOP):
                 pause(self.play.player, self.rng.choice(STOPS))
                 return self.slay(kind, [pid])
@@ -111,7 +138,16 @@ class Killer:
         before = set(traces.children(self.play.node))
         if not self.slay("worker", self.some_workers(1)):
             return False
-        known, end = set(traces.pids()), time.monotonic() + BIRTH_S
+        return self._newborn(kind, before, set(traces.pids()))
+
+    def _newborn_actor(self, kind):
+        """Mostly while it registers; until it has its slot, another process is started for it."""
+        before, known = set(traces.children(self.play.node)), set(traces.pids())
+        self.play.script.actors.create()
+        return self._newborn(kind, before, known)
+
+    def _newborn(self, kind, before, known):
+        end = time.monotonic() + BIRTH_S
         while time.monotonic() < end:
             fresh = set(traces.pids()) - known
             known |= fresh
@@ -131,6 +167,9 @@ class Killer:
     def _worker_in_the_core(self, kind):
         """One that does nothing but calls: the likeliest to hold the lock."""
         return self.amidst(kind, "churn", 400)
+
+    def _actor_in_the_core(self, kind):
+        return self.amidst(kind, "churn_in", 400)
 
     def _worker_in_a_move(self, kind):
         """One that stores more than there is room for: the likeliest to spill or to restore."""
@@ -164,6 +203,9 @@ class Killer:
 
     def _stop_and_go_of_a_worker(self, kind):
         return any([self.stop_and_go(kind, pid, self.rng.choice(STOPS)) for pid in self.some_workers(1)])
+
+    def _stop_and_go_of_an_actor(self, kind):
+        return any([self.stop_and_go(kind, pid, self.rng.choice(STOPS)) for pid in self.some_actors(1)])
 
     def _long_stop_of_a_worker(self, kind):
         done = any([self.stop_and_go(kind, pid, LONG_STOP_S) for pid in self.some_workers(1)])

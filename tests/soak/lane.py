@@ -21,6 +21,7 @@ from script import shuffled
 ROUNDS = 14  # at most, in a session
 REUSED = 0.6  # so often a driver that lives begins another session
 REST_S = 0.6
+PLAIN = ("tree", "churn", "calling", "churn_in", "hoarding", "printing", "forking", "spawning", "flaky", "inspecting", "held")
 MARGIN = 24  # bytes by which the pickle of a value with ids may vary
 
 
@@ -142,6 +143,7 @@ class Lane:
             self.cost(play, ("put", recipe, 0), "put", "x", recipe, 1, ())
             for function, plain in (("make", (recipe, 0)), ("scribble", (recipe, 0)), ("several", (recipe, 2))):
                 self.cost_of_call(play, function, recipe, plain)
+        self.measure_actors(play)
         for recipe in values.BOXES:
             more = recipe[0], recipe[1] + MARGIN
             play.ask("put", "y", ("bytes", 1), 1, ())
@@ -154,7 +156,7 @@ class Lane:
             different = [key for key in self.costs if key[1] == recipe and self.costs[key] != self.costs[key[0], more, key[2]]]
             if different and recipe not in values.RECIPES:
                 raise Failed(f"{different} lie at the edge of a size class: choose other boxes")
-        for function in ("tree", "churn", "hoarding", "printing", "forking", "spawning", "flaky", "inspecting", "held"):
+        for function in PLAIN:
             self.costs[function, (), 0] = 1, 0
         self.setting.sabotage = wrong
         endings.Ending(play, "polite").perform()
@@ -164,11 +166,24 @@ class Lane:
         """Of what an order for `x` makes."""
         before = play.ask("quiet", {"tasks": 0}, 1.0)
         play.ask(*order)
-        labels = [label for label in ("x", "x2") if label == "x" or key[0] == "several"]
+        labels = [label for label in ("x", "x2") if label == "x" or key[0] in ("several", "acts")]
         play.ask("read", labels)
         after = play.ask("quiet", {"tasks": 0}, 1.0)
         play.ask("drop", labels)
         self.costs[key] = tuple((after[name] - before[name]) // len(labels) for name in ("objects", "bytes"))
+
+    def measure_actors(self, play):
+        """One more actor costs as much as any but the first, which brings functions that the session keeps."""
+        found = []
+        for label in ("/a", "/b"):
+            play.ask("create", label, False, {})
+            found.append(play.ask("quiet", {"tasks": 0}, 1.0))
+        self.costs["actor"] = tuple(found[1][name] - found[0][name] for name in ("objects", "bytes"))
+        for number, recipe in enumerate(values.RECIPES):
+            self.cost(play, ("act", recipe, 0), "act", "act", "/a", ["x"], ("/", "", number, recipe, 0), ())
+            self.cost(play, ("acts", recipe, 0), "act", "acts", "/b", ["x", "x2"], ("/", "", number, recipe, 0), ())
+        play.ask("forget", ("/a", "/b"))
+        play.ask("quiet", {"actors": 0}, 1.0)
 
     def cost_of_call(self, play, function, recipe, plain):
         labels = ["x", "x2"] if function == "several" else ["x"]

@@ -11,18 +11,15 @@ import re
 from dataclasses import dataclass, field
 
 import values
+from actor_model import CALLS, Actors
+from verdict import BARE, Failed
 
 from ray_lite.policy.attempt_ends import End, Follows, follows
 
 SURE = 1000  # retries of tasks that no number of kills shall make fail
 CANCELLED = ("TaskCancelledError", "RayTaskError(TaskCancelledError)")  # the second, where a task got a cancelled one's result
 RAISE = {"raising": End.ERROR, "flaky": End.RETRIED_ERROR}  # how the tasks that raise ValueError end an attempt
-BARE = "the object store was full when the task ended"  # then the error has its class, and no facts
 NESTED = ("tree", "churn")  # an outer task of a dead worker runs again, uncounted
-
-
-class Failed(AssertionError):
-    """Something is not as it must be."""
 
 
 @dataclass
@@ -34,14 +31,15 @@ class Task:
     recipe: tuple = ()
     of: tuple = ()  #: labels of arguments
     retries: int = SURE
-    shape: tuple = ()  #: depth and fan of a tree, children of a forking
+    shape: tuple = ()  #: depth and fan of a tree, children of a forking, calls of a calling
+    handle: str = ""  #: label of the actor that it calls, or whose call it is
     cancelled: bool = False
     marked: float = math.inf  #: when it had been cancelled for certain, before it ended; in nanoseconds
     attempts: list = field(default_factory=list)  #: (pid, when) of those that began, as far as they got
 
     @property
     def sure(self):
-        return self.retries == SURE and self.function not in ("raising", "hog") and not self.cancelled
+        return self.retries == SURE and self.function not in ("raising", "hog") and not self.handle and not self.cancelled
 
 
 @dataclass
@@ -71,6 +69,7 @@ class Model:
         self.things, self.held, self.views, self.tasks = {}, set(), {}, {}
         self.inks = {}  # by the names of views that the driver wrote to: the salt of that
         self.mortal = set()  # pids that were killed or stopped by the runner
+        self.actors = Actors(self.mortal)
         self.base = {"objects": 0, "bytes": 0}
         self.forced = False  # a cancellation may have killed any worker
 
@@ -132,8 +131,10 @@ class Model:
     def counts(self):
         """What the session's statistics must say once it is quiet."""
         every = [self.costs[self.things[label].cost] for label in self.reachable()]
+        every += [self.costs["actor"]] * len(self.actors.held())
         return {
-            "tasks": 0, "ready": 0, "objects": self.base["objects"] + sum(objects for objects, _ in every),
+            "tasks": 0, "ready": 0, "actors": len(self.actors.held()), "lanes": 0,
+            "objects": self.base["objects"] + sum(objects for objects, _ in every),
             "bytes": self.base["bytes"] + sum(size for _, size in every), **({} if every else {"bytes_spilled": 0}),
         }
 
@@ -153,7 +154,7 @@ class Model:
         task = thing.task
         if task.function == "tree":
             return values.digest(tree_value(task.label, *task.shape))
-        if task.function == "churn":
+        if task.function in ("churn", "churn_in"):
             return values.digest(values.mix("churned", 0))
         if task.function in ("forking", "spawning"):
             codes = range(task.shape[0]) if task.function == "forking" else [0] * task.shape[0]
@@ -197,8 +198,11 @@ class Model:
             if outcome[1] != self.expected(label):
                 raise Failed(f"{self.say(label)} has another value: digest {outcome[1]}, expected {self.expected(label)}")
             fact = ("value",)
+            if thing.task and thing.task.function in CALLS:
+                self.actors.has_value(thing.task)
         else:
             fact = "failed", self.culprit(label, *outcome[1:])
+            self.note_lost(thing, *outcome[1:3])
         if thing.outcome not in (None, fact):
             raise Failed(f"{self.say(label)} was {thing.outcome} before and is {fact} now")
         thing.outcome = fact
@@ -210,10 +214,18 @@ class Model:
                 return task.label, facts.get("pid", 0)
             if kind in CANCELLED and task.cancelled:
                 return task.label, 0
+            if "RayActorError" in kind and task.handle and self.actors.explains(task.handle, text):
+                return task.label, 0
             raised = facts["is_value_error"] and task.label in text or kind == "RayTaskError" and BARE in text
             if raised and task.function in RAISE and follows(RAISE[task.function], task.cancelled) is Follows.OUTCOME:
                 return task.label, 0
         raise Failed(f"{self.say(label)} failed, and nothing that was done to it explains that: {kind}: {text} {facts}")
+
+    def note_lost(self, thing, kind, text):
+        """An outcome that is an error may tell of the death of the actor whose call it is."""
+        others = [one for label in thing.task.of for one in self.ancestors(label)] if thing.task else []
+        if thing.task and thing.task.function in CALLS and "RayActorError" in kind and not any(one.handle for one in others):
+            self.actors.has_lost(thing.task)
 
     def ancestors(self, label):
         """The tasks that can make an object fail."""

@@ -12,6 +12,8 @@ import time
 import deeds
 import sabotage
 import traces
+from actor_model import CALLER, CALLS
+from actor_script import MOST, NAMES, SEATS
 from killer import Killer
 from model import Failed, Model
 from player import pause
@@ -29,6 +31,8 @@ HUGE = 0.4  # and of these so many are on huge pages
 EMPTIED = 0.2  # so often, all that a session holds is dropped when it is quiet
 STEP_S = 0.0005
 FATAL = re.compile(r"Traceback|Fatal Python error|Segmentation fault|AssertionError|lost before|Exception ignored")
+OF_ACTORS = re.compile(r"^ray_lite: task calling failed(?:(?!^ray_lite: ).)*?^ray_lite\.exceptions\.RayActorError: .*?$",
+                       re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"soak \S+ \d+ end")
 
 
@@ -106,7 +110,7 @@ class Play:
         environment["RAY_LITE_OBJECTS"] = self.rng.choice(("32768", "4194304"))
         environment["RAY_LITE_COMMIT_STEP"] = self.rng.choice(("65536", "2097152"))  # the first grows all the time
         options = {
-            "num_cpus": self.rng.choice((1, 2, 2, 3)), "num_gpus": 1, "resources": {"disk": 2, "tape": 1},
+            "num_cpus": self.rng.choice((1, 2, 2, 3)), "num_gpus": 1, "resources": {"disk": 2, "tape": 1, SEATS: MOST},
             "object_store_memory": STORE_BYTES, "shutdown_grace": 0.5,
             "driver_mode": SILENT_MODE if self.silent else SCRIPT_MODE, "num_workers": self.rng.choice((None, None, 2)),
             "redirect_worker_output": self.rng.random() < 0.3,
@@ -153,6 +157,8 @@ class Play:
         """A task for the killer's sake."""
         if function == "hog":
             self.script.call(function, (self.lane.cgroup.procs,), retries=0)
+        elif function == "churn_in":
+            self.script.actors.churn(count)
         elif function == "churn":
             self.script.call(function, ("me", count))
         else:
@@ -184,6 +190,9 @@ class Play:
             self.noted(label, int(pid), int(when))
 
     def noted(self, label, pid, when):
+        if self.model.actors.began(label, pid):
+            self.record.counts["processes of actors"] += 1
+            return
         task = self.model.tasks.get(label)
         if task and task.attempts and task.attempts[-1][0] in self.killed_at:
             late = (when - self.killed_at[task.attempts[-1][0]]) / 1e9
@@ -193,6 +202,7 @@ class Play:
             self.model.mortal.add(pid)
         self.begun_since.append((task, pid))
         self.record.counts["attempts of tasks"] += 1
+        self.record.counts["calls of actors"] += task.function in CALLS
         self.record.counts["attempts of tasks that write"] += task.function == "scribble"
 
     # --- comparing ---
@@ -229,9 +239,30 @@ class Play:
             self.model.drop(failed)
             self.ask("drop", failed)
         if settled:
+            self.look_at_actors()
             self.compare_counts()
+            self.model.actors.check_names(self.ask("names", NAMES))
+            self.record.counts["names looked up"] += len(NAMES)
             if self.rng.random() < EMPTIED:
                 self.empty()
+
+    def look_at_actors(self):
+        """What each actor ran; the dead ones are forgotten."""
+        actors = self.model.actors
+        found = self.ask("histories", [min(one.handles) for one in actors.held()])
+        self.read_log()
+        for handle, (how, *what) in found.items():
+            if how == "value":
+                actors.check_log(handle, *what, self.model)
+                self.record.counts["logs of actors compared"] += 1
+                self.record.counts["calls of actors by tasks"] += sum(caller != CALLER for caller, _ in what[0])
+                continue
+            actors.died(handle, *what)
+            self.record.counts["deaths of actors, explained"] += 1
+            dead = sorted(actors.handles[handle].handles)
+            for label in dead:
+                actors.drop(label)
+            self.ask("forget", dead)
 
     def _learn_all(self, found):
         for label, outcome in found.items():
@@ -259,9 +290,12 @@ class Play:
 
     def empty(self):
         """When all is dropped, nothing is left in the store, nor in the spill file."""
-        labels, views = sorted(self.model.held), sorted(self.model.views)
+        labels, views, actors = sorted(self.model.held), sorted(self.model.views), self.model.actors.labels()
         self.model.drop(labels, views)
+        for label in actors:
+            self.model.actors.drop(label)
         self.ask("drop", labels, views)
+        self.ask("forget", actors)
         self.compare_counts()
         self.ask("check")
         self.record.counts["stores emptied"] += 1
@@ -279,7 +313,7 @@ class Play:
     def check_terminal(self):
         """What the session wrote: whole lines, no trace-back."""
         with open(self.lane.terminal, errors="replace") as file:
-            text = file.read()
+            text = OF_ACTORS.sub("", file.read())  # a task whose actor was killed may fail
         bad = FATAL.search(text)
         if bad:
             raise Failed(f"on the terminal:\n{text[max(0, bad.start() - 500):bad.start() + 3000]}")

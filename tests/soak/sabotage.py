@@ -5,6 +5,10 @@ Each is done to the first session of a run, which is then compared and ended as 
 
 import os
 
+from actor_model import CALLER, number
+from actor_script import NAMES
+from model import Task
+
 PATIENCE = 0.1  # of the usual, where what is waited for never comes
 NEVER_COMES = ("leak", "process", "file")
 RECIPE = ("bytes", 4000)
@@ -74,6 +78,34 @@ def cancelled(play):
     play.collect()
 
 
+def actor(play):
+    """An actor that was killed runs a call."""
+    handle = an_actor(play)
+    play.model.actors.kill(handle, 0)
+    play.script.actors.call("act", handle, (RECIPE, 0), recipe=RECIPE)
+
+
+def log(play):
+    """An actor ran a call of which the model does not know."""
+    label = play.lane.label()
+    play.ask("act", "act", an_actor(play), [label], (label, CALLER, number(label), RECIPE, 0), ())
+    play.model.tasks[label] = Task("act", label)
+    play.ask("drop", [label])
+
+
+def name(play):
+    """A name is not free, though no actor has it that the model knows."""
+    play.model.actors.handles[an_actor(play)].name = None
+
+
+def an_actor(play):
+    """The label of one that has a name."""
+    label = play.lane.label()
+    play.model.actors.create(label, NAMES[0], False)
+    play.ask("create", label, False, {"name": NAMES[0]})
+    return label
+
+
 def terminal(play):
     """Something of the session fails aloud."""
     with open(play.lane.terminal, "a") as text:
@@ -87,5 +119,5 @@ def driver(play):
     play.ask("check")
 
 
-WRONGS = (value, spilled, ink, leak, process, file, attempt, retry, cancelled, terminal, driver)
+WRONGS = (value, spilled, ink, leak, process, file, attempt, retry, cancelled, actor, log, name, terminal, driver)
 EVERY = {wrong.__name__: wrong for wrong in WRONGS}

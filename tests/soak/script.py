@@ -6,7 +6,9 @@ judges.  Must not look at processes or at the clock.
 
 import math
 
+import actor_script
 import values
+from actor_model import CALLS
 from model import SURE, Failed, Task
 
 MOST_HELD, KEPT = 40, 14
@@ -46,13 +48,15 @@ class Script:
     def __init__(self, play):
         self.play, self.rng, self.model = play, play.rng, play.model
         self.interruptible_open = False
+        self.actors = actor_script.ActorScript(self)
 
     def compose(self, number):
         """Tells the driver so many orders."""
         self.interruptible_open = False
-        names = self.rng.choices(list(VERBS), list(VERBS.values()), k=number)
-        for name in names:
-            getattr(self, name)()
+        verbs = {**dict.fromkeys(VERBS, self), **dict.fromkeys(actor_script.VERBS, self.actors)}
+        weights = [*VERBS.values(), *actor_script.VERBS.values()]
+        for name in self.rng.choices(list(verbs), weights, k=number):
+            getattr(verbs[name], name)()
         most, kept = (MOST_HELD_SPILLING, KEPT_SPILLING) if self.play.spills else (MOST_HELD, KEPT)
         if len(self.model.held) > most:
             self.drop(len(self.model.held) - kept)
@@ -161,9 +165,14 @@ class Script:
     def cancel(self):
         """Some of what is there, whether it is queued, runs or has ended; at times by force."""
         labels = self.some(3)
-        force = self.play.forces and self.rng.random() < 0.5
+        force = self.play.forces and self.rng.random() < 0.5 and not any(self.is_call(label) for label in labels)
         self.model.cancel(labels, force)
         self.play.tell("cancel", labels, force, self.rng.random() < 0.3, then=self._count_cancelled)
+
+    def is_call(self, label):
+        """Whether it is returned by a call of an actor, which can't be cancelled by force."""
+        task = self.model.things[label].task
+        return bool(task) and task.function in CALLS
 
     def _count_cancelled(self, answer):
         labels, when = answer

@@ -25,12 +25,15 @@ A_MINUTE = {
     "stop and go of the driver": 4, "stop and go of the node": 4, "stop and go of the control process": 2, "driver": 3,
     "stopped driver": 1, "node": 2, "driver by SIGTERM": 1, "driver in init": 1, "driver and node": 1, "stopped node": 1,
     "node amidst orders": 1,
+    "actor": 8, "two actors": 1, "newborn actor": 8, "actor in the core": 5, "actor and worker": 5, "stopped actor": 3,
+    "stop and go of an actor": 2,
 }
 # What a second must bring at least, about a tenth of what it does on a busy machine: what never happens is not tested.
 A_SECOND = {
     "bytes seen spilled": 1_000_000, "spilled values wanted back": 3, "spilled arguments wanted back": 0.1,
     "stores emptied": 0.1, "arrays written to by drivers": 0.1, "attempts of tasks that write": 0.1,
-    "kept arrays checked": 0.5,
+    "kept arrays checked": 0.5, "calls of actors": 3, "calls of actors by tasks": 0.5, "deaths of actors, explained": 0.5,
+    "logs of actors compared": 0.5, "actors killed by ray.kill": 0.05, "handles of actors lost": 0.05, "names looked up": 0.5,
 }
 SABOTAGE = {
     "value": r"has another value: digest \d+, expected \d+",
@@ -42,6 +45,9 @@ SABOTAGE = {
     "attempt": r"ran again, though nobody killed its worker",
     "retry": r"ran 2 times, max_retries=0",
     "cancelled": r"began again after it was cancelled",
+    "actor": r"call o\d+ has a value, though actor o\d+ had been killed before",
+    "log": r"ran \[\d+\], which it must not have",
+    "name": r"the name 'ann' is that of \w+; alive are \[\]",
     "terminal": r"on the terminal:",
     "driver": r"the driver ended by itself: -9",
 }

@@ -52,6 +52,9 @@ cdef uint64_t digest_of_actors(rl_region* R) noexcept nogil:
             d += mix(mix(a.creation, a.waiting), mix(a.open, a.stalled)) + mix(i, a.nmailed)
             d += mix(mix(a.past, a.past_tail), mix(a.stale, a.rebuild)) + mix(mix(a.nkept, a.nagain), a.past_bytes)
             d += mix(mix(a.checkpoint, a.restarts), mix(a.incarnation, i))
+            d += mix(mix(i, a.facts), a.name_next if a.flags & RL_NAMED else 0)
+    for i in range(RL_NAMES):
+        d += mix(i, R.h.names[i]) if R.h.names[i] else 0
     return d + mix(<uint64_t>R.h.cpus_held, R.h.turn_given) + mix(R.h.actors.live, R.h.lanes.live)
 
 

@@ -104,6 +104,8 @@ cdef int fsck_actor(rl_region* R, uint32_t a, uint32_t* counts, rl_finding* f) n
         return wrong(f, b"actor: no handle", a, 1, 0)
     if e.handle and (o.state != RL_SEALED or not o.flags & RL_HANDLE or handle_actor(R, e.handle) != a):
         return wrong(f, b"actor: handle", a, e.handle, o.state)
+    if e.facts and (e.facts >= R.h.objects.used or not object_at(R, e.facts).flags & RL_JOB_PINNED):
+        return wrong(f, b"actor: facts", a, RL_JOB_PINNED, e.facts)
     n = fsck_calls(R, a, e.head, RL_MAILED, 0, f)
     if n > 0 or e.length != <uint32_t>-n:
         return 1 if n > 0 else wrong(f, b"actor: length", a, <uint32_t>-n, e.length)
@@ -141,6 +143,28 @@ cdef int fsck_due(rl_region* R, rl_finding* f) noexcept nogil:
     return wrong(f, b"actor: due, but not listed", 0, due, n) if n != due else 0
 
 
+cdef int fsck_names(rl_region* R, rl_finding* f) noexcept nogil:
+    """Checks that the chains of names are those of the actors that have one: none that ends, and no two that have the same."""
+    cdef uint32_t named = 0
+    cdef uint32_t n = 0
+    cdef uint32_t k, a
+    for a in range(1, R.h.actors.used):
+        if actor_at(R, a).state != RL_FREE and actor_at(R, a).flags & RL_NAMED:
+            named += 1
+            if actor_at(R, a).state > RL_ACTOR_ALIVE:
+                return wrong(f, b"actor: it ends, and its name is not free", a, RL_ACTOR_ALIVE, actor_at(R, a).state)
+    for k in range(RL_NAMES):
+        a = R.h.names[k]
+        while a:
+            n += 1
+            if n > named or actor_at(R, a).state == RL_FREE or not actor_at(R, a).flags & RL_NAMED:
+                return wrong(f, b"actor: chain of names", a, named, n)
+            if name_find(R, &actor_at(R, a).name[0]) != a:
+                return wrong(f, b"actor: name", a, a, name_find(R, &actor_at(R, a).name[0]))
+            a = actor_at(R, a).name_next
+    return wrong(f, b"actor: named, but in no chain", 0, named, n) if n != named else 0
+
+
 cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogil:
     """Checks all actors, and that no call is in a list of none. `calls`: scratch memory, a word for each actor."""
     cdef uint32_t counts[5]
@@ -174,4 +198,4 @@ cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogi
             return wrong(f, b"actors: lanes or calls in no list", a, found[a], counts[a])
     if wanting != R.h.nwanting:
         return wrong(f, b"actors: nwanting", 0, wanting, R.h.nwanting)
-    return fsck_due(R, f)
+    return fsck_due(R, f) or fsck_names(R, f)

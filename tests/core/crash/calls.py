@@ -3,9 +3,10 @@
 Each operation is chosen from what the region itself says is possible; judge.pyx judges each state.
 """
 
-from program import DONE, DRIVER, NODE, ONE, TWO, Program
+from program import DONE, DRIVER, JOB_PINNED, NODE, ONE, STALE, TWO, Program
 
-FULL_CALLS = -28
+FULL_CALLS, NAME_TAKEN = -28, -29
+NAMES = (b"\1" * 20, b"\1" + b"\2" * 19, b"\7" * 20)  # the first two are in one chain
 PROCESSES = (4, 5)  # places of the actors' processes among those that act
 PENDING, STARTING, ALIVE, ENDING, DEAD = range(1, 6)
 TURNS, LIVES = 1, 2
@@ -22,6 +23,8 @@ class Calls(Program):
         super().begin()
         self.seats = dict.fromkeys(PROCESSES)  # the actor whose process each is
         self.lives = [self.members(LIVES, *demands) for demands in FOR_LIFE]
+        self.facts = self.do("create", DRIVER, id=self.new_id(), size=8, a=JOB_PINNED)[1]
+        self.do("seal", DRIVER, a=self.facts)
         self.turns = [self.members(TURNS, cpus, 0, 0) if cpus else 0 for cpus in FOR_A_CALL]
 
     def members(self, kind, cpus, gpus, resources):
@@ -32,7 +35,8 @@ class Calls(Program):
     def do(self, what, who, **settings):
         self.counts[what] += 1
         rc, out, complete = self.stepper.do(what, who, **settings)
-        assert rc in (DONE, FULL_CALLS, -20, -21, -22), f"{what}: {rc}"
+        assert rc in (DONE, FULL_CALLS, NAME_TAKEN, -20, -21, -22), f"{what}: {rc}"
+        assert rc != NAME_TAKEN or settings["name"]
         return rc, out, complete
 
     # --- what is possible now ---
@@ -40,7 +44,7 @@ class Calls(Program):
     def step(self):
         if self.random.random() < 0.3:
             return super().step()
-        names = "make call call call call process process process process process process node kill".split()
+        names = "make call call call call process process process process process process node kill named".split()
         getattr(self, self.random.choice(names))()
 
     def live(self, *states):
@@ -58,7 +62,7 @@ class Calls(Program):
         life = self.lives[kind]
         turn = self.random.choice(self.turns) if kind < 2 else 0
         most, limit = self.random.choice((1, 1, 1, 3)), self.random.choice((0, 0, LIMIT))
-        return self.create(DRIVER, (life, turn, most, limit), self.some(DRIVER, (0, 0, 1, 3)))
+        return self.create(DRIVER, (life, turn, most, limit, self.facts), self.some(DRIVER, (0, 0, 1, 3)))
 
     def some(self, who, counts):
         """Some objects that one holds."""
@@ -69,7 +73,8 @@ class Calls(Program):
         if targets is None:  # of an object
             return super().create(who, makes)
         size = self.random.choice((0, 28, 29, 500))
-        return self.do("submit", who, id=self.new_id(), targets=targets, size=size, makes=makes)
+        name = self.random.choice((None, *NAMES))
+        return self.do("submit", who, id=self.new_id(), targets=targets, size=size, makes=makes, name=name)
 
     def call(self):
         who, running = self.caller()
@@ -122,10 +127,23 @@ class Calls(Program):
         if running and self.random.random() < 0.05:
             return self.do("again", who, a=running[0], b=self.random.randrange(8))
         if running and self.random.random() < 0.05:
-            return self.do("leave_actor", who)
+            return self.leave_with_cause(who)
         several = running and self.random.random() < 0.3  # another one may begin
         ended = 0 if several else self.random.choice(running) if running else 0
         return self.do("next_call", who, a=ended, size=self.random.choice((0, 1 << 60)))
+
+    def leave_with_cause(self, who):
+        """It ends itself, and says why, or not."""
+        cause = self.do("put", who, id=self.new_id(), size=8)[1] if self.random.random() < 0.5 else 0
+        self.do("leave_actor", who, a=cause)
+        if cause:
+            self.do("release", who, a=cause)
+
+    def named(self):
+        """Somebody looks a name up."""
+        who, _ = self.caller()
+        rc, _, _ = self.do("named", who, id=self.random.choice(NAMES))
+        self.counts["names found"] += rc != STALE
 
     def start(self, who):
         """The node starts a process, if an actor has none."""

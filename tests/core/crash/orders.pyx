@@ -12,6 +12,7 @@ cdef struct rl_order:
     rl_origin origin   # of what is made: that id
     rl_spec spec
     rl_creation creation
+    uint8_t name[20]   # of an actor that is made
     uint32_t members
     uint32_t returns[64]
     uint32_t generations[64]
@@ -248,12 +249,17 @@ cdef int order_free_actor(rl_order* o) noexcept nogil:
     return actor_free(o.who, o.a, &o.complete)
 
 
+cdef int order_named(rl_order* o) noexcept nogil:
+    return actor_named(o.who, o.id, &o.out, &o.out2)
+
+
 ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
-          "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor").split()
+          "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor "
+          "named").split()
 
-cdef operation OPERATIONS[52]
+cdef operation OPERATIONS[53]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -263,4 +269,5 @@ OPERATIONS[:] = [
     order_thread_wait, order_thread_wake, order_lend, order_look, order_mark,
     order_open_actor, order_next_call, order_kill_actor, order_leave_actor, order_retire_actor, order_retry_actor,
     order_end_actor, order_due, order_drain_actor, order_free_actor,
+    order_named,
 ]

@@ -171,11 +171,14 @@ cdef class Stepper:
         o.spec.actor = settings.get("actor", 0)
         o.spec.actor_serial = actor_at(self.region.R, o.spec.actor).serial
         if "makes" in settings:
-            o.creation.life, o.creation.turn, o.creation.most, o.creation.limit = settings["makes"]
+            o.creation.life, o.creation.turn, o.creation.most, o.creation.limit, o.creation.facts = settings["makes"]
             memcpy(o.creation.id, o.id, RL_ID_BYTES)
             o.creation.id[19] = 0xff
             o.creation.handle, o.creation.generation = &o.out2, &o.returns[0]
             o.spec.creates = &o.creation
+            if settings.get("name") is not None:
+                memcpy(o.name, <const char*>(<bytes>settings["name"]), RL_ID_BYTES)
+                o.creation.name = o.name
 
     cdef int recoveries(self) except -1:
         """Steps `rl_recover` itself on the states kept: who recovers may die too."""

@@ -10,7 +10,7 @@ import pytest
 def scene(company, beside, make_region, wait_until):
     """A resting actor with CPUs for life, one that waits to be started, one with a mailbox and two lanes; and their words."""
     crew = company(cpus=20_000)
-    crew.alive, crew.waits = crew.create(holds=10_000), crew.create(holds=20_000)
+    crew.alive, crew.waits = crew.create(holds=10_000, name=NAMES[0]), crew.create(holds=20_000, name=NAMES[1])
     crew.start()
     crew.calls.get(crew.call(crew.alive, "note", 1))
     crew.full = crew.create(holds=20_000)
@@ -27,6 +27,8 @@ def scene(company, beside, make_region, wait_until):
     return scene
 
 
+NAMES = b"a" * 20, b"a" + b"b" * 19  # in one chain
+NAMED = 1 << 8
 MORE = lambda old: old + 1  # noqa: E731
 ACTOR = [
     ("full", "handle", lambda old: 0, "handle|pins"),
@@ -44,6 +46,11 @@ ACTOR = [
     ("full", "wants", lambda old: 0, "waits to be started|list of actors"),
     ("full", "flags", lambda old: old | 1, "due"),
     ("full", "cause", MORE, "pins"),
+    ("full", "facts", lambda old: 1 << 20, "facts"),
+    ("full", "flags", lambda old: old | NAMED, "in no chain"),
+    ("waits", "flags", lambda old: old & ~NAMED, "chain of names"),
+    ("waits", "name_next", lambda old: 0, "in no chain"),
+    ("waits", "name", lambda old: old + 1, "chain of names|name"),
     ("waits", "want_next", lambda old: 0, "queue"),
     ("waits", "want_prev", MORE, "queue"),
     ("alive", "slot", lambda old: 0, "slot"),
@@ -84,6 +91,13 @@ def test_damage_of_what_is_held_is_found(scene):
     scene.entry_must_notice("slot", slot, (slot, "actor", MORE, "process"))
     for field in ("cpus_held", "nwanting", "life_ring", "actors_due"):
         scene.header_must_notice(field, MORE, ".")
+
+
+def test_damage_of_a_chain_of_names_is_found(scene):
+    chain = NAMES[0][0]
+    scene.header_must_notice("names", lambda old: 0, "in no chain", chain)
+    scene.header_must_notice("names", MORE, "name", chain)
+    scene.header_must_notice("names", lambda old: scene.crew.of(scene.crew.alive), "name", chain + 1)
 
 
 def test_an_actor_that_rests_beside_a_call_is_found(scene):
