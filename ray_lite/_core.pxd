@@ -108,7 +108,7 @@ cdef extern from "region/layout.h" nogil:
         int64_t turn_began
         uint32_t cause, flags, nmailed, facts
         uint8_t name[20]
-        uint32_t name_next
+        uint32_t name_next, nwaiting
     ctypedef struct rl_lane:
         uint32_t state, next, prev, actor
         uint64_t caller
@@ -385,8 +385,30 @@ cdef class Worker:
     cdef bint leaves(self) noexcept
     cdef bint execute(self, uint32_t t) except -1
     cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1
+    cdef object function_of(self, rl_task* k)
     cdef tuple plain_args(self, uint32_t t)
+    cdef object other_args(self, uint32_t t)
+    cdef int store(self, uint32_t t, object result) except -1
     cdef object argument(self, uint32_t i, bint writable)
     cdef bint plain_result(self, uint32_t i, object result) except -1
     cdef const char* args_at(self, uint32_t t)
     cdef bytes args_of(self, uint32_t t)
+
+
+cdef extern from "Python.h":
+    ctypedef struct PyThreadState:
+        pass
+    PyThreadState* PyThreadState_Get()
+    PyObject* PyThreadState_GetFrame(PyThreadState* state)  # a new reference
+    int PyThreadState_SetAsyncExc(unsigned long thread, PyObject* error)
+
+
+cdef class RunningCall:
+    cdef Worker worker
+    cdef uint8_t id[20]
+    cdef readonly uint32_t record
+    cdef uint32_t serial, attempt
+    cdef uint64_t index        # of the last call or put that it made
+    cdef PyThreadState* state  # of the thread that runs its function now and may be interrupted; NULL: none
+    cdef unsigned long thread
+    cdef public bint exits     # whether it called exit_actor

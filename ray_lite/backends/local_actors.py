@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from ray_lite import _core
 from ray_lite.calls.arguments import IN_OBJECT, pack
 from ray_lite.calls.functions import Call, Function, Signatures, Token
-from ray_lite.calls.instance import Constructor, Exit, MethodFunction, instance
+from ray_lite.calls.instance import Constructor, Exit, MethodFunction, leave
 from ray_lite.calls.methods import Creation, MethodCall, Methods
 from ray_lite.exceptions import ObjectLostError, RayActorError
 from ray_lite.options import ActorOptions, Options
@@ -67,7 +67,7 @@ class LocalActors:
         kept = keep_named(backend.store, creation.methods.name, tuple(facts))
         stream, refs = self._packed(constructor, creation.args, creation.kwargs)
         record = token[0], 0, backend.runtime_env.current()
-        limits = life, turn, options.max_concurrency or 1, options.max_pending_calls or 0, kept
+        limits = life, turn, self._at_once(creation), options.max_pending_calls or 0, kept
         reference = backend.store.with_room(
             lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
         return LocalActor(reference, facts)
@@ -75,11 +75,16 @@ class LocalActors:
     def _check(self, creation: Creation) -> None:
         """Raises NotImplementedError for what only comes later."""
         options = creation.options
-        later = {"checkpoint_interval": None, "max_restarts": 0, "on_full": "raise", "max_concurrency": 1}
+        later = {"checkpoint_interval": None, "max_restarts": 0, "on_full": "raise"}
         for name, nothing in later.items():
             value = getattr(options, name)
             if value is not None and value != nothing:
                 raise NotImplementedError(f"{name}={value!r} of {creation.methods.name}: not implemented yet with processes")
+
+    def _at_once(self, creation: Creation) -> int:
+        """How many calls may run at a time."""
+        default = self._backend.config.async_calls if creation.methods.is_async else 1
+        return creation.options.max_concurrency or default
 
     def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
         """The actor that has the name already, if the creation may take it."""
@@ -94,7 +99,7 @@ class LocalActors:
     def _functions(self, creation: Creation) -> tuple[Function, dict[str, Function]]:
         if creation.cls not in self._exported:
             class_name = f"{creation.cls.__module__}\0{creation.cls.__qualname__}\0{id(creation.cls)}"
-            constructor = _function(f"{creation.methods.name}.__init__", class_name, Constructor(creation.cls))
+            constructor = _function(f"{creation.methods.name}.__init__", class_name, Constructor(creation.cls, creation.methods.is_async))
             methods = {name: _function(method.shown_name, method.shown_name, MethodFunction(name, method.is_async))
                        for name, method in creation.methods.known.items()}
             self._exported[creation.cls] = constructor, methods
@@ -185,7 +190,7 @@ class LocalActors:
 
     def exit(self) -> NoReturn:
         self.current()
-        instance.exits = True
+        leave()
         raise Exit
 
 

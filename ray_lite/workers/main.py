@@ -18,6 +18,7 @@ from ray_lite.values import script
 from ray_lite.workers import graceful_end
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
+from ray_lite.workers.concurrency import concurrently
 from ray_lite.workers.import_hook import when_imported
 from ray_lite.workers.isolation import reseed
 
@@ -38,8 +39,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     hot = int(config.hot * 1e9) if len(os.sched_getaffinity(0)) > 1 else 0
     park = FIRST_PARK
     if _core.own_actor(region):
-        while not _core.is_closing(region) and not (backend.worker.retired or backend.runner.over):
-            backend.worker.run_calls(hot, int(config.idle_park * 1e9), int(2e6))
+        _run_calls(backend, hot, setting.shutdown_grace)
         _shut_down()
         return
     while not _core.is_closing(region) and not backend.worker.retired:
@@ -50,6 +50,17 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
 
 
 calls_users_code(main.__code__)
+
+
+def _run_calls(backend: WorkerBackend, hot: int, grace: float) -> None:
+    """Runs the calls of this process's actor until it ends; the first is the constructor's."""
+    region, config, worker = backend.region, backend.config, backend.worker
+    several = _core.calls_at_once(region) > 1
+    while not _core.is_closing(region) and not (worker.retired or backend.runner.over):
+        if several and worker.ran:
+            concurrently(backend, grace)
+            return
+        worker.run_calls(hot, int(config.idle_park * 1e9), int(config.actor_turn * 1e9))
 
 
 def _begin(setting: SessionSetting) -> None:

@@ -94,8 +94,10 @@ cdef class Worker:
         return self.ran
 
     def run_calls(self, int64_t spin, int64_t park, int64_t turn) -> int:
-        """Runs calls of this process's actor, one at a time, as `run` runs tasks. `turn`: ns for which it may keep its CPUs
-        while others wait for some."""
+        """Runs calls of this process's actor, one at a time, as `run` runs tasks; if several may run at a time, only one.
+
+        `turn`: ns for which it may keep its CPUs while others wait for some.
+        """
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
         cdef uint32_t done = 0
@@ -103,7 +105,7 @@ cdef class Worker:
         cdef int rc
         check_region(R)
         while not rl_load(&R.h.closing) and not self.leaves() and not actor_left(R):
-            check(call_next_run(R, done, turn, &t))
+            check(call_next_run(R, done, turn, True, &t))
             done = 0
             if t:
                 rl_failpoint(R, b"call.run")
@@ -111,6 +113,8 @@ cdef class Worker:
                 rl_failpoint(R, b"call.seal")
                 self.ran += 1
                 hot = True
+                if actor_at(R, rl_slot_at(R, R.slot).actor).most > 1:
+                    break
                 continue
             with nogil:
                 rc = call_wait(R, spin if hot else 0, park)
@@ -185,19 +189,16 @@ cdef class Worker:
             if self.shape_of(k) != self.queue or self.env_changed(k):
                 if not self.apply_runtime_env(k):
                     return self.again(t, False, False, True)
-            f = self.functions.get(k.function)
-            if f is None:
-                f = self.functions[k.function] = self.runner.function(k.function)
+            f = self.function_of(k)
             if k.flags & RL_PLAIN_ARGS:
                 args, kwargs = self.plain_args(t), None
             else:
-                args, kwargs = self.runner.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
+                args, kwargs = self.other_args(t)
             result = self.call(t, f, args, kwargs)
             if self.region.R.fork_generation != rl_generation:
                 self.runner.leave_child(None)
             args = kwargs = None
-            if k.nreturns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):
-                self.runner.store_result(t, result)
+            self.store(t, result)
         except BaseException as e:
             self.calling = 0
             if self.asks:
@@ -291,6 +292,24 @@ cdef class Worker:
             else:
                 out.append(decode_plain(&at, end))
         return tuple(out)
+
+    cdef object other_args(self, uint32_t t):
+        """(positional, keyword arguments) of a call whose arguments are not plain."""
+        return self.runner.arguments(t, self.args_of(t), (task_at(self.region.R, t).flags & RL_WRITABLE_ARGS) != 0)
+
+    cdef object function_of(self, rl_task* k):
+        """The callable of a task's function object."""
+        f = self.functions.get(k.function)
+        if f is None:
+            f = self.functions[k.function] = self.runner.function(k.function)
+        return f
+
+    cdef int store(self, uint32_t t, object result) except -1:
+        """Puts a result into the returns of a task, not sealed yet."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        if k.nreturns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):
+            self.runner.store_result(t, result)
+        return 0
 
     cdef object argument(self, uint32_t i, bint writable):
         """Value of an argument object, which the task pins."""
