@@ -393,22 +393,3 @@ cdef class Worker:
     cdef bint plain_result(self, uint32_t i, object result) except -1
     cdef const char* args_at(self, uint32_t t)
     cdef bytes args_of(self, uint32_t t)
-
-
-cdef extern from "Python.h":
-    ctypedef struct PyThreadState:
-        pass
-    PyThreadState* PyThreadState_Get()
-    PyObject* PyThreadState_GetFrame(PyThreadState* state)  # a new reference
-    int PyThreadState_SetAsyncExc(unsigned long thread, PyObject* error)
-
-
-cdef class RunningCall:
-    cdef Worker worker
-    cdef uint8_t id[20]
-    cdef readonly uint32_t record
-    cdef uint32_t serial, attempt
-    cdef uint64_t index        # of the last call or put that it made
-    cdef PyThreadState* state  # of the thread that runs its function now and may be interrupted; NULL: none
-    cdef unsigned long thread
-    cdef public bint exits     # whether it called exit_actor

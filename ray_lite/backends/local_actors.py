@@ -16,6 +16,7 @@ from ray_lite.calls.arguments import IN_OBJECT, pack
 from ray_lite.calls.functions import Call, Function, Signatures, Token
 from ray_lite.calls.instance import Constructor, Exit, MethodFunction, leave
 from ray_lite.calls.methods import Creation, MethodCall, Methods
+from ray_lite.config import Config
 from ray_lite.exceptions import ObjectLostError, RayActorError
 from ray_lite.options import ActorOptions, Options
 from ray_lite.store.named_values import keep_named, load_named
@@ -67,7 +68,7 @@ class LocalActors:
         kept = keep_named(backend.store, creation.methods.name, tuple(facts))
         stream, refs = self._packed(constructor, creation.args, creation.kwargs)
         record = token[0], 0, backend.runtime_env.current()
-        limits = life, turn, self._at_once(creation), options.max_pending_calls or 0, kept
+        limits = life, turn, _at_once(creation, backend.config), options.max_pending_calls or 0, kept
         reference = backend.store.with_room(
             lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
         return LocalActor(reference, facts)
@@ -80,11 +81,6 @@ class LocalActors:
             value = getattr(options, name)
             if value is not None and value != nothing:
                 raise NotImplementedError(f"{name}={value!r} of {creation.methods.name}: not implemented yet with processes")
-
-    def _at_once(self, creation: Creation) -> int:
-        """How many calls may run at a time."""
-        default = self._backend.config.async_calls if creation.methods.is_async else 1
-        return creation.options.max_concurrency or default
 
     def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
         """The actor that has the name already, if the creation may take it."""
@@ -99,7 +95,8 @@ class LocalActors:
     def _functions(self, creation: Creation) -> tuple[Function, dict[str, Function]]:
         if creation.cls not in self._exported:
             class_name = f"{creation.cls.__module__}\0{creation.cls.__qualname__}\0{id(creation.cls)}"
-            constructor = _function(f"{creation.methods.name}.__init__", class_name, Constructor(creation.cls, creation.methods.is_async))
+            body = Constructor(creation.cls, creation.methods.is_async)
+            constructor = _function(f"{creation.methods.name}.__init__", class_name, body)
             methods = {name: _function(method.shown_name, method.shown_name, MethodFunction(name, method.is_async))
                        for name, method in creation.methods.known.items()}
             self._exported[creation.cls] = constructor, methods
@@ -192,6 +189,11 @@ class LocalActors:
         self.current()
         leave()
         raise Exit
+
+
+def _at_once(creation: Creation, config: Config) -> int:
+    """How many calls of an actor may run at a time."""
+    return creation.options.max_concurrency or (config.async_calls if creation.methods.is_async else 1)
 
 
 def _function(name: str, identity: str, body: Callable[..., Any]) -> Function:

@@ -13,7 +13,6 @@ from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.task_facts import task_facts
 from ray_lite.workers.task_runner import TaskRunner
 
-
 EXITED = "it ended itself by exit_actor()"
 
 

@@ -66,8 +66,8 @@ class WorkerBackend(LocalBackend):
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
         """Runs inline what can run inline, then sleeps with the CPUs given back.
 
-        Only the main thread does so: it may be working while another one sleeps, which is just counted as waiting.  Where several
-        calls run at a time, the CPUs are given back while all of them wait.
+        Only the main thread does so: it may be working while another one sleeps, which is just counted as waiting.  An actor
+        that runs several calls at a time gives its CPUs back while all of them wait.
         """
         wait = partial(super().wait_until, ids, allowed, timeout, False)
         if self.concurrent is not None:

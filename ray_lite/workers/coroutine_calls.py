@@ -39,6 +39,7 @@ class CoroutineCalls(ConcurrentCalls):
         self._ending = self._cut = self._stopped = False
 
     def serve(self) -> None:
+        """Runs the loop until the actor is to end, and the calls that run have ended."""
         self.loop = instance.loop.made()
         listener = threading.Thread(target=self._listen, daemon=True, name="bell")
         listener.start()
@@ -144,6 +145,7 @@ class CoroutineCalls(ConcurrentCalls):
             self._end()
 
     def interrupt(self, call: _core.RunningCall) -> bool:
+        """Cancels a coroutine, fails a call that has not begun, or raises an error in the thread beside the loop."""
         if call in self.tasks:
             if call in self._begun:  # else it looks at the mark when it begins
                 call.told()
@@ -157,6 +159,7 @@ class CoroutineCalls(ConcurrentCalls):
         return super().interrupt(call)
 
     def held_up(self) -> int:
+        """All coroutines, if it is their thread that sleeps."""
         return len(self.tasks) if threading.get_ident() == self.main_thread else super().held_up()
 
     # --- plain methods ---

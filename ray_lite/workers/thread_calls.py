@@ -19,6 +19,7 @@ class ThreadCalls(ConcurrentCalls):
     _idle = 0  # threads that wait for a call, and for which none is in the queue
 
     def serve(self) -> None:
+        """Hands calls to threads until the actor is to end, and those that run have ended."""
         self._threads: list[threading.Thread] = []
         self._queue: SimpleQueue[_core.RunningCall | None] = SimpleQueue()
         self._lock = threading.Lock()

@@ -1,9 +1,8 @@
 """The context of calls: to which task the calls of this thread belong, and in which runtime environment they are made.
 
 Ids are derived from it: (task, attempt, thread, index in the thread).  The worker loop (execute.pyx) sets it for each task; all
-stores to it are in this file.  In an actor's process that runs several calls at a time each call has a context of its own, a
-RunningCall, which is a context variable: so asyncio's tasks and `asyncio.to_thread` inherit it, and no step of a coroutine pays
-for it.  Neighbours: cwd_watch.pyx; calls/runtime_env.py reads sys.path and the working directory.
+stores to it are in this file.  In an actor's process that runs several calls at a time each call has a context of its own
+(running_call.pyx).  Neighbours: cwd_watch.pyx; calls/runtime_env.py reads sys.path and the working directory.
 """
 cdef enum:
     PUT_INDEX = 1  # keeps ids of puts apart from ids of tasks
@@ -18,8 +17,6 @@ cdef extern from * nogil:
     rl_thread_type rl_thread
 
 cdef rl_call_context context  # this process's; a worker's changes with each task
-cdef bint several = False  # whether this process runs several calls at a time, perhaps
-cdef object own_call = PyContextVar_New("ray_lite_call", NULL)  # the call that code belongs to, if it runs several
 cdef dict sys_names = sys.__dict__
 
 
@@ -47,11 +44,6 @@ cdef void context_share(rl_region* R, uint32_t t) noexcept:
     context.outer = context.outer_serial = 0
     if task_at(R, t).next == 0:
         context.outer, context.outer_serial, context.starts = t, task_at(R, t).serial, rl_thread_starts
-
-
-cdef RunningCall calling_call():
-    """The call that the code which runs now belongs to, if this process runs several at a time; else None."""
-    return get_value(own_call) if several else None
 
 
 cdef void context_resume(const rl_call_context* outer, uint64_t index) noexcept:
@@ -88,8 +80,9 @@ cdef void next_id(uint64_t what, uint8_t* out) noexcept:
 cdef void set_parent(rl_spec* s) noexcept:
     """Sets the parent of a task that is submitted, after `next_id`.
 
-    The parent is the call that the code belongs to, if several run at a time.  Else, in the main thread the parent is the innermost task.  Any other thread belongs for ever to the task that was outermost at
-    its first call, if that task has started threads, else to none: an inline task, or a later one, never becomes its parent.
+    The parent is the call that the code belongs to, if several run at a time.  Else, in the main thread, it is the innermost
+    task.  Any other thread belongs for ever to the task that was outermost at its first call, if that task has started threads,
+    else to none: an inline task, or a later one, never becomes its parent.
     """
     cdef RunningCall call = calling_call() if several else None
     if call is not None:

@@ -75,10 +75,10 @@ def while_blocked(Region region, bint for_ever, wait):
 
 
 def while_thread_waits(Region region, bint for_ever, wait, int32_t calls=0):
-    """Counts a thread of this process as waiting while it calls `wait()`, and returns its result; in a worker, not the main one.
+    """Counts a thread of this process, in a worker not the main one, as waiting while it calls `wait()`; returns its result.
 
-    `calls`: running calls of this process's actor, if several run at a time, that can't go on meanwhile.
-    False means that it waited in vain: then the CPUs, if they are lent, stay so until a later wait ends, or the task.
+    `calls`: running calls of this process's actor, if several run at a time, that can't go on meanwhile.  The result False
+    means that it waited in vain: then the CPUs, if they are lent, stay so until a later wait ends, or the task.
     """
     check_region(region.R)
     check(thread_wait_begin(region.R, for_ever))

@@ -2,8 +2,9 @@
 
 Only the main thread gives them back of itself.  Other threads are counted while they wait: the main thread may work meanwhile.
 If tasks lack only CPUs for too long, the node lends those of a worker whose threads wait, which blocks it until it wakes or its
-task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  Neighbours: scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these
-functions.  Must not decide when CPUs are lent: policy/deadlocks.py does.
+task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  Neighbours:
+scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these functions.  Must not decide
+when CPUs are lent: policy/deadlocks.py does.
 """
 
 
@@ -145,7 +146,7 @@ cdef int calls_wait(rl_region* R, int32_t by) noexcept nogil:
 
 
 cdef bint may_lend(rl_region* R, rl_slot* s) noexcept nogil:
-    """Lock held. Whether a process runs a task, or is an actor's and holds something, is not blocked, and threads of it wait."""
+    """Lock held. Whether a process holds what a task, a turn or an actor demands, is not blocked, and threads of it wait."""
     return s.state == RL_ALIVE and holding(s) != 0 and s.blocked == 0 and s.thread_waits != 0
 
 

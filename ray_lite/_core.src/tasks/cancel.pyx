@@ -1,7 +1,8 @@
 """Cancelling: a task that has not begun is left to the node, which fails it; a running task is marked.
 
 The mark takes effect when the task is the innermost one of its process: the node sends a signal, and the worker checks the mark
-before and after it runs something.  The process of an actor that runs several calls at a time hears of it by its bell.  Must not raise anything in a task: workers/cancellation.py does.
+before and after it runs something.  The process of an actor that runs several calls at a time hears of it by its bell.  Must
+not raise anything in a task: workers/cancellation.py does.
 """
 cdef enum:
     NOT_THERE = 0  # results of `task_cancel`: the task has ended, or can't be cancelled now

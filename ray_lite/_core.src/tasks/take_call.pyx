@@ -1,8 +1,8 @@
 """An actor's process: it ends a call and takes the next one in the same section, with a turn of CPUs if its calls need them.
 
-It keeps the CPUs from call to call: while others wait for CPUs for a while, else until it has no call.  If several calls run at a
-time, in threads or as coroutines, any thread may end one and take the next; one thread alone waits for the bell.  Neighbours:
-actor_calls.pyx (which call is next), scheduling/actor_turns.pyx; run_task.pyx ends calls as it ends tasks.
+It keeps the CPUs from call to call: while others wait for CPUs for a while, else until it has no call.  If several calls run at
+a time, any thread may end one and take the next; one thread alone waits for the bell.  Neighbours: actor_calls.pyx (which call
+is next), scheduling/actor_turns.pyx; run_task.pyx ends calls as it ends tasks.
 """
 cdef enum:
     TAKE_CALL_LOG = 30  # log entries that taking a call writes at most
