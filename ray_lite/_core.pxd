@@ -110,7 +110,7 @@ cdef extern from "region/layout.h" nogil:
         uint8_t name[20]
         uint32_t name_next, past, past_tail
         uint64_t past_bytes
-        uint32_t stale, rebuild, nkept, nagain, checkpoint, restarts, max_restarts, incarnation
+        uint32_t stale, rebuild, nkept, nagain, checkpoint, restarts, max_restarts, incarnation, nwaiting
     ctypedef struct rl_lane:
         uint32_t state, next, prev, actor
         uint64_t caller
@@ -390,7 +390,10 @@ cdef class Worker:
     cdef bint checkpoint_due(self) noexcept
     cdef bint execute(self, uint32_t t) except -1
     cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1
+    cdef object function_of(self, rl_task* k)
     cdef tuple plain_args(self, uint32_t t)
+    cdef object other_args(self, uint32_t t)
+    cdef int store(self, uint32_t t, object result) except -1
     cdef object argument(self, uint32_t i, bint writable)
     cdef bint plain_result(self, uint32_t i, object result) except -1
     cdef const char* args_at(self, uint32_t t)

@@ -8,6 +8,7 @@ import sys
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.contextvars cimport PyContextVar_New, PyContextVar_Set, get_value
 from cpython.dict cimport PyDict_GetItem
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE
@@ -33,6 +34,7 @@ include "python/views.pyx"
 include "python/region.pyx"
 include "python/callsite.pyx"
 include "python/cwd_watch.pyx"
+include "python/running_call.pyx"
 include "python/current_task.pyx"
 include "python/submit.pyx"
 include "python/actors.pyx"
@@ -42,7 +44,9 @@ include "python/payload.pyx"
 include "python/listing.pyx"
 include "python/spilling.pyx"
 include "python/execute.pyx"
+include "python/task_facts.pyx"
 include "python/cancelling.pyx"
+include "python/several_calls.pyx"
 include "python/memory.pyx"
 include "python/pool.pyx"
 include "python/waiting_workers.pyx"

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, NoReturn
 from ray_lite import _core
 from ray_lite.calls.arguments import IN_OBJECT, pack
 from ray_lite.calls.functions import Call, Function, Signatures, Token
-from ray_lite.calls.instance import Constructor, Exit, MethodFunction, instance
+from ray_lite.calls.instance import Constructor, Exit, MethodFunction, leave
 from ray_lite.calls.methods import Creation, MethodCall, Methods
+from ray_lite.config import Config
 from ray_lite.exceptions import ObjectLostError, RayActorError
 from ray_lite.options import ActorOptions, Options
 from ray_lite.store.named_values import keep_named, load_named
@@ -73,7 +74,8 @@ class LocalActors:
         stream, refs = self._packed(constructor, creation.args, creation.kwargs, backend.config.small_arguments)
         record = token[0], 0, backend.runtime_env.current()
         keeps = options.checkpoint_interval is not None and options.restarts > 0
-        limits = life, turn, options.max_concurrency or 1, options.max_pending_calls or 0, kept, options.restarts, keeps
+        at_once = _at_once(creation, backend.config)
+        limits = life, turn, at_once, options.max_pending_calls or 0, kept, options.restarts, keeps
         reference = backend.store.with_room(
             lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
         return LocalActor(reference, facts)
@@ -81,7 +83,7 @@ class LocalActors:
     def _check(self, creation: Creation) -> None:
         """Raises NotImplementedError for what only comes later."""
         options = creation.options
-        later = {"on_full": "raise", "max_concurrency": 1}
+        later = {"on_full": "raise"}
         for name, nothing in later.items():
             value = getattr(options, name)
             if value is not None and value != nothing:
@@ -100,7 +102,8 @@ class LocalActors:
     def _functions(self, creation: Creation) -> tuple[Function, dict[str, Function]]:
         if creation.cls not in self._exported:
             class_name = f"{creation.cls.__module__}\0{creation.cls.__qualname__}\0{id(creation.cls)}"
-            constructor = _function(f"{creation.methods.name}.__init__", class_name, Constructor(creation.cls))
+            body = Constructor(creation.cls, creation.methods.is_async)
+            constructor = _function(f"{creation.methods.name}.__init__", class_name, body)
             methods = {name: _function(method.shown_name, method.shown_name, MethodFunction(name, method.is_async))
                        for name, method in creation.methods.known.items()}
             self._exported[creation.cls] = constructor, methods
@@ -198,8 +201,13 @@ class LocalActors:
 
     def exit(self) -> NoReturn:
         self.current()
-        instance.exits = True
+        leave()
         raise Exit
+
+
+def _at_once(creation: Creation, config: Config) -> int:
+    """How many calls of an actor may run at a time."""
+    return creation.options.max_concurrency or (config.async_calls if creation.methods.is_async else 1)
 
 
 def _function(name: str, identity: str, body: Callable[..., Any]) -> Function:

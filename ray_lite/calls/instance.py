@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from ray_lite import _core
 from ray_lite.calls.methods import CHECKPOINT, TERMINATE, bound
 
 
@@ -22,6 +23,14 @@ class ActorLoop:
     def __init__(self) -> None:
         self._loop: Any = None
 
+    def made(self) -> Any:
+        """The loop."""
+        import asyncio
+
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop
+
     def finished(self, result: Any, is_async: bool) -> Any:
         """The result of a coroutine that a coroutine function made; anything else as it is. A call inside a call gets a loop of
         its own."""
@@ -31,9 +40,7 @@ class ActorLoop:
 
         if self._loop is not None and self._loop.is_running():
             return asyncio.run(result)
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(result)
+        return self.made().run_until_complete(result)
 
     def close(self) -> None:
         """Cancels what runs on the loop, and closes it."""
@@ -54,7 +61,8 @@ class Instance:
     """The instance of this process's actor, once its constructor has begun."""
 
     value: Any = None
-    exits = False  #: whether a method has called exit_actor
+    is_async = False  #: whether its class has coroutine functions, which run on the one loop
+    exits = False  #: whether a method has called exit_actor; where several calls run at a time each has its own word
 
     def __init__(self) -> None:
         self.loop = ActorLoop()
@@ -74,13 +82,23 @@ class Instance:
 instance = Instance()
 
 
+def leave() -> None:
+    """Ends the actor after the call that calls this."""
+    call = _core.running_call()
+    if call is None:
+        instance.exits = True
+    else:
+        call.exits = True
+
+
 class Constructor:
     """The constructor of an actor as a function."""
 
-    def __init__(self, cls: type) -> None:
-        self.cls = cls
+    def __init__(self, cls: type, is_async: bool) -> None:
+        self.cls, self.is_async = cls, is_async
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> None:
+        instance.is_async = self.is_async
         instance.value = construct(self.cls, instance, args, kwargs)
 
 
@@ -103,8 +121,9 @@ class MethodFunction:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if self.name == TERMINATE:
-            instance.exits = True
-        elif self.name == CHECKPOINT:
+            leave()
+            raise Exit
+        if self.name == CHECKPOINT:
             return instance.save()
         try:
             result = None if instance.exits else self._result(args, kwargs)
@@ -114,6 +133,11 @@ class MethodFunction:
         if instance.exits:
             raise Exit
         return result
+
+    async def awaited(self, /, *args: Any, **kwargs: Any) -> Any:
+        """The result, on the loop that runs already."""
+        result = bound(instance.value, self.name)(*args, **kwargs)
+        return await result if isinstance(result, types.CoroutineType) else result
 
     def _result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return instance.loop.finished(bound(instance.value, self.name)(*args, **kwargs), self.is_async)

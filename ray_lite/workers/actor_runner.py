@@ -9,7 +9,7 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.backends.local_actors import ActorFacts
-from ray_lite.calls.instance import ActorLoop, Constructor, MethodFunction, construct, instance
+from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction, construct, instance
 from ray_lite.exceptions import SerializationError
 from ray_lite.store.named_values import load_named
 from ray_lite.values.failures import dead
@@ -17,6 +17,8 @@ from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.checkpoints import Checkpoints
 from ray_lite.workers.task_runner import TaskRunner
+
+EXITED = "it ended itself by exit_actor()"
 
 
 class ActorRunner(TaskRunner):
@@ -36,6 +38,7 @@ class ActorRunner(TaskRunner):
             return
         try:
             constructor: Any = self.function(facts.constructor[0])
+            instance.is_async = constructor.is_async
             self.checkpoints.restore(constructor.cls, self.load(saved, True))
         except (Exception, SystemExit) as error:
             instance.value = None
@@ -49,8 +52,8 @@ class ActorRunner(TaskRunner):
     def fail(self, task: int, error: BaseException) -> bool:
         """Ends the actor if its constructor failed, or a method called `exit_actor`; the rest is as for tasks. What a call
         raises that had ended in an earlier process is known already."""
-        if instance.exits:
-            self._leave("it ended itself by exit_actor()")
+        if isinstance(error, Exit):
+            self._leave(EXITED)
             for index in _core.task_returns(self.region, task):
                 if index:
                     self.store.fill(index, dumps(None))
@@ -62,6 +65,13 @@ class ActorRunner(TaskRunner):
             self.signals.put_back()
             return False
         return super().fail(task, error)
+
+    def lose(self, task: int) -> None:
+        """Fails a call that was taken and does not begin any more, since the actor ends by itself."""
+        failure = dead(self._class_name, EXITED)
+        for index in _core.task_returns(self.region, task):
+            if index:
+                self.store.fail(index, failure)
 
     def _leave(self, how: str, cause: BaseException | None = None) -> None:
         x = _core.create_object(self.region, _core.next_put_id(), 0, False)

@@ -17,6 +17,7 @@ from ray_lite.exceptions import DeadlockError
 from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.actor_runner import ActorRunner
 from ray_lite.workers.cancellation import Cancellation
+from ray_lite.workers.concurrent_calls import ConcurrentCalls
 from ray_lite.workers.inline_tasks import InlineRunner
 from ray_lite.workers.resource_env import ResourceEnv
 from ray_lite.workers.signal_watch import SignalWatch
@@ -40,6 +41,7 @@ class WorkerBackend(LocalBackend):
             region, self.worker, lambda: self.inline.waiting_task, self.config.cancel_again)
         self.inline = InlineRunner(region, self.worker, self.runtime_env, self.cancellation, self.signals)
         self.main_thread = threading.get_ident()
+        self.concurrent: ConcurrentCalls | None = None  #: the calls of an actor that runs several at a time
 
     def submit(self, call: Call) -> Any:
         if self.cancellation.pending:
@@ -64,9 +66,12 @@ class WorkerBackend(LocalBackend):
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
         """Runs inline what can run inline, then sleeps with the CPUs given back.
 
-        Only the main thread does so: it may be working while another one sleeps, which is just counted as waiting.
+        Only the main thread does so: it may be working while another one sleeps, which is just counted as waiting.  An actor
+        that runs several calls at a time gives its CPUs back while all of them wait.
         """
         wait = partial(super().wait_until, ids, allowed, timeout, False)
+        if self.concurrent is not None:
+            return self.concurrent.wait(timeout is None, wait)
         if threading.get_ident() != self.main_thread:
             return _core.while_thread_waits(self.region, timeout is None, wait)
         if _core.current_task()[0] == 0:
@@ -93,6 +98,8 @@ class WorkerBackend(LocalBackend):
     def look_around(self, awaited: list[_core.ObjectID] | None = None) -> None:
         """Raises DeadlockError if the wait for `awaited` can never end; in the main thread, TaskCancelledError if the innermost
         task is cancelled."""
+        if self.concurrent is not None:
+            return self.concurrent.check()
         main = threading.get_ident() == self.main_thread
         if main:
             self.cancellation.check()

@@ -63,7 +63,7 @@ class Cancellation:
         """Handles CANCEL_SIGNAL. While no user's function runs it does nothing: the mark is checked soon, or came too late."""
         if not self.worker.calling or not _core.is_cancelled(self.region):
             return
-        if self.worker.calling != self.waiting_task() and not _is_delicate(frame):
+        if self.worker.calling != self.waiting_task() and not is_delicate(frame):
             self.raise_it()
         self.pending = True
         if not self._reminding:
@@ -80,7 +80,7 @@ class Cancellation:
         signal.pthread_kill(self.main_thread, CANCEL_SIGNAL)
 
 
-def _is_delicate(frame: FrameType | None) -> bool:
+def is_delicate(frame: FrameType | None) -> bool:
     """Whether an exception in this frame would strike other code than the user's.
 
     Such code is a call of ours that the innermost user's function made, an import, or a hook whose exceptions the interpreter

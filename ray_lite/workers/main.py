@@ -19,6 +19,7 @@ from ray_lite.workers import graceful_end
 from ray_lite.workers.actor_runner import ActorRunner
 from ray_lite.workers.backend import WorkerBackend
 from ray_lite.workers.cancellation import CANCEL_SIGNAL, calls_users_code
+from ray_lite.workers.concurrency import concurrently
 from ray_lite.workers.import_hook import when_imported
 from ray_lite.workers.isolation import reseed
 
@@ -40,8 +41,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     park = FIRST_PARK
     if isinstance(backend.runner, ActorRunner):
         backend.runner.begin(backend.worker, config.kept_calls)
-        while not _core.is_closing(region) and not (backend.worker.retired or backend.runner.over):
-            backend.worker.run_calls(hot, int(config.idle_park * 1e9), int(2e6))
+        _run_calls(backend, backend.runner, hot, setting.shutdown_grace)
         _shut_down()
         return
     while not _core.is_closing(region) and not backend.worker.retired:
@@ -52,6 +52,17 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
 
 
 calls_users_code(main.__code__)
+
+
+def _run_calls(backend: WorkerBackend, runner: ActorRunner, hot: int, grace: float) -> None:
+    """Runs the calls of this process's actor until it ends; the first is the constructor's."""
+    region, config, worker = backend.region, backend.config, backend.worker
+    several = _core.calls_at_once(region) > 1
+    while not _core.is_closing(region) and not (worker.retired or runner.over):
+        if several and worker.ran:
+            concurrently(backend, grace)
+            return
+        worker.run_calls(hot, int(config.idle_park * 1e9), int(config.actor_turn * 1e9))
 
 
 def _begin(setting: SessionSetting) -> None:

@@ -345,7 +345,7 @@ def test_a_child_that_an_actor_forks_answers_no_call(session):
 
 
 def test_what_is_not_there_yet(session):
-    for options in {"checkpoint_interval": 5}, {"max_restarts": 1}, {"max_concurrency": 2}:
+    for options in {"checkpoint_interval": 5}, {"max_restarts": 1}:
         with pytest.raises(NotImplementedError, match=next(iter(options))):
             ray.remote(**options)(Counter).remote()
     assert DeadlockError is not None

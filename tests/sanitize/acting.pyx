@@ -105,7 +105,7 @@ cdef void run_calls(rl_process* p) noexcept nogil:
     cdef uint32_t t = 0
     cdef uint32_t done = 0
     while not p.dying and not rl_load(&p.R.h.closing) and not rl_load(&rl_slot_at(&p.R, p.R.slot).leaving):
-        did(p, CALL, call_next_run(&p.R, done, TURN * roll(p, 2), &t))
+        did(p, CALL, call_next_run(&p.R, done, TURN * roll(p, 2), True, &t))
         done = t
         if t:
             execute(p, t)

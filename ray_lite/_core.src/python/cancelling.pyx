@@ -86,7 +86,7 @@ def cancel_marks(Region region) -> list:
         if rl_lock(R):
             check(EIO)
         t = rl_slot_at(R, s).running if rl_slot_at(R, s).state == RL_ALIVE and s != R.slot else 0
-        found = task_at(R, t).flags & (RL_CANCELLED | RL_CANCEL_DELIVERED) == RL_CANCELLED if t else 0
+        found = t != 0 and is_undelivered(task_at(R, t)) and not runs_beside_others(R, task_at(R, t))
         while t:
             forced |= task_at(R, t).flags & RL_CANCEL_FORCED
             t = task_at(R, t).next
@@ -104,12 +104,5 @@ def is_cancelled(Region region) -> bool:
 
 def cancel_delivered(Region region):
     """Notes that the innermost task of this process is told of its cancellation: once, unless it is cancelled again."""
-    cdef rl_region* R = region.R
-    cdef uint32_t t
-    check_region(R)
-    if rl_lock(R):
-        check(EIO)
-    t = rl_slot_at(R, R.slot).running
-    if t:
-        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_DELIVERED)
-    rl_commit(R)
+    check_region(region.R)
+    check(cancel_told(region.R, rl_slot_at(region.R, region.R.slot).running))

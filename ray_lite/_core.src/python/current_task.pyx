@@ -1,7 +1,8 @@
 """The context of calls: to which task the calls of this thread belong, and in which runtime environment they are made.
 
 Ids are derived from it: (task, attempt, thread, index in the thread).  The worker loop (execute.pyx) sets it for each task; all
-stores to it are in this file.  Neighbours: cwd_watch.pyx; calls/runtime_env.py reads sys.path and the working directory.
+stores to it are in this file.  In an actor's process that runs several calls at a time each call has a context of its own
+(running_call.pyx).  Neighbours: cwd_watch.pyx; calls/runtime_env.py reads sys.path and the working directory.
 """
 cdef enum:
     PUT_INDEX = 1  # keeps ids of puts apart from ids of tasks
@@ -36,6 +37,15 @@ cdef void context_begin(rl_region* R, uint32_t t, uint64_t epoch) noexcept:
     rl_thread.ordinal = 0
 
 
+cdef void context_share(rl_region* R, uint32_t t) noexcept:
+    """Notes that one of several calls begins: a thread that the user starts belongs to a call only if that ran alone."""
+    global several
+    several = True
+    context.outer = context.outer_serial = 0
+    if task_at(R, t).next == 0:
+        context.outer, context.outer_serial, context.starts = t, task_at(R, t).serial, rl_thread_starts
+
+
 cdef void context_resume(const rl_call_context* outer, uint64_t index) noexcept:
     """Restores the context of the outer task when an inline task has ended, but keeps the present runtime environment.
 
@@ -52,7 +62,12 @@ cdef void context_resume(const rl_call_context* outer, uint64_t index) noexcept:
 
 
 cdef void next_id(uint64_t what, uint8_t* out) noexcept:
-    """Derives the id of the next task (`what` is 0) or put (PUT_INDEX) of this thread. Under the GIL."""
+    """Derives the id of the next task (`what` is 0) or put (PUT_INDEX) of this thread, or of its call. Under the GIL."""
+    cdef RunningCall call = calling_call() if several else None
+    if call is not None:
+        call.index += 1
+        id_derive(call.id, <uint64_t>call.attempt << 32, call.index << 1 | what, out)
+        return
     if rl_thread.epoch != context.epoch:
         rl_thread.epoch = context.epoch
         rl_thread.ordinal = context.threads
@@ -65,9 +80,14 @@ cdef void next_id(uint64_t what, uint8_t* out) noexcept:
 cdef void set_parent(rl_spec* s) noexcept:
     """Sets the parent of a task that is submitted, after `next_id`.
 
-    In the main thread the parent is the innermost task.  Any other thread belongs for ever to the task that was outermost at
-    its first call, if that task has started threads, else to none: an inline task, or a later one, never becomes its parent.
+    The parent is the call that the code belongs to, if several run at a time.  Else, in the main thread, it is the innermost
+    task.  Any other thread belongs for ever to the task that was outermost at its first call, if that task has started threads,
+    else to none: an inline task, or a later one, never becomes its parent.
     """
+    cdef RunningCall call = calling_call() if several else None
+    if call is not None:
+        s.parent, s.parent_serial = call.record, call.serial
+        return
     s.parent, s.parent_serial = context.record, context.serial
     if context.record and rl_thread.ordinal:
         if not rl_thread.adopted and context.starts != rl_thread_starts:
@@ -94,11 +114,17 @@ def next_put_id() -> bytes:
 
 def current_attempt() -> int:
     """Number of the attempt of the task that runs here, from 1; 0 in a driver."""
+    cdef RunningCall call = calling_call()
+    if call is not None:
+        return call.attempt
     return context.attempt if context.record else 0
 
 
 def current_task() -> tuple:
     """(record, serial) of the task that runs here; (0, 0) in a driver."""
+    cdef RunningCall call = calling_call()
+    if call is not None:
+        return call.record, call.serial
     return context.record, context.serial
 
 

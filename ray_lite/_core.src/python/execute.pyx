@@ -94,11 +94,10 @@ cdef class Worker:
         return self.ran
 
     def run_calls(self, int64_t spin, int64_t park, int64_t turn) -> int:
-        """Runs calls of this process's actor, one at a time, as `run` runs tasks. `turn`: ns for which it may keep its CPUs
-        while others wait for some.
+        """Runs calls of this process's actor, one at a time, as `run` runs tasks; if several may run at a time, only one.
 
-        If `interval` is not 0, `runner.checkpoint()` is called after as many calls, and earlier if the actor keeps `past_most`
-        calls, or `bytes_most` bytes of their arguments.
+        `turn`: ns for which it may keep its CPUs while others wait for some.  If `interval` is not 0, `runner.checkpoint()` is
+        called after as many calls, and earlier if the actor keeps `past_most` calls, or `bytes_most` bytes of their arguments.
         """
         cdef rl_region* R = self.region.R
         cdef uint32_t t = 0
@@ -111,7 +110,7 @@ cdef class Worker:
                 check(task_finish(R, done))
                 done = 0
                 self.runner.checkpoint()
-            check(call_next_run(R, done, turn, &t))
+            check(call_next_run(R, done, turn, True, &t))
             done = 0
             if t:
                 rl_failpoint(R, b"call.run")
@@ -120,6 +119,8 @@ cdef class Worker:
                 rl_failpoint(R, b"call.seal")
                 self.ran += 1
                 hot = True
+                if actor_at(R, rl_slot_at(R, R.slot).actor).most > 1:
+                    break
                 continue
             with nogil:
                 rc = call_wait(R, spin if hot else 0, park)
@@ -203,19 +204,16 @@ cdef class Worker:
             if self.shape_of(k) != self.queue or self.env_changed(k):
                 if not self.apply_runtime_env(k):
                     return self.again(t, False, False, True)
-            f = self.functions.get(k.function)
-            if f is None:
-                f = self.functions[k.function] = self.runner.function(k.function)
+            f = self.function_of(k)
             if k.flags & RL_PLAIN_ARGS:
                 args, kwargs = self.plain_args(t), None
             else:
-                args, kwargs = self.runner.arguments(t, self.args_of(t), (k.flags & RL_WRITABLE_ARGS) != 0)
+                args, kwargs = self.other_args(t)
             result = self.call(t, f, args, kwargs)
             if self.region.R.fork_generation != rl_generation:
                 self.runner.leave_child(None)
             args = kwargs = None
-            if k.returns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):  # none: the results are there
-                self.runner.store_result(t, result)
+            self.store(t, result)
         except BaseException as e:
             self.calling = 0
             if self.asks:
@@ -310,6 +308,24 @@ cdef class Worker:
                 out.append(decode_plain(&at, end))
         return tuple(out)
 
+    cdef object other_args(self, uint32_t t):
+        """(positional, keyword arguments) of a call whose arguments are not plain."""
+        return self.runner.arguments(t, self.args_of(t), (task_at(self.region.R, t).flags & RL_WRITABLE_ARGS) != 0)
+
+    cdef object function_of(self, rl_task* k):
+        """The callable of a task's function object."""
+        f = self.functions.get(k.function)
+        if f is None:
+            f = self.functions[k.function] = self.runner.function(k.function)
+        return f
+
+    cdef int store(self, uint32_t t, object result) except -1:
+        """Puts a result into the returns of a task, not sealed yet."""
+        cdef rl_task* k = task_at(self.region.R, t)
+        if k.returns and (k.nreturns > 1 or not self.plain_result(k.returns, result)):  # none: the results are there
+            self.runner.store_result(t, result)
+        return 0
+
     cdef object argument(self, uint32_t i, bint writable):
         """Value of an argument object, which the task pins."""
         value = decode_object(self.region.R, i)
@@ -356,36 +372,3 @@ def find_inline(Region region, list ids, Py_ssize_t start, Py_ssize_t most) -> i
                 break
         start += 1
     return start
-
-
-def task_arguments(Region region, uint32_t t) -> list:
-    """ObjectIDs of a task's arguments, held by this process."""
-    check_region(region.R)
-    return [hold_id(region.R, i, object_at(region.R, i).generation) for i in task_refs(region.R, t)]
-
-
-def task_returns(Region region, uint32_t t) -> list:
-    """Indices of the returns of a task that this slot runs, in order; 0 for a return that an earlier attempt sealed."""
-    check_region(region.R)
-    cdef list out = []
-    cdef uint32_t i = task_at(region.R, t).returns
-    while i:
-        out.append(i if object_at(region.R, i).state == RL_PENDING else 0)
-        i = object_at(region.R, i).next
-    out.reverse()
-    return out
-
-
-def task_facts(Region region, uint32_t t) -> tuple:
-    """Facts in a task's record: (index of the function's object, of the object with the call site or 0, attempts begun,
-    retries left, number of returns, id, serial, whether the task is cancelled)."""
-    check_region(region.R)
-    cdef rl_task* k = task_at(region.R, t)
-    return (k.function, k.site, k.attempts, k.retries_left, k.nreturns, k.id[:RL_ID_BYTES], k.serial,
-            (k.flags & RL_CANCELLED) != 0)
-
-
-def function_handle(Region region, uint32_t i) -> ObjectID:
-    """ObjectID, held by this process, of object `i`, which is pinned for the job: a function, options, an environment."""
-    check_region(region.R)
-    return hold_id(region.R, i, object_at(region.R, i).generation)

@@ -74,20 +74,25 @@ def while_blocked(Region region, bint for_ever, wait):
         check(block_end(region.R))
 
 
-def while_thread_waits(Region region, bint for_ever, wait):
-    """Counts a thread of this worker, not the main one, as waiting while it calls `wait()`, and returns its result.
+def while_thread_waits(Region region, bint for_ever, wait, int32_t calls=0):
+    """Counts a thread of this process, in a worker not the main one, as waiting while it calls `wait()`; returns its result.
 
-    False means that it waited in vain: then the CPUs, if they are lent, stay so until a later wait ends, or the task.
+    `calls`: running calls of this process's actor, if several run at a time, that can't go on meanwhile.  The result False
+    means that it waited in vain: then the CPUs, if they are lent, stay so until a later wait ends, or the task.
     """
     check_region(region.R)
     check(thread_wait_begin(region.R, for_ever))
     in_vain = False
     try:
+        if calls:
+            check(calls_wait(region.R, calls))
         result = wait()
         in_vain = result is False
         return result
     finally:
         check_region(region.R)
+        if calls:
+            check(calls_wait(region.R, -calls))
         check(thread_wait_end(region.R, for_ever, in_vain))
 
 

@@ -11,8 +11,8 @@ cdef struct rl_waits:
     uint32_t last       # the slot in which such a wait began last
     uint32_t chained    # of these workers, those whose wait belongs to the chain of an earlier deadlock
     uint32_t blocked    # all workers whose CPUs are free while they run a task
-    uint32_t lendable   # workers whose CPUs can be lent
-    bint threads        # threads of workers wait
+    uint32_t lendable   # workers and actors' processes whose CPUs can be lent
+    bint threads        # threads of them wait
     uint64_t finished   # tasks that all workers have finished
     int64_t lendable_cpus
     int64_t short_cpus  # the least amount that a queued task lacks which has everything else; 0: there is no such task
@@ -102,13 +102,15 @@ cdef void count_waits(rl_region* R, int64_t broken, rl_waits* w) noexcept nogil:
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         w.finished += s.finished
-        if s.state != RL_ALIVE or s.role != RL_WORKER:
+        if s.state != RL_ALIVE or s.role != RL_WORKER and s.role != RL_ACTOR:
             continue
-        w.blocked += s.blocked != 0
         w.threads |= s.thread_waits != 0
         if may_lend(R, s):
             w.lendable += 1
-            w.lendable_cpus += queue_at(R, s.shape).cpus
+            w.lendable_cpus += queue_at(R, holding(s)).cpus
+        if s.role == RL_ACTOR:
+            continue
+        w.blocked += s.blocked != 0
         if is_waiting(s):
             w.waiting += 1
             w.chained += broken != 0 and is_chained(R, s, broken)

@@ -228,7 +228,7 @@ typedef struct {
     uint32_t threads;   /* 164 writer: lock; CPUs for which its thread pools are made, for good; 0: not made yet */
     int64_t since;      /* 168 writer: lock; when it became idle, or a wait of one of its threads last began */
     uint32_t row_limit; /* 176 writer: lock; objects whose bits in its row have their pages; they stay when the slot is freed */
-    uint32_t thread_waits; /* 180 writer: lock; threads other than the main one that wait in a call */
+    uint32_t thread_waits; /* 180 writer: lock; threads that wait in a call; the main one counts only where several calls run */
     uint32_t thread_waits_forever; /* 184 writer: lock; of these, those without a timeout */
     uint32_t lent;      /* 188 writer: lock; 1: the node lent its CPUs, since its threads wait; counts in `blocked` */
     uint32_t actor;     /* 192 writer: lock; the actor whose process this is, or none */
@@ -236,9 +236,9 @@ typedef struct {
     uint32_t spare2[14]; /* 200 writer: nobody */
 } rl_slot;
 
-/* actor - its process takes calls from the mailbox and from open lanes, one by one, without the node.  The mailbox has calls of
- * all callers, in the order of their arrival.  If the process dies, its RUNNING calls are adopted by the node; all others stay.
- * If it may have another process then, calls that have ended since its last checkpoint are PAST, to be run again. */
+/* actor - its process takes calls from the mailbox and from open lanes without the node.  The mailbox has calls of all callers,
+ * in the order of their arrival.  If the process dies, its RUNNING calls are adopted by the node; all others stay.  If it may
+ * have another process then, calls that have ended since its last checkpoint are PAST, to be run again. */
 typedef struct {
     uint32_t state;     /*   0 writer: lock; rl_actor_state */
     uint32_t next;      /*   4 writer: lock; free list, or the header's list `actors_due` */
@@ -263,7 +263,7 @@ typedef struct {
     uint32_t wants;     /*  80 writer: lock; the queue of which it is a member now: `life`, `turn` or none */
     uint32_t want_next; /*  84 writer: lock; that queue */
     uint32_t want_prev; /*  88 writer: lock */
-    uint32_t resting;   /*  92 writer: lock; 1: its process found no call that it may run, and waits for its bell */
+    uint32_t resting;   /*  92 writer: lock; 1: its process found no call that it may run: the bell rings for the next */
     int64_t turn_began; /*  96 writer: lock; when the first call of its present turn began, or 0 */
     uint32_t cause;     /* 104 writer: lock; object with the error of calls after its end, which it pins; 0: none yet */
     uint32_t flags;     /* 108 writer: lock; rl_actor_flags */
@@ -282,7 +282,8 @@ typedef struct {
     uint32_t restarts;  /* 180 writer: lock; processes that it has lost since the checkpoint */
     uint32_t max_restarts; /* 184 writer: fresh; most of these; 0: it has one process */
     uint32_t incarnation; /* 188 writer: lock; processes that it has lost in all */
-    uint32_t spare[16]; /* 192 writer: nobody */
+    uint32_t nwaiting;  /* 192 writer: lock; of its running calls, if several may run, those that wait in a call of ours */
+    uint32_t spare[15]; /* 196 writer: nobody */
 } rl_actor;
 
 /* lane - the calls of one caller to one actor, from the first whose arguments lack until none is left: so they run in order */

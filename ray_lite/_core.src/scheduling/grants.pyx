@@ -87,6 +87,13 @@ cdef void life_grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
     count_held(R, q, 1)
 
 
+cdef void loan_end(rl_region* R, rl_slot* s) noexcept nogil:
+    """Lock held. Ends the loan of the CPUs of a process, if they are lent."""
+    if s.lent:
+        rl_set32(R, &s.lent, 0)
+        rl_set32(R, &s.blocked, s.blocked - 1)
+
+
 cdef void life_release(rl_region* R, uint32_t slot) noexcept nogil:
     """Lock held. Releases what the process of an actor held for life. If it is blocked, its CPUs are free already."""
     cdef rl_slot* s = rl_slot_at(R, slot)
@@ -98,6 +105,7 @@ cdef void life_release(rl_region* R, uint32_t slot) noexcept nogil:
         count_held(R, s.held, -1)
     else:
         count_blocked(R, -1)
+        loan_end(R, s)
     if e.gpus:
         grant_gpus(R, s, e.gpus, False)
     grant_custom(R, slot, s.held, False)
@@ -115,9 +123,7 @@ cdef void grant_release(rl_region* R, uint32_t slot) noexcept nogil:
         count_working(R, s.shape, -1)
     else:
         count_blocked(R, -1)
-        if s.lent:
-            rl_set32(R, &s.lent, 0)
-            rl_set32(R, &s.blocked, s.blocked - 1)
+        loan_end(R, s)
     if e.gpus:
         grant_gpus(R, s, e.gpus, False)
     grant_custom(R, slot, s.shape, False)

@@ -46,7 +46,7 @@ cdef void call_came(rl_region* R, uint32_t a) noexcept nogil:
     cdef rl_actor* e = actor_at(R, a)
     if e.state == RL_ACTOR_DEAD:
         actor_due(R, a)
-    elif e.resting and e.wants == 0:
+    elif e.resting and e.wants == 0 and e.nrunning < e.most:  # else whoever ends a call takes this one
         if e.turn == 0 or rl_slot_at(R, e.slot).shape or turn_ask(R, a):
             actor_wake(R, a)
 
@@ -140,6 +140,8 @@ cdef void actor_stops(rl_region* R, uint32_t a) noexcept nogil:
         want_remove(R, a)
     if e.resting:
         rl_set32(R, &e.resting, 0)
+    if e.nwaiting:
+        rl_set32(R, &e.nwaiting, 0)
 
 
 cdef void actor_fields(rl_region* R, uint32_t a, rl_creation* c, uint32_t i, uint32_t t) noexcept nogil:

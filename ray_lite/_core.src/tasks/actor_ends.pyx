@@ -106,6 +106,8 @@ cdef int actor_leave(rl_region* R, uint32_t cause) noexcept nogil:
     if cause and e.cause == 0:
         rl_set32(R, &e.cause, cause)
         pin(R, cause)
+    if e.most > 1:  # another thread waits for the bell
+        rl_stage_up(R, RL_PUBLISH_BELL, R.slot, 0)
     rl_commit(R)
     return DONE
 

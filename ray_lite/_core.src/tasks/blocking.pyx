@@ -2,8 +2,9 @@
 
 Only the main thread gives them back of itself.  Other threads are counted while they wait: the main thread may work meanwhile.
 If tasks lack only CPUs for too long, the node lends those of a worker whose threads wait, which blocks it until it wakes or its
-task ends.  Neighbours: scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these
-functions.  Must not decide when CPUs are lent: policy/deadlocks.py does.
+task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  Neighbours:
+scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these functions.  Must not decide
+when CPUs are lent: policy/deadlocks.py does.
 """
 
 
@@ -71,7 +72,8 @@ cdef int block_end(rl_region* R) noexcept nogil:
 
 
 cdef int thread_wait_begin(rl_region* R, bint for_ever) noexcept nogil:
-    """Counts a thread, not the main one, that is about to wait in this worker. `for_ever`: without a timeout."""
+    """Counts a thread that is about to wait in this process, whose main thread is not blocked by that. `for_ever`: without a
+    timeout."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     if rl_lock(R):
         return EIO
@@ -113,9 +115,39 @@ cdef int thread_wait_end(rl_region* R, bint for_ever, bint keep_loan) noexcept n
     return DONE
 
 
+cdef uint32_t calls_settle(rl_region* R) noexcept nogil:
+    """Lock held. Blocks this actor's process if all of its running calls wait, unblocks it if one does not; a shape for which a
+    recheck is owed, or 0."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    cdef rl_actor* e = actor_at(R, me.actor)
+    cdef bint wait = e.nwaiting != 0 and e.nwaiting == e.nrunning
+    if wait == (me.blocked > me.lent):
+        return 0
+    if not wait:
+        block_leave(R)
+        return 0
+    rl_set32(R, &me.blocked, me.blocked + 1)
+    return cpus_free(R, R.slot) if me.blocked == 1 else 0
+
+
+cdef int calls_wait(rl_region* R, int32_t by) noexcept nogil:
+    """Counts running calls of this process's actor that begin (`by` above 0) or stop waiting; 0: a call has ended, so that all
+    others may be waiting."""
+    cdef rl_actor* e = actor_at(R, rl_slot_at(R, R.slot).actor)
+    cdef uint32_t owed, left
+    if rl_lock(R):
+        return EIO
+    rl_set32(R, &e.nwaiting, e.nwaiting + <uint32_t>by)
+    owed = calls_settle(R)
+    left = wake_workers(R, R.h.nready)
+    rl_commit(R)
+    rl_failpoint(R, b"calls.wait")
+    return recheck_owed(R, owed) or wake_workers_unlocked(R, left)
+
+
 cdef bint may_lend(rl_region* R, rl_slot* s) noexcept nogil:
-    """Lock held. Whether a process runs a task that is not blocked, and threads of it wait."""
-    return s.state == RL_ALIVE and s.shape != 0 and s.blocked == 0 and s.thread_waits != 0
+    """Lock held. Whether a process holds what a task, a turn or an actor demands, is not blocked, and threads of it wait."""
+    return s.state == RL_ALIVE and holding(s) != 0 and s.blocked == 0 and s.thread_waits != 0
 
 
 cdef int lend(rl_region* R, uint32_t slot, int64_t* lent) noexcept nogil:
@@ -126,7 +158,7 @@ cdef int lend(rl_region* R, uint32_t slot, int64_t* lent) noexcept nogil:
     if rl_lock(R):
         return EIO
     if may_lend(R, s):
-        lent[0] += queue_at(R, s.shape).cpus
+        lent[0] += queue_at(R, holding(s)).cpus
         rl_set32(R, &s.lent, 1)
         rl_set32(R, &s.blocked, 1)
         owed = cpus_free(R, slot)

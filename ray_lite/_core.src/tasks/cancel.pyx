@@ -1,12 +1,19 @@
 """Cancelling: a task that has not begun is left to the node, which fails it; a running task is marked.
 
 The mark takes effect when the task is the innermost one of its process: the node sends a signal, and the worker checks the mark
-before and after it runs something.  Must not raise anything in a task: workers/cancellation.py does.
+before and after it runs something.  The process of an actor that runs several calls at a time hears of it by its bell.  Must
+not raise anything in a task: workers/cancellation.py does.
 """
 cdef enum:
     NOT_THERE = 0  # results of `task_cancel`: the task has ended, or can't be cancelled now
     WAS_QUEUED = 1
     IS_RUNNING = 2
+
+
+cdef bint runs_beside_others(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Whether a running task is one of several calls that an actor may run at a time, whose marks its process looks
+    for when its bell rings."""
+    return k.actor != 0 and actor_at(R, k.actor).most > 1
 
 
 cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) noexcept nogil:
@@ -30,6 +37,8 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
     elif k.state == RL_RUNNING:
         rl_set16(R, &k.flags, <uint16_t>((k.flags | RL_CANCELLED | how) & ~RL_CANCEL_DELIVERED))
         rl_set32(R, &R.h.cancels, R.h.cancels + 1)
+        if runs_beside_others(R, k):
+            rl_stage_up(R, RL_PUBLISH_BELL, k.owner, 0)
     else:
         return NOT_THERE
     rl_owe_node()
@@ -47,6 +56,16 @@ cdef int task_cancel(rl_region* R, uint32_t t, uint32_t serial, uint32_t how, in
     rl_commit(R)
     rl_failpoint(R, b"cancel.ring")
     return recheck_owed(R, owed)
+
+
+cdef int cancel_told(rl_region* R, uint32_t t) noexcept nogil:
+    """Notes that a running task (0: none) of this process is told of its cancellation."""
+    if rl_lock(R):
+        return EIO
+    if t:
+        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags | RL_CANCEL_DELIVERED)
+    rl_commit(R)
+    return DONE
 
 
 cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:

@@ -1,10 +1,12 @@
 """An actor's process: it ends a call and takes the next one in the same section, with a turn of CPUs if its calls need them.
 
-It keeps the CPUs from call to call: while others wait for CPUs for a while, else until it has no call.  Neighbours:
-actor_calls.pyx (which call is next), scheduling/actor_turns.pyx; run_task.pyx ends calls as it ends tasks.
+It keeps the CPUs from call to call: while others wait for CPUs for a while, else until it has no call.  If several calls run at
+a time, any thread may end one and take the next; one thread alone waits for the bell.  Neighbours: actor_calls.pyx (which call
+is next), scheduling/actor_turns.pyx; run_task.pyx ends calls as it ends tasks.
 """
 cdef enum:
     TAKE_CALL_LOG = 30  # log entries that taking a call writes at most
+    RESUME_LOG = 10     # and in addition if all others wait: the process holds its CPUs again
 
 
 cdef void call_take(rl_region* R, uint32_t t) noexcept nogil:
@@ -24,6 +26,8 @@ cdef void call_take(rl_region* R, uint32_t t) noexcept nogil:
     rl_set32(R, &e.nrunning, e.nrunning + 1)
     if e.turn and e.turn_began == 0:
         rl_set64(R, <uint64_t*>&e.turn_began, <uint64_t>rl_now())
+    if e.nwaiting:
+        calls_settle(R)
 
 
 cdef bint turn_is_over(rl_region* R, rl_actor* e, int64_t turn) noexcept nogil:
@@ -31,8 +35,8 @@ cdef bint turn_is_over(rl_region* R, rl_actor* e, int64_t turn) noexcept nogil:
     return e.turn_began and (R.h.nready or R.h.nwanting) and rl_now() - e.turn_began >= turn
 
 
-cdef int call_section(rl_region* R, int64_t turn, uint32_t* given, uint32_t* fresh, uint32_t* out) noexcept nogil:
-    """Lock held. Takes the next call, or lets this process rest. MORE: the log is full.
+cdef int call_section(rl_region* R, int64_t turn, bint rests, uint32_t* given, uint32_t* fresh, uint32_t* out) noexcept nogil:
+    """Lock held. Takes the next call, or, if it `rests`, lets this process rest. MORE: the log is full.
 
     `given`: the shape whose CPUs were released and for which the recheck is owed.  `fresh`: grows to the tasks for which
     workers are to be woken then.  `out`: set to the call that was taken.
@@ -50,21 +54,24 @@ cdef int call_section(rl_region* R, int64_t turn, uint32_t* given, uint32_t* fre
             return MORE
         fresh[0] = max(fresh[0], R.h.nready)
         given[0] = 0
-    if rl_log_used(R) > RL_LOG_BUDGET - TAKE_CALL_LOG:
+    if rl_log_used(R) > RL_LOG_BUDGET - TAKE_CALL_LOG - (RESUME_LOG if e.nwaiting else 0):
         return MORE
     if t and e.turn and me.shape == 0 and (e.wants or not turn_ask(R, me.actor)):
         t = 0
     if t:
         call_take(R, t)
-    if e.resting != (t == 0):
+    if rests and e.resting != (t == 0):
         rl_set32(R, &e.resting, t == 0)
     out[0] = t
     return DONE
 
 
-cdef int call_next_run(rl_region* R, uint32_t finished, int64_t turn, uint32_t* out) noexcept nogil:
-    """Ends a call (0: none) and takes this actor's next one in the same section. `out`: the call; 0: there is none, or no CPUs
-    for it, and the bell will ring. `turn`: ns for which it may keep its CPUs while others wait."""
+cdef int call_next_run(rl_region* R, uint32_t finished, int64_t turn, bint rests, uint32_t* out) noexcept nogil:
+    """Ends a call (0: none) and takes this actor's next one in the same section.
+
+    `turn`: ns for which it may keep its CPUs while others wait.  `rests`: whether this is the thread that waits for the bell.
+    `out`: the call; 0: there is none, or no CPUs for it, and the bell will ring.
+    """
     cdef uint32_t fresh
     cdef uint32_t left = 0
     cdef uint32_t given = 0
@@ -77,10 +84,30 @@ cdef int call_next_run(rl_region* R, uint32_t finished, int64_t turn, uint32_t* 
         rc = finish_section(R, finished, &fresh, &given) if finished else DONE
         if rc == DONE:
             finished = 0
-            rc = call_section(R, turn, &given, &fresh, out)
+            rc = call_section(R, turn, rests, &given, &fresh, out)
         left += wake_workers(R, fresh)
         rl_commit(R)
         rl_failpoint(R, b"call.chunk")
+    return wake_workers_unlocked(R, left) or garbage_drain(R)
+
+
+cdef int call_end(rl_region* R, uint32_t t) noexcept nogil:
+    """Ends one of several calls that this actor's process runs. The thread that waits for the bell must look for the next."""
+    cdef rl_actor* e = actor_at(R, task_at(R, t).actor)
+    cdef uint32_t fresh
+    cdef uint32_t left = 0
+    cdef uint32_t given = 0
+    cdef int rc = MORE
+    while rc == MORE:
+        fresh = 0
+        if rl_lock(R):
+            return EIO
+        rc = finish_section(R, t, &fresh, &given)
+        if rc == DONE and e.resting:
+            rl_set32(R, &e.resting, 0)
+        left += wake_workers(R, fresh)
+        rl_commit(R)
+        rl_failpoint(R, b"call.end")
     return wake_workers_unlocked(R, left) or garbage_drain(R)
 
 

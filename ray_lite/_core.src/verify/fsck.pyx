@@ -49,7 +49,7 @@ cdef uint64_t digest_of_actors(rl_region* R) noexcept nogil:
         if a.state != RL_FREE:
             e = mix(mix(i, a.state), mix(a.slot, a.ncalls * 8 + a.nrunning))
             d += mix(mix(e, mix(a.length, a.handle)), mix(mix(a.wants, a.cause), mix(a.flags, a.resting * 2 + a.lane_last)))
-            d += mix(mix(a.creation, a.waiting), mix(a.open, a.stalled)) + mix(i, a.nmailed)
+            d += mix(mix(a.creation, a.waiting), mix(a.open, a.stalled)) + mix(mix(i, a.nmailed), a.nwaiting)
             d += mix(mix(a.past, a.past_tail), mix(a.stale, a.rebuild)) + mix(mix(a.nkept, a.nagain), a.past_bytes)
             d += mix(mix(a.checkpoint, a.restarts), mix(a.incarnation, i))
             d += mix(mix(i, a.facts), a.name_next if a.flags & RL_NAMED else 0)

@@ -65,7 +65,9 @@ cdef int fsck_actor_process(rl_region* R, uint32_t a, rl_finding* f) noexcept no
         return wrong(f, b"actor: waits to be started", a, task_at(R, e.creation).state, e.wants)
     if e.wants and e.slot and s.shape or e.resting and e.slot == 0:
         return wrong(f, b"actor: waits with a turn, or rests without a process", a, e.slot, e.resting)
-    if e.resting and e.wants == 0 and call_next(R, a):
+    if e.nwaiting > e.nrunning or e.nwaiting and e.nwaiting < e.nrunning and s.blocked > s.lent:
+        return wrong(f, b"actor: waiting calls", a, e.nrunning, e.nwaiting)
+    if e.resting and e.wants == 0 and (e.most == 1 or e.nrunning == 0) and call_next(R, a):
         return wrong(f, b"actor: rests beside a call that it could run", a, 0, call_next(R, a))
     return 0
 

@@ -98,7 +98,7 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
             idle += s.availability == RL_IDLE
             starting += s.availability == RL_STARTING
             coming += s.availability == RL_RUNG
-            if s.lent > 1 or s.lent and (s.shape == 0 or s.blocked == 0):
+            if s.lent > 1 or s.lent and (holding(s) == 0 or s.blocked == 0):
                 return wrong(f, b"slots: lent without a task, or not blocked", i, s.blocked, s.lent)
             if s.thread_waits_forever > s.thread_waits or s.state == RL_ALIVE and s.thread_waits and not R.h.threads_wait:
                 return wrong(f, b"slots: waiting threads", i, s.thread_waits, s.thread_waits_forever)

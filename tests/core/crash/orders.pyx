@@ -214,7 +214,7 @@ cdef int order_open_actor(rl_order* o) noexcept nogil:
 
 
 cdef int order_next_call(rl_order* o) noexcept nogil:
-    return call_next_run(o.who, o.a, <int64_t>o.size, &o.out)
+    return call_next_run(o.who, o.a, <int64_t>o.size, True, &o.out)
 
 
 cdef int order_kill_actor(rl_order* o) noexcept nogil:
