@@ -24,6 +24,7 @@ from ray_lite.node.driver_link import DriverLink
 from ray_lite.node.memory_upkeep import MemoryUpkeep
 from ray_lite.node.pool import Pool
 from ray_lite.node.task_ends import TaskEnds
+from ray_lite.node.wait_watch import WaitWatch
 from ray_lite.node.worker_starter import WorkerStarter
 from ray_lite.store.object_store import Store
 from ray_lite.system import session_dir
@@ -54,6 +55,7 @@ class Supervisor:
         self.pool.others = self.actors.processes
         self.deaths = Deaths(store, self.control, self.pool, self.actors, self.task_ends)
         self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
+        self.wait_watch = WaitWatch(self.region, self.config)
         for fd in (*driver.descriptors(), self.bell):
             self._watch(fd)
 
@@ -89,6 +91,7 @@ class Supervisor:
             self.deaths.reap_orphans({self.control.pid, *self.pool.pids(), *self.actors.pids()})
             self.adjust()
             self.upkeep.step()
+            self.wait_watch.step()
 
     def on_event(self, fd: int) -> None:
         """Handles the doorbell, a worker's death, or the control process; the descriptor may have been closed meanwhile."""

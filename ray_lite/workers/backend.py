@@ -14,6 +14,7 @@ from ray_lite.backends.local import LocalBackend
 from ray_lite.calls.functions import Call
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import DeadlockError
+from ray_lite.policy.wait_cycles import Need, cycles, describe
 from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.actor_runner import ActorRunner
 from ray_lite.workers.cancellation import Cancellation
@@ -90,14 +91,27 @@ class WorkerBackend(LocalBackend):
         """Waits for a function that another process is exporting, without giving CPUs back."""
         super().wait_until([x], 0, None, False)
 
-    def look_around(self, awaited: list[_core.ObjectID] | None = None) -> None:
+    def look_around(self, awaited: list[_core.ObjectID] | None = None, all_of_them: bool = False) -> None:
         """Raises DeadlockError if the wait for `awaited` can never end; in the main thread, TaskCancelledError if the innermost
         task is cancelled."""
         main = threading.get_ident() == self.main_thread
         if main:
             self.cancellation.check()
-        if awaited is not None and _core.take_deadlock(self.region, main, awaited):
+        if awaited is None:
+            return
+        if main and all_of_them:
+            _core.await_first(self.region, awaited)
+            if _core.take_cycle(self.region):
+                self._meet_cycle()
+        if _core.take_deadlock(self.region, main, awaited):
             raise DeadlockError(self._why_stuck())
+
+    def _meet_cycle(self) -> None:
+        """Raises DeadlockError if this process waits in a cycle still: another member may have been cancelled meanwhile."""
+        slot = self.region.slot
+        for cycle in cycles(Need(*edge) for edge in _core.wait_edges(self.region)):
+            if any(need.slot == slot for need in cycle):
+                raise DeadlockError(describe(cycle, slot, self.runner.task_name))
 
     def _why_stuck(self) -> str:
         custom = {_core.CUSTOM + number: name for name, number in self.info.resources.numbered().items()}
