@@ -130,7 +130,7 @@ cdef extern from "region/layout.h" nogil:
         uint32_t lane_chains[1024]
         uint32_t names[256]
         uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit
-        uint32_t workers_differ, nworking, nworking_nested, nblocked
+        uint32_t node_looks, workers_differ, nworking, nworking_nested, nblocked
         int64_t cpus_held
         uint32_t turn_ring, life_ring, nwanting, turn_given, actors_due
         int64_t toplevel_waiting_since

@@ -31,7 +31,7 @@ class WorkerBackend(LocalBackend):
 
     def __init__(self, region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
         super().__init__(region, setting.info)
-        self.worker_limit = setting.worker_limit
+        self.worker_limit, self.process_limit = setting.worker_limit, setting.process_limit
         resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None)
         self.signals = SignalWatch(lambda: self.worker.ask())
         runner = ActorRunner if _core.own_actor(region) else TaskRunner
@@ -114,13 +114,14 @@ class WorkerBackend(LocalBackend):
                 raise DeadlockError(describe(cycle, slot, self.runner.task_name))
 
     def _why_stuck(self) -> str:
-        custom = {_core.CUSTOM + number: name for name, number in self.info.resources.numbered().items()}
-        names = {_core.CPU: "CPU", _core.GPU: "GPU", **custom}
-        lacked = ", ".join(names[resource] for resource in _core.scarce_resources(self.region))
+        lacked = ", ".join(map(self.info.resources.name_of, _core.scarce_resources(self.region)))
         if lacked:
             return f"no worker runs a task any more: the remaining tasks need resources that waiting tasks hold ({lacked})"
         there = len(self.view.worker_pids())
         why = f"the session can have at most {self.worker_limit.value:,} ({self.worker_limit.source})"
         if there < self.worker_limit.value:
+            actors = len(self.region.workers()) - there
             why = "the machine can start no more processes"
+            if there + actors >= self.process_limit.value:
+                why = f"{actors:,} of at most {self.process_limit.value:,} processes ({self.process_limit.source}) are actors'"
         return f"all {there:,} workers wait for tasks, and no worker is left to run these tasks: {why}"

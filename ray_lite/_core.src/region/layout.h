@@ -22,8 +22,8 @@
  * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never
  * change; the atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed
  * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`,
- * `reserved_for`, `cancels`, `threads_wait`, `nawaiting`, `cpus_held`, `nwanting`, `trimming`, `row_limit` and `awaits` of a slot,
- * `resting` of the process's own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
+ * `reserved_for`, `cancels`, `threads_wait`, `nawaiting`, `node_looks`, `cpus_held`, `nwanting`, `trimming`, `row_limit` and `awaits` of a
+ * slot, `resting` of the process's own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *
@@ -79,6 +79,7 @@ typedef struct {
     uint32_t cancelled_queued;         /* writer: lock; cancelled tasks that do not run, for the node to fail, by next */
     uint32_t cancels;                  /* writer: lock; grows when a running task is cancelled */
     uint32_t at_limit;                 /* writer: atomic; no more workers can be started. Stale: a vain or a late ring */
+    uint32_t node_looks;               /* writer: lock; 1: the node was rung for somebody who waits, and looks until nobody does */
     uint32_t workers_differ;           /* writer: lock; 1 once some workers can't serve all shapes */
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: no task has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of this GPU */
