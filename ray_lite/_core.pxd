@@ -20,7 +20,7 @@ cdef extern from "region/layout.h" nogil:
         RL_TURN_NONE, RL_TURN_GIVEN, RL_TURN_HELD_BACK
         RL_CPU, RL_GPU, RL_CUSTOM
         RL_DUE, RL_KILLED, RL_KEEPS, RL_PAST_LOST, RL_NAMED
-        RL_DEADLOCK, RL_WAITS_FOREVER
+        RL_DEADLOCK, RL_WAITS_FOREVER, RL_CYCLE
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE, RL_EXTENT_TRIMMING
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS, RL_HANDLE
@@ -101,7 +101,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpus[4]
         uint32_t gpu_bound, threads
         int64_t since
-        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held
+        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held, awaits
     ctypedef struct rl_actor:
         uint32_t state, next, serial, handle, slot, creation, head, tail, length, waiting, open, stalled, nlanes, lane_last
         uint32_t ncalls, nrunning, most, limit, life, turn, wants, want_next, want_prev, resting
@@ -130,7 +130,7 @@ cdef extern from "region/layout.h" nogil:
         uint32_t lane_chains[1024]
         uint32_t names[256]
         uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit
-        uint32_t workers_differ, nworking, nworking_nested, nblocked
+        uint32_t node_looks, workers_differ, nworking, nworking_nested, nblocked
         int64_t cpus_held
         uint32_t turn_ring, life_ring, nwanting, turn_given, actors_due
         int64_t toplevel_waiting_since
@@ -139,7 +139,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]
         uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept, nameless
-        uint32_t threads_wait
+        uint32_t threads_wait, nawaiting
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
         uint32_t ntrims, trimming, trim_least, trimmable, grew

@@ -22,7 +22,7 @@ class Config(NamedTuple):
     """Limits of a session, read once at `init`; times in seconds, sizes in bytes."""
 
     objects: int = 4_194_304  #: most objects alive at once, and most tasks; costs address space, and memory only where used
-    slots: int = 1_024  #: most processes of a session at once
+    slots: int = 2_048  #: most processes of a session at once: its driver, its node, workers and actors
     buckets: int = 65_536  #: hash buckets of the id index; a power of two
     commit_step: int = 2_097_152  #: bytes of memory by which the tables and the arena grow at a time
     reserve: int = 1_048_576  #: bytes of the store, at most a 16th of it, that only failures of tasks may use
@@ -75,7 +75,9 @@ class Config(NamedTuple):
     async_calls: int = 1_000  #: calls that an actor with async methods runs at a time, if it has no max_concurrency
     async_end: float = 1.0  #: seconds before the end of shutdown_grace, at most half of it, when such calls are cancelled
     actor_turn: float = 2e-3  #: seconds for which an actor keeps its CPUs from call to call while others wait for some
-    max_workers: int = 1_000  #: most workers at once, blocked ones included
+    max_workers: int = 1_000  #: most workers at once, blocked ones included; actors count only against `slots`
+    held_note: float = 5.0  #: seconds that an actor or a task waits for what actors hold for life, or an actor for a process,
+    # before a line says so
 
     @classmethod
     def from_environment(cls) -> Config:

@@ -27,6 +27,7 @@ class SessionSetting(NamedTuple):
 
     info: SessionInfo
     worker_limit: Limit  #: most worker processes at once, and the source of this limit
+    process_limit: Limit  #: most processes of workers and actors together
     driver_pid: int
     umask: int
     argv: list[str]

@@ -136,13 +136,13 @@ class LocalBackend:
             if deadline >= 0 and time.monotonic_ns() >= deadline:
                 return False
             spin = 0
-            self.look_around(ids if timeout is None else None)
+            self.look_around(ids if timeout is None else None, all_of_them=allowed == 0)
         return True
 
-    def look_around(self, awaited: list[_core.ObjectID] | None = None) -> None:
+    def look_around(self, awaited: list[_core.ObjectID] | None = None, all_of_them: bool = False) -> None:
         """Raises an error that must end a waiting call; a waiting call does this between sleeps.
 
-        `awaited`: the ids that the call waits for without a timeout.
+        `awaited`: the ids that the call waits for without a timeout; `all_of_them`: one that is lacking is enough to wait.
         """
 
     def cancel(self, x: _core.ObjectID, force: bool, recursive: bool) -> bool:

@@ -70,7 +70,7 @@ class LocalActors:
         tokens = {name: backend.export(method) for name, method in methods.items()}
         facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens, token, options.checkpoint_interval,
                            options.restarts)
-        kept = keep_named(backend.store, creation.methods.name, tuple(facts))
+        kept = keep_named(backend.store, creation.methods.name, tuple(facts), options.name)
         stream, refs = self._packed(constructor, creation.args, creation.kwargs, backend.config.small_arguments)
         record = token[0], 0, backend.runtime_env.current()
         keeps = options.checkpoint_interval is not None and options.restarts > 0

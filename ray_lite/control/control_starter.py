@@ -18,7 +18,7 @@ from ray_lite import _core
 from ray_lite.config import SCRIPT_MODE
 from ray_lite.control import report_channel
 from ray_lite.control.pipes import make_pipes, write_into
-from ray_lite.control.process import END, MESSAGE_MOST, NODE, ControlProcess, Ends
+from ray_lite.control.process import END, MESSAGE_MOST, NODE, ControlProcess, Ends, Source
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 
@@ -30,7 +30,7 @@ class ControlStarter:
         self.region, self.setting, self.config, self.bell = region, setting, setting.config, bell
         self.terminal = os.dup(1), os.dup(2)
         self.reports, self.reports_in = report_channel.channel(self.config.report_patience)
-        self.streams: dict[int, tuple[int, int]] = {}  # pid -> read ends of its stdout and stderr
+        self.streams: dict[int, Source] = {}  # by pid
         self.link: socket.socket | None = None
         self.pid = 0
         self.pidfd = -1
@@ -43,11 +43,15 @@ class ControlStarter:
 
     def redirect_node(self) -> None:
         """Redirects the node's own output to the control process, which writes it into files."""
-        self.streams[NODE], writes = make_pipes()
+        reads, writes = make_pipes()
+        self.streams[NODE] = Source("", reads)
         write_into(writes)
 
-    def fork(self) -> int:
+    def fork(self, label: str = "") -> int:
         """Forks a child whose stdout and stderr go to the control process; returns its pid, or 0 in the child.
+
+        Args:
+            label: the class of the actor whose process it is, or "".
 
         Raises:
             OSError: the kernel refused a process or descriptor.
@@ -66,7 +70,7 @@ class ControlStarter:
             return 0
         for fd in writes:
             os.close(fd)
-        self._add_streams(pid, reads)
+        self._add_streams(pid, Source(label, reads))
         return pid
 
     def due_in(self) -> float | None:
@@ -120,11 +124,11 @@ class ControlStarter:
         finally:
             os._exit(code)
 
-    def _add_streams(self, pid: int, streams: tuple[int, int]) -> None:
-        self.streams[pid] = streams
+    def _add_streams(self, pid: int, source: Source) -> None:
+        self.streams[pid] = source
         if self.link is not None:
             try:
-                socket.send_fds(self.link, [pickle.dumps(pid)], streams)
+                socket.send_fds(self.link, [pickle.dumps((pid, source.label))], source.fds)
             except OSError:  # the process is dead or stuck: the next one inherits the streams
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -149,7 +153,7 @@ class ControlStarter:
 
     def forget(self, pid: int) -> None:
         """Closes the node's ends of a dead worker's streams; the control process still reads its pipes to their ends."""
-        for fd in self.streams.pop(pid):
+        for fd in self.streams.pop(pid).fds:
             os.close(fd)
 
     def reap(self) -> None:
@@ -174,5 +178,6 @@ class ControlStarter:
 
     def descriptors(self) -> list[int]:
         """Descriptors of this handle that a worker must not have; a worker may have the sender of reports."""
-        own = [*self.terminal, self.reports.fileno(), self.pidfd, *(fd for pair in self.streams.values() for fd in pair)]
+        streams = (fd for source in self.streams.values() for fd in source.fds)
+        own = [*self.terminal, self.reports.fileno(), self.pidfd, *streams]
         return [fd for fd in (*own, self.link.fileno() if self.link else -1) if fd >= 0]

@@ -22,18 +22,26 @@ TAIL_BYTES = 8_192  # bytes of a stream's end to keep for WorkerCrashedError
 class Sink(Protocol):
     """A destination of output, whose methods neither block nor raise."""
 
-    def write(self, data: bytes, author: object) -> None:
-        """Takes bytes that `author` wrote; an author is only compared."""
+    def write(self, data: bytes, author: object, label: bytes = b"") -> None:
+        """Takes bytes that `author` wrote; an author is only compared. `label`: what each of its lines begins with."""
 
     def close(self) -> None:
         """Takes notice that no more output comes."""
 
 
+def labelled(data: bytes, label: bytes, continues: bool) -> bytes:
+    """Lines, each after a label; with `continues` the first one is the rest of a line that has its label already."""
+    if not label:
+        return data
+    lines = data[:-1].replace(b"\n", b"\n" + label) + data[-1:]
+    return lines if continues else label + lines
+
+
 class Stream:
     """The read end of one process's stdout or stderr; passes on whole lines, so that no process splits another's."""
 
-    def __init__(self, fd: int, sink: Sink) -> None:
-        self.fd, self.sink = fd, sink
+    def __init__(self, fd: int, sink: Sink, label: bytes = b"") -> None:
+        self.fd, self.sink, self.label = fd, sink, label
         self.part = b""  #: an incomplete line
         self.tail = b""
         os.set_blocking(fd, False)
@@ -47,7 +55,7 @@ class Stream:
         self.tail = (self.tail + data)[-TAIL_BYTES:]
         lines, newline, self.part = (self.part + data).rpartition(b"\n")
         if newline:
-            self.sink.write(lines + newline, self)
+            self.sink.write(lines + newline, self, self.label)
         if not data or len(self.part) > CHUNK:
             self.flush()
         return bool(data)
@@ -61,7 +69,7 @@ class Stream:
     def flush(self) -> None:
         """Passes on an incomplete line."""
         if self.part:
-            self.sink.write(self.part, self)
+            self.sink.write(self.part, self, self.label)
             self.part = b""
 
     def last_words(self, count: int) -> str:
@@ -88,8 +96,9 @@ class Terminal:
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def write(self, data: bytes, author: object) -> None:
+    def write(self, data: bytes, author: object, label: bytes = b"") -> None:
         """Queues bytes for the terminal, or drops them; begins a new line after another author's incomplete line."""
+        data = labelled(data, label, self._unfinished is author)
         if self._unfinished not in (None, author):
             data = b"\n" + data
         self._unfinished = None if data.endswith(b"\n") else author
@@ -144,9 +153,11 @@ class CappedFile:
         self.path, self.most = path, most
         self._fd = -1
         self._size = 0
+        self._unfinished = False  # whether the last line is incomplete
 
-    def write(self, data: bytes, author: object) -> None:
+    def write(self, data: bytes, author: object, label: bytes = b"") -> None:
         """Appends bytes; they are lost on a full disk, or without the directory."""
+        data, self._unfinished = labelled(data, label, self._unfinished), not data.endswith(b"\n")
         try:
             for at in range(0, len(data), max(1, self.most // 2)):
                 self._write(data[at : at + max(1, self.most // 2)])

@@ -30,6 +30,13 @@ NODE = 0  # stands for the node's pid in tables of streams
 END = b"end"
 
 
+class Source(NamedTuple):
+    """What a process writes."""
+
+    label: str  #: the class of the actor whose process it is: each line says so; "": it is no actor's
+    fds: tuple[int, int]  #: read ends of its stdout and stderr
+
+
 class Ends(NamedTuple):
     """The node's descriptors that the control process uses; each restarted control process gets the same."""
 
@@ -37,7 +44,7 @@ class Ends(NamedTuple):
     reports: socket.socket  #: the receiving end of reports
     terminal: tuple[int, int]  #: the driver's stdout and stderr
     bell: int  #: the node's doorbell
-    streams: dict[int, tuple[int, int]]  #: pid -> read ends of a process's stdout and stderr
+    streams: dict[int, Source]  #: by pid
 
 
 class ControlProcess:
@@ -59,8 +66,8 @@ class ControlProcess:
         self.streams: dict[int, Stream] = {}
         self.partial: dict[Stream, float] = {}  # streams with an incomplete line -> time to show it
         self.errors: dict[int, Stream] = {}  # pid -> stderr, until the node asks for the last words
-        for pid, pair in ends.streams.items():
-            self.open(pid, pair)
+        for pid, source in ends.streams.items():
+            self.open(pid, source)
 
     def run(self) -> None:
         """Works until the node orders the end, or is gone."""
@@ -121,22 +128,24 @@ class ControlProcess:
         except ConnectionResetError:  # the node died before it read an answer
             message, fds = b"", []
         if fds:
-            self.open(pickle.loads(message), (fds[0], fds[1]))
+            pid, label = pickle.loads(message)
+            self.open(pid, Source(label, (fds[0], fds[1])))
         elif message and message != END:
             self.tell(pickle.loads(message))
         else:
             self.poll.unregister(self.ends.link.fileno())
             self.ends.link.close()
 
-    def open(self, pid: int, pair: tuple[int, int]) -> None:
+    def open(self, pid: int, source: Source) -> None:
         """Begins to read the output of a process."""
+        label = f"({source.label} pid={pid}) ".encode() if source.label else b""
         into_files = pid == NODE or self.setting.redirect_worker_output
         name = "node" if pid == NODE else f"worker-{pid}"
-        for fd, terminal, suffix in zip(pair, self.terminals, ("out", "err"), strict=True):
+        for fd, terminal, suffix in zip(source.fds, self.terminals, ("out", "err"), strict=True):
             sink: Sink = terminal
             if into_files:
                 sink = CappedFile(os.path.join(self.logs, f"{name}.{suffix}"), self.config.log_bytes)
-            self.streams[fd] = self.errors[pid] = Stream(fd, sink)  # the last one, stderr, stays in `errors`
+            self.streams[fd] = self.errors[pid] = Stream(fd, sink, label)  # the last one, stderr, stays in `errors`
             self.poll.register(fd, select.EPOLLIN)
 
     def tell(self, pid: int) -> None:

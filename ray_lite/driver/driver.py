@@ -93,7 +93,7 @@ def reap(pid: int) -> bool:
 def _end_workers(region: _core.Region) -> None:
     """Kills workers that outlived their node, because a task had blocked or ignored the parent-death signal, or had changed its
     user, after which the kernel sends none."""
-    for pid, started in region.workers():
+    for pid, started, _ in region.workers():
         with contextlib.suppress(OSError):  # it has ended
             _end_group(pid, started)
 

@@ -96,8 +96,8 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
     """The setting that the node gets."""
     request = plan.request
     return SessionSetting(
-        info=driver.info, worker_limit=plan.worker_limit, driver_pid=os.getpid(), umask=_core.get_umask(),
-        argv=list(sys.argv), path=observed().path, session_dir=driver.session_dir,
+        info=driver.info, worker_limit=plan.worker_limit, process_limit=plan.process_limit, driver_pid=os.getpid(),
+        umask=_core.get_umask(), argv=list(sys.argv), path=observed().path, session_dir=driver.session_dir,
         num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
     )

@@ -43,6 +43,7 @@ class SessionPlan(NamedTuple):
     request: Request
     resources: Resources
     worker_limit: Limit
+    process_limit: Limit  #: of workers and actors together
     sizes: Sizes
     summary: str  #: what was detected, and from which source, for `init(verbose=True)`
 
@@ -67,7 +68,7 @@ def make_plan(request: Request) -> SessionPlan:
     summary = (f"{cpus[0]:g} CPUs ({cpus[1]}), {len(gpus.ids)} GPUs ({gpus.source}), at most {worker_limit.value:,} workers "
                f"({worker_limit.source}), {sizes.arena_bytes:,} bytes of object store ({memory.source}{rounded}) on pages of "
                f"{sizes.page_bytes:,}")
-    return SessionPlan(request, resources, worker_limit, sizes, summary)
+    return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, summary)
 
 
 def _rounded(asked: int | None, given: int, least: int) -> str:

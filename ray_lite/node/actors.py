@@ -9,8 +9,11 @@ import os
 import select
 
 from ray_lite import _core
+from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.node.worker_process import WorkerProcess
-from ray_lite.node.worker_starter import WorkerStarter
+from ray_lite.node.worker_starter import There, WorkerStarter
+from ray_lite.policy.scheduler import actors_most
+from ray_lite.session_setting import SessionSetting
 from ray_lite.store.named_values import name_of
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
@@ -23,8 +26,10 @@ DRAIN_AT_ONCE = 2000  # calls that fail at a time; other events come in between
 class Actors:
     """The processes of a session's actors, by pidfd."""
 
-    def __init__(self, region: _core.Region, store: Store, starter: WorkerStarter, poll: select.epoll) -> None:
-        self.region, self.store, self.starter, self.poll = region, store, starter, poll
+    def __init__(self, store: Store, setting: SessionSetting, starter: WorkerStarter, poll: select.epoll) -> None:
+        self.region, self.store, self.setting, self.starter, self.poll = store.region, store, setting, starter, poll
+        self.most = actors_most(setting.process_limit.value, setting.info.resources.cpus)
+        self.at_limit = False  #: whether no more processes can be started now, so that actors may wait for one
         self.processes: dict[int, WorkerProcess] = {}
         self._tries: dict[int, int] = {}  # by actor: processes that died before they took their slot
         self._dying: set[int] = set()  # DEAD actors that have calls or handles left
@@ -33,25 +38,52 @@ class Actors:
         """Pids of processes not yet reported dead."""
         return {one.pid for one in self.processes.values()}
 
+    def pid(self, slot: int) -> int:
+        """The process in a slot, or 0."""
+        return next((one.pid for one in self.processes.values() if one.slot == slot), 0)
+
+    def why_full(self) -> str:
+        """Why no more processes can be started."""
+        if self.starter.refuses():
+            return "the machine can start no more processes"
+        limit = self.setting.process_limit
+        return f"the session can have at most {limit.value:,} processes ({limit.source}), {self.most:,} of them for actors"
+
     def may_retry(self, actor: int) -> bool:
         """Whether an actor may be started again whose process died before it took its slot; counts the tries."""
         self._tries[actor] = self._tries.get(actor, 0) + 1
         return self._tries[actor] <= START_TRIES
 
-    def adjust(self) -> None:
-        """Starts what can be started, and does what is due."""
+    def adjust(self, workers: int) -> None:
+        """Starts what can be started besides so many workers, and does what is due."""
         while actor := _core.take_due_actor(self.region):
             self._due(actor)
-        while True:
-            actor, slot = _core.open_actor(self.region)
-            if not actor:
-                break
-            started = self.starter.fork(slot, 0, len(self.processes))
-            if started is None:
-                break
-            self.processes[started[0]] = started[1]
+        while not self._is_full(workers) and self._start(workers):
+            pass
         for actor in list(self._dying):
             self._drain(actor)
+
+    def _is_full(self, workers: int) -> bool:
+        """Whether no more processes can be started besides so many workers."""
+        room = min(self.most, self.setting.process_limit.value - workers) - len(self)
+        self.at_limit = room <= 0 or self.starter.refuses()
+        return self.at_limit
+
+    def _start(self, workers: int) -> bool:
+        """Starts the next actor whose resources fit, if there is one."""
+        try:
+            actor, slot = _core.open_actor(self.region)
+        except ObjectStoreFullError:  # dead processes keep their slots until these are swept
+            self.at_limit = True
+            return False
+        if not actor:
+            return False
+        class_name = name_of(self.store, _core.facts_of_actor(self.region, actor)).rpartition("<locals>.")[2]
+        started = self.starter.fork(slot, 0, There(workers, len(self)), class_name)
+        if started is None:
+            return False
+        self.processes[started[0]] = started[1]
+        return True
 
     def _due(self, actor: int) -> None:
         state, _, slot, _, _, _, killed, _ = _core.actor_facts(self.region, actor)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
 from ray_lite.node.worker_process import WorkerProcess
-from ray_lite.node.worker_starter import WorkerStarter
+from ray_lite.node.worker_starter import There, WorkerStarter
 from ray_lite.policy.deadlocks import Deadlocks, LendCpus, WaitState
 from ray_lite.policy.scheduler import PoolState, Retire, Scheduler
 from ray_lite.session_setting import SessionSetting
@@ -58,7 +58,7 @@ class Pool:
     def adjust(self, at_least: int = 0, most: int = 1 << 30) -> None:
         """Starts, retires and wakes workers as the scheduler says; `at_least` and `most` bound the number of starts."""
         _core.recheck_stalled(self.region)
-        self.scheduler.set_limit(self.starter.limit())
+        self.scheduler.set_limit(self.starter.limit(len(self.others)))
         startable, waits = self._resolve()
         if not startable.ready:
             self.starter.nobody_wanted()
@@ -71,7 +71,7 @@ class Pool:
         if any(isinstance(order, Retire) for order in orders) and not self._leaving():
             self._retire(0)
         if startable.fits and len(self) >= self.scheduler.max_workers:
-            self.starter.note_limit(self.scheduler.max_workers)
+            self.starter.note_limit(self.scheduler.max_workers, len(self.others))
         _core.set_at_limit(self.region, 0 < len(self) >= self.scheduler.max_workers)
         while self.scheduler.may_retire(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
@@ -99,11 +99,16 @@ class Pool:
         for _ in range(number):
             taken = {one.pin_index for one in self.workers.values()}
             pin_index = next(index for index in range(len(self) + 1) if index not in taken)
-            started = self.starter.start(pin_index, len(self))
+            started = self.starter.start(pin_index, There(len(self), len(self.others)))
             if started is None:
                 break
             self.workers[started[0]] = started[1]
-        self.scheduler.set_limit(self.starter.limit())  # the machine may have refused
+        self.scheduler.set_limit(self.starter.limit(len(self.others)))  # the machine may have refused
+
+    def make_room(self) -> None:
+        """Asks an idle worker to end, since a process is needed for an actor; the last worker stays."""
+        if len(self) > 1 and not self._leaving():
+            self._retire(0)
 
     def _leaving(self) -> int:
         """Number of workers that were asked to end and have not ended yet."""

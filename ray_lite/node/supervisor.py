@@ -24,6 +24,7 @@ from ray_lite.node.driver_link import DriverLink
 from ray_lite.node.memory_upkeep import MemoryUpkeep
 from ray_lite.node.pool import Pool
 from ray_lite.node.task_ends import TaskEnds
+from ray_lite.node.wait_watch import WaitWatch
 from ray_lite.node.worker_starter import WorkerStarter
 from ray_lite.store.object_store import Store
 from ray_lite.system import session_dir
@@ -50,10 +51,11 @@ class Supervisor:
         self.task_ends = TaskEnds(self.region, store, reporter)
         self.starter = WorkerStarter(self.region, setting, self.control, reporter, self._watch, self.private)
         self.pool = Pool(self.region, setting, self.control, self.starter, self.poll)
-        self.actors = Actors(self.region, store, self.starter, self.poll)
+        self.actors = Actors(store, setting, self.starter, self.poll)
         self.pool.others = self.actors.processes
         self.deaths = Deaths(store, self.control, self.pool, self.actors, self.task_ends)
         self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
+        self.wait_watch = WaitWatch(self.actors, self.task_ends, reporter)
         for fd in (*driver.descriptors(), self.bell):
             self._watch(fd)
 
@@ -89,6 +91,7 @@ class Supervisor:
             self.deaths.reap_orphans({self.control.pid, *self.pool.pids(), *self.actors.pids()})
             self.adjust()
             self.upkeep.step()
+            self.wait_watch.step()
 
     def on_event(self, fd: int) -> None:
         """Handles the doorbell, a worker's death, or the control process; the descriptor may have been closed meanwhile."""
@@ -134,7 +137,9 @@ class Supervisor:
             self.task_ends.give_up(self.starter.take_hopeless())
         self.task_ends.cancel_hopeless(len(self.pool) + len(self.deaths.unfinished))
         self.task_ends.end_cancelled()
-        self.actors.adjust()
+        self.actors.adjust(len(self.pool))
+        if self.actors.at_limit and _core.can_start_actor(self.region):
+            self.pool.make_room()
         self.pool.adjust(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
         if self._has_processes() and self.control.due_in() == 0:
             try:

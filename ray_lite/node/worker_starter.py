@@ -10,6 +10,7 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
@@ -20,8 +21,15 @@ from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.child import end_child
 
 
+class There(NamedTuple):
+    """How many processes there are of each kind."""
+
+    workers: int
+    actors: int
+
+
 class WorkerStarter:
-    """Starts the workers of a session.
+    """Starts the workers of a session, and the processes of its actors.
 
     Args:
         watch: adds the pidfd of a new worker to the node's events.
@@ -34,13 +42,13 @@ class WorkerStarter:
         self.control, self.reporter, self.watch, self.private = control, reporter, watch, private
         self.hopeless = ""  #: why no worker could be started for long while there is none, or ""
         self._failing_since = math.inf  # time since which workers are wanted and every start failed
-        self._refused_until, self._refused_at = 0.0, 0  # no new try before that time; workers at the refusal
+        self._refused_until, self._refused_at = 0.0, 0  # no new try before that time; processes at the refusal
         self._limit_noted = False  # whether the user was told that no more workers can start
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._files[1], self._files[1]))  # the node needs three for each worker
 
-    def start(self, pin_index: int, there: int) -> tuple[int, WorkerProcess] | None:
-        """Forks a worker besides `there` others; returns (its pidfd, the worker), or None if no slot or process is free.
+    def start(self, pin_index: int, there: There) -> tuple[int, WorkerProcess] | None:
+        """Forks a worker besides those there; returns (its pidfd, the worker), or None if no slot or process is free.
 
         A dead worker keeps its slot until the slot is swept.
         """
@@ -50,11 +58,11 @@ class WorkerStarter:
             return None
         return self.fork(slot, pin_index, there)
 
-    def fork(self, slot: int, pin_index: int, there: int) -> tuple[int, WorkerProcess] | None:
-        """Forks a process into an open slot; the slot is free again if that fails."""
+    def fork(self, slot: int, pin_index: int, there: There, class_name: str = "") -> tuple[int, WorkerProcess] | None:
+        """Forks a process into an open slot; the slot is free again if that fails. `class_name`: of the actor for which it is."""
         pid = pidfd = -1
         try:
-            pid = self.control.fork()
+            pid = self.control.fork(class_name)
             if pid == 0:
                 self._become(slot, pin_index)
             pidfd = os.pidfd_open(pid)
@@ -99,32 +107,40 @@ class WorkerStarter:
         _core.end_sweep(self.region, slot)
         _core.wake_all(self.region)
 
-    def _refused(self, error: OSError, there: int) -> None:
-        """Takes `there` as the most workers for a while, since the machine refused a process."""
+    def _refused(self, error: OSError, there: There) -> None:
+        """Takes those there as the most processes for a while, since the machine refused one."""
         now = time.monotonic()
         self._failing_since = min(self._failing_since, now)
-        self._refused_until, self._refused_at = now + self.config.fork_again, there
-        if not there and now - self._failing_since >= self.config.start_timeout:
+        self._refused_until, self._refused_at = now + self.config.fork_again, sum(there)
+        if not there.workers and now - self._failing_since >= self.config.start_timeout:
             self.hopeless = f"no worker could be started for {now - self._failing_since:.0f} s: {error}"
             self._failing_since = math.inf  # later tasks wait for the same time
         if not self._limit_noted:
-            self.reporter.note(f"no worker can be started{f' besides the present {there:,}' if there else ''}: {error}")
+            besides = f" besides the present {sum(there):,}" if sum(there) else ""
+            self.reporter.note(f"no worker can be started{besides}: {error}")
         self._limit_noted = True
 
-    def limit(self) -> int:
-        """Most workers that there can be now."""
-        return self._refused_at if self._refused_until > time.monotonic() else self.setting.worker_limit.value
+    def refuses(self) -> bool:
+        """Whether the machine has refused a process, and it is too early to try again."""
+        return self._refused_until > time.monotonic()
+
+    def limit(self, actors: int) -> int:
+        """Most workers that there can be now, besides the processes of so many actors."""
+        processes = self._refused_at if self.refuses() else self.setting.process_limit.value
+        return min(self.setting.worker_limit.value, max(0, processes - actors))
 
     def nobody_wanted(self) -> None:
         """Forgets failed starts: no task waits for a worker."""
         self._failing_since = math.inf
 
-    def note_limit(self, limit: int) -> None:
+    def note_limit(self, limit: int, actors: int) -> None:
         """Tells the user once that there is work for more workers than there can be."""
-        source = self.setting.worker_limit.source
+        source, besides = self.setting.worker_limit.source, ""
+        if limit < self.setting.worker_limit.value:
+            source, besides = self.setting.process_limit.source, f" besides {actors:,} actors"
         if not self._limit_noted and source not in ("max_workers", "RAY_LITE_MAX_WORKERS"):
             self._limit_noted = True
-            self.reporter.note(f"the session can have at most {limit:,} workers: {source}")
+            self.reporter.note(f"the session can have at most {limit:,} workers{besides}: {source}")
 
     def take_hopeless(self) -> str:
         """Returns why no worker could be started for long, or "", and clears this reason."""

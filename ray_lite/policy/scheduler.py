@@ -10,6 +10,7 @@ read a clock.
 
 from __future__ import annotations
 
+import math
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -91,6 +92,12 @@ class Fail(NamedTuple):
     text: str
     attributes: dict[str, Any]  #: attributes of the exception
     error: str = "WorkerCrashedError"  #: class of the exception, in ray_lite.exceptions
+
+
+def actors_most(processes: int, cpus: float) -> int:
+    """Most processes of actors, of so many that there can be: tasks always have room for a worker for each CPU, but for no more
+    than half of the processes, and for one at least."""
+    return max(0, processes - max(1, min(math.ceil(cpus), processes // 2)))
 
 
 class Scheduler:

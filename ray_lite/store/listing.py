@@ -13,7 +13,7 @@ from ray_lite.values.serialization import loads
 
 ALL = (1 << 31) - 1001  # more than any number of objects
 STATES = {_core.PENDING: "pending", _core.CREATING: "creating", _core.SEALED: "sealed"}
-ROLES = {_core.DRIVER: "driver", _core.NODE: "node", _core.WORKER: "worker"}
+ROLES = {_core.DRIVER: "driver", _core.NODE: "node", _core.WORKER: "worker", _core.ACTOR: "actor"}
 
 
 class ObjectFacts(NamedTuple):

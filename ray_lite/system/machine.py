@@ -139,14 +139,24 @@ def _listed(text: str) -> int:
 
 def workers(config: Config, asked: int | None = None) -> Limit:
     """Most worker processes at once: the least of what was asked for and what the machine's limits leave, but at least 1."""
-    found = [Limit(config.max_workers, "RAY_LITE_MAX_WORKERS") if asked is None else Limit(asked, "max_workers")]
-    found.append(Limit(config.slots - OTHER_SLOTS, f"RAY_LITE_SLOTS={config.slots}"))
+    most = Limit(config.max_workers, "RAY_LITE_MAX_WORKERS") if asked is None else Limit(asked, "max_workers")
+    best = min(most, *_limits(config, most.value), key=lambda limit: limit.value)
+    return best._replace(value=max(1, best.value))
+
+
+def processes(config: Config) -> Limit:
+    """Most processes of workers and actors at once: what the machine's limits leave, but at least 1."""
+    best = min(_limits(config, config.slots), key=lambda limit: limit.value)
+    return best._replace(value=max(1, best.value))
+
+
+def _limits(config: Config, enough: int) -> list[Limit]:
+    """The limits of a session's own processes, but for some that leave `enough`."""
+    found = [Limit(config.slots - OTHER_SLOTS, f"RAY_LITE_SLOTS={config.slots}")]
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if files != resource.RLIM_INFINITY:
         found.append(Limit((files - OTHERS) // FILES_EACH, f"RLIMIT_NOFILE={files:,} (ulimit -Hn)"))
-    found += [Limit(left - OTHERS, source) for left, source in _processes_left(found[0].value)]
-    best = min(found, key=lambda limit: limit.value)
-    return best._replace(value=max(1, best.value))
+    return found + [Limit(left - OTHERS, source) for left, source in _processes_left(enough)]
 
 
 def _processes_left(enough: int) -> list[Limit]:

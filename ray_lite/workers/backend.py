@@ -14,6 +14,7 @@ from ray_lite.backends.local import LocalBackend
 from ray_lite.calls.functions import Call
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import DeadlockError
+from ray_lite.policy.wait_cycles import Need, cycles, describe
 from ray_lite.session_setting import SessionSetting
 from ray_lite.workers.actor_runner import ActorRunner
 from ray_lite.workers.cancellation import Cancellation
@@ -31,7 +32,7 @@ class WorkerBackend(LocalBackend):
 
     def __init__(self, region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
         super().__init__(region, setting.info)
-        self.worker_limit = setting.worker_limit
+        self.worker_limit, self.process_limit = setting.worker_limit, setting.process_limit
         resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None)
         self.signals = SignalWatch(lambda: self.worker.ask())
         runner = ActorRunner if _core.own_actor(region) else TaskRunner
@@ -95,7 +96,7 @@ class WorkerBackend(LocalBackend):
         """Waits for a function that another process is exporting, without giving CPUs back."""
         super().wait_until([x], 0, None, False)
 
-    def look_around(self, awaited: list[_core.ObjectID] | None = None) -> None:
+    def look_around(self, awaited: list[_core.ObjectID] | None = None, all_of_them: bool = False) -> None:
         """Raises DeadlockError if the wait for `awaited` can never end; in the main thread, TaskCancelledError if the innermost
         task is cancelled."""
         if self.concurrent is not None:
@@ -103,17 +104,31 @@ class WorkerBackend(LocalBackend):
         main = threading.get_ident() == self.main_thread
         if main:
             self.cancellation.check()
-        if awaited is not None and _core.take_deadlock(self.region, main, awaited):
+        if awaited is None:
+            return
+        if main and all_of_them:
+            _core.await_first(self.region, awaited)
+            if _core.take_cycle(self.region):
+                self._meet_cycle()
+        if _core.take_deadlock(self.region, main, awaited):
             raise DeadlockError(self._why_stuck())
 
+    def _meet_cycle(self) -> None:
+        """Raises DeadlockError if this process waits in a cycle still: another member may have been cancelled meanwhile."""
+        slot = self.region.slot
+        for cycle in cycles(Need(*edge) for edge in _core.wait_edges(self.region)):
+            if any(need.slot == slot for need in cycle):
+                raise DeadlockError(describe(cycle, slot, self.runner.task_name))
+
     def _why_stuck(self) -> str:
-        custom = {_core.CUSTOM + number: name for name, number in self.info.resources.numbered().items()}
-        names = {_core.CPU: "CPU", _core.GPU: "GPU", **custom}
-        lacked = ", ".join(names[resource] for resource in _core.scarce_resources(self.region))
+        lacked = ", ".join(map(self.info.resources.name_of, _core.scarce_resources(self.region)))
         if lacked:
             return f"no worker runs a task any more: the remaining tasks need resources that waiting tasks hold ({lacked})"
         there = len(self.view.worker_pids())
         why = f"the session can have at most {self.worker_limit.value:,} ({self.worker_limit.source})"
         if there < self.worker_limit.value:
+            actors = len(self.region.workers()) - there
             why = "the machine can start no more processes"
+            if there + actors >= self.process_limit.value:
+                why = f"{actors:,} of at most {self.process_limit.value:,} processes ({self.process_limit.source}) are actors'"
         return f"all {there:,} workers wait for tasks, and no worker is left to run these tasks: {why}"

@@ -84,9 +84,10 @@ class TaskRunner:
     def arguments(self, task: int, data: bytes, writable: bool) -> tuple[list[Any], dict[str, Any]]:
         """Unpickles a task's arguments and puts the values of ids in their places."""
         refs = _core.task_arguments(self.region, task)
-        return unpack(data, refs, lambda x: self.load(x, writable), lambda: self._task_name(task))
+        return unpack(data, refs, lambda x: self.load(x, writable), lambda: self.task_name(task))
 
-    def _task_name(self, task: int) -> str:
+    def task_name(self, task: int) -> str:
+        """Name of a task's function, for reports."""
         return self.name(task_facts(self.region, task).function)
 
     def several(self, task: int, result: Any) -> list[Any]:
@@ -100,11 +101,11 @@ class TaskRunner:
         returns = _core.task_returns(self.region, task)
         if len(returns) == 1:
             if type(result) in UNFINISHED:
-                check_finished(self._task_name(task), result, False)
+                check_finished(self.task_name(task), result, False)
             result = [result]
         for index, value in zip(returns, result, strict=True):
             if index:
-                self.store.fill(index, dumps(value, "result").followed_by(self._task_name(task)))
+                self.store.fill(index, dumps(value, "result").followed_by(self.task_name(task)))
 
     def fail(self, task: int, error: BaseException) -> bool:
         """Stores the error in the task's returns, or returns True if the task is to run again instead. Never raises.

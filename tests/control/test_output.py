@@ -12,7 +12,7 @@ class Kept:
     def __init__(self):
         self.writes = []
 
-    def write(self, data, author):
+    def write(self, data, author, label=b""):
         self.writes.append(data)
 
     def close(self):

@@ -206,13 +206,16 @@ def actor_of_task(Region region, uint32_t t) -> int:
 
 
 def actors_busy(Region region) -> int:
-    """Actors that can make progress by themselves: they start, or run a call and are not blocked. Racy."""
+    """Actors that can make progress by themselves: they start, or their process neither rests nor waits without a timeout.
+    Racy."""
     cdef rl_region* R = region.R
     cdef uint32_t a, n = 0
     cdef rl_actor* e
     check_region(R)
     for a in range(1, rl_load(&R.h.actors.used)):
         e = actor_at(R, a)
-        if e.state == RL_ACTOR_STARTING or e.state == RL_ACTOR_ALIVE and e.nrunning and rl_slot_at(R, e.slot).blocked == 0:
+        if e.state == RL_ACTOR_STARTING:
             n += 1
+        elif e.state == RL_ACTOR_ALIVE and not e.resting:
+            n += rl_slot_at(R, e.slot).blocked == 0 or rl_load(&rl_slot_at(R, e.slot).deadlock_flag) == 0
     return n

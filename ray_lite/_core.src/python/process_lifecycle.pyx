@@ -194,9 +194,21 @@ def lock_owner(Region region) -> int:
 
 def must_look(Region region) -> bool:
     """Whether the node checks again soon without being rung: tasks are queued, or actors wait, and a wake-up may have been
-    lost; or threads of workers wait, and what becomes ready meanwhile but doesn't fit rings nobody."""
-    check_region(region.R)
-    return wakeups_wanted(region.R) != 0 or rl_load(&region.R.h.threads_wait) != 0
+    lost; or threads of workers wait, and what becomes ready meanwhile but doesn't fit rings nobody; or tasks may wait for each
+    other. If not, whoever waits next rings it."""
+    cdef rl_region* R = region.R
+    cdef bint found
+    check_region(R)
+    found = wakeups_wanted(R) != 0 or rl_load(&R.h.threads_wait) != 0 or rl_load(&R.h.nawaiting) != 0
+    if found or rl_load(&R.h.node_looks) == 0:
+        return found
+    if rl_lock(R):
+        check(EIO)
+    found = wakeups_wanted(R) != 0
+    if not found:
+        rl_set32(R, &R.h.node_looks, 0)
+    rl_commit(R)
+    return found
 
 
 def end_process(int code, bint finalise):

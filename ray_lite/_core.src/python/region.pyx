@@ -254,12 +254,13 @@ cdef class Region:
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
 
     def workers(self) -> list:
-        """(pid, start time) of the workers, also in a session that is retired or whose node died."""
+        """(pid, start time, role) of workers and of actors' processes, also in a session that is retired or whose node died."""
         cdef uint32_t i
         if self.R.closed == MAPPING_GONE:
             return []
-        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started) for i in range(1, self.R.h.slots.used)
-                if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).role == RL_WORKER]
+        return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started, rl_slot_at(self.R, i).role)
+                for i in range(1, self.R.h.slots.used) if rl_slot_at(self.R, i).state == RL_ALIVE
+                and rl_slot_at(self.R, i).role in (RL_WORKER, RL_ACTOR) and rl_slot_at(self.R, i).pid]
 
     def check(self):
         """Runs fsck; raises AssertionError with the first invariant that does not hold."""

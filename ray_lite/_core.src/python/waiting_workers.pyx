@@ -19,17 +19,34 @@ cdef struct rl_waits:
     bint lacks          # tasks are queued, and each lacks something that others hold
 
 
+cdef bint is_held_for_life(rl_region* R, uint32_t k) noexcept nogil:
+    """Lock held. Whether actors hold some of a resource for life: it may come free at any time, when a handle is dropped."""
+    cdef rl_slot* s
+    cdef uint32_t i
+    if R.h.actors.live == 0:
+        return False
+    for i in range(1, R.h.slots.used):
+        s = rl_slot_at(R, i)
+        if s.state == RL_ALIVE and s.held and demanded(R, s.held, k) and (k != RL_CPU or s.blocked == 0):
+            return True
+    return False
+
+
 cdef bint all_lack(rl_region* R) noexcept nogil:
-    """Lock held. Whether tasks are queued, each lacks something that others hold, and no worker is on its way."""
+    """Lock held. Whether tasks are queued, each lacks something that others hold, but no actor for life, and no worker is on its
+    way."""
     cdef uint32_t q = R.h.ready_ring
-    cdef uint32_t _
+    cdef uint32_t k, _
+    cdef uint32_t known = 0
     if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
         return False
     for _ in range(<uint32_t>SCAN_LIMIT):
         if q == 0:
             return True
-        if lacking_resource(R, q) == 0:
+        k = lacking_resource(R, q)
+        if k == 0 or k != known and is_held_for_life(R, k):
             return False
+        known = k
         q = queue_at(R, q).next
         if q == R.h.ready_ring:
             return True

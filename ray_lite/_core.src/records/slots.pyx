@@ -27,7 +27,7 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     rl_fresh32(&s.blocked, 0)
     rl_fresh64(&s.finished, 0)
     memset(&s.gpus, 0, <size_t>(<char*>&s.since - <char*>&s.gpus))
-    memset(&s.thread_waits, 0, <size_t>(<char*>&s.held - <char*>&s.thread_waits) + sizeof(s.held))
+    memset(&s.thread_waits, 0, <size_t>(<char*>&s.awaits - <char*>&s.thread_waits) + sizeof(s.awaits))
     rl_fresh32(&s.role, role)
     if role == RL_WORKER:
         rl_worker_become(R, s, RL_STARTING)

@@ -220,7 +220,7 @@ typedef struct {
     uint32_t waiting;   /*  80 writer: atomic; threads asleep on arrived */
     uint32_t waiting_for_room; /* 84 writer: atomic; since when it waits for room (clock of rl_block_info.last_read), or 0 */
     uint32_t leaving;   /*  88 writer: atomic; the node asks this worker to end; it is off the idle list already */
-    uint32_t deadlock_flag; /* 92 writer: atomic; RL_WAITS_FOREVER: blocked without a timeout; RL_DEADLOCK: in vain */
+    uint32_t deadlock_flag; /* 92 writer: atomic; RL_WAITS_FOREVER: blocked without a timeout; RL_DEADLOCK, RL_CYCLE: in vain */
     uint32_t thread_deadlock_flag; /* 96 writer: atomic; the same for its other threads, of which any may take it */
     uint32_t spare[7];  /* 100 writer: nobody */
     uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks: chosen once, then kept for life */
@@ -233,7 +233,8 @@ typedef struct {
     uint32_t lent;      /* 188 writer: lock; 1: the node lent its CPUs, since its threads wait; counts in `blocked` */
     uint32_t actor;     /* 192 writer: lock; the actor whose process this is, or none */
     uint32_t held;      /* 196 writer: lock; queue whose demand the slot holds for life, or none; it holds nothing else then */
-    uint32_t spare2[14]; /* 200 writer: nobody */
+    uint32_t awaits;    /* 200 writer: lock; an object for which its main thread has waited for a while without a timeout, or none */
+    uint32_t spare2[13]; /* 204 writer: nobody */
 } rl_slot;
 
 /* actor - its process takes calls from the mailbox and from open lanes without the node.  The mailbox has calls of all callers,

@@ -22,8 +22,8 @@
  * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never
  * change; the atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed
  * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`,
- * `reserved_for`, `cancels`, `threads_wait`, `cpus_held`, `nwanting`, `trimming`, a slot's `row_limit`, `resting` of the process's
- * own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
+ * `reserved_for`, `cancels`, `threads_wait`, `nawaiting`, `node_looks`, `cpus_held`, `nwanting`, `trimming`, `row_limit` and `awaits` of a
+ * slot, `resting` of the process's own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *
@@ -79,6 +79,7 @@ typedef struct {
     uint32_t cancelled_queued;         /* writer: lock; cancelled tasks that do not run, for the node to fail, by next */
     uint32_t cancels;                  /* writer: lock; grows when a running task is cancelled */
     uint32_t at_limit;                 /* writer: atomic; no more workers can be started. Stale: a vain or a late ring */
+    uint32_t node_looks;               /* writer: lock; 1: the node was rung for somebody who waits, and looks until nobody does */
     uint32_t workers_differ;           /* writer: lock; 1 once some workers can't serve all shapes */
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: no task has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of this GPU */
@@ -106,6 +107,7 @@ typedef struct {
     uint32_t kept;                     /* writer: lock; objects kept until the session ends, such as functions and call sites */
     uint32_t nameless;                 /* writer: lock; nameless objects, which only move bytes */
     uint32_t threads_wait;             /* writer: lock; 1: threads of workers may wait besides the main ones */
+    uint32_t nawaiting;                /* writer: lock; slots that say what they await */
     uint64_t used_bytes;               /* writer: lock; bytes of the arena's blocks in use */
     uint64_t spilled_bytes;            /* writer: lock; bytes of spilled blocks */
     uint64_t kept_bytes;               /* writer: lock; of the used bytes, those of kept objects */

@@ -7,7 +7,7 @@ A LIVES queue is left to the node, which must start the process.  Neighbours: gr
 here after each release.
 """
 cdef enum:
-    WANT_LOG = 14  # log entries that `turn_ask` writes at most
+    WANT_LOG = 15  # log entries that `turn_ask` writes at most
     TURN_LOG = 21  # log entries that `turn_give` writes at most, without a recheck
 
 
@@ -24,6 +24,7 @@ cdef void want(rl_region* R, uint32_t a, uint32_t q, bint front) noexcept nogil:
     rl_set32(R, &actor_at(R, after).want_prev if after else &w.tail, a)
     rl_set32(R, &w.length, w.length + 1)
     rl_set32(R, &R.h.nwanting, R.h.nwanting + 1)
+    let_node_look(R)
     if w.listed == RL_UNLISTED:
         ring_add(R, q)
 

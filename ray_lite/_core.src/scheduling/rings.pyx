@@ -49,6 +49,13 @@ cdef void nested_ring_turn(rl_region* R, uint32_t q) noexcept nogil:
         rl_set32(R, &R.h.nested_rings[e.depth], e.nested_next)
 
 
+cdef inline void let_node_look(rl_region* R) noexcept nogil:
+    """Lock held. Rings the node if it does not look already: somebody waits, perhaps for what an actor holds for life."""
+    if R.h.node_looks == 0 and rl_log_used(R) < RL_LOG_BUDGET:
+        rl_set32(R, &R.h.node_looks, 1)
+        rl_owe_node()
+
+
 cdef inline uint32_t* ring_of(rl_region* R, rl_queue* e) noexcept nogil:
     """The ring to which a queue belongs: the ready ring, or that of queues of actors."""
     if e.members == RL_TASKS:

@@ -29,6 +29,8 @@ cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
         wanted -= 1
     if rl_slot_at(R, R.slot).role == RL_NODE or wanted == 0 or R.h.nstarting:
         return 0  # the node checks before it sleeps; a starting worker looks for tasks itself
+    if R.h.actors.live:
+        let_node_look(R)
     if R.h.idle_first == 0 and R.h.nworking and rl_load(&R.h.at_limit):
         return 0  # the node can't start a worker, and workers run, so it need not search for a deadlock
     if pick_unserved(R, R.h.ncoming, False, &slot) and slot == 0:

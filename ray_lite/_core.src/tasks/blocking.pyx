@@ -2,9 +2,10 @@
 
 Only the main thread gives them back of itself.  Other threads are counted while they wait: the main thread may work meanwhile.
 If tasks lack only CPUs for too long, the node lends those of a worker whose threads wait, which blocks it until it wakes or its
-task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  Neighbours:
-scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these functions.  Must not decide
-when CPUs are lent: policy/deadlocks.py does.
+task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  A main thread that has waited
+for a while for its objects says for which one, so that the node finds waits for each other.  Neighbours: scheduling/grants.pyx
+counts the blocked workers, and ends a loan with its task; python/ calls these functions.  Must not decide when CPUs are lent:
+policy/deadlocks.py does.
 """
 
 
@@ -60,12 +61,37 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     return recheck_owed(R, owed) or wake_workers_unlocked(R, left)
 
 
+cdef void awaits_set(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
+    """Lock held. Says which object a process awaits; 0: none."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    if s.awaits == i:
+        return
+    if s.awaits == 0 or i == 0:
+        rl_set32(R, &R.h.nawaiting, R.h.nawaiting + (1 if i else -1))
+    rl_set32(R, &s.awaits, i)
+
+
+cdef int await_object(rl_region* R, uint32_t i) noexcept nogil:
+    """Says that this process, which is blocked without a timeout, can't go on without object `i`: the node looks from now on."""
+    cdef rl_slot* me = rl_slot_at(R, R.slot)
+    if me.awaits == i:
+        return DONE
+    if rl_lock(R):
+        return EIO
+    if me.blocked > me.lent:
+        awaits_set(R, R.slot, i)
+        rl_owe_node()
+    rl_commit(R)
+    return DONE
+
+
 cdef int block_end(rl_region* R) noexcept nogil:
     """Unblocks this worker, which woke."""
     rl_failpoint(R, b"wake.unblock")
     rl_store(&rl_slot_at(R, R.slot).deadlock_flag, 0)  # the flag concerns only the wait that ends here
     if rl_lock(R):
         return EIO
+    awaits_set(R, R.slot, 0)
     block_leave(R)
     rl_commit(R)
     return DONE

@@ -23,6 +23,7 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
         actor_stops(R, s.actor)
     grant_release(R, slot)
     life_release(R, slot)
+    awaits_set(R, slot, 0)
     rl_set32(R, &s.blocked, 0)
     rl_process_become(R, s, RL_SWEEPING)
     rl_commit(R)

@@ -84,10 +84,11 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
 
 
 cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
-    """Checks the idle list, the counts of idle, starting and rung workers, loans, and waiting threads."""
+    """Checks the idle list, the counts of idle, starting and rung workers, loans, waiting threads, and what is awaited."""
     cdef uint32_t idle = 0
     cdef uint32_t starting = 0
     cdef uint32_t coming = 0
+    cdef uint32_t awaiting = 0
     cdef uint32_t n = 0
     cdef uint32_t prev = 0
     cdef uint32_t i
@@ -98,10 +99,15 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
             idle += s.availability == RL_IDLE
             starting += s.availability == RL_STARTING
             coming += s.availability == RL_RUNG
+            awaiting += s.awaits != 0
+            if s.awaits and s.blocked <= s.lent:
+                return wrong(f, b"slots: awaits an object, but is not blocked", i, s.awaits, s.blocked)
             if s.lent > 1 or s.lent and (holding(s) == 0 or s.blocked == 0):
                 return wrong(f, b"slots: lent without a task, or not blocked", i, s.blocked, s.lent)
             if s.thread_waits_forever > s.thread_waits or s.state == RL_ALIVE and s.thread_waits and not R.h.threads_wait:
                 return wrong(f, b"slots: waiting threads", i, s.thread_waits, s.thread_waits_forever)
+    if awaiting != R.h.nawaiting:
+        return wrong(f, b"slots: nawaiting", 0, awaiting, R.h.nawaiting)
     if starting != R.h.nstarting or coming != R.h.ncoming:
         return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
     i = R.h.idle_first

@@ -218,7 +218,7 @@ def test_workers_are_told_with_their_start(region, forked, bury):
     one = forked(child)
     os.read(ready[0], 1)
     os.close(ready[0]), os.close(ready[1])
-    assert region.workers() == [(one.pid, 7)]
+    assert region.workers() == [(one.pid, 7, _core.WORKER)]
     one.kill()
     bury(region, slot)
     assert region.workers() == []
