@@ -7,6 +7,7 @@ Neighbours: local.py owns it; node/actors.py starts and ends the processes; work
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
@@ -17,10 +18,11 @@ from ray_lite.calls.functions import Call, Function, Signatures, Token
 from ray_lite.calls.instance import Constructor, Exit, MethodFunction, leave
 from ray_lite.calls.methods import Creation, MethodCall, Methods
 from ray_lite.config import Config
-from ray_lite.exceptions import ObjectLostError, RayActorError
+from ray_lite.exceptions import ObjectLostError, PendingCallsLimitExceeded, RayActorError
 from ray_lite.options import ActorOptions, Options
 from ray_lite.store.named_values import keep_named, load_named
 
+MOST_LOOKS = 32  # the pause between two looks for room doubles up to so many times the first
 NO_SIGNATURE = Signatures(None, None)
 
 
@@ -34,6 +36,7 @@ class ActorFacts(NamedTuple):
     constructor: Token  #: of the function that is its constructor
     interval: int | None  #: calls between two checkpoints
     restarts: int  #: processes that it may lose and come back
+    waits: bool  #: a call waits while there are as many pending ones as there may be
 
 
 class LocalActor:
@@ -42,6 +45,7 @@ class LocalActor:
     def __init__(self, reference: _core.ObjectID, facts: ActorFacts) -> None:
         self.reference, self.tokens = reference, facts.tokens
         self.methods, self.name, self.module = facts.methods, facts.name, facts.module
+        self.waits = facts.waits
         self.keeps = facts.interval is not None and facts.restarts > 0  #: calls may run again
 
     @property
@@ -60,7 +64,6 @@ class LocalActors:
 
     def create(self, creation: Creation) -> LocalActor:
         backend, options = self._backend, creation.options
-        self._check(creation)
         digest = None if options.name is None else _core.digest_id(f"actor\0{options.name}".encode())
         if digest is not None and (known := _core.named_actor(backend.region, digest)) is not None:
             return self._existing(self.find(known), creation)
@@ -69,7 +72,7 @@ class LocalActors:
         token = backend.export(constructor)
         tokens = {name: backend.export(method) for name, method in methods.items()}
         facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens, token, options.checkpoint_interval,
-                           options.restarts)
+                           options.restarts, options.on_full == "wait")
         kept = keep_named(backend.store, creation.methods.name, tuple(facts), options.name)
         stream, refs = self._packed(constructor, creation.args, creation.kwargs, backend.config.small_arguments)
         record = token[0], 0, backend.runtime_env.current()
@@ -79,15 +82,6 @@ class LocalActors:
         reference = backend.store.with_room(
             lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
         return LocalActor(reference, facts)
-
-    def _check(self, creation: Creation) -> None:
-        """Raises NotImplementedError for what only comes later."""
-        options = creation.options
-        later = {"on_full": "raise"}
-        for name, nothing in later.items():
-            value = getattr(options, name)
-            if value is not None and value != nothing:
-                raise NotImplementedError(f"{name}={value!r} of {creation.methods.name}: not implemented yet with processes")
 
     def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
         """The actor that has the name already, if the creation may take it."""
@@ -146,8 +140,31 @@ class LocalActors:
         most = backend.config.kept_arguments if actor.keeps else backend.config.small_arguments
         stream, refs = self._packed(function, call.args, call.kwargs, most)
         record = token, 0, *facts, backend.runtime_env.current()
-        return backend.store.with_room(
-            lambda: _core.submit(backend.region, record, stream, refs, actor.reference), len(stream))
+        pause = backend.config.full_look
+        while True:
+            try:
+                return backend.store.with_room(
+                    lambda: _core.submit(backend.region, record, stream, refs, actor.reference), len(stream))
+            except PendingCallsLimitExceeded:
+                if not actor.waits or self._is_own(actor):
+                    raise
+            self._wait_for_a_call(actor, pause)
+            pause = min(2 * pause, MOST_LOOKS * backend.config.full_look)
+
+    def _wait_for_a_call(self, actor: LocalActor, pause: float) -> None:
+        """Waits until the first of an actor's pending calls has ended, or if that shows nothing by which one could tell, for
+        `pause` seconds."""
+        backend = self._backend
+        first = _core.next_result_of(backend.region, actor.reference)
+        if first is not None:
+            backend.wait_until([first], 0, None, False)
+        else:
+            backend.look_around()
+            time.sleep(pause)
+
+    def _is_own(self, actor: LocalActor) -> bool:
+        """Whether it is the actor whose process this is: it could wait for its own call for ever."""
+        return _core.own_actor(self._backend.region) == _core.actor_of(self._backend.region, actor.reference)[0]
 
     def _is_here(self, actor: LocalActor) -> bool:
         try:

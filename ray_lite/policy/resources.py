@@ -10,7 +10,6 @@ from typing import NamedTuple
 from ray_lite.config import CPU_UNIT
 from ray_lite.options import Options
 
-
 _FIRST = 1  # the core's number of CPU
 
 

@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 import pytest
-from counters import Counter, Remote
+from counters import Remote
 
 import ray_lite as ray
-from ray_lite.exceptions import DeadlockError, PendingCallsLimitExceeded, RayActorError, TaskCancelledError
+from ray_lite.exceptions import PendingCallsLimitExceeded, RayActorError, TaskCancelledError
 
 
 @pytest.fixture
@@ -344,8 +344,65 @@ def test_a_child_that_an_actor_forks_answers_no_call(session):
     assert ray.get([forks.fork.remote(), forks.fork.remote()]) == ["parent", "parent"]
 
 
-def test_what_is_not_there_yet(session):
-    for options in {"checkpoint_interval": 5}, {"max_restarts": 1}:
-        with pytest.raises(NotImplementedError, match=next(iter(options))):
-            ray.remote(**options)(Counter).remote()
-    assert DeadlockError is not None
+def test_calls_wait_while_too_many_are_pending(session, gate, wait_until):
+    """Each returns once there is room for it; one that the actor makes to itself raises."""
+    patient = ray.remote(max_pending_calls=3, on_full="wait")(Tools)
+    actor, made = patient.remote(), []
+    held = actor.hold.remote(gate.wait)
+    wait_until(lambda: ray.global_state.actors()[0]["CallsQueued"] == 0)
+
+    def call():
+        for number in range(200):
+            made.append(actor.note.remote(number))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    wait_until(lambda: len(made) == 3)
+    assert not thread.join(0.05) and len(made) == 3 and ray.global_state.actors()[0]["CallsQueued"] == 3
+    gate.open()
+    thread.join(20)
+    assert ray.get(held) == "held" and ray.get(made) == list(range(200)) and ray.get(actor.get.remote()) == list(range(200))
+
+
+def test_waiting_for_an_actor_that_dies(session, gate, wait_until):
+    actor = ray.remote(max_pending_calls=1, on_full="wait")(Tools).remote()
+    pid = ray.get(actor.pid.remote())
+    actor.hold.remote(gate.wait)
+    wait_until(lambda: ray.global_state.actors()[0]["CallsQueued"] == 0)
+    queued, late = actor.note.remote(1), []
+    thread = threading.Thread(target=lambda: late.append(actor.note.remote(2)))
+    thread.start()
+    os.kill(pid, signal.SIGKILL)
+    thread.join(20)
+    for x in (queued, *late):
+        with pytest.raises(RayActorError, match="SIGKILL"):
+            ray.get(x)
+    assert late
+
+
+def test_an_actor_does_not_wait_for_itself(session):
+    @ray.remote(max_pending_calls=1, on_full="wait")
+    class Own:
+        def call(self):
+            me = ray.current_actor()
+            me.nothing.remote()
+            with pytest.raises(PendingCallsLimitExceeded):
+                me.nothing.remote()
+            return "raised"
+
+        def nothing(self):
+            return None
+
+    assert ray.get(Own.remote().call.remote()) == "raised"
+
+
+def test_tasks_wait_with_their_cpus_given_back(fresh):
+    """The actor needs one."""
+    fresh.init(num_cpus=1)
+    actor = ray.remote(max_pending_calls=2, on_full="wait")(Tools).remote()
+
+    @ray.remote
+    def call(actor):
+        return ray.get([actor.note.remote(number) for number in range(50)])
+
+    assert ray.get(call.remote(actor), timeout=30) == list(range(50))

@@ -59,6 +59,19 @@ def named_actor(Region region, bytes name):
     return make_id(region.R, i, generation, object_at(region.R, i).id)
 
 
+def next_result_of(Region region, ObjectID handle):
+    """An id of what the call at the front of an actor's mailbox returns, held by this process; None if it returns nothing, or
+    the mailbox is empty."""
+    cdef uint32_t i = 0
+    cdef uint32_t generation = 0
+    a, _ = actor_of(region, handle)
+    cdef int rc = next_result(region.R, a, &i, &generation)
+    if rc == STALE:
+        return None
+    check(rc)
+    return make_id(region.R, i, generation, object_at(region.R, i).id)
+
+
 def facts_of_actor(Region region, uint32_t a) -> int:
     """Index of the object with what callers know of an actor, which exists."""
     check_region(region.R)

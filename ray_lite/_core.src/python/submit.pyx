@@ -79,6 +79,8 @@ cdef class RemoteCall:
         if not kwargs and is_usable(self.R) and self.least <= PyTuple_GET_SIZE(args) <= self.most and not env_moved():
             try:
                 result = self.quick(args)
+            except PendingCallsLimitExceeded:
+                result = NotImplemented  # the slow path may wait
             except ObjectStoreFullError as full:
                 if full.reason not in MAKING_ROOM_HELPS:
                     raise

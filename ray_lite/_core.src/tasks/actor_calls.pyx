@@ -35,7 +35,7 @@ cdef int call_admit(rl_region* R, rl_spec* s, uint32_t* q) noexcept nogil:
         return DONE
     if s.actor >= R.h.actors.used or e.state == RL_FREE or e.serial != s.actor_serial:
         return STALE
-    if e.limit and calls_pending(e) >= e.limit:
+    if e.limit and calls_pending(e) >= e.limit and e.state < RL_ACTOR_ENDING:  # else they will fail
         return FULL_CALLS
     q[0] = e.turn if e.turn else e.life
     return DONE
@@ -201,6 +201,23 @@ cdef int actor_make(rl_region* R, rl_spec* s) noexcept nogil:
         mail_add(R, s.task, False)
         want(R, a, s.creates.life, False)
     return DONE
+
+
+cdef int next_result(rl_region* R, uint32_t a, uint32_t* i, uint32_t* generation) noexcept nogil:
+    """The first return of the call at the front of an actor's mailbox, which this process holds from now on. STALE: there is
+    none."""
+    cdef rl_actor* e = actor_at(R, a)
+    cdef int rc
+    while True:
+        if rl_lock(R):
+            return EIO
+        rc = STALE
+        i[0] = task_at(R, e.head).returns if e.state != RL_FREE and e.head else 0
+        if i[0]:
+            generation[0] = object_at(R, i[0]).generation
+            rc = holder_set(R, i[0])
+        if not section_repeats(R, &rc, 0):
+            return rc
 
 
 cdef int actor_named(rl_region* R, const uint8_t* name, uint32_t* i, uint32_t* generation) noexcept nogil:
