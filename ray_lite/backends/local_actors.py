@@ -73,9 +73,10 @@ class LocalActors:
         tokens = {name: backend.export(method) for name, method in methods.items()}
         facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens, token, options.checkpoint_interval,
                            options.restarts, options.on_full == "wait")
-        kept = keep_named(backend.store, creation.methods.name, tuple(facts), options.name)
+        environment = backend.runtime_env.current()
+        kept = keep_named(backend.store, creation.methods.name, tuple(facts), options.name, environment)
         stream, refs = self._packed(constructor, creation.args, creation.kwargs, backend.config.small_arguments)
-        record = token[0], 0, backend.runtime_env.current()
+        record = token[0], 0, environment
         keeps = options.checkpoint_interval is not None and options.restarts > 0
         at_once = _at_once(creation, backend.config)
         limits = life, turn, at_once, options.max_pending_calls or 0, kept, options.restarts, keeps

@@ -20,7 +20,7 @@ from ray_lite.system import session_dir
 from ray_lite.system.polling import readable
 from ray_lite.system.process import started_at
 
-END_SLACK = 5.0  # seconds that the node may need beyond the grace before it is killed
+END_SLACK = 3.0  # seconds that the node may need beyond all graces before it is killed
 
 
 class Belongings(NamedTuple):
@@ -71,7 +71,8 @@ class Driver(LocalBackend):
         except OSError:
             pass  # the node is dead already
         try:
-            if not readable(self.node_pidfd, self.grace + END_SLACK):
+            bound = self.grace + self.config.actor_grace + self.config.exit_grace if self.grace else 0
+            if not readable(self.node_pidfd, bound + END_SLACK):
                 signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)
         except BaseException:  # Ctrl-C: the user does not wait for the grace
             signal.pidfd_send_signal(self.node_pidfd, signal.SIGKILL)

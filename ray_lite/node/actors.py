@@ -127,6 +127,12 @@ class Actors:
         self.starter.control.forget(one.pid)
         return True
 
+    def cancel_calls(self) -> None:
+        """Cancels all calls that run; whoever delivers cancellations tells them."""
+        for one in self.processes.values():
+            for task, serial in _core.running_calls(self.region, one.slot):
+                _core.cancel(self.region, task, serial, False)
+
     def kill(self) -> None:
         """Kills all processes, and reaps them."""
         for one in self.processes.values():

@@ -76,7 +76,7 @@ class Pool:
         while self.scheduler.may_retire(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
         if _core.cancel_count(self.region) != self._cancelled:
-            self._deliver_cancellations()
+            self.deliver_cancellations()
 
     def _resolve(self) -> tuple[Startable, WaitState]:
         """Lends CPUs, or ends waits in vain, until no more of that is due; returns what is known afterwards."""
@@ -129,7 +129,7 @@ class Pool:
         idle = _core.longest_idle(self.region)
         return float(min(due, max(0.01, self.config.retire_after - max(0, idle) / 1e9)))
 
-    def _deliver_cancellations(self) -> None:
+    def deliver_cancellations(self) -> None:
         """Signals the workers whose running tasks were cancelled, or kills them."""
         self._cancelled = _core.cancel_count(self.region)
         marks = {slot: (innermost, forced) for slot, innermost, forced in _core.cancel_marks(self.region)}

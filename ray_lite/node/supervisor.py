@@ -151,22 +151,31 @@ class Supervisor:
             self.pool.adjust(at_least - len(self.pool))  # after the control process, which might find no process left
 
     def end(self, grace: float) -> None:
-        """Ends all processes: asks them to end, and kills after `grace` seconds."""
+        """Ends all processes: asks them to end, and kills workers after `grace` seconds. Calls of actors that still run then are
+        cancelled, and actors get Config.actor_grace and exit_grace for their hooks and exit handlers."""
         if not grace:
             self.actors.kill()  # before they see the end, at which they would call their hooks
         _core.close_session(self.region)
         for fd in (self.bell, self.control.pidfd, self.control.answers_on()):
             if fd >= 0:
                 self.poll.unregister(fd)  # their events are no longer handled, and would end each wait at once
-        deadline = time.monotonic() + grace
-        both: tuple[Pool, Actors] = (self.pool, self.actors)
+        if grace and self._reap(grace):
+            self.pool.kill()
+            self.actors.cancel_calls()
+            self.pool.deliver_cancellations()
+            self._reap(self.config.actor_grace + self.config.exit_grace)
+        self.pool.kill()
+        self.actors.kill()
+        self.control.end()
+
+    def _reap(self, seconds: float) -> bool:
+        """Reaps processes for at most so many seconds; whether some are left, and the driver still waits."""
+        deadline = time.monotonic() + seconds
         while self._has_processes() and (left := deadline - time.monotonic()) > 0:
             for fd, _ in self.poll.poll(min(left, self.config.node_look)):
-                if not any(one.reap(fd) for one in both):
-                    deadline = 0  # the driver is gone: no reason to wait
-        for one in both:
-            one.kill()
-        self.control.end()
+                if not (self.pool.reap(fd) or self.actors.reap(fd)):
+                    return False  # the driver is gone: no reason to wait
+        return self._has_processes()
 
 
 def main(fd: int) -> None:

@@ -15,7 +15,7 @@ from ray_lite.node.actors import Actors
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.policy.held_waits import HeldWait, HeldWaits
 from ray_lite.policy.wait_cycles import Cycles, Need
-from ray_lite.store.named_values import names_of
+from ray_lite.store.named_values import label_of
 from ray_lite.workers.task_facts import task_facts
 
 LOOKS = 10  # looks at a wait before it is told
@@ -65,7 +65,7 @@ class WaitWatch:
 
     def _actor(self, actor: int) -> str:
         """An actor's class, name, id and process."""
-        class_name, name = names_of(self.store, _core.facts_of_actor(self.region, actor))
+        class_name, name, _ = label_of(self.store, _core.facts_of_actor(self.region, actor))
         pid = self.actors.pid(_core.actor_facts(self.region, actor)[2])
         facts = ([] if name is None else [repr(name)]) + [_core.actor_id(self.region, actor).hex()[:8]]
         return f"{class_name} ({', '.join(facts + ([f'pid {pid}'] if pid else []))})"

@@ -13,22 +13,22 @@ from ray_lite.store.object_store import Store
 from ray_lite.values.serialization import Pickled, dumps, loads
 
 
-def keep_named(store: Store, name: str, value: Any, alias: str | None = None) -> int:
-    """As `Store.keep`, with a name and perhaps another one; the index of the object."""
+def keep_named(store: Store, name: str, value: Any, *further: str | int | None) -> int:
+    """As `Store.keep`, with a name and further facts that can be read like it; the index of the object."""
     body = dumps(value)
     buffers, lengths = [body.stream, *body.buffers], [len(body.stream), *body.lengths]
-    return store.keep_pickled(Pickled(pickle.dumps((name, alias)), buffers, lengths, body.contained))
+    return store.keep_pickled(Pickled(pickle.dumps((name, *further)), buffers, lengths, body.contained))
 
 
 def name_of(store: Store, index: int) -> str:
     """The name of the value in an object."""
-    return names_of(store, index)[0]
+    return str(label_of(store, index)[0])
 
 
-def names_of(store: Store, index: int) -> tuple[str, str | None]:
-    """The name of the value in an object, and the other one."""
-    name, alias = pickle.loads(_core.payload(store.region, _core.function_handle(store.region, index))[1])
-    return name, alias
+def label_of(store: Store, index: int) -> tuple[Any, ...]:
+    """The name of the value in an object, and the further facts."""
+    label: tuple[Any, ...] = pickle.loads(_core.payload(store.region, _core.function_handle(store.region, index))[1])
+    return label
 
 
 def load_named(store: Store, index: int) -> Any:

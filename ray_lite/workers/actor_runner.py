@@ -11,7 +11,7 @@ from ray_lite import _core
 from ray_lite.backends.local_actors import ActorFacts
 from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction, construct, instance
 from ray_lite.exceptions import SerializationError
-from ray_lite.store.named_values import load_named
+from ray_lite.store.named_values import label_of, load_named
 from ray_lite.values.failures import dead
 from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
@@ -28,8 +28,10 @@ class ActorRunner(TaskRunner):
 
     def begin(self, worker: _core.Worker, most: int) -> None:
         """Restores the state of the actor if an earlier process has saved one. `most`: past calls that are kept at most."""
-        facts = ActorFacts(*load_named(self.store, _core.facts_of_actor(self.region, _core.own_actor(self.region))))
-        self._class_name = facts.methods.name
+        kept = _core.facts_of_actor(self.region, _core.own_actor(self.region))
+        self._class_name, _, environment = label_of(self.store, kept)
+        misplaced = self._enter(environment)
+        facts = ActorFacts(*load_named(self.store, kept))
         self.checkpoints = Checkpoints(self.store, self.reporter, facts, most)
         self.checkpoints.begin(worker)
         instance.save = self.checkpoints.save
@@ -37,6 +39,8 @@ class ActorRunner(TaskRunner):
         if saved is None:
             return
         try:
+            if misplaced is not None:
+                raise misplaced
             constructor: Any = self.function(facts.constructor[0])
             instance.is_async = constructor.is_async
             self.checkpoints.restore(constructor.cls, self.load(saved, True))
@@ -44,6 +48,15 @@ class ActorRunner(TaskRunner):
             instance.value = None
             self.checkpoints.say_restore_failed(error)
             self._leave(f"its state could not be restored: {type(error).__name__}: {error}", error)
+
+    def _enter(self, environment: int) -> OSError | None:
+        """Changes to the runtime environment of the creation, in which all calls run; the error if its directory is gone. The
+        constructor's call meets that error, too."""
+        try:
+            self.runtime_env(environment)
+        except OSError as error:
+            return error
+        return None
 
     def checkpoint(self) -> None:
         """Makes a checkpoint between two calls."""

@@ -9,12 +9,8 @@ from ray_lite.workers.concurrent_calls import ConcurrentCalls
 from ray_lite.workers.signal_watch import unwatch
 
 
-def concurrently(backend: WorkerBackend, grace: float) -> None:
-    """Runs the calls of this process's actor, whose constructor has run, until the actor ends.
-
-    Args:
-        grace: seconds that calls get at the end of the session.
-    """
+def concurrently(backend: WorkerBackend) -> None:
+    """Runs the calls of this process's actor, whose constructor has run, until the actor ends."""
     unwatch()  # what one of them changes about signals can't be put back when it ends: others run
     runner = backend.runner
     assert isinstance(runner, ActorRunner)
@@ -22,7 +18,7 @@ def concurrently(backend: WorkerBackend, grace: float) -> None:
     if instance.is_async:
         from ray_lite.workers.coroutine_calls import CoroutineCalls  # imports asyncio
 
-        calls = CoroutineCalls(backend, runner, grace - min(backend.config.async_end, grace / 2))
+        calls = CoroutineCalls(backend, runner)
     else:
         from ray_lite.workers.thread_calls import ThreadCalls
 

@@ -20,15 +20,10 @@ from ray_lite.workers.concurrent_calls import ConcurrentCalls, Process
 
 
 class CoroutineCalls(ConcurrentCalls):
-    """Calls on a loop.
+    """Calls on a loop."""
 
-    Args:
-        grace: seconds after which calls that still run are cancelled when the session ends.
-    """
-
-    def __init__(self, process: Process, runner: ActorRunner, grace: float) -> None:
+    def __init__(self, process: Process, runner: ActorRunner) -> None:
         super().__init__(process, runner)
-        self.grace = grace
         self.main_thread = threading.get_ident()
         self.tasks: dict[_core.RunningCall, asyncio.Task[None]] = {}  #: of coroutines
         self._begun: set[_core.RunningCall] = set()  # of these, those whose task has made its first step
@@ -36,7 +31,7 @@ class CoroutineCalls(ConcurrentCalls):
         self._queued: dict[_core.RunningCall, None] = {}  # those that have not begun; some may have failed already
         self._beside: threading.Thread | None = None
         self._looked = threading.Semaphore(0)
-        self._ending = self._cut = self._stopped = False
+        self._stopped = False
 
     def serve(self) -> None:
         """Runs the loop until the actor is to end, and the calls that run have ended."""
@@ -80,10 +75,6 @@ class CoroutineCalls(ConcurrentCalls):
 
     def _end(self) -> None:
         """No further call begins; when the last one has ended the loop stops."""
-        if not self._ending:
-            self._ending = True
-            if _core.is_closing(self.region):
-                self.loop.call_later(self.grace, self._cancel_all)
         for call in list(self._queued):
             if self._withdraw(call):
                 self.runner.lose(call.record)
@@ -91,12 +82,6 @@ class CoroutineCalls(ConcurrentCalls):
         if not self.running and not self._stopped:
             self._stopped = True
             self.loop.stop()
-
-    def _cancel_all(self) -> None:
-        """Cancels all coroutines, since the processes of the session are about to be killed."""
-        self._cut = True
-        for task in self.tasks.values():
-            task.cancel()
 
     # --- coroutines ---
 
@@ -135,12 +120,9 @@ class CoroutineCalls(ConcurrentCalls):
             error = caught
         del self.tasks[call]
         self._begun.discard(call)
-        if self._cut:  # nobody is left who could get a result
-            del self.running[call]
-        else:
-            self.finish(call, error)
-            if (another := self.take(call)) is not None:
-                self._start(another)
+        self.finish(call, error)
+        if (another := self.take(call)) is not None:
+            self._start(another)
         if not self.takes:
             self._end()
 

@@ -41,8 +41,8 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     park = FIRST_PARK
     if isinstance(backend.runner, ActorRunner):
         backend.runner.begin(backend.worker, config.kept_calls)
-        _run_calls(backend, backend.runner, hot, setting.shutdown_grace)
-        _shut_down()
+        _run_calls(backend, backend.runner, hot)
+        _shut_down(config.actor_grace)
         return
     while not _core.is_closing(region) and not backend.worker.retired:
         before = backend.worker.ran
@@ -54,13 +54,13 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
 calls_users_code(main.__code__)
 
 
-def _run_calls(backend: WorkerBackend, runner: ActorRunner, hot: int, grace: float) -> None:
+def _run_calls(backend: WorkerBackend, runner: ActorRunner, hot: int) -> None:
     """Runs the calls of this process's actor until it ends; the first is the constructor's."""
     region, config, worker = backend.region, backend.config, backend.worker
     several = _core.calls_at_once(region) > 1
     while not _core.is_closing(region) and not (worker.retired or runner.over):
         if several and worker.ran:
-            concurrently(backend, grace)
+            concurrently(backend)
             return
         worker.run_calls(hot, int(config.idle_park * 1e9), int(config.actor_turn * 1e9))
 
@@ -84,9 +84,14 @@ def _begin(setting: SessionSetting) -> None:
     reseed()
 
 
-def _shut_down() -> None:
-    """The end of an actor: what its hook raises is shown, and stops nothing."""
+def _shut_down(bound: float) -> None:
+    """The end of an actor: what its hook raises is shown, and stops nothing.
+
+    After `bound` seconds the process ends; at the end of the session the node bounds the hook.
+    """
     try:
+        if not _core.is_closing(session.current().region):
+            faulthandler.dump_traceback_later(bound, exit=True, file=2)
         instance.shut_down()
     except KeyboardInterrupt:
         raise

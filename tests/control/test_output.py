@@ -164,3 +164,21 @@ def test_nobodys_line_goes_on_where_anothers_stopped(pipe, wait_until):
         terminal.write(data, author)
     terminal.drain(5)
     assert os.read(pipe[0], 1000) == b"half of it\nline\nrest\nend"
+
+
+def test_lines_are_labelled_but_not_the_rest_of_one(pipe):
+    """A line that another author cut begins anew."""
+    terminal, one, other = Terminal(pipe[1], 1000), object(), object()
+    for author, data in ((one, b"a\nb"), (one, b"c\nd"), (other, b"x\n"), (one, b"e\n\nf\n")):
+        terminal.write(data, author, b"(1) " if author is one else b"(2) ")
+    terminal.write(b"plain\n", None)
+    terminal.drain(10)
+    assert os.read(pipe[0], 1000) == b"(1) a\n(1) bc\n(1) d\n(2) x\n(1) e\n(1) \n(1) f\nplain\n"
+
+
+def test_lines_of_a_file_are_labelled(tmp_path):
+    file = CappedFile(str(tmp_path / "log"), 1000)
+    for data in (b"a\nb", b"c\n", b"d\n"):
+        file.write(data, None, b"(1) ")
+    file.close()
+    assert (tmp_path / "log").read_bytes() == b"(1) a\n(1) bc\n(1) d\n"

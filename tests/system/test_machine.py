@@ -186,6 +186,17 @@ def test_workers_are_bounded_by_what_the_machine_allows(no_gpus):
     no_gpus.setattr(machine, "_processes_left", lambda enough: [])
     no_gpus.setattr(machine.resource, "getrlimit", lambda which: (64, 256))
     assert machine.workers(config) == ((256 - machine.OTHERS) // machine.FILES_EACH, "RLIMIT_NOFILE=256 (ulimit -Hn)")
+    assert machine.processes(config).value == (256 - machine.OTHERS) // machine.FILES_EACH
+
+
+def test_processes_of_workers_and_actors_are_not_bounded_by_max_workers(no_gpus):
+    config = Config()
+    no_gpus.setattr(machine, "_processes_left", lambda enough: [])
+    no_gpus.setattr(machine.resource, "getrlimit", lambda which: (1 << 20, 1 << 20))
+    assert machine.processes(config) == (config.slots - machine.OTHER_SLOTS, f"RAY_LITE_SLOTS={config.slots}")
+    assert machine.processes(config).value >= config.max_workers + 1_000, "so many workers and 1,000 actors"
+    no_gpus.setattr(machine, "_processes_left", lambda enough: [machine.Limit(300, "the cgroup's pids.max")])
+    assert machine.processes(config) == (300 - machine.OTHERS, "the cgroup's pids.max")
 
 
 def test_limits_of_processes(no_gpus):

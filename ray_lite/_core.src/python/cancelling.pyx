@@ -96,6 +96,21 @@ def cancel_marks(Region region) -> list:
     return out
 
 
+def running_calls(Region region, uint32_t slot) -> list:
+    """(record, serial) of the tasks or calls that a process runs."""
+    cdef list out = []
+    cdef uint32_t t
+    check_region(region.R)
+    if rl_lock(region.R):
+        check(EIO)
+    t = rl_slot_at(region.R, slot).running
+    while t:
+        out.append((t, task_at(region.R, t).serial))
+        t = task_at(region.R, t).next
+    rl_commit(region.R)
+    return out
+
+
 def is_cancelled(Region region) -> bool:
     """Whether the innermost task of this process is marked as cancelled and was not told yet."""
     cdef uint32_t t = rl_slot_at(region.R, region.R.slot).running

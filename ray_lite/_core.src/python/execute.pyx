@@ -259,8 +259,11 @@ cdef class Worker:
     cdef bint env_changed(self, rl_task* k) noexcept:
         """Whether this process is, or may be, in another runtime environment than that of the task's call.
 
-        Also true if an earlier task changed it and then made calls: these made the changed one the environment of calls.
+        Also true if an earlier task changed it and then made calls: these made the changed one the environment of calls.  An
+        actor's constructor finds the environment of its creation, and its calls what that and they have made of it.
         """
+        if k.actor and task_at(self.region.R, actor_at(self.region.R, k.actor).creation) != k:
+            return False
         return k.runtime_env != self.runtime_env or k.runtime_env != context.runtime_env or env_moved()
 
     cdef bint apply_runtime_env(self, rl_task* k) except -1:
