@@ -73,7 +73,7 @@ def play(package, tmp_path, start_script):
         if arm:
             start.table.arm(*arm)
         env = {"PYTHONPATH": str(package), "RAY_LITE_FAILPOINTS": str(start.table.path)} | STEPS
-        env |= UNBOUNDED if not arm or arm[1] == table.WORKER else {}
+        env |= UNBOUNDED if not arm or arm[1] in (table.WORKER, table.ACTOR) else {}
         start.folder = folder
         return start_script(source, env=env, args=[folder, HERE.parent / "core", *more])
 

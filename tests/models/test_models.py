@@ -29,6 +29,8 @@ VERIFIED = {
     "requeue_finish": ["", "RETURNS=0"],
     "edges": ["DEATHS=1"],
     "doorbell": ["ONE_IDLE ONE_TASK", ""],
+    "actor_rest": ["DEATHS=0", ""],
+    "turns": ["DEATHS=0", ""],
 }
 LARGE = {
     "seal_wait": ["", "TWO_PROCESSES"],
@@ -36,6 +38,8 @@ LARGE = {
     "requeue_finish": ["DEATHS=3"],
     "edges": [""],
     "doorbell": ["ONE_IDLE"],
+    "actor_rest": ["DEATHS=2"],
+    "turns": [],
 }
 WRONG = {
     "seal_wait": [
@@ -55,6 +59,14 @@ WRONG = {
     "doorbell": [
         "BELL_LATE ONE_IDLE", "PARKED_LATE ONE_IDLE", "COMING_STAYS ONE_IDLE", "NO_WAKE_AFTER_SWEEP ONE_IDLE", "ANSWER_LATE",
         "CLEAR_FIRST", "NO_ANSWER_ON_DEATH", "STARTING_STAYS", "STOPPED",
+    ],
+    "actor_rest": [
+        "BELL_LATE DEATHS=0", "PARKED_LATE DEATHS=0", "REST_LATE DEATHS=0", "LEAVING_LATE DEATHS=0", "NO_WAKE_AFTER_SWEEP",
+        "NO_RETEST DEATHS=0", "NAME_STAYS DEATHS=0", "DUE_LATE", "ONLY_DROPS DEATHS=0",
+    ],
+    "turns": [
+        "KEEPS_TURN", "STAYS_MEMBER", "NO_RECHECK", "NO_WAKE_AFTER_SWEEP", "NOT_GIVEN DEATHS=0", "GIVEN_LATE",
+        "RESTS_ON DEATHS=0",
     ],
 }
 
