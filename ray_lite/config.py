@@ -70,7 +70,7 @@ class Config(NamedTuple):
     retire_after: float = 10.0  #: seconds of idleness after which a worker ends, if there are more than CPUs and num_workers
     brief: float = 0.01  #: tasks of fewer seconds start no workers beyond CPUs and num_workers, however little they need
     exit_grace: float = 2.0  #: seconds that the exit handlers, threads and open files of a worker get at its end
-    actor_grace: float = 1.0  #: seconds that `__ray_shutdown__` of an actor gets, at the end of the session after shutdown_grace
+    actor_grace: float = 1.0  #: seconds that `__ray_shutdown__` gets; at the end of a session, beyond shutdown_grace
     fork_again: float = 2.0  #: seconds before a new try to start a worker, after the kernel refused a process
     deadlock: float = 1.0  #: seconds without a finished task before CPUs are lent, or a wait that can't end gets DeadlockError
     async_calls: int = 1_000  #: calls that an actor with async methods runs at a time, if it has no max_concurrency

@@ -26,8 +26,8 @@ class GlobalState:
 
         Returns:
             {ObjectID: facts}, or the facts of the one object: a dict with `DataSize` (bytes), `State` ("pending", "creating",
-            "sealed" or "spilled"), `Holders` (list of (pid, "driver" | "node" | "worker" | "actor")), `Pins` (number of tasks and
-            objects that need it), `Kept` (whether the session keeps it until the session ends, such as a function) and
+            "sealed" or "spilled"), `Holders` (list of (pid, "driver" | "node" | "worker" | "actor")), `Pins` (number of tasks
+            and objects that need it), `Kept` (whether the session keeps it until the session ends, such as a function) and
             `CallSite` (where its put or task was called, or "" if unknown; for a kept object, what it is). The ids in the
             table keep no object alive. The facts are read without a lock: each was true at some moment.
 

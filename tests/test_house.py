@@ -92,6 +92,7 @@ COVERED_BY: dict[str, str] = {
     "node/worker_starter.py": "conformance/test_pool.py",
     "node/supervisor.py": "conformance/test_node_death.py",
     "node/task_ends.py": "conformance/test_cancelling.py",
+    "node/wait_watch.py": "conformance/test_actor_limits.py",
     "node/worker_process.py": "conformance/test_pool.py",
     "store/listing.py": "test_global_state.py",
     "store/object_store.py": "conformance/test_full_store.py",

@@ -32,6 +32,7 @@ class Actors:
         self.at_limit = False  #: whether no more processes can be started now, so that actors may wait for one
         self.processes: dict[int, WorkerProcess] = {}
         self._tries: dict[int, int] = {}  # by actor: processes that died before they took their slot
+        self._spare_cause = self._cause("of this call", "the object store was too full to keep how it died", True)
         self._dying: set[int] = set()  # DEAD actors that have calls or handles left
 
     def pids(self) -> set[int]:
@@ -101,12 +102,20 @@ class Actors:
 
     def end(self, actor: int, how: str) -> None:
         """Makes an actor without a process DEAD."""
-        x = _core.create_object(self.region, _core.next_put_id(), 0, False)
         name = name_of(self.store, _core.facts_of_actor(self.region, actor))
+        try:
+            cause = self._cause(name, how)
+        except ObjectStoreFullError:  # not even an entry of the table is left
+            cause = self._spare_cause
+        _core.end_actor(self.region, actor, cause)
+        self._dying.add(actor)
+
+    def _cause(self, name: str, how: str, for_job: bool = False) -> _core.ObjectID:
+        """An object with the error of a dead actor's calls; `for_job`: the session keeps it."""
+        x = _core.create_object(self.region, _core.next_put_id(), 0, for_job)
         self.store.fail(_core.object_index(x), dead(name, how))
         _core.seal_object(self.region, x)
-        _core.end_actor(self.region, actor, x)
-        self._dying.add(actor)
+        return x
 
     def _drain(self, actor: int) -> None:
         if _core.drain_actor(self.region, actor, DRAIN_AT_ONCE) == 0 and _core.free_actor(self.region, actor):

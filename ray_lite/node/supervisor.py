@@ -151,8 +151,8 @@ class Supervisor:
             self.pool.adjust(at_least - len(self.pool))  # after the control process, which might find no process left
 
     def end(self, grace: float) -> None:
-        """Ends all processes: asks them to end, and kills workers after `grace` seconds. Calls of actors that still run then are
-        cancelled, and actors get Config.actor_grace and exit_grace for their hooks and exit handlers."""
+        """Ends all processes: asks them to end, and kills workers after `grace` seconds. Calls of actors that still run then
+        are cancelled, and actors get Config.actor_grace and exit_grace for their hooks and exit handlers."""
         if not grace:
             self.actors.kill()  # before they see the end, at which they would call their hooks
         _core.close_session(self.region)

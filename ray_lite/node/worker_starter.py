@@ -59,7 +59,7 @@ class WorkerStarter:
         return self.fork(slot, pin_index, there)
 
     def fork(self, slot: int, pin_index: int, there: There, class_name: str = "") -> tuple[int, WorkerProcess] | None:
-        """Forks a process into an open slot; the slot is free again if that fails. `class_name`: of the actor for which it is."""
+        """Forks a process into an open slot; the slot is free again if that fails. `class_name`: of its actor, or ""."""
         pid = pidfd = -1
         try:
             pid = self.control.fork(class_name)

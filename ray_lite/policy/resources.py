@@ -10,8 +10,6 @@ from typing import NamedTuple
 from ray_lite.config import CPU_UNIT
 from ray_lite.options import Options
 
-_FIRST = 1  # the core's number of CPU
-
 
 class Demand(NamedTuple):
     """Resources that each task of a shape takes, in ten-thousandths; custom ones as (number, amount)."""
@@ -76,8 +74,8 @@ class Resources(NamedTuple):
         return {name: (pair[0], pair[1]) for name, pair in zip(names, plain, strict=True) if name != "GPU" or pair[0]}
 
     def name_of(self, resource: int) -> str:
-        """The name of a resource by the core's number, which counts from CPU."""
-        return ("CPU", "GPU", *self.custom)[resource - _FIRST]
+        """The name of a resource by the core's number: 1 is CPU."""
+        return ("", "CPU", "GPU", *self.custom)[resource]
 
     def numbered(self) -> dict[str, int]:
         """Numbers of the custom resources by name."""

@@ -10,7 +10,7 @@ from typing import Any
 from ray_lite import _core
 from ray_lite.backends.local_actors import ActorFacts
 from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction, construct, instance
-from ray_lite.exceptions import SerializationError
+from ray_lite.exceptions import ObjectStoreFullError, SerializationError
 from ray_lite.store.named_values import label_of, load_named
 from ray_lite.values.failures import dead
 from ray_lite.values.serialization import dumps
@@ -87,14 +87,18 @@ class ActorRunner(TaskRunner):
                 self.store.fail(index, failure)
 
     def _leave(self, how: str, cause: BaseException | None = None) -> None:
-        x = _core.create_object(self.region, _core.next_put_id(), 0, False)
+        self.over = True
+        try:
+            x = _core.create_object(self.region, _core.next_put_id(), 0, False)
+        except ObjectStoreFullError:  # the node has a text for this case
+            _core.leave_actor(self.region)
+            return
         try:
             self.store.fail(_core.object_index(x), dead(self._class_name, how, cause))
         except SerializationError:  # the exception can't be pickled: the text must suffice
             self.store.fail(_core.object_index(x), dead(self._class_name, how))
         _core.seal_object(self.region, x)
         _core.leave_actor(self.region, x)
-        self.over = True
 
 
 for function in (MethodFunction.__call__, MethodFunction._result, ActorLoop.finished, Constructor.__call__, construct):

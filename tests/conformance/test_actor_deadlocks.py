@@ -15,7 +15,7 @@ SOON = 10  # seconds within which a cycle is found, even on a busy machine
 
 
 def why(x):
-    """The text of the DeadlockError (or of the actor's end by one) that `get` raises; classes of a test's own without its name."""
+    """The text of the DeadlockError (or of the actor's end by one) that `get` raises, without the names of tests in it."""
     with pytest.raises((DeadlockError, RayActorError), match="wait for each other for ever") as caught:
         ray.get(x)
     return re.sub(r"test_\w+\.<locals>\.", "", str(caught.value))

@@ -406,3 +406,20 @@ def test_tasks_wait_with_their_cpus_given_back(fresh):
         return ray.get([actor.note.remote(number) for number in range(50)])
 
     assert ray.get(call.remote(actor), timeout=30) == list(range(50))
+
+
+def test_an_actor_that_dies_while_the_tables_are_full(fresh, gate, monkeypatch):
+    """Its calls fail all the same."""
+    monkeypatch.setenv("RAY_LITE_OBJECTS", "4096")
+    fresh.init(num_cpus=2)
+    actor = tools.remote()
+    pid, held, kept = ray.get(actor.pid.remote()), actor.hold.remote(gate.wait), []
+    queued = [actor.note.remote(number) for number in range(10)]
+    with pytest.raises(ray.exceptions.ObjectStoreFullError):
+        while True:
+            kept.append(ray.put(None))
+    os.kill(pid, signal.SIGKILL)
+    for x in [held, *queued]:
+        with pytest.raises(RayActorError):
+            ray.get(x, timeout=20)
+    kept.clear()

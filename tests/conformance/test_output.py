@@ -120,7 +120,8 @@ def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatc
 
     ray.init(num_cpus=1)
     driver = ray.session.current()
-    setting = SessionSetting(driver.info, Limit(1, "this test"), Limit(2, "this test"), os.getpid(), 0o022, [], [], driver.session_dir)
+    limits = Limit(1, "this test"), Limit(2, "this test")
+    setting = SessionSetting(driver.info, *limits, os.getpid(), 0o022, [], [], driver.session_dir)
     control = ControlStarter(driver.region, setting, -1)
     before = os.listdir("/proc/self/fd")
     monkeypatch.setattr(os, "fork", no_fork)

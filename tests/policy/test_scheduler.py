@@ -139,7 +139,8 @@ def test_who_dies_with_a_cancelled_one_is_innocent():
     assert Scheduler(9).on_death(forced, task(retries_left=0)) == Requeue(5, counted=False, front=True)
 
 
-@pytest.mark.parametrize(("processes", "cpus", "most"), [(2045, 2, 2043), (2045, 0.5, 2044), (2045, 0, 2044), (8, 2, 6), (8, 64, 4),
-                                                         (3, 64, 2), (2, 2, 1), (1, 2, 0)])
+@pytest.mark.parametrize(("processes", "cpus", "most"), [
+    (2045, 2, 2043), (2045, 0.5, 2044), (2045, 0, 2044), (8, 2, 6), (8, 64, 4), (3, 64, 2), (2, 2, 1), (1, 2, 0),
+])
 def test_tasks_always_have_room_for_a_worker(processes, cpus, most):
     assert actors_most(processes, cpus) == most

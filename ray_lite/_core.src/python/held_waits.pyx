@@ -74,7 +74,7 @@ def held_waits(Region region) -> list:
     cdef rl_region* R = region.R
     cdef list out = []
     cdef rl_held_wait w
-    cdef int64_t held
+    cdef int64_t held = 0
     cdef uint32_t q
     check_region(R)
     for q in range(1, rl_load(&R.h.queues.used) if rl_load(&R.h.actors.live) else 0):

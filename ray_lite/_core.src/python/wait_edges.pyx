@@ -1,7 +1,8 @@
 """Who waits for whom, as the node sees it: for each process whose task has waited for a while, the process that it needs.
 
-    a slot awaits an object -> the task that returns it -> if that runs: its slot; if it lacks an argument: that object, and so on;
-    if it is a call in a mailbox: the slot of its actor, which runs another call
+    a slot awaits an object -> the task that returns it -> it runs: its slot
+                                                        -> it lacks an argument: that object, and so on
+                                                        -> it is a call in a mailbox: the slot of its actor, which runs another
 
 Each is found in sections of its own, so one look may show waits of different moments: policy/wait_cycles.py compares two looks.
 Neighbours: tasks/blocking.pyx (`awaits`), tasks/inline.pyx (arguments of a waiting task).

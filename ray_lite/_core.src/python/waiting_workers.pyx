@@ -33,8 +33,8 @@ cdef bint is_held_for_life(rl_region* R, uint32_t k) noexcept nogil:
 
 
 cdef bint all_lack(rl_region* R) noexcept nogil:
-    """Lock held. Whether tasks are queued, each lacks something that others hold, but no actor for life, and no worker is on its
-    way."""
+    """Lock held. Whether tasks are queued, each lacks something that others hold, but no actor for life, and no worker is on
+    its way."""
     cdef uint32_t q = R.h.ready_ring
     cdef uint32_t k, _
     cdef uint32_t known = 0

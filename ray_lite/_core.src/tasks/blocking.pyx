@@ -72,7 +72,7 @@ cdef void awaits_set(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
 
 
 cdef int await_object(rl_region* R, uint32_t i) noexcept nogil:
-    """Says that this process, which is blocked without a timeout, can't go on without object `i`: the node looks from now on."""
+    """Says that this process, which is blocked without a timeout, needs object `i` to go on: the node looks from now on."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     if me.awaits == i:
         return DONE
