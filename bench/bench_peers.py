@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from time import perf_counter
 
 from probes import CPUS, echo, latencies
@@ -74,3 +77,46 @@ def executor_start(quick: bool) -> dict[str, float]:
     ready = perf_counter()
     executor.shutdown()
     return {"start": ready - started, "shutdown": perf_counter() - ready}
+
+
+def pipe_throughput(quick: bool) -> dict[str, float]:
+    """A process that answers over a pipe: what people write where they have no actors. A window of calls is under way."""
+    count, window = (2_000, 50) if quick else (50_000, 50)
+    with pipe_server() as pipe:
+        started = perf_counter()
+        sent = received = 0
+        while received < count:
+            while sent < min(count, received + window):
+                pipe.send(sent)
+                sent += 1
+            assert pipe.recv() == received
+            received += 1
+        return {"actor_async": count / (perf_counter() - started)}
+
+
+def pipe_latency(quick: bool) -> dict[str, float]:
+    with pipe_server() as pipe:
+
+        def call(i: int) -> int:
+            pipe.send(i)
+            return int(pipe.recv())
+
+        found = latencies(call, 500 if quick else 10_000)
+        return {f"actor_{name}": value for name, value in found.items()}
+
+
+@contextmanager
+def pipe_server() -> Iterator[Connection]:
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=serve, args=(theirs,))
+    process.start()
+    try:
+        yield ours
+    finally:
+        ours.send(None)
+        process.join()
+
+
+def serve(pipe: Connection) -> None:
+    while (value := pipe.recv()) is not None:
+        pipe.send(echo(value))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-OURS, POOL, EXECUTOR, FLOOR = "ray_lite", "Pool", "Executor", "floor"
-CONTESTANTS = (OURS, POOL, EXECUTOR, FLOOR)
+OURS, POOL, EXECUTOR, PIPE, FLOOR = "ray_lite", "Pool", "Executor", "pipe", "floor"
+CONTESTANTS = (OURS, POOL, EXECUTOR, PIPE, FLOOR)
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,20 @@ FIGURES = (
     *profile(8),
     *profile(64),
     *profile(256),
+    Figure("actor_async", "no-op calls of an actor: submit all, get all", "calls/s", True, aim=1_000_000, limit=400_000),
+    Figure("actor_of_tasks", "... of the tasks of the same run", "x", True, aim=0.75),
+    Figure("actor_kept_of_tasks", "... with checkpoint_interval=1,000", "x", True, aim=0.6),
+    Figure("actor_sync_p50", "one no-op call, submit to result, median", "us", aim=3, limit=6),
+    Figure("actor_sync_p99", "one no-op call, submit to result, p99", "us"),
+    Figure("actor_crowd", "8 tasks that call an actor each", "calls/s", True),
+    Figure("actor_crowd_of_tasks", "... of the tasks of the same run", "x", True, aim=0.7),
+    Figure("actor_create_100", "100 actors created and called once", "s", aim=0.4, limit=1),
+    Figure("actor_create_1000", "1,000 actors created and called once", "s", aim=5),
+    Figure("actor_private", "private memory of an actor", "MB", aim=5),
+    Figure("actor_shared", "shared tables of an actor", "MB", aim=0.1),
+    Figure("actor_idle_cpu", "processor time of 100 idle actors", "%", aim=0.2),
+    Figure("actor_restart", "SIGKILL to the next answer, checkpoint of 1 MB", "ms", aim=20),
+    Figure("actor_array", "1 MiB array to an actor and back", "us"),
     Figure("put_small", "small put", "puts/s", True, aim=400_000),
     Figure("get_small", "small get", "gets/s", True, aim=800_000),
     Figure("put_large", "128 MiB put, of the best plain copy's speed", "x", True, aim=0.95),
@@ -158,6 +172,15 @@ CASES = (
     Case(OURS, "bench_scheduling", "cancelling", ("cancel_queued", "cancel_asleep", "cancel_force")),
     *(Case(OURS, "bench_profile", f"profile_of_{size}", tuple(figure.key for figure in profile(size)), apart=True)
       for size in (8, 64, 256)),
+    Case(OURS, "bench_actors", "throughput", ("actor_async", "actor_of_tasks", "actor_kept_of_tasks")),
+    Case(PIPE, "bench_peers", "pipe_throughput", ("actor_async",)),
+    Case(OURS, "bench_actors", "latency", ("actor_sync_p50", "actor_sync_p99")),
+    Case(PIPE, "bench_peers", "pipe_latency", ("actor_sync_p50", "actor_sync_p99")),
+    Case(OURS, "bench_actors", "crowd", ("actor_crowd", "actor_crowd_of_tasks")),
+    Case(OURS, "bench_actors", "creation", ("actor_create_100", "actor_private", "actor_shared", "actor_idle_cpu")),
+    Case(OURS, "bench_actors", "creation_of_1000", ("actor_create_1000",)),
+    Case(OURS, "bench_actors", "restart", ("actor_restart",)),
+    Case(OURS, "bench_actors", "arrays", ("actor_array",)),
     Case(OURS, "bench_store", "small", ("put_small", "get_small")),
     Case(OURS, "bench_large", "large", ("put_large", "put_large_first", "put_large_first_two", "get_large")),
     Case(OURS, "bench_large", "larger", ("put_1g", "put_1g_first", "put_1g_first_two", "get_1g")),

@@ -42,7 +42,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     if isinstance(backend.runner, ActorRunner):
         backend.runner.begin(backend.worker, config.kept_calls)
         _run_calls(backend, backend.runner, hot)
-        _shut_down(config.actor_grace)
+        _shut_down(region, config.actor_grace)
         return
     while not _core.is_closing(region) and not backend.worker.retired:
         before = backend.worker.ran
@@ -84,13 +84,13 @@ def _begin(setting: SessionSetting) -> None:
     reseed()
 
 
-def _shut_down(bound: float) -> None:
+def _shut_down(region: _core.Region, bound: float) -> None:
     """The end of an actor: what its hook raises is shown, and stops nothing.
 
     After `bound` seconds the process ends; at the end of the session the node bounds the hook.
     """
     try:
-        if not _core.is_closing(session.current().region):
+        if not _core.is_closing(region):
             faulthandler.dump_traceback_later(bound, exit=True, file=2)
         instance.shut_down()
     except KeyboardInterrupt:
