@@ -55,7 +55,7 @@ class WaitWatch:
         more = f" (and {wait.length - 1:,} more)" if wait.length > 1 else ""
         waits = f"{who}{more} has waited for {self.config.held_note:g} s"
         if not wait.resource:
-            return f"{waits} for a process: {self.actors.why_full()}"
+            return f"{waits} for a process: {self._why_full()}"
         resource = self.setting.info.resources.name_of(wait.resource)
         holders = [self._actor(one) for one in wait.holders]
         if wait.number > len(holders):
@@ -63,9 +63,17 @@ class WaitWatch:
         held = ", ".join(holders)
         return f"{waits} for {wait.amount / CPU_UNIT:g} {resource}, which actors hold until they end: {held}"
 
+    def _why_full(self) -> str:
+        """Why no more processes can be started."""
+        if self.actors.starter.refuses():
+            return "the machine can start no more processes"
+        limit = self.setting.process_limit
+        return f"the session can have at most {limit.value:,} processes ({limit.source}), {self.actors.most:,} of them for actors"
+
     def _actor(self, actor: int) -> str:
         """An actor's class, name, id and process."""
         class_name, name, _ = label_of(self.store, _core.facts_of_actor(self.region, actor))
-        pid = self.actors.pid(_core.actor_facts(self.region, actor)[2])
+        slot = _core.actor_facts(self.region, actor)[2]
+        pid = next((one.pid for one in self.actors.processes.values() if one.slot == slot), 0)
         facts = ([] if name is None else [repr(name)]) + [_core.actor_id(self.region, actor).hex()[:8]]
         return f"{class_name} ({', '.join(facts + ([f'pid {pid}'] if pid else []))})"
