@@ -67,8 +67,8 @@ class WaitWatch:
         """Why no more processes can be started."""
         if self.actors.starter.refuses():
             return "the machine can start no more processes"
-        limit = self.setting.process_limit
-        return f"the session can have at most {limit.value:,} processes ({limit.source}), {self.actors.most:,} of them for actors"
+        limit, most = self.setting.process_limit, self.actors.most
+        return f"the session can have at most {limit.value:,} processes ({limit.source}), {most:,} of them for actors"
 
     def _actor(self, actor: int) -> str:
         """An actor's class, name, id and process."""
