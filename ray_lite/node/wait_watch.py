@@ -1,7 +1,7 @@
 """WaitWatch: what the node sees while processes wait for long, and what it does about it.
 
 It ends cycles of calls that wait for each other, and tells the user who waits for what actors hold for life.  Neighbours:
-policy/wait_cycles.py and policy/held_waits.py decide; supervisor.py owns the watch.
+policy/wait_cycles.py and policy/long_waits.py decide; supervisor.py owns the watch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ray_lite.config import CPU_UNIT
 from ray_lite.control.report_channel import Reporter
 from ray_lite.node.actors import Actors
 from ray_lite.node.task_ends import TaskEnds
-from ray_lite.policy.held_waits import HeldWait, HeldWaits
+from ray_lite.policy.long_waits import HeldWait, HeldWaits
 from ray_lite.policy.wait_cycles import Cycles, Need
 from ray_lite.store.named_values import label_of
 from ray_lite.workers.task_facts import task_facts
