@@ -9,7 +9,7 @@
     +-- TaskCancelledError      the task was cancelled
     +-- ObjectStoreFullError    no room for an object
     +-- ObjectLostError         the object is gone, or never existed
-    +-- DeadlockError           no process is left that could run what a task waits for
+    +-- DeadlockError           no process is left that could run what a task waits for, or tasks and actors wait for each other
     +-- SerializationError      (a TypeError too) a value can't be pickled
     +-- ForkedError             a forked child used its parent's session
     +-- RaySystemError          a bug of ray_lite, or a session that has ended
@@ -119,9 +119,10 @@ class ObjectLostError(RayError):
 
 
 class DeadlockError(RayError):
-    """Error of a wait that can never end: the tasks that all others wait for can't run.
+    """Error of a wait that can never end.
 
-    Either the session can't have another worker, or these tasks need resources that waiting tasks hold.
+    The tasks that all others wait for can't run: the session can't have another worker, or these tasks need resources that
+    waiting tasks hold.  Or tasks and calls of actors wait for each other; then the message names them in their order.
     """
 
 

@@ -39,17 +39,6 @@ class Actors:
         """Pids of processes not yet reported dead."""
         return {one.pid for one in self.processes.values()}
 
-    def pid(self, slot: int) -> int:
-        """The process in a slot, or 0."""
-        return next((one.pid for one in self.processes.values() if one.slot == slot), 0)
-
-    def why_full(self) -> str:
-        """Why no more processes can be started."""
-        if self.starter.refuses():
-            return "the machine can start no more processes"
-        limit = self.setting.process_limit
-        return f"the session can have at most {limit.value:,} processes ({limit.source}), {self.most:,} of them for actors"
-
     def may_retry(self, actor: int) -> bool:
         """Whether an actor may be started again whose process died before it took its slot; counts the tries."""
         self._tries[actor] = self._tries.get(actor, 0) + 1

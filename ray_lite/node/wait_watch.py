@@ -1,7 +1,7 @@
 """WaitWatch: what the node sees while processes wait for long, and what it does about it.
 
 It ends cycles of calls that wait for each other, and tells the user who waits for what actors hold for life.  Neighbours:
-policy/wait_cycles.py and policy/held_waits.py decide; supervisor.py owns the watch.
+policy/wait_cycles.py and policy/long_waits.py decide; supervisor.py owns the watch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ray_lite.config import CPU_UNIT
 from ray_lite.control.report_channel import Reporter
 from ray_lite.node.actors import Actors
 from ray_lite.node.task_ends import TaskEnds
-from ray_lite.policy.held_waits import HeldWait, HeldWaits
+from ray_lite.policy.long_waits import HeldWait, HeldWaits
 from ray_lite.policy.wait_cycles import Cycles, Need
 from ray_lite.store.named_values import label_of
 from ray_lite.workers.task_facts import task_facts
@@ -55,7 +55,7 @@ class WaitWatch:
         more = f" (and {wait.length - 1:,} more)" if wait.length > 1 else ""
         waits = f"{who}{more} has waited for {self.config.held_note:g} s"
         if not wait.resource:
-            return f"{waits} for a process: {self.actors.why_full()}"
+            return f"{waits} for a process: {self._why_full()}"
         resource = self.setting.info.resources.name_of(wait.resource)
         holders = [self._actor(one) for one in wait.holders]
         if wait.number > len(holders):
@@ -63,9 +63,17 @@ class WaitWatch:
         held = ", ".join(holders)
         return f"{waits} for {wait.amount / CPU_UNIT:g} {resource}, which actors hold until they end: {held}"
 
+    def _why_full(self) -> str:
+        """Why no more processes can be started."""
+        if self.actors.starter.refuses():
+            return "the machine can start no more processes"
+        limit, most = self.setting.process_limit, self.actors.most
+        return f"the session can have at most {limit.value:,} processes ({limit.source}), {most:,} of them for actors"
+
     def _actor(self, actor: int) -> str:
         """An actor's class, name, id and process."""
         class_name, name, _ = label_of(self.store, _core.facts_of_actor(self.region, actor))
-        pid = self.actors.pid(_core.actor_facts(self.region, actor)[2])
+        slot = _core.actor_facts(self.region, actor)[2]
+        pid = next((one.pid for one in self.actors.processes.values() if one.slot == slot), 0)
         facts = ([] if name is None else [repr(name)]) + [_core.actor_id(self.region, actor).hex()[:8]]
         return f"{class_name} ({', '.join(facts + ([f'pid {pid}'] if pid else []))})"

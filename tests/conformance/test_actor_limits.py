@@ -237,6 +237,36 @@ def test_a_custom_resource_that_is_held_reserves_no_cpu(fresh):
     assert ray.get(hangs, timeout=SOON) == "late"
 
 
+@pytest.mark.parametrize("held_first", [True, False])
+def test_a_task_that_hangs_on_an_actor_keeps_no_other_from_its_turn(fresh, wait_until, held_first):
+    """Only one shape at a time has the reservation: one that needs what an actor holds for life must not have it."""
+    fresh.init(num_cpus=2, num_gpus=1, resources={"licence": 1})
+    shape = {"num_cpus": 0, "resources": {"licence": 1}, "num_gpus": 0 if held_first else 1}
+    holder = ray.remote(num_cpus=0, resources={"licence": 1})(Tools)
+    if held_first:
+        holder = holder.remote()
+        ray.get(holder.pid.remote())
+    else:  # it has the reservation first, since it lacks the GPU
+        busy = ray.remote(num_gpus=1)(time.sleep).remote(2)
+    hangs = ray.remote(**shape)(lambda: "late").remote()
+    time.sleep(1.5)
+    if not held_first:
+        holder = holder.remote()
+        ray.get([busy, holder.pid.remote()])
+    ray.get(ray.remote(lambda: 1).remote())
+    small = ray.remote(num_cpus=1)(lambda: time.sleep(0.03))
+    streams = [small.remote() for _ in range(4)]
+    wide = ray.remote(num_cpus=2)(lambda: "wide").remote()
+    end = time.monotonic() + SOON
+    while not ray.wait([wide], timeout=0)[0]:
+        assert time.monotonic() < end, "others pass it over for ever"
+        ready, rest = ray.wait(streams)
+        streams = [*rest, small.remote()]
+    assert ray.wait([hangs], timeout=0)[0] == []
+    del holder
+    assert ray.get(hangs, timeout=SOON) == "late"
+
+
 # ---------------------------------------------------------------- what is listed
 
 

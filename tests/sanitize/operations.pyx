@@ -169,6 +169,8 @@ cdef void await_some(rl_process* p) noexcept nogil:
         return
     if p.depth:
         did(p, BLOCK, block_begin(&p.R, roll(p, 2)))
+        if roll(p, 3) == 0:
+            did(p, BLOCK, await_object(&p.R, lack[0]))
     w.lack, w.n, w.allowed, w.marked = lack, n, roll(p, n), False
     w.deadline, w.spin, w.park = rl_now() + roll(p, 4) * MILLISECOND // 4, SPIN * roll(p, 2), MILLISECOND
     finish_wait(p, wait_for(&p.R, &w, 10))

@@ -1,6 +1,6 @@
 """Waits for what actors hold for life, as the node sees them: who is first in each queue, what it lacks, and who holds that.
 
-Must not decide when that is worth a word: policy/held_waits.py does.
+Must not decide when that is worth a word: policy/long_waits.py does.
 """
 cdef enum:
     HOLDERS_NAMED = 5

@@ -51,6 +51,30 @@ cdef bint lacks_held_cpus(rl_region* R, uint32_t q) noexcept nogil:
     return held != 0 and queue_at(R, q).cpus > resource_at(R, RL_CPU).total - held
 
 
+cdef int64_t held_for_life(rl_region* R, uint32_t k) noexcept nogil:
+    """How much of a resource actors hold for life. Without the lock: a hint."""
+    cdef int64_t amount = 0
+    cdef uint32_t i, q
+    for i in range(1, rl_load(&R.h.slots.used)):
+        q = rl_load(&rl_slot_at(R, i).held)
+        amount += demanded(R, q, k) if q else 0
+    return amount
+
+
+cdef bint lacks_held(rl_region* R, uint32_t q) noexcept nogil:
+    """Whether a shape demands anything of which actors hold too much for life. Without the lock: a hint."""
+    cdef rl_queue* e = queue_at(R, q)
+    cdef uint32_t d
+    if rl_load(&R.h.actors.live) == 0:
+        return False
+    if lacks_held_cpus(R, q) or e.gpus and e.gpus > resource_at(R, RL_GPU).total - held_for_life(R, RL_GPU):
+        return True
+    for d in range(e.first, e.first + e.count):
+        if demand_at(R, d).amount > resource_at(R, demand_at(R, d).resource).total - held_for_life(R, demand_at(R, d).resource):
+            return True
+    return False
+
+
 cdef bint reservation_lifted(rl_region* R) noexcept nogil:
     """Lock held. Whether a reservation exists but does not bind now. One of CPUs binds unless actors hold them for life, since
     a blocked worker holds none."""

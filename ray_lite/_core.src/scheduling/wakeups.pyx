@@ -133,7 +133,7 @@ cdef uint32_t longest_stalled(rl_region* R, int64_t since) noexcept nogil:
     for q in range(1, rl_load(&R.h.queues.used)):
         stalled_since = <int64_t>rl_load64(<uint64_t*>&queue_at(R, q).stalled_since)
         if rl_load(&queue_at(R, q).listed) == RL_STALLED and stalled_since and stalled_since < since:
-            if lacks_held_cpus(R, q):
+            if lacks_held(R, q):
                 continue
             since = stalled_since
             best = q
@@ -142,10 +142,18 @@ cdef uint32_t longest_stalled(rl_region* R, int64_t since) noexcept nogil:
 
 cdef int age(rl_region* R) noexcept nogil:
     """Lock not held. Gives the reservation to the queue that is stalled the longest, if that is too long and no queue has
-    it."""
-    cdef uint32_t q
-    if rl_load(&R.h.nstalled) == 0 or rl_load(&R.h.reserved_for):
+    it. One that needs what actors hold for life loses it: others would never get it."""
+    cdef uint32_t q = rl_load(&R.h.reserved_for)
+    if rl_load(&R.h.nstalled) == 0 or q and not lacks_held(R, q):
         return DONE
+    if q:
+        if rl_lock(R):
+            return EIO
+        if R.h.reserved_for == q:
+            rl_set32(R, &R.h.reserved_for, 0)
+        rl_commit(R)
+        if recheck_all(R):
+            return EIO
     q = longest_stalled(R, rl_now() - R.h.aging)
     if q == 0:
         return DONE

@@ -111,6 +111,8 @@ class Calls(Program):
         [(_, _, state, slot, *_)] = [entry for entry in self.stepper.actors() if entry[0] == self.seats[who]]
         assert slot == self.stepper.slot(who)
         running, blocked = self.stepper.work(who)[2], self.stepper.work(who)[1]
+        if blocked and self.random.random() < 0.3:
+            return self.do("await", who, a=self.random.choice([0, *(i for i, *_ in self.stepper.holds(who))]))
         if blocked:
             return self.do("unblock", who)
         if self.random.random() < 0.04 or state == ENDING and not running:

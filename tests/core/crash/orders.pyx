@@ -96,6 +96,10 @@ cdef int order_unblock(rl_order* o) noexcept nogil:
     return block_end(o.who)
 
 
+cdef int order_await(rl_order* o) noexcept nogil:
+    return await_object(o.who, o.a)
+
+
 cdef int order_thread_wait(rl_order* o) noexcept nogil:
     return thread_wait_begin(o.who, o.b != 0)
 
@@ -257,9 +261,9 @@ ORDERS = ("put create room contain seal hold release expose find submit next fin
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
           "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor "
-          "named").split()
+          "named await").split()
 
-cdef operation OPERATIONS[53]
+cdef operation OPERATIONS[54]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -269,5 +273,5 @@ OPERATIONS[:] = [
     order_thread_wait, order_thread_wake, order_lend, order_look, order_mark,
     order_open_actor, order_next_call, order_kill_actor, order_leave_actor, order_retire_actor, order_retry_actor,
     order_end_actor, order_due, order_drain_actor, order_free_actor,
-    order_named,
+    order_named, order_await,
 ]

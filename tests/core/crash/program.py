@@ -245,6 +245,8 @@ class Program:
             return self.threads(who)
         if blocked and self.random.random() < 0.7:
             return self.do("unblock", who)
+        if blocked and self.random.random() < 0.5:
+            return self.do("await", who, a=self.random.choice([0, *(i for i, *_ in self.stepper.holds(who))]))
         if blocked:
             return self.hold(who)
         if not running:

@@ -17,7 +17,7 @@ NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish inline leave block unblock shape open
     adopt_slot sweeping sweep adopt requeue free abandon
     read unread create_spilled exchange trim_take trim_finish cancel take_cancelled again retire age
-    thread_wait thread_wake lend look mark""".split()
+    thread_wait thread_wake lend look mark await""".split()
 DONE, FULL_ARENA, CELL, RUN = 0, -21, 9000, 40_000
 RUNG = 3
 

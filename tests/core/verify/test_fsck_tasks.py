@@ -48,6 +48,7 @@ BUSY = [
     ("busy", "building", lambda old: 1, "building"),
     ("busy", "shape", lambda old: 0, "CPUs|nesting"),
     ("busy", "blocked", lambda old: 1, "CPUs|nesting"),
+    ("busy", "awaits", lambda old: 1, "awaits"),
     ("busy", "availability", lambda old: 1, "idle"),
     ("busy", "availability", lambda old: 3, "starting"),
 ]
@@ -72,5 +73,5 @@ def test_damage_of_a_resource_is_found(scene):
 
 def test_damage_of_the_counts_is_found(scene):
     scene.header_must_notice("ready_ring", lambda old: old + 1, "ring")
-    for field in ("nready", "nidle", "idle_first", "idle_last", "nstarting", "ncoming", "nstalled"):
+    for field in ("nready", "nidle", "idle_first", "idle_last", "nstarting", "ncoming", "nstalled", "nawaiting"):
         scene.header_must_notice(field, lambda old: old + 1, ".")

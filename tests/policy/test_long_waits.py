@@ -1,8 +1,8 @@
-"""held_waits.py: each wait that lasts is told once."""
+"""long_waits.py: each wait that lasts is told once."""
 
 import pytest
 
-from ray_lite.policy.held_waits import HeldWait, HeldWaits
+from ray_lite.policy.long_waits import HeldWait, HeldWaits
 
 GPU = HeldWait(7, 1, "life", 1, 2, 10_000, [3], 1)
 FULL = HeldWait(8, 1, "life", 5, 0, 0, [], 0)
