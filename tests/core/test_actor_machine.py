@@ -100,8 +100,9 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(number=st.integers(1, MOST_CALLERS))
     def open_the_stage(self, number):
-        for _ in range(number):
+        for who in range(number):
             self.enter()
+            self.create(who, [], NAMES[2 + who], who == 0)
 
     @rule(who=NUMBER, of=NUMBERS, name=st.sampled_from(NAMES), needs=st.booleans())
     def create(self, who, of, name, needs):
@@ -128,19 +129,38 @@ class Machine(RuleBasedStateMachine):
     @rule(who=NUMBER, which=NUMBER, of=NUMBERS, returns=st.integers(1, 2))
     def call(self, who, which, of, returns):
         slot = self.caller(who)
-        for handle in one(which, self.model.held(slot)[0]):
-            if sum(len(actor.calls) for actor in self.model.actors.values()) >= MOST_CALLS:
-                break
-            data, arguments = b"%d" % self.number(), self.picked(slot, of)
-            answer = self.do(slot, "call", handle, (self.index, 0, returns, 0, 0, 0), data, arguments)
-            made = self.fresh_tasks()
-            assert all(its == handle for _, its in made) and len(made) <= 1 and (made or answer is NOTHING)
-            for its, _ in made:
-                ids = () if answer is NOTHING else tuple(answer)
-                self.model.call(handle, slot, Call(its, self.callers[slot], arguments, ids, returns))
-            self.over(slot, answer)
+        for handle in self.callee(slot, which):
+            self.post(slot, handle, self.picked(slot, of), returns)
             return
         self.step(which)
+
+    @rule(who=NUMBER, which=NUMBER, other=NUMBER)
+    def calls_behind_one_that_lacks_its_argument(self, who, which, other):
+        slot = self.caller(who)
+        for first in self.callee(slot, which):
+            ids = self.post(slot, first, (), 1)
+            for handle in one(other, self.model.held(slot)[0]) if ids else ():
+                if self.post(slot, handle, ids, 1):
+                    self.post(slot, handle, (), 1)
+            return
+        self.create(who, [], None, bool(other % 2))
+
+    def callee(self, slot, number):
+        """The handle of an actor that one holds, in a list, unless there are too many calls."""
+        many = sum(len(actor.calls) for actor in self.model.actors.values()) > MOST_CALLS
+        return [] if many else one(number, self.model.held(slot)[0])
+
+    def post(self, slot, handle, arguments, returns):
+        """A call; what it returns, or nothing if the caller died of it."""
+        data = b"%d" % self.number()
+        answer = self.do(slot, "call", handle, (self.index, 0, returns, 0, 0, 0), data, arguments)
+        made = self.fresh_tasks()
+        assert all(its == handle for _, its in made) and len(made) <= 1 and (made or answer is NOTHING)
+        ids = () if answer is NOTHING else tuple(answer)
+        for its, _ in made:
+            self.model.call(handle, slot, Call(its, self.callers[slot], arguments, ids, returns))
+        self.over(slot, answer)
+        return ids
 
     @rule(who=NUMBER, which=NUMBER)
     def release(self, who, which):
@@ -153,6 +173,9 @@ class Machine(RuleBasedStateMachine):
     @rule(who=NUMBER, name=st.sampled_from(NAMES[2:]))
     def find(self, who, name):
         slot, actor = self.caller(who), self.model.named(name)
+        if actor is None and who % 4:  # rarely in vain
+            self.create(who, [], name, bool(who % 2))
+            return
         answer = self.do(slot, "find", name)
         assert answer is NOTHING or answer == (actor and actor.handle)
         if actor:
