@@ -206,6 +206,21 @@ def test_a_running_call_is_cancelled(session, gate, wait_until):
     assert ray.get(actor.get.remote()) == ["cancelled"]
 
 
+def test_a_task_that_is_cancelled_by_force_with_all_that_it_called_does_not_end_the_actor(session, gate, wait_until):
+    actor, arrive = tools.remote(), gate.arrive
+
+    @ray.remote
+    def calling(actor):
+        return ray.get(actor.caught.remote(arrive))
+
+    x = calling.remote(actor)
+    wait_until(lambda: gate.arrived("in"))
+    assert ray.cancel(x, force=True, recursive=True)
+    with pytest.raises(TaskCancelledError):
+        ray.get(x)
+    assert ray.get(actor.note.remote("alive")) == "alive"
+
+
 def test_pending_calls_are_limited(session, gate):
     actor, wait = ray.remote(max_pending_calls=3)(Tools).remote(), gate.wait
     ray.get(actor.pid.remote())

@@ -31,6 +31,7 @@ PARK_NS = 20_000_000_000  # longer than anybody's patience: a lost wake-up shows
 ALARM_S = 60  # whatever happens to the test, its puppets end
 NOTHING = object()  # no answer: the puppet died first
 CPU = 10_000
+TURN_NS = 1_000_000  # for which an actor keeps its CPUs while others wait
 
 
 class Fuse:
@@ -144,6 +145,33 @@ class Puppet:
 
     def leave(self, code):
         os._exit(code)
+
+    # --- actors ---
+
+    def create(self, function, options, data, arguments, name):
+        """The id of the handle; None: the name is taken."""
+        try:
+            given = [self.handles[a] for a in arguments]
+            return self.keep(_core.create_actor(self.region, (function, 0, 0), data, given, options, name))
+        except ValueError:
+            return None
+
+    def call(self, handle, record, data, arguments):
+        ids = _core.submit(self.region, record, data, [self.handles[a] for a in arguments], self.handles[handle])
+        return [self.keep(x) for x in (ids if isinstance(ids, list) else [ids])]
+
+    def find(self, name):
+        """The id of the handle of the actor that has the name, or None."""
+        x = _core.named_actor(self.region, name)
+        return None if x is None else self.keep(x)
+
+    def slay(self, handle):
+        return _core.kill_actor(self.region, self.handles[handle])
+
+    def serve(self):
+        """This process is an actor's: runs its next call, and the one after that; `left`: it is to end."""
+        self.worker.run_calls(0, 0, TURN_NS)
+        return ("left",) if self.worker.retired else ("idle",)
 
     # --- the policy ---
 
@@ -260,9 +288,9 @@ class Stage:
         self.region.make_current()
         self.store, self.scheduler, self.puppets = Store(self.region, Config()), Scheduler(99), {}
 
-    def start(self, fuse=None):
-        """A new puppet, in a slot of its own, that is here; or one whose life begins with a burning fuse."""
-        slot = _core.open_worker(self.region)
+    def start(self, fuse=None, slot=None):
+        """A new puppet, in a slot of its own or the given one, that is here; or one whose life begins with a burning fuse."""
+        slot = slot or _core.open_worker(self.region)
         ours, theirs = Pipe()
         pid = os.fork()
         if pid == 0:

@@ -35,6 +35,8 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
     elif k.state == RL_WAITING:
         cancelled_queued_add(R, t)
     elif k.state == RL_RUNNING:
+        if k.actor:
+            how &= ~<uint32_t>RL_CANCEL_FORCED  # it descends from what was cancelled by force; its process is the actor's
         rl_set16(R, &k.flags, <uint16_t>((k.flags | RL_CANCELLED | how) & ~RL_CANCEL_DELIVERED))
         rl_set32(R, &R.h.cancels, R.h.cancels + 1)
         if runs_beside_others(R, k):

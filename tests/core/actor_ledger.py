@@ -1,0 +1,147 @@
+"""The plain model of a region's actors: who lives, what each has to run in which order for whom, and who holds what.
+
+It knows no mailbox and no lane: an actor may run the first call of any caller, if the arguments of that are there.  Neighbour:
+test_actor_machine.py compares it with the region.
+"""
+
+from dataclasses import dataclass, field
+
+DEATH = "WorkerCrashedError"  # the value of what a dead actor's call returns
+
+
+@dataclass
+class Call:
+    """Of an actor: `caller` None is that of the constructor."""
+
+    label: str
+    caller: int | None
+    arguments: tuple
+    returns: tuple = ()  #: none if its caller died before it knew them
+    count: int = 0  #: of the returns
+
+
+@dataclass
+class Thing:
+    """A handle, or what a call returns."""
+
+    holders: set
+    value: object = None  #: of a return that is sealed
+    call: str | None = None  #: the live call that returns it
+
+
+@dataclass
+class Actor:
+    """An actor, by its handle."""
+
+    handle: bytes
+    name: bytes | None
+    needs: bool  #: whether its calls need CPUs
+    state: str = "PENDING"
+    slot: int = 0
+    killed: bool = False
+    calls: list = field(default_factory=list)  #: in the order in which they were made
+    running: Call | None = None
+
+
+class ActorLedger:
+    """What must be true of the region."""
+
+    def __init__(self):
+        self.things, self.actors = {}, {}
+
+    # --- what can be asked ---
+
+    def held(self, slot):
+        """What a process holds: (handles, returns)."""
+        mine = [x for x, thing in self.things.items() if slot in thing.holders]
+        return [x for x in mine if x in self.actors], [x for x in mine if x not in self.actors]
+
+    def named(self, name):
+        return next((actor for actor in self.actors.values() if actor.name == name), None)
+
+    def ready(self, call):
+        return all(self.things[x].value is not None for x in call.arguments)
+
+    def next_calls(self, actor):
+        """Those that an actor may run next: the first of each caller; the constructor's before all others."""
+        first = {}
+        for call in actor.calls:
+            first.setdefault(call.caller, call)
+        if actor.state != "ALIVE" or actor.running:
+            return []
+        return [call for call in ([first[None]] if None in first else first.values()) if self.ready(call)]
+
+    def can_start(self):
+        return [one for one in self.actors.values() if one.state == "PENDING" and self.ready(one.calls[0])]
+
+    # --- what happens ---
+
+    def create(self, handle, slot, creation, name, needs):
+        self.things[handle] = Thing({slot})
+        self.actors[handle] = Actor(handle, name, needs, calls=[creation])
+
+    def call(self, handle, slot, call):
+        self.actors[handle].calls.append(call)
+        for x in call.returns:
+            self.things[x] = Thing({slot}, call=call.label)
+
+    def kill(self, handle):
+        actor = self.actors[handle]
+        if actor.state != "DEAD":
+            actor.killed, actor.name = True, None
+            actor.state = "ENDING" if actor.slot else actor.state
+
+    def take(self, actor, label):
+        [call] = [call for call in self.next_calls(actor) if call.label == label]
+        actor.running = call
+
+    def finish(self, actor, values):
+        """The call that runs ends; `values` None: it fails."""
+        self.end(actor, actor.running, values)
+        actor.running = None
+
+    def end(self, actor, call, values):
+        actor.calls.remove(call)
+        values = values or [DEATH] * call.count
+        for x, value in zip(call.returns, values[: len(call.returns)], strict=True):
+            if x in self.things:
+                self.things[x].value, self.things[x].call = value, None
+        self.gather()
+
+    def release(self, slot, x):
+        self.things[x].holders.discard(slot)
+        self.gather()
+
+    def gather(self):
+        """Drops what nobody needs."""
+        pinned = {x for actor in self.actors.values() for call in actor.calls for x in call.arguments}
+        for x in list(self.things):
+            thing, actor = self.things[x], self.actors.get(x)
+            if not (thing.holders or thing.call or x in pinned or actor and actor.state != "DEAD"):
+                del self.things[x]
+
+    def leave(self, slot):
+        """A process that is no actor's is gone."""
+        for thing in self.things.values():
+            thing.holders.discard(slot)
+        self.gather()
+
+    def die(self, actor, values=None):
+        """An actor's process is gone, or will never be. `values`: of the call that it ran, as far as it came."""
+        if actor.running:
+            self.finish(actor, values)
+        actor.state, actor.name, actor.slot = "DEAD", None, 0
+        self.gather()
+
+    def node(self):
+        """All that actors ask for is done."""
+        for actor in list(self.actors.values()):
+            if actor.killed and actor.state != "DEAD":
+                self.die(actor)
+            for call in list(actor.calls) if actor.state == "DEAD" else []:
+                self.end(actor, call, None)
+        for handle, actor in list(self.actors.items()):
+            if actor.state == "DEAD" and handle not in self.things:
+                del self.actors[handle]
+            elif actor.state == "ALIVE" and not actor.calls and not self.things[handle].holders:
+                actor.state, actor.name = "ENDING", None
