@@ -1,4 +1,4 @@
-"""Actors: throughput and latency of calls beside tasks of the same run, creation, memory, arrays, and the way back from death."""
+"""Actors: rate and latency of calls beside tasks of the same run, creation, memory, arrays, and the way back from death."""
 
 from __future__ import annotations
 
@@ -7,26 +7,11 @@ import signal
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from bench_tasks import echo, warm_session
-from probes import CPUS, MB, MS, US, cpu_seconds, latencies, private_bytes
+from probes import CPUS, MB, MS, US, Echo, cpu_seconds, latencies, private_bytes
 
 import ray_lite as ray
 from ray_lite import session
-
-
-class Echo:
-    """The no-op actor."""
-
-    def __init__(self, size: int = 0) -> None:
-        self.state = np.zeros(size, np.uint8)
-
-    def echo(self, value: Any) -> Any:
-        return value
-
-    def pid(self) -> int:
-        return os.getpid()
-
 
 plain = ray.remote(Echo)
 light = ray.remote(num_cpus=0)(Echo)
@@ -134,6 +119,8 @@ def restart(quick: bool) -> dict[str, float]:
 def arrays(quick: bool) -> dict[str, float]:
     """An array of 1 MiB to an actor and back: of the time that the put of two takes."""
     count = 200 if quick else 1_000
+    import numpy as np
+
     array = np.ones(1 << 20, np.uint8)
     with warm_session(num_cpus=CPUS):
         actor = plain.remote()

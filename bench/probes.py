@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from time import perf_counter
+from typing import Any
 
 CPUS = 2  # of every contestant; the aims hold for two
 US = 1e6
@@ -15,6 +16,23 @@ MB = 1e6
 def echo(value: int) -> int:
     """The no-op task of every contestant: giving its argument back shows that each task ran."""
     return value
+
+
+class Echo:
+    """The no-op actor of every contestant that has actors.
+
+    Args:
+        size: bytes of its state.
+    """
+
+    def __init__(self, size: int = 0) -> None:
+        self.state = bytes(size)
+
+    def echo(self, value: Any) -> Any:
+        return value
+
+    def pid(self) -> int:
+        return os.getpid()
 
 
 def hold(arrivals: str, door: str) -> int:

@@ -10,43 +10,31 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from ray_lite import _core
+from ray_lite.calls.actor_facts import CallerFacts, ProcessFacts
 from ray_lite.calls.arguments import IN_OBJECT, pack
-from ray_lite.calls.functions import Call, Function, Signatures, Token
+from ray_lite.calls.functions import Call, Function, Signatures
 from ray_lite.calls.instance import Constructor, Exit, MethodFunction, leave
-from ray_lite.calls.methods import Creation, MethodCall, Methods
+from ray_lite.calls.methods import Creation, MethodCall
 from ray_lite.config import Config
-from ray_lite.exceptions import ObjectLostError, PendingCallsLimitExceeded, RayActorError
+from ray_lite.exceptions import ObjectLostError, PendingCallsLimitExceeded, RayActorError, SerializationError
 from ray_lite.options import ActorOptions, Options
-from ray_lite.store.named_values import keep_named, load_named
+from ray_lite.store.named_values import keep_named, label_of, load_named
 
 MOST_LOOKS = 32  # the pause between two looks for room doubles up to so many times the first
+HOOKS = ("__ray_save__", "__ray_restore__", "__ray_shutdown__")
 NO_SIGNATURE = Signatures(None, None)
-
-
-class ActorFacts(NamedTuple):
-    """What callers know of an actor."""
-
-    methods: Methods
-    name: str | None
-    module: str  #: of the class
-    tokens: dict[str, Token]  #: of the functions that are its methods
-    constructor: Token  #: of the function that is its constructor
-    interval: int | None  #: calls between two checkpoints
-    restarts: int  #: processes that it may lose and come back
-    waits: bool  #: a call waits while there are as many pending ones as there may be
 
 
 class LocalActor:
     """What stands for an actor: its handle in the region, and what this process knows of it."""
 
-    def __init__(self, reference: _core.ObjectID, facts: ActorFacts) -> None:
+    def __init__(self, reference: _core.ObjectID, facts: CallerFacts) -> None:
         self.reference, self.tokens = reference, facts.tokens
         self.methods, self.name, self.module = facts.methods, facts.name, facts.module
-        self.waits = facts.waits
-        self.keeps = facts.interval is not None and facts.restarts > 0  #: calls may run again
+        self.keeps, self.waits = facts.keeps, facts.waits
 
     @property
     def id(self) -> bytes:
@@ -60,7 +48,7 @@ class LocalActors:
     def __init__(self, backend: Any) -> None:
         self._backend = backend
         self._exported: weakref.WeakKeyDictionary[type, tuple[Function, dict[str, Function]]] = weakref.WeakKeyDictionary()
-        self._known: dict[int, ActorFacts] = {}  # by index of the object that holds them
+        self._known: dict[int, CallerFacts] = {}  # by index of the object that holds them
 
     def create(self, creation: Creation) -> LocalActor:
         backend, options = self._backend, creation.options
@@ -71,18 +59,30 @@ class LocalActors:
         constructor, methods = self._functions(creation)
         token = backend.export(constructor)
         tokens = {name: backend.export(method) for name, method in methods.items()}
-        facts = ActorFacts(creation.methods, options.name, creation.cls.__module__, tokens, token, options.checkpoint_interval,
-                           options.restarts, options.on_full == "wait")
-        environment = backend.runtime_env.current()
-        kept = keep_named(backend.store, creation.methods.name, tuple(facts), options.name, environment)
+        keeps = options.checkpoint_interval is not None and options.restarts > 0
+        environment, known = backend.runtime_env.current(), creation.methods.known
+        facts = CallerFacts(creation.methods, options.name, creation.cls.__module__, tokens, keeps, options.on_full == "wait")
+        interval = options.checkpoint_interval or 0 if keeps else 0
+        hooks = {name: known[name].is_async for name in HOOKS if name in known}
+        own = ProcessFacts(creation.methods.name, options.name, environment, token, interval, hooks)
+        kept = self._kept(own, facts)
         stream, refs = self._packed(constructor, creation.args, creation.kwargs, backend.config.small_arguments)
         record = token[0], 0, environment
-        keeps = options.checkpoint_interval is not None and options.restarts > 0
         at_once = _at_once(creation, backend.config)
         limits = life, turn, at_once, options.max_pending_calls or 0, kept, options.restarts, keeps
         reference = backend.store.with_room(
             lambda: _core.create_actor(backend.region, record, stream, refs, limits, digest), len(stream))
         return LocalActor(reference, facts)
+
+    def _kept(self, own: ProcessFacts, facts: CallerFacts) -> int:
+        """Index of the object with what is known of an actor. Signatures that can't be pickled are left out: calls by other
+        processes are checked when they run."""
+        try:
+            return keep_named(self._backend.store, tuple(facts), *own)
+        except SerializationError:
+            bare = {name: method._replace(signatures=NO_SIGNATURE) for name, method in facts.methods.known.items()}
+            methods = facts.methods._replace(constructor=NO_SIGNATURE, known=bare)
+            return keep_named(self._backend.store, tuple(facts._replace(methods=methods)), *own)
 
     def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
         """The actor that has the name already, if the creation may take it."""
@@ -182,7 +182,7 @@ class LocalActors:
             raise RayActorError(f"the actor {reference.hex()} is gone") from None
         facts = _core.facts_of_actor(region, index)
         if facts not in self._known:
-            self._known[facts] = ActorFacts(*load_named(self._backend.store, facts))
+            self._known[facts] = CallerFacts(*load_named(self._backend.store, facts))
         return LocalActor(reference, self._known[facts])
 
     def named(self, name: str) -> LocalActor:
@@ -199,11 +199,11 @@ class LocalActors:
         for index in _core.actors(region):
             state, _, _, pending, _, _, killed, _ = _core.actor_facts(region, index)
             if state in ("PENDING", "STARTING", "ALIVE") and not killed:
-                facts = ActorFacts(*load_named(self._backend.store, _core.facts_of_actor(region, index)))
+                facts = ProcessFacts(*label_of(self._backend.store, _core.facts_of_actor(region, index)))
                 lost = _core.restart_facts(region, index)[2]
                 state = "RESTARTING" if lost and state != "ALIVE" else state
                 pid, finished = _core.actor_process(region, index)
-                found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.methods.name,
+                found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.class_name,
                               "Name": facts.name, "State": state, "Pid": pid or None, "CallsFinished": finished,
                               "CallsQueued": pending, "Restarts": lost})
         return found

@@ -72,7 +72,7 @@ class WaitWatch:
 
     def _actor(self, actor: int) -> str:
         """An actor's class, name, id and process."""
-        class_name, name, _ = label_of(self.store, _core.facts_of_actor(self.region, actor))
+        class_name, name, *_ = label_of(self.store, _core.facts_of_actor(self.region, actor))
         slot = _core.actor_facts(self.region, actor)[2]
         pid = next((one.pid for one in self.actors.processes.values() if one.slot == slot), 0)
         facts = ([] if name is None else [repr(name)]) + [_core.actor_id(self.region, actor).hex()[:8]]

@@ -13,8 +13,8 @@ from ray_lite.store.object_store import Store
 from ray_lite.values.serialization import Pickled, dumps, loads
 
 
-def keep_named(store: Store, name: str, value: Any, *further: str | int | None) -> int:
-    """As `Store.keep`, with a name and further facts that can be read like it; the index of the object."""
+def keep_named(store: Store, value: Any, name: str, *further: Any) -> int:
+    """As `Store.keep`, with a name and further plain facts that can be read like it; the index of the object."""
     body = dumps(value)
     buffers, lengths = [body.stream, *body.buffers], [len(body.stream), *body.lengths]
     return store.keep_pickled(Pickled(pickle.dumps((name, *further)), buffers, lengths, body.contained))

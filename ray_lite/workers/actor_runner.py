@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ray_lite import _core
-from ray_lite.backends.local_actors import ActorFacts
+from ray_lite.calls.actor_facts import ProcessFacts
 from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction, construct, instance
 from ray_lite.exceptions import ObjectStoreFullError, SerializationError
-from ray_lite.store.named_values import label_of, load_named
+from ray_lite.store.named_values import label_of
 from ray_lite.values.failures import dead
 from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
@@ -29,9 +29,9 @@ class ActorRunner(TaskRunner):
     def begin(self, worker: _core.Worker, most: int) -> None:
         """Restores the state of the actor if an earlier process has saved one. `most`: past calls that are kept at most."""
         kept = _core.facts_of_actor(self.region, _core.own_actor(self.region))
-        self._class_name, _, environment = label_of(self.store, kept)
-        misplaced = self._enter(environment)
-        facts = ActorFacts(*load_named(self.store, kept))
+        facts = ProcessFacts(*label_of(self.store, kept))
+        self._class_name = facts.class_name
+        misplaced = self._enter(facts.runtime_env)
         self.checkpoints = Checkpoints(self.store, self.reporter, facts, most)
         self.checkpoints.begin(worker)
         instance.save = self.checkpoints.save

@@ -9,7 +9,7 @@ import traceback
 from typing import Any
 
 from ray_lite import _core
-from ray_lite.backends.local_actors import ActorFacts
+from ray_lite.calls.actor_facts import ProcessFacts
 from ray_lite.calls.instance import instance
 from ray_lite.calls.methods import bound
 from ray_lite.control.report_channel import Reporter
@@ -25,14 +25,14 @@ class Checkpoints:
         most: past calls that are kept at most; then a checkpoint is tried early, and if it fails they are given up.
     """
 
-    def __init__(self, store: Store, reporter: Reporter, facts: ActorFacts, most: int) -> None:
+    def __init__(self, store: Store, reporter: Reporter, facts: ProcessFacts, most: int) -> None:
         self.region, self.store, self.reporter, self.facts, self.most = store.region, store, reporter, facts, most
         self.bytes_most = self.region.statistics()["arena_bytes"] // BYTES_PART
 
     def begin(self, worker: _core.Worker) -> None:
         """Lets a worker ask for checkpoints as often as the class says."""
         self._worker = worker
-        if self.facts.interval is not None and self.facts.restarts:
+        if self.facts.interval:
             worker.interval, worker.past_most, worker.bytes_most = self.facts.interval, self.most, self.bytes_most
 
     def save(self) -> None:
@@ -47,17 +47,17 @@ class Checkpoints:
             self._worker.tried_checkpoint()
 
     def _state(self) -> Any:
-        hook = self.facts.methods.known.get("__ray_save__")
-        if hook is None:
+        is_async = self.facts.hooks.get("__ray_save__")
+        if is_async is None:
             return instance.value
-        return instance.loop.finished(bound(instance.value, hook.name)(), hook.is_async)
+        return instance.loop.finished(bound(instance.value, "__ray_save__")(), is_async)
 
     def _give_up(self) -> None:
         """Gives the past calls up if there are too many to keep them."""
         calls, size = _core.kept_calls(self.region)
         if calls >= self.most or size >= self.bytes_most:
             _core.lose_past(self.region)
-            self.reporter.note(f"the actor {self.facts.methods.name} can't be restored before its next checkpoint: its "
+            self.reporter.note(f"the actor {self.facts.class_name} can't be restored before its next checkpoint: its "
                                f"{calls:,} calls since the last one ({size:,} bytes of arguments) are too many to keep")
 
     def restore(self, cls: Any, state: Any) -> None:
@@ -66,19 +66,19 @@ class Checkpoints:
         Args:
             cls: class of the actor.
         """
-        hook = self.facts.methods.known.get("__ray_restore__")
-        if hook is None:
+        is_async = self.facts.hooks.get("__ray_restore__")
+        if is_async is None:
             instance.value = state
             return
         instance.value = made = cls.__new__(cls)
-        instance.loop.finished(bound(made, hook.name)(state), hook.is_async)
+        instance.loop.finished(bound(made, "__ray_restore__")(state), is_async)
 
     def say_restore_failed(self, error: BaseException) -> None:
         """Reports that the state could not be restored."""
         self._say("the restoration", "__ray_restore__", error)
 
     def _say(self, what: str, hook: str, error: BaseException) -> None:
-        name = self.facts.methods.name
-        where = f" in {name}.{hook}" if hook in self.facts.methods.known else ""
+        name = self.facts.class_name
+        where = f" in {name}.{hook}" if hook in self.facts.hooks else ""
         trace = "".join(traceback.format_exception(error)) if where else f"{type(error).__name__}: {error}"
         self.reporter.note(f"{what} of the actor {name} failed{where}: {trace}")
