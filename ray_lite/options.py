@@ -79,6 +79,11 @@ class ActorOptions(NamedTuple):
                              "the same time have no order in which they could be repeated")
 
     @property
+    def keeps(self) -> bool:
+        """Whether calls are kept, to be run again after the death of an actor's process."""
+        return self.checkpoint_interval is not None and self.restarts > 0
+
+    @property
     def restarts(self) -> int:
         """How often an actor comes back after the death of its process."""
         if self.max_restarts is not None:

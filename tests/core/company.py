@@ -32,13 +32,13 @@ class Company:
     def queue(self, members, cpus):
         return _core.actor_queue(self.region, members, (self.region.slot, cpus, 0, (), 0))
 
-    def create(self, needs=0, holds=0, most=1, limit=0, after=(), name=None, back=(0, False)):  # noqa: PLR0913
-        """A handle. `needs`: CPUs of a call; `holds`: CPUs for life; `after`: what the constructor needs; `name`: 20 bytes;
-        `back`: processes that it may lose, and whether past calls are kept."""
+    def create(self, needs=0, holds=0, most=1, after=(), **how):
+        """A handle. `needs`: CPUs of a call; `holds`: CPUs for life; `after`: what the constructor needs; `how`: `limit` of
+        pending calls, `name` of 20 bytes, `back`: processes that it may lose, and whether past calls are kept."""
         turn = self.queue(_core.TURNS, needs) if needs else 0
-        options = self.queue(_core.LIVES, holds), turn, most, limit, 0, *back
+        options = self.queue(_core.LIVES, holds), turn, most, how.get("limit", 0), 0, *how.get("back", (0, False))
         args = bytes([len(after)]) + b"R" * len(after)
-        return _core.create_actor(self.region, (self.index("create"), PLAIN, 0), args, list(after), options, name)
+        return _core.create_actor(self.region, (self.index("create"), PLAIN, 0), args, list(after), options, how.get("name"))
 
     def index(self, name):
         return next(i for i, n in self.calls.by_index.items() if n == name)
