@@ -59,7 +59,7 @@ def _run_calls(backend: WorkerBackend, runner: ActorRunner, hot: int) -> None:
     region, config, worker = backend.region, backend.config, backend.worker
     several = _core.calls_at_once(region) > 1
     while not _core.is_closing(region) and not (worker.retired or runner.over):
-        if several and worker.ran:
+        if several and (worker.ran or instance.value is not None):  # made, or restored
             concurrently(backend)
             return
         worker.run_calls(hot, int(config.idle_park * 1e9), int(config.actor_turn * 1e9))

@@ -3,6 +3,7 @@
 Whoever is caught may be an actor's process: then its calls have values up to one, and fail from there on.
 """
 
+import asyncio
 import gc
 import itertools
 import os
@@ -63,6 +64,26 @@ class Tally:
 
 
 SHAPES = [ray.remote(Tally), ray.remote(num_cpus=0)(Tally), ray.remote(num_cpus=0, resources={"seat": 1})(Tally)]
+
+
+@ray.remote(max_concurrency=3)
+class Threads:
+    """Runs several calls at a time, which block and store."""
+
+    def work(self, k):
+        return ray.get(ray.put(ray.get(late.remote(k))))
+
+
+@ray.remote
+class Coroutines:
+    """The same, beside coroutines."""
+
+    def work(self, k):
+        return ray.get(late.remote(k))
+
+    async def nap(self, k):
+        await asyncio.sleep(0.001)
+        return k
 
 
 @ray.remote(num_cpus=0)
@@ -198,7 +219,15 @@ def losses():
         judged([x for _, x in its], [number for number, _ in its])
 
 
-STEPS = (calls, calls_inside, names, deaths, kills, constructors, cancels, losses)
+def crowds():
+    """Calls that run at the same time, in no order."""
+    threads, coroutines = Threads.remote(), Coroutines.remote()
+    for method in (threads.work, coroutines.work, coroutines.nap):
+        found = [outcome(x) for x in [method.remote(k) for k in range(12)]]
+        assert all(its in (k, DEAD) for k, its in enumerate(found)), found
+
+
+STEPS = (calls, calls_inside, names, deaths, kills, constructors, cancels, losses, crowds)
 
 
 def none_is_left(region):

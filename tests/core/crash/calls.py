@@ -111,15 +111,18 @@ class Calls(Program):
         [(_, _, state, slot, *_)] = [entry for entry in self.stepper.actors() if entry[0] == self.seats[who]]
         assert slot == self.stepper.slot(who)
         running, blocked = self.stepper.work(who)[2], self.stepper.work(who)[1]
-        if blocked:
+        most, waiting = self.stepper.crowd(who)
+        if blocked and most == 1:
             return self.do("unblock", who)
         if self.random.random() < 0.04 or state == ENDING and not running:
             return self.vanish(who)
+        if waiting and (waiting == len(running) or self.random.random() < 0.3):
+            return self.do("calls_wait", who, b=self.random.randint(1, waiting))
         if running and self.random.random() < 0.15:
-            return self.do("block", who)
-        return self.work_on(who, running)
+            return self.do("block", who) if most == 1 else self.do("calls_wait", who, a=1)
+        return self.work_on(who, running, most)
 
-    def work_on(self, who, running):
+    def work_on(self, who, running, most):
         """A call ends, and the next begins; or a part of that."""
         returns = self.stepper.returns(running[0]) if running else []
         if returns and self.random.random() < 0.2:
@@ -130,7 +133,13 @@ class Calls(Program):
             return self.leave_with_cause(who)
         several = running and self.random.random() < 0.3  # another one may begin
         ended = 0 if several else self.random.choice(running) if running else 0
-        return self.do("next_call", who, a=ended, size=self.random.choice((0, 1 << 60)))
+        if most > 1 and ended and self.random.random() < 0.2:
+            self.do("end_call", who, a=ended)
+        else:
+            rests = most == 1 or ended == 0 or self.random.random() < 0.5
+            self.do("next_call", who, a=ended, b=not rests, size=self.random.choice((0, 1 << 60)))
+        if most > 1 and ended:
+            self.do("calls_wait", who)  # perhaps all others wait
 
     def leave_with_cause(self, who):
         """It ends itself, and says why, or not."""

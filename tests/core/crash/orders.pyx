@@ -214,7 +214,15 @@ cdef int order_open_actor(rl_order* o) noexcept nogil:
 
 
 cdef int order_next_call(rl_order* o) noexcept nogil:
-    return call_next_run(o.who, o.a, <int64_t>o.size, True, &o.out)
+    return call_next_run(o.who, o.a, <int64_t>o.size, o.b == 0, &o.out)
+
+
+cdef int order_end_call(rl_order* o) noexcept nogil:
+    return call_end(o.who, o.a)
+
+
+cdef int order_calls_wait(rl_order* o) noexcept nogil:
+    return calls_wait(o.who, <int32_t>o.a - <int32_t>o.b)
 
 
 cdef int order_kill_actor(rl_order* o) noexcept nogil:
@@ -257,9 +265,9 @@ ORDERS = ("put create room contain seal hold release expose find submit next fin
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
           "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor "
-          "named").split()
+          "named end_call calls_wait").split()
 
-cdef operation OPERATIONS[53]
+cdef operation OPERATIONS[55]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -269,5 +277,5 @@ OPERATIONS[:] = [
     order_thread_wait, order_thread_wake, order_lend, order_look, order_mark,
     order_open_actor, order_next_call, order_kill_actor, order_leave_actor, order_retire_actor, order_retry_actor,
     order_end_actor, order_due, order_drain_actor, order_free_actor,
-    order_named,
+    order_named, order_end_call, order_calls_wait,
 ]

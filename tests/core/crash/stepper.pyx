@@ -243,6 +243,11 @@ cdef class Stepper:
             t = task_at(self.region.R, t).next
         return s.availability == RL_IDLE, s.blocked - s.lent, out
 
+    def crowd(self, int who) -> tuple:
+        """(calls that the actor whose process it is may run at a time, those that wait now)."""
+        cdef rl_actor* e = actor_at(self.region.R, rl_slot_at(self.region.R, self.actor[who].slot).actor)
+        return e.most, e.nwaiting
+
     def threads(self, int who) -> tuple:
         """(threads of an actor that wait, those of them that wait for ever, whether its CPUs are lent)."""
         cdef rl_slot* s = rl_slot_at(self.region.R, self.actor[who].slot)

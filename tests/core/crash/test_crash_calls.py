@@ -9,7 +9,7 @@ import pytest
 OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "1000"))
 A_PROGRAM, MORE = 200, 8
 ORDERS = """open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor
-    named submit block unblock cancel take_cancelled""".split()
+    named end_call calls_wait submit block unblock cancel take_cancelled""".split()
 
 
 @pytest.mark.watchdog(600 + OPERATIONS // 4)
