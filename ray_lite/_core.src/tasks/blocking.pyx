@@ -2,10 +2,10 @@
 
 Only the main thread gives them back of itself.  Other threads are counted while they wait: the main thread may work meanwhile.
 If tasks lack only CPUs for too long, the node lends those of a worker whose threads wait, which blocks it until it wakes or its
-task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  A main thread that has waited
-for a while for its objects says for which one, so that the node finds waits for each other.  Neighbours: scheduling/grants.pyx
-counts the blocked workers, and ends a loan with its task; python/ calls these functions.  Must not decide when CPUs are lent:
-policy/deadlocks.py does.
+task ends.  An actor that runs several calls at a time gives its CPUs back while all of them wait.  A main thread that has
+waited for a while for its objects says for which one, so that the node finds waits for each other.  Neighbours:
+scheduling/grants.pyx counts the blocked workers, and ends a loan with its task; python/ calls these functions.  Must not decide
+when CPUs are lent: policy/deadlocks.py does.
 """
 
 
