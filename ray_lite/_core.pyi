@@ -167,6 +167,7 @@ class Worker:
 
 @disjoint_base
 class RunningCall:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
     record: int
     exits: bool
     def enter(self) -> None: ...

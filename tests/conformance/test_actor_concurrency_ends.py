@@ -287,3 +287,18 @@ def test_the_end_of_the_session_waits_for_calls(fresh, gate, wait_until, kind):
     wait_until(lambda: gate.arrived("in"))
     ray.shutdown()
     assert gate.arrived("done") and gate.arrived("bye")
+
+
+# --- restarted ---
+
+
+def test_an_actor_that_comes_back_runs_several_calls_again(session, kind, held, gate):
+    actor = kind.options(max_concurrency=3, max_restarts=1).remote()
+    pid = ray.get(actor.pid.remote())
+    lost = held(actor, 3)
+    os.kill(pid, signal.SIGKILL)
+    for x in lost:
+        with pytest.raises(RayActorError):
+            ray.get(x, timeout=20)
+    assert set(ray.get([actor.meet.remote(3) for _ in range(9)], timeout=20)) == {3}
+    assert ray.get(actor.pid.remote()) != pid

@@ -40,8 +40,8 @@ class Crowd:
         return "held"
 
     def spin(self, arrive):
-        arrive("spin")
         try:
+            arrive("spin")
             while True:
                 sum(range(100))
         except TaskCancelledError:
