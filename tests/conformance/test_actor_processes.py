@@ -221,6 +221,21 @@ def test_a_task_that_is_cancelled_by_force_with_all_that_it_called_does_not_end_
     assert ray.get(actor.note.remote("alive")) == "alive"
 
 
+@pytest.mark.parametrize("how, text", [
+    ("die", r"ended itself with exit code 7 while it ran Tools\.die"),
+    ("write", r"killed by signal 9 \(SIGKILL\) while it ran Tools\.write(?s:.*)last lines on stderr:\s+last words"),
+])
+def test_a_death_tells_its_story(session, how, text):
+    actor = tools.remote()
+    first = actor.die.remote() if how == "die" else actor.write.remote("last words\n")
+    calls = [first, *(actor.pid.remote() for _ in range(50))]
+    for x in calls:
+        with pytest.raises(RayActorError, match=rf"the actor Tools is dead: its process \(pid \d+\) (was )?{text}"):
+            ray.get(x)
+    with pytest.raises(RayActorError, match="is dead"):
+        ray.get(actor.pid.remote())
+
+
 def test_kill_while_calls_are_queued_and_run(session, gate, wait_until):
     actor, wait, arrive = tools.remote(), gate.wait, gate.arrive
     calls = [actor.hold.remote(wait, arrive), *(actor.note.remote(number) for number in range(10_000))]

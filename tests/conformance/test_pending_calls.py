@@ -54,21 +54,6 @@ def test_pending_calls_are_limited(session, gate):
 # ---------------------------------------------------------------- deaths
 
 
-@pytest.mark.parametrize("how, text", [
-    ("die", r"ended itself with exit code 7 while it ran Tools\.die"),
-    ("write", r"killed by signal 9 \(SIGKILL\) while it ran Tools\.write(?s:.*)last lines on stderr:\s+last words"),
-])
-def test_a_death_tells_its_story(session, how, text):
-    actor = ray.remote(Tools).remote()
-    first = actor.die.remote() if how == "die" else actor.write.remote("last words\n")
-    calls = [first, *(actor.pid.remote() for _ in range(50))]
-    for x in calls:
-        with pytest.raises(RayActorError, match=rf"the actor Tools is dead: its process \(pid \d+\) (was )?{text}"):
-            ray.get(x)
-    with pytest.raises(RayActorError, match="is dead"):
-        ray.get(actor.pid.remote())
-
-
 def test_calls_wait_while_too_many_are_pending(session, gate, wait_until):
     """Each returns once there is room for it; one that the actor makes to itself raises."""
     patient = ray.remote(max_pending_calls=3, on_full="wait")(Tools)
