@@ -54,13 +54,13 @@ class ActorDirector(RuleBasedStateMachine):
         return NOTHING
 
     def fresh_tasks(self):
-        """(label, actor's handle, labels of returns) of the calls that the model does not know."""
+        """(label, actor's handle, or None if that is gone) of the calls that the model does not know."""
         now = self.tables.now()
         actors = self.tables.read("actor")
         known = {call.label for actor in self.model.actors.values() for call in actor.calls}
         found = [(now.name(now.tasks, t), actors["handle"][now.tasks["actor"][t]]) for t in range(1, len(now.tasks))
                  if now.tasks["state"][t]]
-        return [(its, bytes(now.objects["id"][i])) for its, i in found if its not in known]
+        return [(its, bytes(now.objects["id"][i]) if i else None) for its, i in found if its not in known]
 
     def number(self):
         self.numbers += 1
@@ -99,7 +99,7 @@ class ActorDirector(RuleBasedStateMachine):
         data = b"%d" % self.number()
         answer = self.do(slot, "call", handle, (self.index, 0, returns, 0, 0, 0), data, arguments)
         made = self.fresh_tasks()
-        assert all(its == handle for _, its in made) and len(made) <= 1 and (made or answer is NOTHING)
+        assert all(its in (handle, None) for _, its in made) and len(made) <= 1 and (made or answer is NOTHING), made
         ids = () if answer is NOTHING else tuple(answer)
         for its, _ in made:
             self.model.call(handle, slot, Call(its, self.callers[slot], arguments, ids, returns))
@@ -125,6 +125,8 @@ class ActorDirector(RuleBasedStateMachine):
         """Its process is dead or dying. `values`: of the call that it was about to end."""
         puppet = self.stage.puppets.pop(actor.slot)
         puppet.reap()
+        _core.begin_sweep(self.region, actor.slot)  # what it had not committed is undone then
+        _core.wake_all(self.region)
         now = self.tables.now()
         running = [now.name(now.tasks, t) for t in now.chain(now.tasks, now.slots["running"][actor.slot])]
         if actor.running and actor.running.label not in running:
@@ -142,8 +144,6 @@ class ActorDirector(RuleBasedStateMachine):
     def sweep(self, actor, values):
         region, slot, index = self.region, actor.slot, _core.actor_in(self.region, actor.slot)
         began = _core.actor_facts(region, index)[0] != "STARTING"
-        _core.begin_sweep(region, slot)
-        _core.wake_all(region)
         while (adopted := _core.adopt_task(region, slot))[0]:
             for i in _core.task_returns(region, adopted[0]):
                 if i:
@@ -178,7 +178,8 @@ class ActorDirector(RuleBasedStateMachine):
         for its, actor in expected.items():
             row = rows[its]
             found = STATES[row["state"]], row["slot"], bool(row["flags"] & NAMED)
-            assert found == (actor.state, actor.slot, bool(actor.name)), f"actor {its}: {found}"
+            wanted = actor.state, actor.slot, bool(actor.name)
+            assert found == wanted, f"actor {its}: expected {wanted}, found {found}"
             self.compare_calls(now, row, lanes, actor)
         found = {now.name(now.objects, i): (now.object(i)[0], {*now.object(i)[1]}) for i in now.live}
         for x, thing in self.model.things.items():
@@ -203,7 +204,8 @@ class ActorDirector(RuleBasedStateMachine):
         for caller in {call.caller for call in actor.calls if call.caller}:
             mine = [call.label for call in actor.calls if call.caller == caller]
             assert [its for its in (*ran, *order) if its in mine] == mine, f"calls of {caller}"
-        assert row["nrunning"] == len(ran) and row["ncalls"] == len(actor.calls)
+        counts = row["nrunning"], row["ncalls"]
+        assert counts == (len(ran), len(actor.calls)), f"actor of {label(actor.handle)}: {counts}"
 
     def last_looks(self):
         for slot in self.callers:

@@ -104,7 +104,8 @@ class Machine(ActorDirector):
             was_dead = self.model.actors[handle].state == "DEAD"
             answer = self.do(slot, "slay", handle)
             assert answer is NOTHING or answer == (not was_dead)
-            if self.rows()[label(handle)]["flags"] & KILLED:
+            row = self.rows().get(label(handle))  # a dead one's handle may have gone with the caller
+            if row is not None and row["flags"] & KILLED:
                 self.model.kill(handle)
             self.over(slot, answer)
             return
