@@ -142,6 +142,8 @@ class _Runner(Protocol):
         """Adapts to the resources and options of a queue's tasks; False: this process can't run them."""
     def raise_cancelled(self) -> None:
         """Raises TaskCancelledError, since the task that is about to be called is marked."""
+    def check_exit(self) -> None:
+        """Raises an exception if the call that has just run ends its actor."""
     def after(self, function: int) -> bool:
         """Cleans up after a task of this function; returns whether the process is to end now."""
     def leave_child(self, error: BaseException | None) -> NoReturn:

@@ -49,6 +49,7 @@ class Config(NamedTuple):
     hot: float = 1e-3  #: seconds that a worker spins after a task, for the next one, before it sleeps
     park: float = 0.04  #: longest sleep in `get` and `wait`, in seconds; every sleep is bounded, since any wake-up may be lost
     idle_park: float = 2.0  #: longest sleep of an idle worker, in seconds
+    actor_park: float = 60.0  #: the same of an idle actor; there may be a thousand
     node_look: float = 0.1  #: seconds between two checks of the queues by the node while tasks are ready
     aging: float = 1.0  #: seconds that others may pass over a stalled shape before resources are reserved for it
     start_timeout: float = 30.0  #: seconds that `init` waits for the node's answer, and tasks while no worker can be started

@@ -67,6 +67,7 @@ class Instance:
     def __init__(self) -> None:
         self.loop = ActorLoop()
         self.save: Callable[[], None] = lambda: None  #: makes a checkpoint
+        self.ask: Callable[[], None] = lambda: None  #: lets `exits` be looked at after the call that runs
 
     def shut_down(self) -> None:
         """Calls `__ray_shutdown__`, if the class has it, and closes the event loop."""
@@ -87,6 +88,7 @@ def leave() -> None:
     call = _core.running_call()
     if call is None:
         instance.exits = True
+        instance.ask()
     else:
         call.exits = True
 
@@ -125,19 +127,14 @@ class MethodFunction:
             raise Exit
         if self.name == CHECKPOINT:
             return instance.save()
-        try:
-            result = None if instance.exits else self._result(args, kwargs)
-        except BaseException:
-            if not instance.exits:  # else whatever the method made of the exception that ends it
-                raise
-        if instance.exits:
-            raise Exit
-        return result
+        return instance.loop.finished(bound(instance.value, self.name)(*args, **kwargs), self.is_async)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a call of it is no more than a call of the method."""
+        return not self.is_async and self.name not in (TERMINATE, CHECKPOINT)
 
     async def awaited(self, /, *args: Any, **kwargs: Any) -> Any:
         """The result, on the loop that runs already."""
         result = bound(instance.value, self.name)(*args, **kwargs)
         return await result if isinstance(result, types.CoroutineType) else result
-
-    def _result(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return instance.loop.finished(bound(instance.value, self.name)(*args, **kwargs), self.is_async)

@@ -5,11 +5,13 @@ Neighbours: calls/instance.py (what the calls run), checkpoints.py; main.py runs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ray_lite import _core
 from ray_lite.calls.actor_facts import ProcessFacts
 from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction, construct, instance
+from ray_lite.calls.methods import bound
 from ray_lite.exceptions import ObjectStoreFullError, SerializationError
 from ray_lite.store.named_values import label_of
 from ray_lite.values.failures import dead
@@ -34,7 +36,7 @@ class ActorRunner(TaskRunner):
         misplaced = self._enter(facts.runtime_env)
         self.checkpoints = Checkpoints(self.store, self.reporter, facts, most)
         self.checkpoints.begin(worker)
-        instance.save = self.checkpoints.save
+        instance.save, instance.ask = self.checkpoints.save, worker.ask
         saved = _core.saved_checkpoint(self.region)
         if saved is None:
             return
@@ -58,6 +60,18 @@ class ActorRunner(TaskRunner):
             return error
         return None
 
+    def function(self, index: int) -> Callable[..., Any]:
+        """What a call of the actor calls: the method itself where nothing else is to be done."""
+        function = super().function(index)
+        if isinstance(function, MethodFunction) and function.is_plain:
+            return bound(instance.value, function.name)  # type: ignore[no-any-return]
+        return function
+
+    def check_exit(self) -> None:
+        """Raises Exit if the method has called `exit_actor`, whatever it made of the exception that ends it."""
+        if instance.exits:
+            raise Exit
+
     def checkpoint(self) -> None:
         """Makes a checkpoint between two calls."""
         self.checkpoints.save()
@@ -65,7 +79,7 @@ class ActorRunner(TaskRunner):
     def fail(self, task: int, error: BaseException) -> bool:
         """Ends the actor if its constructor failed, or a method called `exit_actor`; the rest is as for tasks. What a call
         raises that had ended in an earlier process is known already."""
-        if isinstance(error, Exit):
+        if isinstance(error, Exit) or instance.exits:
             self._leave(EXITED)
             for index in _core.task_returns(self.region, task):
                 if index:
@@ -101,5 +115,5 @@ class ActorRunner(TaskRunner):
         _core.leave_actor(self.region, x)
 
 
-for function in (MethodFunction.__call__, MethodFunction._result, ActorLoop.finished, Constructor.__call__, construct):
+for function in (MethodFunction.__call__, ActorLoop.finished, Constructor.__call__, construct):
     calls_users_code(function.__code__)

@@ -42,7 +42,7 @@ class ConcurrentCalls:
     def __init__(self, process: Process, runner: ActorRunner) -> None:
         self.region, self.worker, self.runner = process.region, process.worker, runner
         self.cancellation, self.again = process.cancellation, process.config.cancel_again
-        self.park, self.turn = int(process.config.idle_park * 1e9), int(process.config.actor_turn * 1e9)
+        self.park, self.turn = int(process.config.actor_park * 1e9), int(process.config.actor_turn * 1e9)
         self.running: dict[_core.RunningCall, None] = {}  #: calls that were taken and have not ended
         self._cancels = -1  # number of cancellations in the session when the marks were last looked at
 

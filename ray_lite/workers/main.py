@@ -42,16 +42,13 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter
     if isinstance(backend.runner, ActorRunner):
         backend.runner.begin(backend.worker, config.kept_calls)
         _run_calls(backend, backend.runner, hot)
-        _shut_down(region, config.actor_grace)
+        _shut_down(backend)
         return
     while not _core.is_closing(region) and not backend.worker.retired:
         before = backend.worker.ran
         backend.worker.run(hot, int(park * 1e9))
         park = FIRST_PARK if backend.worker.ran > before else min(park * 2, config.idle_park)
     backend.worker.leave()
-
-
-calls_users_code(main.__code__)
 
 
 def _run_calls(backend: WorkerBackend, runner: ActorRunner, hot: int) -> None:
@@ -62,7 +59,11 @@ def _run_calls(backend: WorkerBackend, runner: ActorRunner, hot: int) -> None:
         if several and (worker.ran or instance.value is not None):  # made, or restored
             concurrently(backend)
             return
-        worker.run_calls(hot, int(config.idle_park * 1e9), int(config.actor_turn * 1e9))
+        worker.run_calls(hot, int(config.actor_park * 1e9), int(config.actor_turn * 1e9))
+
+
+calls_users_code(main.__code__)
+calls_users_code(_run_calls.__code__)
 
 
 def _begin(setting: SessionSetting) -> None:
@@ -84,14 +85,15 @@ def _begin(setting: SessionSetting) -> None:
     reseed()
 
 
-def _shut_down(region: _core.Region, bound: float) -> None:
+def _shut_down(backend: WorkerBackend) -> None:
     """The end of an actor: what its hook raises is shown, and stops nothing.
 
-    After `bound` seconds the process ends; at the end of the session the node bounds the hook.
+    After Config.actor_grace the process ends; at the end of the session the node bounds the hook.
     """
+    backend.worker.functions.clear()  # methods, which hold the instance
     try:
-        if not _core.is_closing(region):
-            faulthandler.dump_traceback_later(bound, exit=True, file=2)
+        if not _core.is_closing(backend.region):
+            faulthandler.dump_traceback_later(backend.config.actor_grace, exit=True, file=2)
         instance.shut_down()
     except KeyboardInterrupt:
         raise

@@ -127,6 +127,9 @@ class TaskRunner:
             traceback.clear_frames(error.__traceback__)  # the frames hold views of the arguments
         return False
 
+    def check_exit(self) -> None:
+        """Raises Exit if the call that has run ends its actor; the core calls it if it was asked to."""
+
     def raise_cancelled(self) -> None:
         """Raises TaskCancelledError in a cancelled task that is about to call its function."""
         self.host.raise_cancelled()
