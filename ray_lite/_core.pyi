@@ -142,8 +142,9 @@ class _Runner(Protocol):
         """Adapts to the resources and options of a queue's tasks; False: this process can't run them."""
     def raise_cancelled(self) -> None:
         """Raises TaskCancelledError, since the task that is about to be called is marked."""
-    def check_exit(self) -> None:
-        """Raises an exception if the call that has just run ends its actor."""
+    @property
+    def exits(self) -> BaseException | None:
+        """What is raised after a call that ends its actor; the core looks at it if it was asked to."""
     def after(self, function: int) -> bool:
         """Cleans up after a task of this function; returns whether the process is to end now."""
     def leave_child(self, error: BaseException | None) -> NoReturn:

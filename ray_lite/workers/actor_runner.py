@@ -67,10 +67,10 @@ class ActorRunner(TaskRunner):
             return bound(instance.value, function.name)  # type: ignore[no-any-return]
         return function
 
-    def check_exit(self) -> None:
-        """Raises Exit if the method has called `exit_actor`, whatever it made of the exception that ends it."""
-        if instance.exits:
-            raise Exit
+    @property
+    def exits(self) -> BaseException | None:  # type: ignore[override]
+        """Exit if the method has called `exit_actor`, whatever it made of the exception that ends it."""
+        return Exit() if instance.exits else None
 
     def checkpoint(self) -> None:
         """Makes a checkpoint between two calls."""

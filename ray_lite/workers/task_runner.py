@@ -53,6 +53,7 @@ class TaskRunner:
     """The runner of one worker's `_core.Worker`."""
 
     over = False  #: whether the process ends after this task
+    exits: BaseException | None = None  #: what is raised after this call if it ends its actor, whatever it returns
 
     def __init__(self, host: Host, resource_env: ResourceEnv, reporter: Reporter, signals: SignalWatch) -> None:
         self.host, self.resource_env, self.reporter, self.signals = host, resource_env, reporter, signals
@@ -126,9 +127,6 @@ class TaskRunner:
 
             traceback.clear_frames(error.__traceback__)  # the frames hold views of the arguments
         return False
-
-    def check_exit(self) -> None:
-        """Raises Exit if the call that has run ends its actor; the core calls it if it was asked to."""
 
     def raise_cancelled(self) -> None:
         """Raises TaskCancelledError in a cancelled task that is about to call its function."""

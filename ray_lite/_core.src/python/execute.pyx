@@ -250,8 +250,8 @@ cdef class Worker:
         if k.nreturns > 1:
             result = self.runner.several(t, result)
         self.calling = 0
-        if self.asks:
-            self.runner.check_exit()
+        if self.asks and self.runner.exits is not None:
+            raise self.runner.exits
         return result
 
     cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1:
