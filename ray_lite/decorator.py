@@ -35,7 +35,7 @@ def remote(*args: Any, **options: Any) -> Any:
     An `async def` runs to its end in an event loop of its own, on the worker's main thread: `get` and `wait` in it block the
     loop. A generator function yields the returns of a call with num_return_vals above 1.
 
-    Options of classes; actors run only with `init(driver_mode=PYTHON_MODE)` so far, where the first three, max_concurrency,
+    Options of classes (docs/actors.md says what they promise); in PYTHON_MODE the first three, max_concurrency,
     max_pending_calls, on_full and max_restarts have no effect:
         num_cpus, num_gpus, resources: what an actor holds as long as it lives; if one is given, num_cpus is 1 by default.
             Default: nothing, and 1 CPU while a method runs.
@@ -48,8 +48,10 @@ def remote(*args: Any, **options: Any) -> Any:
         max_pending_calls: most calls that have not begun; a further one raises PendingCallsLimitExceeded. Default: no limit.
         on_full: "wait" if such a call waits instead. Default "raise".
         checkpoint_interval: number of calls after which the state is saved, by the class's `__ray_save__` or else by pickling
-            the instance. Default, and if negative: never.
-        max_restarts: how often an actor comes back after the death of its process. Default 0, with checkpoints 10.
+            the instance. After the death of its process the actor comes back in that state, and the calls since then run
+            again. Default, and if negative: never.
+        max_restarts: how often an actor comes back after the death of its process, since its last checkpoint; without
+            checkpoints its constructor runs again. Default 0, with checkpoints 10.
 
     Returns:
         A RemoteFunction, called as `f.remote(...)`, or an ActorClass; with options alone, a decorator that makes one.
