@@ -25,7 +25,8 @@ class Facts:
 def test_each_actor_has_gpus_of_its_own(fresh, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     fresh.init(num_cpus=4, num_gpus=2)
-    one, other, none = ray.remote(num_gpus=1)(Facts).remote(), ray.remote(num_gpus=1)(Facts).remote(), ray.remote(Facts).remote()
+    one, other = [ray.remote(num_gpus=1)(Facts).remote() for _ in range(2)]
+    none = ray.remote(Facts).remote()
     seen = ray.get([actor.both.remote() for actor in (one, other, none)])
     assert seen[2] == (([], "", "1"),) * 2
     assert sorted(seen[:2]) == [(([number], str(number), "1"),) * 2 for number in (0, 1)]
