@@ -20,6 +20,7 @@ FOLDER, CORE = sys.argv[1:]
 sys.path[:0] = [CORE, os.path.join(os.path.dirname(CORE), "failpoints")]
 import actor_steps  # noqa: E402
 import damage  # noqa: E402  # how to read the tables, from the core's tests
+import restart_steps  # noqa: E402
 
 STORE = 1 << 23
 PIECE = 1 << 19
@@ -307,7 +308,7 @@ def main():
         ray.init(num_cpus=2, object_store_memory=STORE, spill_directory=FOLDER, shutdown_grace=0.5,
                  resources={"widget": 1, "seat": 2})
         steps = (chains, nests, loans, sizes, containers, waits, deaths, cancels, stalls, threads, moves, trims, no_room)
-        for step in (*steps, chains, *actor_steps.STEPS):
+        for step in (*steps, chains, *actor_steps.STEPS, *restart_steps.STEPS):
             step()
         nothing_is_left(ray.session.current())
         ray.shutdown()
