@@ -51,6 +51,21 @@ def test_pending_calls_are_limited(session, gate):
     assert ray.get(actor.note.remote("room")) == "room"
 
 
+def test_the_constructor_is_no_pending_call(session, gate):
+    class Slow(Tools):
+        def __init__(self, wait):
+            super().__init__()
+            wait()
+
+    actor = ray.remote(max_pending_calls=1)(Slow).remote(gate.wait)
+    assert ray.global_state.actors()[0]["CallsQueued"] == 0
+    first = actor.note.remote(1)
+    with pytest.raises(PendingCallsLimitExceeded):
+        actor.note.remote(2)
+    gate.open()
+    assert ray.get(first) == 1
+
+
 # ---------------------------------------------------------------- deaths
 
 
