@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -48,6 +49,7 @@ class LocalBackend:
         self.call_sites = CallSites(self.store, info.config.call_sites)
         self.view = LocalView(self.store, info.resources)
         self.actors = LocalActors(self)
+        self.asleep: Callable[[Callable[[], Any]], Any] = lambda sleep: sleep()  #: calls what sleeps for a given time
         self.address: dict[str, Any] = {}
         self.node_pidfd = -1
         self._queues: dict[tuple[Any, ...], int] = {}

@@ -6,6 +6,7 @@ Neighbours: local.py owns it; actor_creation.py makes actors; workers/actor_runn
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, NoReturn
 
 from ray_lite import _core
@@ -83,7 +84,7 @@ class LocalActors:
             backend.wait_until([first], 0, None, False)
         else:
             backend.look_around()
-            time.sleep(pause)
+            backend.asleep(partial(time.sleep, pause))
 
     def _is_own(self, actor: LocalActor) -> bool:
         """Whether it is the actor whose process this is: it could wait for its own call for ever."""
@@ -131,6 +132,8 @@ class LocalActors:
         return found
 
     def kill(self, actor: Any) -> None:
+        if not isinstance(actor, LocalActor) or not self._is_here(actor):
+            raise RayActorError(f"the actor of class {actor.methods.name} was of an earlier session")
         _core.kill_actor(self._backend.region, actor.reference)
 
     def current(self) -> LocalActor:

@@ -23,7 +23,7 @@ from ray_lite.calls.methods import CHECKPOINT, TERMINATE, Creation, MethodCall, 
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
 from ray_lite.exceptions import RayActorError
-from ray_lite.values.failures import actor_error
+from ray_lite.values.failures import actor_error, constructor_failed, described
 from ray_lite.values.serialization import dumps
 
 #: the actor whose method runs; None: code that is no actor's, such as a task's.  Weak, since event loops keep contexts.
@@ -57,7 +57,7 @@ class SerialActor:
             try:
                 self.value = construct(self.cls, self, args, kwargs)
             except (Exception, SystemExit) as error:
-                how = f"its constructor failed: {type(error).__name__}: {error}"
+                how = constructor_failed(error)
                 self._cause = error.with_traceback(None)  # the frames would keep what the constructor had made
                 say(f"the actor {self.methods.name} is dead: {how}")
                 self.die(how)
@@ -130,8 +130,8 @@ class SerialActor:
         self._since_checkpoint = 0
         try:
             dumps(self._hook("__ray_save__", lambda: self.value))
-        except Exception as error:
-            say(f"a checkpoint of {self.methods.name} failed: {type(error).__name__}: {error}")
+        except (Exception, SystemExit, Exit) as error:
+            say(f"a checkpoint of {self.methods.name} failed: {described(error)}")
 
     def _hook(self, name: str, otherwise: Callable[[], Any]) -> Any:
         """The result of a method that the class may have, or else that of a function."""

@@ -50,6 +50,8 @@ class SerialActors:
         return call.actor.call(call)
 
     def kill(self, actor: SerialActor) -> None:
+        if not isinstance(actor, SerialActor):
+            raise RayActorError(f"the actor of class {actor.methods.name} was of an earlier session")
         actor.die("it was killed by ray_lite.kill")
 
     def named(self, name: str) -> SerialActor:

@@ -13,7 +13,7 @@ from ray_lite.exceptions import ObjectStoreFullError, RayActorError, RayError, R
 from ray_lite.values.exception_state import attributes, both, give, make
 from ray_lite.values.serialization import dumps, flat, loads
 
-OURS = "_core.src/python/execute.pyx"  # file of the frame that calls the task's function
+OURS = ("_core.src/python/execute.pyx", "ray_lite/calls/instance.py")  # files of the frames that call the user's function
 TEXT_MOST = 100_000  # most characters of a traceback in a failure
 
 
@@ -64,11 +64,24 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
     return Failure(task_name, shorten(_traceback_of(error), TEXT_MOST), cause)
 
 
+def described(error: BaseException) -> str:
+    """The class of an exception and its text, which may fail."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as problem:  # from its own __str__
+        return f"{type(error).__name__} (showing it failed: {problem!r:.200})"
+
+
+def constructor_failed(error: BaseException) -> str:
+    """How an actor died whose constructor raised."""
+    return f"its constructor failed: {described(error)}\n\n{shorten(_traceback_of(error), TEXT_MOST)}"
+
+
 def _traceback_of(error: BaseException) -> str:
     import traceback
 
     trace = error.__traceback__
-    if trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.endswith(OURS):
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.endswith(OURS):
         trace = trace.tb_next  # only the user's frames help the user
     try:
         return "".join(traceback.format_exception(type(error), error, trace))

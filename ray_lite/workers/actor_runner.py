@@ -14,7 +14,7 @@ from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction
 from ray_lite.calls.methods import bound
 from ray_lite.exceptions import ObjectStoreFullError, SerializationError
 from ray_lite.store.named_values import label_of
-from ray_lite.values.failures import dead
+from ray_lite.values.failures import constructor_failed, dead, described
 from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.checkpoints import Checkpoints
@@ -46,10 +46,10 @@ class ActorRunner(TaskRunner):
             constructor: Any = self.function(facts.constructor[0])
             instance.is_async = constructor.is_async
             self.checkpoints.restore(constructor.cls, self.load(saved, True))
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # whatever it is: a process that died of it would be followed by one that dies of it
             instance.value = None
             self.checkpoints.say_restore_failed(error)
-            self._leave(f"its state could not be restored: {type(error).__name__}: {error}", error)
+            self._leave(f"its state could not be restored: {described(error)}", error)
 
     def _enter(self, environment: int) -> OSError | None:
         """Changes to the runtime environment of the creation, in which all calls run; the error if its directory is gone. The
@@ -75,6 +75,8 @@ class ActorRunner(TaskRunner):
     def checkpoint(self) -> None:
         """Makes a checkpoint between two calls."""
         self.checkpoints.save()
+        if instance.exits:
+            self._leave(EXITED)
 
     def fail(self, task: int, error: BaseException) -> bool:
         """Ends the actor if its constructor failed, or a method called `exit_actor`; the rest is as for tasks. What a call
@@ -87,7 +89,7 @@ class ActorRunner(TaskRunner):
             return False
         constructs, replays = _core.call_facts(self.region, task)
         if constructs:
-            self._leave(f"its constructor failed: {type(error).__name__}: {error}", error)
+            self._leave(constructor_failed(error), error)
         elif replays:
             self.signals.put_back()
             return False

@@ -6,6 +6,7 @@ Neighbours: inline_tasks.py, cancellation.py (what may interrupt a call), main.p
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ class WorkerBackend(LocalBackend):
         self.inline = InlineRunner(region, self.worker, self.runtime_env, self.cancellation, self.signals)
         self.main_thread = threading.get_ident()
         self.concurrent: ConcurrentCalls | None = None  #: the calls of an actor that runs several at a time
+        self.asleep = partial(self._asleep, False)
 
     def submit(self, call: Call) -> Any:
         if self.cancellation.pending:
@@ -65,23 +67,25 @@ class WorkerBackend(LocalBackend):
         return super().wait(object_ids, num_returns, timeout)
 
     def wait_until(self, ids: list[_core.ObjectID], allowed: int, timeout: float | None, inline: bool) -> bool:
-        """Runs inline what can run inline, then sleeps with the CPUs given back.
+        """Runs inline what can run inline, which only the main thread does, then sleeps with the CPUs given back."""
+        if self.concurrent is None and threading.get_ident() == self.main_thread and _core.current_task()[0]:
+            if _core.is_cancelled(self.region):
+                self.cancellation.raise_it()
+            if inline and self.inline.run_all(ids):
+                return True
+        return self._asleep(timeout is None, partial(super().wait_until, ids, allowed, timeout, False))
 
-        Only the main thread does so: it may be working while another one sleeps, which is just counted as waiting.  An actor
-        that runs several calls at a time gives its CPUs back while all of them wait.
+    def _asleep(self, for_ever: bool, wait: Callable[[], bool]) -> bool:
+        """Calls `wait`, which sleeps, with the CPUs given back. `for_ever`: it has no timeout.
+
+        Only the main thread gives them back: it may be working while another one sleeps, which is just counted as waiting.  An
+        actor that runs several calls at a time does so while all of them wait.
         """
-        wait = partial(super().wait_until, ids, allowed, timeout, False)
         if self.concurrent is not None:
-            return self.concurrent.wait(timeout is None, wait)
+            return self.concurrent.wait(for_ever, wait)
         if threading.get_ident() != self.main_thread:
-            return _core.while_thread_waits(self.region, timeout is None, wait)
-        if _core.current_task()[0] == 0:
-            return wait()
-        if _core.is_cancelled(self.region):
-            self.cancellation.raise_it()
-        if inline and self.inline.run_all(ids):
-            return True
-        return _core.while_blocked(self.region, timeout is None, wait)
+            return _core.while_thread_waits(self.region, for_ever, wait)
+        return _core.while_blocked(self.region, for_ever, wait) if _core.current_task()[0] else wait()
 
     @property
     def inline_depth(self) -> int:

@@ -14,6 +14,7 @@ from ray_lite.calls.instance import instance
 from ray_lite.calls.methods import bound
 from ray_lite.control.report_channel import Reporter
 from ray_lite.store.object_store import Store
+from ray_lite.values.failures import described
 
 BYTES_PART = 8  # the arguments of past calls may take one part in eight of the store
 
@@ -40,7 +41,7 @@ class Checkpoints:
         try:
             state = self.store.put(self._state())
             _core.save_checkpoint(self.region, state)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # it must not end the process, nor fail the call
             self._say("a checkpoint", "__ray_save__", error)
             self._give_up()
         finally:
@@ -80,5 +81,5 @@ class Checkpoints:
     def _say(self, what: str, hook: str, error: BaseException) -> None:
         name = self.facts.class_name
         where = f" in {name}.{hook}" if hook in self.facts.hooks else ""
-        trace = "".join(traceback.format_exception(error)) if where else f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error)) if where else described(error)
         self.reporter.note(f"{what} of the actor {name} failed{where}: {trace}")

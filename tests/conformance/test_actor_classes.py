@@ -193,6 +193,22 @@ def test_a_constructor_that_fails_is_shown(run_script, mode):
     assert "Fails" in done.stderr and "OSError: no disk" in done.stderr
 
 
+def test_an_exception_that_can_not_be_shown(actors):
+    class Unshown(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    class Fails:
+        def __init__(self):
+            raise Unshown
+
+        def method(self):
+            return 1
+
+    with pytest.raises(RayActorError, match=r"its constructor failed: Unshown \(showing it failed: RuntimeError"):
+        ray.get(ray.remote(Fails).remote().method.remote())
+
+
 def test_an_exception_that_refuses_attributes(actors):
     class Frozen(Exception):
         def __setattr__(self, name, value):

@@ -191,3 +191,15 @@ def test_an_error_of_a_dead_actor_keeps_nothing_of_its_callers(actors):
     call()
     gc.collect()
     assert errors[0] is not errors[1] and [reference() for reference in seen] == [None, None]
+
+
+@pytest.mark.parametrize("mode, then", [
+    ("SCRIPT_MODE", "SCRIPT_MODE"), ("SCRIPT_MODE", "PYTHON_MODE"), ("PYTHON_MODE", "SCRIPT_MODE")])
+def test_a_handle_of_an_earlier_session(fresh, mode, then):
+    fresh.init(driver_mode=getattr(fresh, mode), num_cpus=1)
+    counter = Remote.remote()
+    fresh.shutdown()
+    fresh.init(driver_mode=getattr(fresh, then), num_cpus=1)
+    for use in (lambda: ray.get(counter.add.remote()), lambda: ray.kill(counter)):
+        with pytest.raises(RayActorError, match="was of an earlier session"):
+            use()

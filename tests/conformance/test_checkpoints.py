@@ -1,7 +1,9 @@
 """Checkpoints of actors: hooks, failures, what is freed, and what does not keep an actor alive."""
 
+import asyncio
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +86,49 @@ def test_a_failing_save_fails_no_call(says, fresh):
     assert ray.get(actor.get.remote()) == list(range(5))
     says("OSError: nowhere to save it")
     says("ray_lite: a checkpoint of the actor")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
+def test_whatever_a_save_raises_fails_no_call(says, fresh, error):
+    fresh.init(num_cpus=2)
+
+    @ray.remote(checkpoint_interval=1)
+    class Unsaved(Ledger):
+        def __ray_save__(self):
+            raise error
+
+    actor = Unsaved.remote()
+    pid = ray.get(actor.pid.remote())
+    assert ray.get([actor.note.remote(number) for number in range(5)]) == [1, 2, 3, 4, 5]
+    assert ray.get(actor.pid.remote()) == pid
+    says(error.__name__)
+
+
+def test_a_save_that_ends_its_actor(actors):
+    @ray.remote(checkpoint_interval=2)
+    class Leaver(Ledger):
+        def __ray_save__(self):
+            ray.exit_actor()
+
+    actor = Leaver.remote()
+    assert ray.get(actor.note.remote(1)) == 1 and ray.get(actor.note.remote(2)) == 2
+    with pytest.raises(RayActorError, match="ended itself by exit_actor"):
+        ray.get(actor.note.remote(3))
+
+
+@pytest.mark.parametrize("leave", [lambda: ray.exit_actor(), lambda: sys.exit(3), lambda: signal.raise_signal(signal.SIGABRT)])
+def test_a_restoration_that_ends_its_process(session, leave):
+    """It runs once if it can be stopped, else as often as the actor may come back."""
+    @ray.remote(checkpoint_interval=1, max_restarts=2)
+    class Unrestored(Ledger):
+        def __ray_restore__(self, state):
+            leave()
+
+    actor = Unrestored.remote()
+    ray.get([actor.note.remote(1), actor.__ray_checkpoint__.remote()])
+    kill(actor)
+    with pytest.raises(RayActorError, match=r"could not be restored|may come back 2 times"):
+        ray.get(actor.get.remote())
 
 
 def test_a_failing_restoration_ends_the_actor(says, fresh):

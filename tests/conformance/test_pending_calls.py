@@ -51,6 +51,21 @@ def test_pending_calls_are_limited(session, gate):
     assert ray.get(actor.note.remote("room")) == "room"
 
 
+def test_the_constructor_is_no_pending_call(session, gate):
+    class Slow(Tools):
+        def __init__(self, wait):
+            super().__init__()
+            wait()
+
+    actor = ray.remote(max_pending_calls=1)(Slow).remote(gate.wait)
+    assert ray.global_state.actors()[0]["CallsQueued"] == 0
+    first = actor.note.remote(1)
+    with pytest.raises(PendingCallsLimitExceeded):
+        actor.note.remote(2)
+    gate.open()
+    assert ray.get(first) == 1
+
+
 # ---------------------------------------------------------------- deaths
 
 
@@ -106,13 +121,21 @@ def test_an_actor_does_not_wait_for_itself(session):
     assert ray.get(Own.remote().call.remote()) == "raised"
 
 
-def test_tasks_wait_with_their_cpus_given_back(fresh):
-    """The actor needs one."""
+@pytest.mark.parametrize("kind", ["results", "no results", "late arguments"])
+def test_tasks_wait_with_their_cpus_given_back(fresh, kind):
+    """The actor needs one, and so does the task that makes an argument."""
     fresh.init(num_cpus=1)
     actor = ray.remote(max_pending_calls=2, on_full="wait")(Tools).remote()
 
     @ray.remote
-    def call(actor):
-        return ray.get([actor.note.remote(number) for number in range(50)])
+    def late(number):
+        return number
 
-    assert ray.get(call.remote(actor), timeout=30) == list(range(50))
+    @ray.remote
+    def call(actor):
+        note = actor.note.options(num_return_vals=0 if kind == "no results" else 1)
+        for number in range(30):
+            note.remote(late.remote(number) if kind == "late arguments" else number)
+        return ray.get(actor.get.remote())
+
+    assert ray.get(call.remote(actor), timeout=30) == list(range(30))

@@ -86,7 +86,8 @@ def actor_facts(Region region, uint32_t a) -> tuple:
     if not 0 < a < rl_load(&region.R.h.actors.used):
         check(STALE)
     e = actor_at(region.R, a)
-    return (ACTOR_STATES[e.state], e.serial, e.slot, calls_pending(e), e.nrunning, e.nlanes, e.flags & RL_KILLED != 0, e.cause)
+    return (ACTOR_STATES[e.state], e.serial, e.slot, calls_pending(region.R, e), e.nrunning, e.nlanes,
+            e.flags & RL_KILLED != 0, e.cause)
 
 
 def actors(Region region) -> list:
@@ -127,11 +128,14 @@ def retire_actor(Region region, uint32_t a) -> bool:
     return retired
 
 
-def retry_actor(Region region, uint32_t a):
+def retry_actor(Region region, uint32_t a) -> bool:
     """Lets an actor be started again whose process is gone and had not begun its constructor; between the sweep and
-    `end_sweep`."""
+    `end_sweep`. False: it was killed."""
     check_region(region.R)
-    check(actor_retry(region.R, a))
+    cdef int rc = actor_retry(region.R, a)
+    if rc != STALE:
+        check(rc)
+    return rc != STALE
 
 
 def end_actor(Region region, uint32_t a, ObjectID cause=None):

@@ -110,6 +110,7 @@ cdef class Worker:
                 check(task_finish(R, done))
                 done = 0
                 self.runner.checkpoint()
+                continue  # the actor may have ended in it
             check(call_next_run(R, done, turn, True, &t))
             done = 0
             if t:

@@ -69,9 +69,10 @@ cdef void mail_remove(rl_region* R, uint32_t t) noexcept nogil:
         rl_set32(R, &e.nagain, e.nagain - 1)
 
 
-cdef uint32_t calls_pending(rl_actor* e) noexcept nogil:
-    """Lock held. Calls that were made and have not begun yet."""
-    return e.ncalls - e.nrunning - e.nkept - e.nagain
+cdef uint32_t calls_pending(rl_region* R, rl_actor* e) noexcept nogil:
+    """Lock held. Calls that were made and have not begun yet, the constructor's not counted."""
+    cdef bint makes = e.creation != 0 and task_at(R, e.creation).state != RL_RUNNING
+    return e.ncalls - e.nrunning - e.nkept - e.nagain - makes
 
 
 cdef inline uint32_t* names_of(rl_region* R, const uint8_t* name) noexcept nogil:

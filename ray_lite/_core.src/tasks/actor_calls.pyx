@@ -35,7 +35,7 @@ cdef int call_admit(rl_region* R, rl_spec* s, uint32_t* q) noexcept nogil:
         return DONE
     if s.actor >= R.h.actors.used or e.state == RL_FREE or e.serial != s.actor_serial:
         return STALE
-    if e.limit and calls_pending(e) >= e.limit and e.state < RL_ACTOR_ENDING:  # else they will fail
+    if e.limit and calls_pending(R, e) >= e.limit and e.state < RL_ACTOR_ENDING:  # else they will fail
         return FULL_CALLS
     q[0] = e.turn if e.turn else e.life
     return DONE

@@ -142,6 +142,21 @@ def test_a_process_that_dies_before_it_is_there_is_tried_again(company):
     assert crew.start() == [actor] and crew.calls.get(x) == 1
 
 
+def test_an_actor_that_is_killed_after_its_process_died_is_not_tried_again(company):
+    crew = company()
+    handle = crew.create()
+    actor, slot = _core.open_actor(crew.region)
+    _core.begin_sweep(crew.region, slot)
+    assert _core.kill_actor(crew.region, handle)
+    assert not _core.retry_actor(crew.region, actor)
+    _core.end_actor(crew.region, actor, crew.error(b"killed"))
+    _core.end_sweep(crew.region, slot)
+    crew.region.check()
+    x = crew.call(handle, "note", 1)
+    crew.node()
+    assert crew.failure(x) == b"killed"
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.watchdog(120)
 def test_random_calls_of_several_callers_agree_with_a_model(company, seed):

@@ -156,3 +156,24 @@ def test_an_actor_that_was_lost_without_need_ends(company, wait_until):
     gc.collect()
     crew.start()
     wait_until(lambda: crew.node() == [("retired", actor)], what="nobody needs it")
+
+
+def test_an_actor_that_is_killed_between_its_death_and_its_restart(company):
+    crew = company()
+    handle = made(crew)
+    actor = crew.of(handle)
+    crew.calls.get(crew.call(handle, "note", 1))
+    x = crew.call(handle, "hold")
+    crew.until_it_runs(handle)
+    child, slot = crew.processes.pop(actor)
+    child.kill()
+    _core.begin_sweep(crew.region, slot)
+    while (adopted := _core.adopt_task(crew.region, slot))[0]:
+        _core.requeue_task(crew.region, adopted[0], False, True)
+    assert _core.kill_actor(crew.region, handle)
+    assert not _core.restart_actor(crew.region, actor)
+    _core.end_actor(crew.region, actor, crew.error(b"killed"))
+    _core.end_sweep(crew.region, slot)
+    crew.node()
+    assert crew.failure(x) == b"killed"
+    crew.region.check()
