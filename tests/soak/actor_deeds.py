@@ -13,16 +13,22 @@ import values
 import ray_lite as ray
 
 RECIPE = ("bytes", 12)  # of what an actor returns to a task
+LEAP = 3  # the exit code of a process that ends itself
+HOOK_S = 0.0005
 
 
 class Keeper:
-    """An actor."""
+    """An actor. Notes each process in which it comes to life."""
 
     def __init__(self, label, fails):
         deeds.note(label)
         if fails:
             raise ValueError(label)
-        self.log, self.last = [], {}
+        self.label, self.log, self.last = label, [], {}
+
+    def __setstate__(self, state):
+        deeds.note(state["label"])
+        self.__dict__.update(state)
 
     def act(self, label, caller, number, recipe, pause, *arguments):
         """A value."""
@@ -44,9 +50,14 @@ class Keeper:
         self._note(label, caller, number)
         return values.mix("churned", sum(map(deeds.churned, range(rounds))))
 
+    def leap(self, label, caller, number):
+        """Ends its process."""
+        self._note(label, caller, number)
+        os._exit(LEAP)
+
     def history(self):
-        """The log."""
-        return self.log
+        """(the log, the pid)."""
+        return self.log, os.getpid()
 
     def _note(self, label, caller, number):
         deeds.note(label)
@@ -54,6 +65,20 @@ class Keeper:
             raise AssertionError(f"{caller} made call {number} before {self.last[caller]}, and it comes after it")
         self.last[caller] = number
         self.log.append((caller, number))
+
+
+class Hooked(Keeper):
+    """Has a state that is not itself; takes a while to save and restore it."""
+
+    def __ray_save__(self):
+        deeds.linger(HOOK_S)
+        return self.label, list(self.log)
+
+    def __ray_restore__(self, state):
+        self.label, self.log = state
+        deeds.note(self.label)
+        self.last = dict(self.log)
+        deeds.linger(HOOK_S)
 
 
 @ray.remote(num_cpus=0, max_retries=1000)

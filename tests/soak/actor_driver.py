@@ -5,7 +5,7 @@ import actor_deeds
 import ray_lite as ray
 from ray_lite.exceptions import RayError, RaySystemError
 
-KEEPER = ray.remote(actor_deeds.Keeper)
+CLASSES = {False: ray.remote(actor_deeds.Keeper), True: ray.remote(actor_deeds.Hooked)}
 
 
 class ActorVerbs:
@@ -14,9 +14,9 @@ class ActorVerbs:
     def __init__(self):
         self.actors = {}
 
-    def create(self, label, fails, options):
-        """The id of the actor, which may be there already if it has a name."""
-        actor = self.actors[label] = KEEPER.options(**options).remote(label, fails)
+    def create(self, label, fails, options, hooked=False):
+        """The id of the actor, which may be there already if it has a name. `hooked`: it saves and restores by itself."""
+        actor = self.actors[label] = CLASSES[hooked].options(**options).remote(label, fails)
         return actor._ray_actor_id.hex()
 
     def act(self, method, handle, labels, plain, of):
@@ -38,16 +38,29 @@ class ActorVerbs:
             self.actors.pop(handle, None)
 
     def histories(self, handles):
-        """{handle: ("value", log) or ("raised", type, text)}."""
+        """{handle: ("value", log, pid) or ("raised", type, text)}."""
         return {handle: self._history(self.actors[handle]) for handle in handles}
 
     def _history(self, actor):
         try:
-            return "value", ray.get(actor.history.remote())
+            return "value", *ray.get(actor.history.remote())
         except RaySystemError:
             raise
         except RayError as error:
             return "raised", type(error).__name__, str(error)
+
+    def save(self, handles):
+        """Makes a checkpoint of each; {handle: (type, text)} of those that raised."""
+        made = {handle: self.actors[handle].__ray_checkpoint__.remote() for handle in handles}
+        raised = {}
+        for handle, x in made.items():
+            try:
+                ray.get(x)
+            except RaySystemError:
+                raise
+            except RayError as error:
+                raised[handle] = type(error).__name__, str(error)
+        return raised
 
     def names(self, asked):
         """{name: id of the actor that has it, or None}."""

@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 
 from verdict import BARE, Failed
 
-CALLS = ("act", "acts", "churn_in")  # methods that the driver calls: the functions of their tasks
+CALLS = ("act", "acts", "churn_in", "leap")  # methods that the driver calls: the functions of their tasks
 CALLER = "driver"  # names the driver among an actor's callers
 BY_KILL = "it was killed by ray_lite.kill"
+LEAP = "leap"  # ends its process
+ALWAYS = 1000  # restarts of actors that no number of kills shall end
+TRIES = 4  # processes that a call may kill, and those that may be killed before they have their slot
 BY_CONSTRUCTOR = "its constructor failed: ValueError"
+LOST = "; the actor comes back"
+KILLED = re.compile(r"its process \(pid (\d+)\) was killed by signal 9")
+LEAPT = re.compile(r"its process \(pid (\d+)\) ended itself with exit code 3")
+SPENT = re.compile(r"it has lost (\d+) processes.* may come back (\d+) times")
 
 
 @dataclass
@@ -25,6 +32,8 @@ class Actor:
     label: str  #: of its first handle
     name: str = None
     bad: bool = False  #: its constructor raises
+    keeps: bool = False  #: it has checkpoints
+    restarts: int = 0  #: how often it may come back, without a checkpoint
     id: str = ""
     pids: list = field(default_factory=list)  #: of its processes that have begun its constructor
     handles: set = field(default_factory=set)  #: labels that the driver holds
@@ -34,6 +43,10 @@ class Actor:
     dead: bool = False  #: its death was seen
     lost: float = math.inf  #: number of the first call that failed of its death
     valued: int = -1  #: number of the last call that has a value
+
+    def forgets(self):
+        """Whether its next process begins anew."""
+        return self.restarts > 0 and not self.keeps
 
     def may_be_dead(self, mortal):
         """Its process may have been killed before it noted anything."""
@@ -54,8 +67,8 @@ class Actors:
 
     # --- what happens ---
 
-    def create(self, label, name, bad):
-        self.handles[label] = Actor(label, name, bad, handles={label})
+    def create(self, label, name, bad, keeps=False, restarts=0):
+        self.handles[label] = Actor(label, name, bad, keeps, restarts, handles={label})
 
     def resolve(self, label, id):
         """The actor of this label has this id: it is new, or the one that has the name."""
@@ -115,18 +128,42 @@ class Actors:
 
     # --- what was seen ---
 
-    def explains(self, handle, text):
-        """Whether the actor may have died as the text of a RayActorError says."""
+    def explains(self, handle, text, task=None):
+        """Whether the actor may have died, or lost a call, as the text of a RayActorError says.
+
+        Args:
+            task: whose call failed, or the task that called.
+        """
         actor = self.handles[handle]
-        found = re.search(r"its process \(pid (\d+)\) was killed by signal 9", text)
+        found = KILLED.search(text) or LEAPT.search(text)
         if found:
-            strangers = {pid for one in self.every() if one is not actor for pid in one.pids}
-            return int(found[1]) in self.mortal and (int(found[1]) in actor.pids or int(found[1]) not in strangers)
+            pid, strangers = int(found[1]), {pid for one in self.every() if one is not actor for pid in one.pids}
+            mine = pid in self.mortal and (pid in actor.pids or pid not in strangers)
+            return mine and (self._may_lose(actor, task, found) if LOST in text else self._may_end(actor, text, found))
         if BY_KILL in text:
             return actor.killed < math.inf
         if BY_CONSTRUCTOR in text:
             return actor.bad
-        return BARE in text and actor.may_be_dead(self.mortal)
+        return BARE in text and (actor.restarts > 0 or actor.may_be_dead(self.mortal))
+
+    def _may_lose(self, actor, task, found):
+        """Whether a call may have been lost in an actor that came back: it ended its process, or killed too many of them."""
+        if found.re is LEAPT:
+            return task is None or task.function == LEAP or task.function == "calling"
+        return actor.restarts > 0 and (not actor.keeps or self._loses(actor))
+
+    def _loses(self, actor):
+        """Whether an actor with checkpoints may have lost a call that did not end its process itself."""
+        return actor.keeps and len(self.mortal & {*actor.pids}) >= TRIES
+
+    def _may_end(self, actor, text, found):
+        """Whether this death may have been the last one of so many."""
+        if found.re is LEAPT and not actor.restarts:
+            return False
+        spent = SPENT.search(text)
+        if spent:
+            return int(spent[2]) == actor.restarts < int(spent[1]) and len(self.mortal) >= int(spent[1])
+        return actor.restarts == 0 or len(self.mortal) >= TRIES
 
     def has_value(self, task):
         """A call of the driver's has a value: the actor lived when it ran."""
@@ -138,9 +175,11 @@ class Actors:
             raise Failed(f"call {task.label} has a value, though actor {actor.label} had been killed before it was made")
         self._check_death(actor)
 
-    def has_lost(self, task):
-        """A call of the driver's failed because its actor is dead."""
+    def has_lost(self, task, text):
+        """A call of the driver's failed because its actor is dead, or has lost it."""
         actor = self.handles[task.handle]
+        if LOST in text or BARE in text and actor.restarts:
+            return
         actor.lost, actor.dead = min(actor.lost, number(task.label)), True
         self._check_death(actor)
 
@@ -154,9 +193,9 @@ class Actors:
             raise Failed(f"actor {handle} is dead, and nothing that was done to it explains that: {kind}: {text}")
         self.handles[handle].dead = True
 
-    def check_log(self, handle, log, model):
+    def check_log(self, handle, log, pid, model):
         """What an actor says that it ran, as pairs of a caller and a number, against what it must have run. All calls have
-        ended."""
+        ended. Without checkpoints it is what it ran in this process."""
         actor = self.handles[handle]
         if actor.bad or actor.dead or actor.killed < math.inf:
             raise Failed(f"actor {actor.label} answers, though it is dead")
@@ -166,16 +205,19 @@ class Actors:
         for caller, numbers in ran.items():
             if any(one >= other for one, other in zip(numbers, numbers[1:], strict=False)):
                 raise Failed(f"actor {actor.label} ran calls of {caller} out of order, or twice: {numbers}")
-        self._check_drivers(actor, ran.pop(CALLER, []), model)
+        self._check_drivers(actor, ran.pop(CALLER, []), pid, model)
         self._check_tasks(actor, ran, model)
 
-    def _check_drivers(self, actor, ran, model):
+    def _check_drivers(self, actor, ran, pid, model):
         must, may = set(), set()
         for its, task in actor.calls.items():
             outcome = model.things[task.label if task.label in model.things else f"{task.label}.0"].outcome
-            if outcome == ("value",) or outcome is None and not task.cancelled and all(map(model.sure, task.of)):
+            if task.function == LEAP or actor.forgets() and (not task.attempts or task.attempts[-1][0] != pid):
+                continue
+            was_sure = outcome is None and not task.cancelled and all(map(model.sure, task.of))
+            if was_sure and not self._loses(actor) or outcome == ("value",) and not (actor.keeps and task.cancelled):
                 must.add(its)
-            elif outcome is None or task.cancelled:
+            elif outcome is None or task.cancelled:  # one that was cancelled midway does not run again
                 may.add(its)
         if not must <= {*ran} <= must | may:
             raise Failed(f"actor {actor.label} ran {sorted({*ran} - must - may)}, which it must not have, and did not run "
@@ -187,13 +229,14 @@ class Actors:
         for caller, numbers in ran.items():
             label = caller.partition("/")[0]
             task = model.tasks[label]
-            if not task.cancelled and numbers != list(range(len(numbers))):
+            first = numbers[0] if actor.forgets() else 0
+            if not task.cancelled and not self._loses(actor) and numbers != list(range(first, first + len(numbers))):
                 raise Failed(f"actor {actor.label} lacks calls of {caller}: {numbers}")
             complete[label] = complete.get(label, False) or len(numbers) == task.shape[0]
         for task in model.tasks.values():
             if task.function == "calling" and self.handles[task.handle] is actor:
                 outcome = model.things[task.label].outcome
-                if outcome == ("value",) and not complete.get(task.label, False):
+                if outcome == ("value",) and not actor.forgets() and not complete.get(task.label, False):
                     raise Failed(f"task {task.label} has a value, and actor {actor.label} did not run all its calls")
 
     def check_names(self, found):

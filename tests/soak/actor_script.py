@@ -4,15 +4,19 @@ Neighbours: script.py owns it, actor_model.py judges.  Must not look at processe
 """
 
 import values
-from actor_model import CALLER, number
-from model import Task
+from actor_model import ALWAYS, CALLER, number
+from model import Failed, Task
 
 MOST = 3  # actors of which the driver has a handle; so many seats are there, too
 SEATS = "seat"  # the resource that some hold for life
 NAMES = ("ann", "ben")
 SHAPES = ({}, {}, {"num_cpus": 0}, {"num_cpus": 0, "resources": {SEATS: 1}})
+RESTARTS = (
+    {}, {"max_restarts": ALWAYS}, {"max_restarts": 2}, {"checkpoint_interval": 3, "max_restarts": 2},
+    *({"checkpoint_interval": interval, "max_restarts": ALWAYS} for interval in (1, 4, 25, 10_000)),
+)
 PAUSES = (0, 0, 0, 0.001, 0.004, -0.001)
-VERBS = {"create": 4, "act": 14, "acts": 3, "burst": 3, "call_there": 5, "slay": 1, "forget": 1, "bad": 1}
+VERBS = {"create": 4, "act": 14, "acts": 3, "burst": 3, "call_there": 5, "slay": 1, "forget": 1, "bad": 1, "save": 2, "leap": 1}
 
 
 class ActorScript:
@@ -32,9 +36,11 @@ class ActorScript:
         if len(self.model.actors.labels()) >= MOST:
             return
         label, name = self.play.lane.label(), self.rng.choice((None, None, *NAMES)) if not fails else None
-        options = {**self.rng.choice(SHAPES), **({} if name is None else {"name": name, "get_if_exists": True})}
-        self.model.actors.create(label, name, fails)
-        self.play.tell("create", label, fails, options, then=lambda id: self.model.actors.resolve(label, id))
+        options = {**self.rng.choice(SHAPES), **self.rng.choice(RESTARTS)}
+        self.model.actors.create(label, name, fails, "checkpoint_interval" in options, options.get("max_restarts", 0))
+        options |= {} if name is None else {"name": name, "get_if_exists": True}
+        hooked = name == NAMES[1] or name is None and self.rng.random() < 0.5  # all of one name are of one class
+        self.play.tell("create", label, fails, options, hooked, then=lambda id: self.model.actors.resolve(label, id))
         self.play.record.counts["actors created"] += 1
 
     def bad(self):
@@ -55,9 +61,24 @@ class ActorScript:
             self.play.tell("forget", [handle])
             self.play.record.counts["handles of actors lost"] += 1
 
-    def one(self):
-        """The label of a handle, or none."""
-        labels = self.model.actors.labels()
+    def save(self):
+        """Asks for a checkpoint, and does not wait for it."""
+        if handle := self.one(lambda actor: actor.keeps):
+            self.save_one(handle)
+
+    def save_one(self, handle):
+        self.play.tell("save", [handle], then=self._saved)
+
+    def _saved(self, raised):
+        self.play.read_log()
+        for handle, (kind, text) in raised.items():
+            if "RayActorError" not in kind or not self.model.actors.explains(handle, text):
+                raise Failed(f"no checkpoint could be made of actor {handle}: {kind}: {text}")
+
+    def one(self, whose=lambda actor: True):
+        """The label of a handle, or none. `whose`: tells whether an actor will do."""
+        actors = self.model.actors
+        labels = [label for label in actors.labels() if whose(actors.handles[label])]
         return self.rng.choice(labels) if labels else ""
 
     # --- calls ---
@@ -89,6 +110,12 @@ class ActorScript:
         self.model.actors.call(handle, task)
         self.play.tell("act", method, handle, labels, (label, CALLER, number(label), *plain), task.of)
         return task
+
+    def leap(self):
+        """A call that ends its process; at times amidst others."""
+        if handle := self.one(lambda actor: actor.restarts):
+            self.call("leap", handle, ())
+            self.play.record.counts["calls that end their process"] += 1
 
     def churn(self, rounds):
         """A call that stays inside the core, for the killer's sake; its actor's handle."""

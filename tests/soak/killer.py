@@ -19,14 +19,16 @@ DECK = {
     "worker": 9, "two workers": 4, "newborn worker": 3, "worker in the core": 6, "stopped worker": 2, "control process": 2,
     "worker in a move": 3, "worker in fork": 2, "worker in exec": 2, "worker out of memory": 1, "stop and go of a worker": 2,
     "stop and go of the driver": 1, "stop and go of the node": 1, "stop and go of the control process": 1,
-    "actor": 6, "two actors": 1, "newborn actor": 2, "actor in the core": 4, "actor and worker": 1, "stopped actor": 1,
-    "stop and go of an actor": 1,
+    "actor": 12, "two actors": 4, "newborn actor": 2, "actor in the core": 6, "actor and worker": 2, "stopped actor": 1,
+    "stop and go of an actor": 1, "actor that comes back": 8, "actor that saves": 5,
 }
 LONG_STOPS = 0.1  # a deck: they take time
 DELAYS = (0.0, 0.0003, 0.003, 0.012, 0.04)  # seconds: a kill comes at a random moment up to one of these
 STOPS = (0.0005, 0.005, 0.03)
 LONG_STOP_S = 1.6  # the watchdog looks by then, and ends a worker that was stopped inside the lock
 BIRTH_S = 0.15  # how long to wait for a worker to be born
+RETURN_S = 0.1  # how long to wait for an actor to come back
+SAVES = 4  # checkpoints that are asked for at once
 INFANCY_S = 0.004  # it registers in so much time
 MOVING_S = 0.08  # what stores more than there is room for takes about so long
 NOTE_S = 0.2  # how long to wait for a task that is to be killed in its midst
@@ -170,6 +172,33 @@ class Killer:
 
     def _actor_in_the_core(self, kind):
         return self.amidst(kind, "churn_in", 400)
+
+    def _actor_that_comes_back(self, kind):
+        """Kills one, and its next process while that restores and replays, mostly."""
+        known = self.play.model.actors.pids()
+        if not self.slay(kind, self.some_actors(1)):
+            return False
+        end = time.monotonic() + RETURN_S
+        while time.monotonic() < end:
+            self.play.read_log()
+            fresh = self.play.model.actors.pids() - known
+            if fresh:
+                busy_until(time.monotonic() + self.rng.random() * self.rng.choice(DELAYS[1:4]))
+                self.slay(kind, fresh)
+                break
+            pause(self.play.player, 0.0005)
+        return True
+
+    def _actor_that_saves(self, kind):
+        """One of which a checkpoint is wanted."""
+        handle = self.play.script.actors.one(lambda actor: actor.keeps)
+        pids = self.play.model.actors.handles[handle].pids[-1:] if handle else []
+        if not pids:
+            return False
+        for _ in range(SAVES):
+            self.play.script.actors.save_one(handle)
+        busy_until(time.monotonic() + self.rng.random() * self.rng.choice(DELAYS[1:4]))
+        return self.slay(kind, pids)
 
     def _worker_in_a_move(self, kind):
         """One that stores more than there is room for: the likeliest to spill or to restore."""

@@ -21,6 +21,7 @@ from script import shuffled
 ROUNDS = 14  # at most, in a session
 REUSED = 0.6  # so often a driver that lives begins another session
 REST_S = 0.6
+FIRST = 99  # label: they are so long that arguments with one don't fit into a task's record
 PLAIN = ("tree", "churn", "calling", "churn_in", "hoarding", "printing", "forking", "spawning", "flaky", "inspecting", "held")
 MARGIN = 24  # bytes by which the pickle of a value with ids may vary
 
@@ -43,7 +44,7 @@ class Lane:
         os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = self.place
         self.terminal = os.path.join(setting.place, f"terminal{number}")
         self.record = Record()
-        self.labels, self.player, self.play, self.costs = 0, None, None, {}
+        self.labels, self.player, self.play, self.costs = FIRST, None, None, {}
 
     def label(self):
         """A new one."""
@@ -174,11 +175,14 @@ class Lane:
 
     def measure_actors(self, play):
         """One more actor costs as much as any but the first, which brings functions that the session keeps."""
-        found = []
-        for label in ("/a", "/b"):
-            play.ask("create", label, False, {})
-            found.append(play.ask("quiet", {"tasks": 0}, 1.0))
-        self.costs["actor"] = tuple(found[1][name] - found[0][name] for name in ("objects", "bytes"))
+        labels, found = ("/a", "/b", "/returns"), []
+        for number, label in enumerate(labels):
+            play.ask("create", label, False, {"max_restarts": 1} if number == 2 else {})
+            found.append(play.ask("quiet", {"tasks": number // 2}, 1.0))
+        for kind, before, after in (("actor", *found[:2]), ("actor that comes back", *found[1:])):
+            self.costs[kind] = tuple(after[name] - before[name] for name in ("objects", "bytes"))
+        play.ask("forget", labels[2:])
+        play.ask("quiet", {"actors": 2, "tasks": 0}, 1.0)
         for number, recipe in enumerate(values.RECIPES):
             self.cost(play, ("act", recipe, 0), "act", "act", "/a", ["x"], ("/", "", number, recipe, 0), ())
             self.cost(play, ("acts", recipe, 0), "act", "acts", "/b", ["x", "x2"], ("/", "", number, recipe, 0), ())

@@ -131,12 +131,16 @@ class Model:
     def counts(self):
         """What the session's statistics must say once it is quiet."""
         every = [self.costs[self.things[label].cost] for label in self.reachable()]
-        every += [self.costs["actor"]] * len(self.actors.held())
-        return {
-            "tasks": 0, "ready": 0, "actors": len(self.actors.held()), "lanes": 0,
-            "objects": self.base["objects"] + sum(objects for objects, _ in every),
-            "bytes": self.base["bytes"] + sum(size for _, size in every), **({} if every else {"bytes_spilled": 0}),
+        actors = self.actors.held()
+        every += [self.costs["actor that comes back" if one.restarts else "actor"] for one in actors]
+        keep = [one for one in actors if one.keeps]  # the last checkpoint, as large as the log is long, and the call for it
+        counts = {
+            "tasks": sum(one.restarts > 0 for one in actors), "ready": 0, "actors": len(actors), "lanes": 0,
+            "objects": self.base["objects"] + len(keep) + sum(objects for objects, _ in every),
         }
+        if not keep:
+            counts["bytes"] = self.base["bytes"] + sum(size for _, size in every)
+        return counts if every else {**counts, "bytes_spilled": 0}
 
     def expected(self, label):
         """The digest of a value."""
@@ -193,7 +197,7 @@ class Model:
         """The driver read an object: a digest, or an error."""
         thing = self.things[label]
         if outcome[0] == "value":
-            if thing.task and thing.task.function in ("raising", "hog"):
+            if thing.task and thing.task.function in ("raising", "hog", "leap"):
                 raise Failed(f"{self.say(label)} has a value, though its task can't return")
             if outcome[1] != self.expected(label):
                 raise Failed(f"{self.say(label)} has another value: digest {outcome[1]}, expected {self.expected(label)}")
@@ -214,7 +218,7 @@ class Model:
                 return task.label, facts.get("pid", 0)
             if kind in CANCELLED and task.cancelled:
                 return task.label, 0
-            if "RayActorError" in kind and task.handle and self.actors.explains(task.handle, text):
+            if "RayActorError" in kind and task.handle and self.actors.explains(task.handle, text, task):
                 return task.label, 0
             raised = facts["is_value_error"] and task.label in text or kind == "RayTaskError" and BARE in text
             if raised and task.function in RAISE and follows(RAISE[task.function], task.cancelled) is Follows.OUTCOME:
@@ -225,7 +229,7 @@ class Model:
         """An outcome that is an error may tell of the death of the actor whose call it is."""
         others = [one for label in thing.task.of for one in self.ancestors(label)] if thing.task else []
         if thing.task and thing.task.function in CALLS and "RayActorError" in kind and not any(one.handle for one in others):
-            self.actors.has_lost(thing.task)
+            self.actors.has_lost(thing.task, text)
 
     def ancestors(self, label):
         """The tasks that can make an object fail."""
@@ -243,6 +247,8 @@ class Model:
             late = [pid for pid, _ in task.attempts[:-1] if pid not in self.mortal]
             if late and task.function != "flaky" and not self.forced:
                 raise Failed(f"task {task.label} ({task.function}) ran again, though nobody killed its worker {late}")
+            if task.function in CALLS and self.actors.handles[task.handle].keeps:
+                continue  # it runs again and again, also after it was cancelled too late
             if task.function not in NESTED and len(task.attempts) > task.retries + 1:
                 raise Failed(f"task {task.label} ({task.function}) ran {len(task.attempts)} times, max_retries={task.retries}")
             if sum(when > task.marked for _, when in task.attempts) > 1:  # one may have begun before, and noted it after

@@ -26,14 +26,15 @@ A_MINUTE = {
     "stopped driver": 1, "node": 2, "driver by SIGTERM": 1, "driver in init": 1, "driver and node": 1, "stopped node": 1,
     "node amidst orders": 1,
     "actor": 8, "two actors": 1, "newborn actor": 8, "actor in the core": 5, "actor and worker": 5, "stopped actor": 3,
-    "stop and go of an actor": 2,
+    "stop and go of an actor": 2, "actor that comes back": 8, "actor that saves": 2,
 }
 # What a second must bring at least, about a tenth of what it does on a busy machine: what never happens is not tested.
 A_SECOND = {
     "bytes seen spilled": 1_000_000, "spilled values wanted back": 3, "spilled arguments wanted back": 0.1,
     "stores emptied": 0.1, "arrays written to by drivers": 0.1, "attempts of tasks that write": 0.1,
     "kept arrays checked": 0.5, "calls of actors": 3, "calls of actors by tasks": 0.5, "deaths of actors, explained": 0.5,
-    "logs of actors compared": 0.5, "actors killed by ray.kill": 0.05, "handles of actors lost": 0.05, "names looked up": 0.5,
+    "logs of actors compared": 0.5, "restarts of actors": 0.5, "logs of actors that had come back compared": 0.3,
+    "calls that end their process": 0.02, "actors killed by ray.kill": 0.05, "handles of actors lost": 0.05, "names looked up": 0.5,
 }
 SABOTAGE = {
     "value": r"has another value: digest \d+, expected \d+",
