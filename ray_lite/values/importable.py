@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+INTERPRETER = ("frozen", "built-in")  # origins of modules that are a part of each interpreter
 EVERYWHERE = ("__main__", "ray_lite", "cloudpickle")  # every process has its own __main__, and loads pickles with the others
 
 
@@ -62,6 +63,8 @@ def _decide(name: str, module: Any) -> bool:
     if name.partition(".")[0] in EVERYWHERE:
         return True
     own = origin(module)
+    if own in INTERPRETER:  # perhaps under another name than its file's, as collections.abc of Python 3.15
+        return True
     parent, _, _ = name.rpartition(".")
     if parent:
         path = _search_path(parent)

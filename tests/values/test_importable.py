@@ -211,3 +211,11 @@ def test_what_users_are_told(place):
     assert origin(module) == str(place / "by_path.py")
     assert f"module by_path comes from {place}/by_path.py" in where_from(module)
     assert "from no file" in where_from(types.ModuleType("made"))
+
+
+def test_a_part_of_the_interpreter_under_another_name(monkeypatch):
+    """As collections.abc of Python 3.15 is, whose own name leads to a file of the same contents."""
+    frozen = types.ModuleType("collections.abc")
+    frozen.__spec__ = importlib.machinery.ModuleSpec("_collections_abc", importlib.machinery.FrozenImporter, origin="frozen")
+    monkeypatch.setitem(sys.modules, "collections.abc", frozen)
+    assert is_importable("collections.abc", frozen)
