@@ -57,7 +57,7 @@ class ActorDirector(RuleBasedStateMachine):
         """(label, actor's handle, or None if that is gone) of the calls that the model does not know."""
         now = self.tables.now()
         actors = self.tables.read("actor")
-        known = {call.label for actor in self.model.actors.values() for call in actor.calls}
+        known = {call.label for actor in self.model.actors.values() for call in [*actor.calls, *actor.kept()]}
         found = [(now.name(now.tasks, t), actors["handle"][now.tasks["actor"][t]]) for t in range(1, len(now.tasks))
                  if now.tasks["state"][t]]
         return [(its, bytes(now.objects["id"][i]) if i else None) for its, i in found if its not in known]
@@ -143,13 +143,22 @@ class ActorDirector(RuleBasedStateMachine):
 
     def sweep(self, actor, values):
         region, slot, index = self.region, actor.slot, _core.actor_in(self.region, actor.slot)
-        began = _core.actor_facts(region, index)[0] != "STARTING"
+        state = _core.actor_facts(region, index)[0]
+        comes_back = state == "ALIVE" and actor.lost < actor.back
         while (adopted := _core.adopt_task(region, slot))[0]:
+            if comes_back and self.model.runs_again(actor, actor.running):
+                _core.requeue_task(region, adopted[0], False, True)
+                continue
             for i in _core.task_returns(region, adopted[0]):
                 if i:
                     _core.fill_object(region, i, _core.ERROR, (b"it ran", [], [], []))
             _core.finish_task(region, adopted[0])
-        if began or actor.killed:
+        if comes_back:
+            self.counts["restarts"] += 1
+            self.counts["calls that run again"] += len(actor.past)
+            _core.restart_actor(region, index)
+            self.model.come_back(actor, values)
+        elif state != "STARTING" or actor.killed:
             _core.end_actor(region, index, self.error())
             self.model.die(actor, values)
         else:
@@ -186,7 +195,7 @@ class ActorDirector(RuleBasedStateMachine):
             state = "sealed" if thing.value is not None or x in self.model.actors else "pending"
             assert found[label(x)] == (state, thing.holders), f"{label(x)} is {found[label(x)]}"
         counts = self.region.statistics()
-        assert counts["tasks"] == sum(len(actor.calls) for actor in self.model.actors.values())
+        assert counts["tasks"] == sum(len(actor.calls) + len(actor.kept()) for actor in self.model.actors.values())
         assert counts["actors"] == len(self.model.actors) and counts["longest_section"] <= 64
 
     def compare_calls(self, now, row, lanes, actor):
@@ -204,8 +213,11 @@ class ActorDirector(RuleBasedStateMachine):
         for caller in {call.caller for call in actor.calls if call.caller}:
             mine = [call.label for call in actor.calls if call.caller == caller]
             assert [its for its in (*ran, *order) if its in mine] == mine, f"calls of {caller}"
-        counts = row["nrunning"], row["ncalls"]
-        assert counts == (len(ran), len(actor.calls)), f"actor of {label(actor.handle)}: {counts}"
+        counts = tuple(row[name] for name in ("nrunning", "ncalls", "nkept", "nagain", "incarnation"))
+        kept = len(actor.kept())
+        wanted = len(ran), len(actor.calls) + kept, kept, actor.again, actor.lost
+        assert counts == wanted, f"actor of {label(actor.handle)}: {counts} instead of {wanted}"
+        assert chain(row["past"]) == [call.label for call in actor.past]
 
     def last_looks(self):
         for slot in self.callers:

@@ -36,11 +36,20 @@ class Actor:
     handle: bytes
     name: bytes | None
     needs: bool  #: whether its calls need CPUs
+    back: int = 0  #: processes that it may lose
+    keeps: bool = False  #: whether calls that have ended run again in its next process
     state: str = "PENDING"
     slot: int = 0
     killed: bool = False
     calls: list = field(default_factory=list)  #: in the order in which they were made
     running: Call | None = None
+    lost: int = 0  #: processes
+    past: list = field(default_factory=list)  #: calls that have ended and are kept, in that order
+    rebuild: Call | None = None  #: the constructor's, once it has ended and is kept
+    again: int = 0  #: calls that run before all others, since they had begun in an earlier process
+
+    def kept(self):
+        return [*self.past, *([self.rebuild] if self.rebuild else [])]
 
 
 class ActorLedger:
@@ -69,6 +78,8 @@ class ActorLedger:
             first.setdefault(call.caller, call)
         if actor.state != "ALIVE" or actor.running:
             return []
+        if None not in first and actor.again:
+            return actor.calls[:1]
         return [call for call in ([first[None]] if None in first else first.values()) if self.ready(call)]
 
     def can_start(self):
@@ -76,9 +87,9 @@ class ActorLedger:
 
     # --- what happens ---
 
-    def create(self, handle, slot, creation, name, needs):
+    def create(self, handle, slot, creation, name, *how):
         self.things[handle] = Thing({slot})
-        self.actors[handle] = Actor(handle, name, needs, calls=[creation])
+        self.actors[handle] = Actor(handle, name, *how, calls=[creation])
 
     def call(self, handle, slot, call):
         self.actors[handle].calls.append(call)
@@ -94,19 +105,33 @@ class ActorLedger:
     def take(self, actor, label):
         [call] = [call for call in self.next_calls(actor) if call.label == label]
         actor.running = call
+        if call.caller is not None and actor.again:
+            actor.again -= 1
 
     def finish(self, actor, values):
-        """The call that runs ends; `values` None: it fails."""
-        self.end(actor, actor.running, values)
-        actor.running = None
+        """The call that runs ends, in its process."""
+        call, actor.running = actor.running, None
+        self.end(actor, call, values)
+        if actor.state == "ALIVE" and (actor.keeps if call.caller is not None else actor.back):
+            call.returns, call.count = (), 0
+            if call.caller is None:
+                actor.rebuild = call
+            else:
+                actor.past.append(call)
+        self.gather()
 
     def end(self, actor, call, values):
+        """`values` None: it fails. What was returned before stays."""
         actor.calls.remove(call)
-        values = values or [DEATH] * call.count
-        for x, value in zip(call.returns, values[: len(call.returns)], strict=True):
+        self.seal(call, values or [DEATH] * call.count)
+        for x in call.returns:
             if x in self.things:
-                self.things[x].value, self.things[x].call = value, None
-        self.gather()
+                self.things[x].call = None
+
+    def seal(self, call, values):
+        for x, value in zip(call.returns, values[: len(call.returns)], strict=True):
+            if x in self.things and self.things[x].value is None:
+                self.things[x].value = value
 
     def release(self, slot, x):
         self.things[x].holders.discard(slot)
@@ -114,7 +139,7 @@ class ActorLedger:
 
     def gather(self):
         """Drops what nobody needs."""
-        pinned = {x for actor in self.actors.values() for call in actor.calls for x in call.arguments}
+        pinned = {x for actor in self.actors.values() for call in [*actor.calls, *actor.kept()] for x in call.arguments}
         for x in list(self.things):
             thing, actor = self.things[x], self.actors.get(x)
             if not (thing.holders or thing.call or x in pinned or actor and actor.state != "DEAD"):
@@ -129,8 +154,30 @@ class ActorLedger:
     def die(self, actor, values=None):
         """An actor's process is gone, or will never be. `values`: of the call that it ran, as far as it came."""
         if actor.running:
-            self.finish(actor, values)
+            self.end(actor, actor.running, values)
+        actor.running = None
         actor.state, actor.name, actor.slot = "DEAD", None, 0
+        self.gather()
+
+    def runs_again(self, actor, call):
+        """Whether a call that an actor ran does so in its next process, too."""
+        return actor.keeps or call.caller is None
+
+    def come_back(self, actor, values=None):
+        """An actor's process is gone, and it will have another. `values`: of the call that it ran, as far as it came."""
+        call, actor.running = actor.running, None
+        again = []
+        if call and self.runs_again(actor, call):
+            self.seal(call, [None if value == DEATH else value for value in values or [None] * call.count])
+            actor.calls.remove(call)
+            again = [call]
+        elif call:
+            self.end(actor, call, values)
+        actor.again += len(actor.past) + len([one for one in again if one.caller is not None])
+        first = [actor.rebuild] if actor.rebuild else []
+        actor.calls = [*first, *actor.past, *again, *actor.calls]
+        actor.past, actor.rebuild, actor.lost = [], None, actor.lost + 1
+        actor.state, actor.slot = "PENDING", 0
         self.gather()
 
     def node(self):
@@ -140,6 +187,9 @@ class ActorLedger:
                 self.die(actor)
             for call in list(actor.calls) if actor.state == "DEAD" else []:
                 self.end(actor, call, None)
+            if actor.state == "DEAD":
+                actor.past, actor.rebuild = [], None
+        self.gather()
         for handle, actor in list(self.actors.items()):
             if actor.state == "DEAD" and handle not in self.things:
                 del self.actors[handle]

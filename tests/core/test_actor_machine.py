@@ -27,8 +27,10 @@ MOST_ACTORS, MOST_CALLERS = 3, 2
 NUMBER = st.integers(0, 255)
 NUMBERS = st.lists(NUMBER, max_size=3)
 NAMES = (None, None, b"n" + b"1" * 19, b"n" + b"2" * 19)  # of one chain
+BACK = ((0, False), (2, False), (3, True), (3, True))  # processes that an actor may lose, and whether it keeps calls
 KILLED = 2
 MOST_ROUNDS = 240  # until all calls have run
+WANTED = ("deaths in operations", "slay", "due: DEAD", "due: ALIVE", "find", "restarts", "calls that run again")
 
 
 class Machine(ActorDirector):
@@ -40,22 +42,22 @@ class Machine(ActorDirector):
     def open_the_stage(self, number):
         for who in range(number):
             self.enter()
-            self.create(who, [], NAMES[2 + who], who == 0)
+            self.create(who, [], NAMES[2 + who], who == 0, BACK[-1])
 
-    @rule(who=NUMBER, of=NUMBERS, name=st.sampled_from(NAMES), needs=st.booleans())
-    def create(self, who, of, name, needs):
+    @rule(who=NUMBER, of=NUMBERS, name=st.sampled_from(NAMES), needs=st.booleans(), back=st.sampled_from(BACK))
+    def create(self, who, of, name, needs, back=BACK[0]):
         if len(self.model.actors) == MOST_ACTORS:
             self.step(who)
             return
         slot = self.caller(who)
         arguments = self.picked(slot, of)
-        options = self.life, self.turn if needs else 0, 1, 0, 0
+        options = self.life, self.turn if needs else 0, 1, 0, 0, *back
         answer = self.do(slot, "create", self.index, options, b"made", arguments, name)
         made = self.fresh_tasks()
         taken = self.model.named(name) if name else None
         assert len(made) <= (not taken) and (answer is NOTHING or answer == (None if taken else made[0][1]))
         for its, handle in made:
-            self.model.create(handle, slot, Call(its, None, arguments), name, needs)
+            self.model.create(handle, slot, Call(its, None, arguments), name, needs, *back)
         self.over(slot, answer)
 
     @rule(who=NUMBER, which=NUMBER, of=NUMBERS, returns=st.integers(1, 2))
@@ -258,4 +260,4 @@ def test_random_lives_of_actors_agree_with_a_model():
     )
     print(dict(Machine.counts))
     if not EXAMPLES:
-        assert all(Machine.counts[what] for what in ("deaths in operations", "slay", "due: DEAD", "due: ALIVE", "find"))
+        assert all(Machine.counts[what] for what in WANTED)

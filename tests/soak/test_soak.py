@@ -34,8 +34,8 @@ A_SECOND = {
     "stores emptied": 0.1, "arrays written to by drivers": 0.1, "attempts of tasks that write": 0.1,
     "kept arrays checked": 0.5, "calls of actors": 3, "calls of actors by tasks": 0.5, "deaths of actors, explained": 0.5,
     "logs of actors compared": 0.5, "restarts of actors": 0.5, "logs of actors that had come back compared": 0.3,
-    "calls that end their process": 0.02, "actors killed by ray.kill": 0.05, "handles of actors lost": 0.05,
-    "names looked up": 0.5,
+    "calls that end their process": 0.02,
+    "actors killed by ray.kill": 0.05, "handles of actors lost": 0.05, "names looked up": 0.5,
 }
 SABOTAGE = {
     "value": r"has another value: digest \d+, expected \d+",
