@@ -14,7 +14,7 @@ from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction
 from ray_lite.calls.methods import bound
 from ray_lite.exceptions import ObjectStoreFullError, SerializationError
 from ray_lite.store.named_values import label_of
-from ray_lite.values.failures import constructor_failed, dead, described
+from ray_lite.values.failures import ArgumentFailed, constructor_failed, dead, described, unpack
 from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.checkpoints import Checkpoints
@@ -89,11 +89,19 @@ class ActorRunner(TaskRunner):
             return False
         constructs, replays = _core.call_facts(self.region, task)
         if constructs:
-            self._leave(constructor_failed(error), error)
+            self._leave_at_once(error)
         elif replays:
             self.signals.put_back()
             return False
         return super().fail(task, error)
+
+    def _leave_at_once(self, error: BaseException) -> None:
+        """Ends the actor, whose constructor failed, or could not be called since an argument is an error."""
+        if not isinstance(error, ArgumentFailed):
+            self._leave(constructor_failed(error), error)
+            return
+        argument = unpack(error.failure)
+        self._leave(f"an argument of its constructor failed: {argument}", vars(argument).get("cause") or argument)
 
     def lose(self, task: int) -> None:
         """Fails a call that was taken and does not begin any more, since the actor ends by itself."""

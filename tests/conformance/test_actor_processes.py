@@ -10,7 +10,7 @@ import pytest
 from counters import Remote
 
 import ray_lite as ray
-from ray_lite.exceptions import RayActorError, TaskCancelledError
+from ray_lite.exceptions import RayActorError, TaskCancelledError, WorkerCrashedError
 
 
 @pytest.fixture
@@ -234,6 +234,26 @@ def test_a_death_tells_its_story(session, how, text):
             ray.get(x)
     with pytest.raises(RayActorError, match="is dead"):
         ray.get(actor.pid.remote())
+
+
+@pytest.mark.parametrize("how, text, error", [
+    ("raises", "LookupError: lost", LookupError), ("dies", "exit code 4", WorkerCrashedError)])
+def test_an_argument_of_the_constructor_that_failed(session, how, text, error):
+    @ray.remote(max_retries=0)
+    def argument():
+        if how == "raises":
+            raise LookupError("lost")
+        os._exit(4)
+
+    class Takes(Tools):
+        def __init__(self, x):
+            super().__init__()
+
+    actor = ray.remote(Takes).remote(argument.remote())
+    for _ in range(2):
+        with pytest.raises(RayActorError, match=rf"an argument of its constructor failed: (?s:.*){text}") as caught:
+            ray.get(actor.pid.remote())
+        assert isinstance(caught.value, error) and type(caught.value.cause) is error
 
 
 def test_kill_while_calls_are_queued_and_run(session, gate, wait_until):

@@ -163,8 +163,9 @@ class Methods:
     def ran(self):
         return json.dumps(self.kept).encode()
 
-    def hold(self):
+    def hold(self, *values):
         """Runs until it is told to go on."""
+        self.kept.extend(values)
         signal.sigtimedwait([signal.SIGUSR1], 20)
         return "held"
 

@@ -34,14 +34,15 @@ cdef uint64_t call_bytes(rl_region* R, rl_task* k) noexcept nogil:
 
 
 cdef void past_add(rl_region* R, uint32_t t) noexcept nogil:
-    """Lock held. Keeps a call that has ended, whose returns are let go."""
+    """Lock held. Keeps a call that has ended, whose returns are let go. A mark that it did not see any more is gone."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_actor* e = actor_at(R, k.actor)
+    cdef uint16_t flags = <uint16_t>((k.flags | RL_REPLAY) & ~(RL_CANCELLED | RL_CANCEL_RECURSIVE))
     rl_task_become(R, k, RL_PAST)
     rl_set32(R, &k.owner, 0)
     rl_set32(R, &e.nkept, e.nkept + 1)
-    if k.flags & RL_REPLAY == 0:
-        rl_set16(R, &k.flags, k.flags | RL_REPLAY)
+    if k.flags != flags:
+        rl_set16(R, &k.flags, flags)
     if t == e.creation:
         rl_set32(R, &e.creation, 0)
         rl_set32(R, &e.rebuild, t)

@@ -55,6 +55,20 @@ def test_what_ran_comes_after_the_past_and_before_the_rest(company, wait_until):
     assert crew.ran(handle) == [1, "late", 3]
 
 
+def test_a_mark_that_came_too_late_stops_no_replay(company, wait_until):
+    crew = company()
+    handle = made(crew)
+    x = crew.call(handle, "hold", 1)
+    crew.until_it_runs(handle)
+    assert _core.cancel(crew.region, *_core.task_of(crew.region, x), False, True)
+    os.kill(crew.processes[crew.of(handle)][0].pid, signal.SIGUSR1)
+    assert crew.calls.get(x) == "held"
+    crew.restart(crew.of(handle))
+    wait_until(lambda: crew.facts(handle)["running"], what="it runs again")
+    os.kill(crew.processes[crew.of(handle)][0].pid, signal.SIGUSR1)
+    assert crew.ran(handle) == [1]
+
+
 def test_without_past_calls_the_constructor_runs_again(company):
     crew = company()
     crew.worker()
