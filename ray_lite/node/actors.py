@@ -12,6 +12,7 @@ from ray_lite import _core
 from ray_lite.exceptions import ObjectStoreFullError
 from ray_lite.node.worker_process import WorkerProcess
 from ray_lite.node.worker_starter import There, WorkerStarter
+from ray_lite.policy.actor_deaths import KILLED
 from ray_lite.policy.scheduler import actors_most
 from ray_lite.session_setting import SessionSetting
 from ray_lite.store.named_values import name_of
@@ -71,6 +72,8 @@ class Actors:
         class_name = name_of(self.store, _core.facts_of_actor(self.region, actor)).rpartition("<locals>.")[2]
         started = self.starter.fork(slot, 0, There(workers, len(self)), class_name)
         if started is None:
+            if _core.actor_facts(self.region, actor)[0] == "ENDING":  # it was killed meanwhile
+                self.end(actor, KILLED)
             return False
         self.processes[started[0]] = started[1]
         return True
@@ -80,7 +83,7 @@ class Actors:
         if state == "DEAD":
             self._dying.add(actor)
         elif killed and not slot:
-            self.end(actor, "it was killed by ray_lite.kill")
+            self.end(actor, KILLED)
         elif killed:
             for one in self.processes.values():
                 if one.slot == slot:

@@ -19,7 +19,7 @@ from ray_lite.node.actors import Actors
 from ray_lite.node.pool import Pool
 from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
-from ray_lite.policy.actor_deaths import ActorState, CallState, Restart, actor_story, after_death, on_call_death
+from ray_lite.policy.actor_deaths import KILLED, ActorState, CallState, End, Restart, actor_story, after_death, on_call_death
 from ray_lite.policy.scheduler import Died, Running
 from ray_lite.store.named_values import name_of
 from ray_lite.store.object_store import Store
@@ -91,8 +91,8 @@ class Deaths:
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
         """Lets a dead actor come back, or ends it; and deals with the calls that it ran."""
-        if _core.actor_facts(self.region, actor)[0] == "STARTING" and not died.forced and self.actors.may_retry(actor):
-            _core.retry_actor(self.region, actor)
+        if _core.actor_facts(self.region, actor)[0] == "STARTING" and not died.forced and self.actors.may_retry(actor) \
+                and _core.retry_actor(self.region, actor):
             return
         class_name = name_of(self.store, _core.facts_of_actor(self.region, actor))
         running = list(self._adopted(slot))
@@ -103,10 +103,10 @@ class Deaths:
         for task in running:
             call = CallState(class_name, comes_back, state.keeps, *_core.call_facts(self.region, task.task))
             self.task_ends.apply(on_call_death(died, task, call, how))
-        if isinstance(after, Restart):
-            _core.restart_actor(self.region, actor)
-        else:
+        if isinstance(after, End):
             self.actors.end(actor, after.how)
+        elif not _core.restart_actor(self.region, actor):
+            self.actors.end(actor, KILLED)
 
     def _actor_state(self, actor: int, runs: bool) -> ActorState:
         restarts, max_restarts, _, keeps, past_lost = _core.restart_facts(self.region, actor)

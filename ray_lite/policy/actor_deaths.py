@@ -12,6 +12,8 @@ from ray_lite.policy.attempt_ends import End as AttemptEnd
 from ray_lite.policy.attempt_ends import cancelled_text
 from ray_lite.policy.scheduler import OUTSIDE, Died, Fail, Finish, Requeue, Running
 
+KILLED = "it was killed by ray_lite.kill"  # how an actor died of that
+
 
 class ActorState(NamedTuple):
     """What decides whether an actor comes back."""
@@ -51,7 +53,7 @@ def actor_story(event: Died, running: list[str]) -> str:
         running: names of the methods that it ran.
     """
     if event.forced:
-        return "it was killed by ray_lite.kill"
+        return KILLED
     if event.out_of_memory:
         how = f"its process (pid {event.pid}) was killed by the kernel, out of memory (signal {event.number}, {event.signal})"
     elif event.signal:

@@ -13,11 +13,15 @@ def restart_facts(Region region, uint32_t a) -> tuple:
     return e.restarts, e.max_restarts, e.incarnation, e.flags & RL_KEEPS != 0, e.flags & RL_PAST_LOST != 0
 
 
-def restart_actor(Region region, uint32_t a):
+def restart_actor(Region region, uint32_t a) -> bool:
     """Lets an actor have another process, in which its past calls run again first; between `adopt_task` (of all) and
-    `end_sweep`."""
+    `end_sweep`. False: it was killed meanwhile, and is to end."""
+    cdef int rc
     check_region(region.R)
-    check(actor_restart(region.R, a))
+    rc = actor_restart(region.R, a)
+    if rc != STALE:
+        check(rc)
+    return rc == DONE
 
 
 def save_checkpoint(Region region, ObjectID state):

@@ -127,11 +127,15 @@ def retire_actor(Region region, uint32_t a) -> bool:
     return retired
 
 
-def retry_actor(Region region, uint32_t a):
+def retry_actor(Region region, uint32_t a) -> bool:
     """Lets an actor be started again whose process is gone and had not begun its constructor; between the sweep and
-    `end_sweep`."""
+    `end_sweep`. False: it was killed meanwhile, and is to end."""
+    cdef int rc
     check_region(region.R)
-    check(actor_retry(region.R, a))
+    rc = actor_retry(region.R, a)
+    if rc != STALE:
+        check(rc)
+    return rc == DONE
 
 
 def end_actor(Region region, uint32_t a, ObjectID cause=None):

@@ -52,17 +52,21 @@ cdef int actor_open(rl_region* R, uint32_t* out, uint32_t* slot) noexcept nogil:
 
 
 cdef int actor_retry(rl_region* R, uint32_t a) noexcept nogil:
-    """Makes a STARTING actor, whose process is gone, PENDING again, before others that wait for the same resources."""
+    """Makes a STARTING actor, whose process is gone, PENDING again, before others that wait for the same resources. STALE: it
+    was killed meanwhile, and is to end."""
     cdef rl_actor* e = actor_at(R, a)
-    cdef uint32_t left
+    cdef uint32_t left = 0
+    cdef int rc = STALE
     if rl_lock(R):
         return EIO
-    rl_set32(R, &e.slot, 0)
-    rl_actor_become(R, e, RL_ACTOR_PENDING)
-    want(R, a, e.life, True)
-    left = wake_workers(R, 0)
+    if e.state == RL_ACTOR_STARTING:
+        rc = DONE
+        rl_set32(R, &e.slot, 0)
+        rl_actor_become(R, e, RL_ACTOR_PENDING)
+        want(R, a, e.life, True)
+        left = wake_workers(R, 0)
     rl_commit(R)
-    return wake_workers_unlocked(R, left)
+    return rc or wake_workers_unlocked(R, left)
 
 
 cdef bint is_live_actor(rl_region* R, uint32_t a, uint32_t serial) noexcept nogil:

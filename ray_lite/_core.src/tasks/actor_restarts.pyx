@@ -95,8 +95,11 @@ cdef int rewind_section(rl_region* R, uint32_t a) noexcept nogil:
 
 
 cdef int restart_section(rl_region* R, uint32_t a) noexcept nogil:
-    """Lock held. Makes an actor PENDING whose process is gone, and which ran no call any more. MORE: the log is full."""
+    """Lock held. Makes an actor PENDING whose process is gone, and which ran no call any more. MORE: the log is full. STALE: it
+    was killed meanwhile."""
     cdef rl_actor* e = actor_at(R, a)
+    if e.state != RL_ACTOR_ALIVE:
+        return STALE
     if rewind_section(R, a) or rl_log_used(R) > RL_LOG_BUDGET - RESTART_LOG:
         return MORE
     if e.rebuild:
@@ -115,7 +118,7 @@ cdef int restart_section(rl_region* R, uint32_t a) noexcept nogil:
 
 cdef int actor_restart(rl_region* R, uint32_t a) noexcept nogil:
     """Lets an ALIVE actor have another process: between the sweep of the last one, whose calls were adopted, and
-    `slot_free`."""
+    `slot_free`. STALE: it was killed meanwhile, and is to end."""
     cdef uint32_t left = 0
     cdef int rc = MORE
     if stale_drain(R, a):
@@ -128,7 +131,7 @@ cdef int actor_restart(rl_region* R, uint32_t a) noexcept nogil:
             left = wake_workers(R, 0)
         rl_commit(R)
         rl_failpoint(R, b"restart.chunk")
-    return wake_workers_unlocked(R, left)
+    return rc or wake_workers_unlocked(R, left)
 
 
 cdef uint32_t refs_to(rl_region* R, uint32_t r, uint32_t i, bint deep, uint32_t* left) noexcept nogil:

@@ -134,12 +134,25 @@ def test_a_process_that_dies_before_it_is_there_is_tried_again(company):
     actor, slot = _core.open_actor(crew.region)
     assert actor == crew.of(handle) and crew.region.statistics()["cpus_free"] == 1
     _core.begin_sweep(crew.region, slot)
-    _core.retry_actor(crew.region, actor)
+    assert _core.retry_actor(crew.region, actor)
     _core.end_sweep(crew.region, slot)
     crew.region.check()
     assert crew.facts(handle)["state"] == "PENDING" and crew.region.statistics()["cpus_free"] == 2
     x = crew.call(handle, "note", 1)
     assert crew.start() == [actor] and crew.calls.get(x) == 1
+
+
+def test_a_process_that_dies_before_it_is_there_is_not_tried_again_after_a_kill(company):
+    crew = company()
+    handle = crew.create(holds=10_000)
+    actor, slot = _core.open_actor(crew.region)
+    _core.begin_sweep(crew.region, slot)
+    assert _core.kill_actor(crew.region, handle)
+    assert not _core.retry_actor(crew.region, actor)
+    _core.end_actor(crew.region, actor, crew.error(b"it was killed"))
+    _core.end_sweep(crew.region, slot)
+    crew.region.check()
+    assert crew.facts(handle)["state"] == "DEAD" and crew.region.statistics()["cpus_free"] == 2
 
 
 @pytest.mark.parametrize("seed", range(4))
