@@ -153,12 +153,44 @@ class Calls(Program):
         """A checkpoint, which may refer to the actor itself; or its past calls are given up."""
         if self.random.random() < 0.1:
             return self.do("lose_past", who)
+        self.save_one(who)
+
+    def save_one(self, who):
         rc, i, _ = self.do("create", who, id=self.new_id(), size=self.random.choice((8, 300, 9000)))
         if rc == DONE:
             self.do("contain", who, a=i, targets=[handle for handle, _ in self.stepper.handles(who)[:1]])
             self.do("seal", who, a=i)
             self.do("save_checkpoint", who, a=i)
             self.do("release", who, a=i)
+
+    # --- step by step ---
+
+    def make_lasting(self):
+        """An actor that keeps its calls."""
+        self.create(DRIVER, (self.lives[0], 0, 1, 0, self.facts), (), BACK[-1])
+
+    def seat(self, who=PROCESSES[0]):
+        """The next actor, which has a process now, and which that is."""
+        _, a, slot = self.do("open_actor", NODE)
+        self.seats[who] = a
+        self.do("adopt_slot", who, a=slot)
+        return a, who
+
+    def run_these(self, who, ended, these):
+        """They are the next ones, and the last of them runs still."""
+        for t in these:
+            assert self.do("next_call", who, a=ended)[1] == t
+            ended = t
+
+    def bring_back_from(self, who, these):
+        """Its process dies, and another is there, for these calls."""
+        a, slot = self.seats[who], self.stepper.slot(who)
+        self.do("sweeping", NODE, a=slot)
+        self.do("sweep", NODE, a=slot)
+        self.bring_back(a, slot, lost=0)
+        self.do("free", NODE, a=slot)
+        assert self.stepper.mailbox(a) == list(these)
+        self.seat(who)
 
     def leave_with_cause(self, who):
         """It ends itself, and says why, or not."""
@@ -199,7 +231,7 @@ class Calls(Program):
             self.end_or_retry(a, slot, state)
         self.do("free", NODE, a=slot)
 
-    def bring_back(self, a, slot):
+    def bring_back(self, a, slot, lost=0.3):
         """Its next process runs what it ran and all that it keeps, in the order of old."""
         _, keeps, creation, rebuild, _ = self.stepper.back(a)
         past, later = self.stepper.past(a), self.stepper.mailbox(a)
@@ -207,7 +239,7 @@ class Calls(Program):
             _, t, complete = self.do("adopt", NODE, a=slot)
             if not t:
                 break
-            if t == creation or keeps and (complete or self.stepper.replays(t) or self.random.random() < 0.7):
+            if t == creation or keeps and (complete or self.stepper.replays(t) or self.random.random() >= lost):
                 self.do("requeue", NODE, a=t, b=2 + (self.random.random() < 0.5))
                 past += [t] if t in self.stepper.mailbox(a) else []  # a cancelled one is left to the node
             else:

@@ -32,3 +32,27 @@ def test_no_crash_state_of_random_calls_is_broken(calls):
     assert min(totals[name] for name in ("rolled", "published", "swept", "nested")) > 50
     assert [name for name in SEEN if not counts[name]] == []
     assert longest <= 64
+
+
+@pytest.mark.watchdog(600)
+def test_past_calls_run_again_in_their_order_whenever_the_process_dies(calls):
+    """It dies in a call, while it runs past ones again, after a checkpoint, and once calls were given up."""
+    one = calls(0)
+    one.make_lasting()
+    a, who = one.seat()
+    creation = one.do("next_call", who)[1]
+    made = [one.post(1, a, nreturns=2) for _ in range(4)]
+    one.run_these(who, creation, made[:2])
+    one.bring_back_from(who, made)
+    one.run_these(who, one.do("next_call", who)[1], made[:1])
+    one.bring_back_from(who, made)
+    one.run_these(who, one.do("next_call", who)[1], made)
+    one.do("next_call", who, a=made[-1])
+    one.save_one(who)
+    more = [one.post(1, a) for _ in range(3)]
+    one.run_these(who, 0, more[:1])
+    one.bring_back_from(who, more)
+    one.run_these(who, 0, more)
+    one.do("lose_past", who)
+    assert one.stepper.past(a) == [] and not one.stepper.back(a)[0]
+    one.end()
