@@ -11,6 +11,8 @@ PROCESSES = (4, 5)  # places of the actors' processes among those that act
 PENDING, STARTING, ALIVE, ENDING, DEAD = range(1, 6)
 TURNS, LIVES = 1, 2
 KILLED = 2
+BACK = ((0, False), (3, False), (3, True), (3, True))  # processes that an actor may lose, and whether it keeps calls
+CROWDED = 5  # calls that are kept from which on a checkpoint is likely
 LIMIT = 6  # pending calls of some actors
 FOR_LIFE = ((0, 0, 0), (0, 0, 0), (5000, 0, 0), (0, 10000, 2))  # CPUs, GPUs, custom resources
 FOR_A_CALL = (0, 10000, 15000)  # CPUs, if nothing is held for life
@@ -62,19 +64,20 @@ class Calls(Program):
         life = self.lives[kind]
         turn = self.random.choice(self.turns) if kind < 2 else 0
         most, limit = self.random.choice((1, 1, 1, 3)), self.random.choice((0, 0, LIMIT))
-        return self.create(DRIVER, (life, turn, most, limit, self.facts), self.some(DRIVER, (0, 0, 1, 3)))
+        back = self.random.choice(BACK if most == 1 else BACK[:2])
+        return self.create(DRIVER, (life, turn, most, limit, self.facts), self.some(DRIVER, (0, 0, 1, 3)), back)
 
     def some(self, who, counts):
         """Some objects that one holds."""
         done = [i for i, state, *_ in self.stepper.holds(who) if state != 2]
         return self.random.sample(done, min(len(done), self.random.choice(counts)))
 
-    def create(self, who, makes, targets=None):
+    def create(self, who, makes, targets=None, back=BACK[0]):
         if targets is None:  # of an object
             return super().create(who, makes)
         size = self.random.choice((0, 28, 29, 500))
         name = self.random.choice((None, *NAMES))
-        return self.do("submit", who, id=self.new_id(), targets=targets, size=size, makes=makes, name=name)
+        return self.do("submit", who, id=self.new_id(), targets=targets, size=size, makes=makes, name=name, back=back)
 
     def call(self):
         who, running = self.caller()
@@ -120,6 +123,9 @@ class Calls(Program):
             return self.vanish(who)
         if waiting and (waiting == len(running) or self.random.random() < 0.3):
             return self.do("calls_wait", who, b=self.random.randint(1, waiting))
+        _, keeps, _, _, kept = self.stepper.back(self.seats[who])
+        if keeps and self.random.random() < (0.5 if kept > CROWDED else 0.1):
+            return self.save(who)
         if running and self.random.random() < 0.15:
             return self.do("block", who) if most == 1 else self.do("calls_wait", who, a=1)
         return self.work_on(who, running, most)
@@ -129,11 +135,11 @@ class Calls(Program):
         returns = self.stepper.returns(running[0]) if running else []
         if returns and self.random.random() < 0.2:
             return self.do("room", who, a=self.random.choice(returns), size=self.random.choice((40, 300, 9000)))
-        if running and self.random.random() < 0.05:
+        if running and most == 1 and self.random.random() < 0.05:  # of several none is put back
             return self.do("again", who, a=running[0], b=self.random.randrange(8))
         if running and self.random.random() < 0.05:
             return self.leave_with_cause(who)
-        several = running and self.random.random() < 0.3  # another one may begin
+        several = most > 1 and running and self.random.random() < 0.3  # another one may begin
         ended = 0 if several else self.random.choice(running) if running else 0
         if most > 1 and ended and self.random.random() < 0.2:
             self.do("end_call", who, a=ended)
@@ -142,6 +148,49 @@ class Calls(Program):
             self.do("next_call", who, a=ended, b=not rests, size=self.random.choice((0, 1 << 60)))
         if most > 1 and ended:
             self.do("calls_wait", who)  # perhaps all others wait
+
+    def save(self, who):
+        """A checkpoint, which may refer to the actor itself; or its past calls are given up."""
+        if self.random.random() < 0.1:
+            return self.do("lose_past", who)
+        self.save_one(who)
+
+    def save_one(self, who):
+        rc, i, _ = self.do("create", who, id=self.new_id(), size=self.random.choice((8, 300, 9000)))
+        if rc == DONE:
+            self.do("contain", who, a=i, targets=[handle for handle, _ in self.stepper.handles(who)[:1]])
+            self.do("seal", who, a=i)
+            self.do("save_checkpoint", who, a=i)
+            self.do("release", who, a=i)
+
+    # --- step by step ---
+
+    def make_lasting(self):
+        """An actor that keeps its calls."""
+        self.create(DRIVER, (self.lives[0], 0, 1, 0, self.facts), (), BACK[-1])
+
+    def seat(self, who=PROCESSES[0]):
+        """The next actor, which has a process now, and which that is."""
+        _, a, slot = self.do("open_actor", NODE)
+        self.seats[who] = a
+        self.do("adopt_slot", who, a=slot)
+        return a, who
+
+    def run_these(self, who, ended, these):
+        """They are the next ones, and the last of them runs still."""
+        for t in these:
+            assert self.do("next_call", who, a=ended)[1] == t
+            ended = t
+
+    def bring_back_from(self, who, these):
+        """Its process dies, and another is there, for these calls."""
+        a, slot = self.seats[who], self.stepper.slot(who)
+        self.do("sweeping", NODE, a=slot)
+        self.do("sweep", NODE, a=slot)
+        self.bring_back(a, slot, lost=0)
+        self.do("free", NODE, a=slot)
+        assert self.stepper.mailbox(a) == list(these)
+        self.seat(who)
 
     def leave_with_cause(self, who):
         """It ends itself, and says why, or not."""
@@ -176,6 +225,33 @@ class Calls(Program):
         [state] = [entry[2] for entry in self.stepper.actors() if entry[0] == a]
         self.do("sweeping", NODE, a=slot)
         self.do("sweep", NODE, a=slot)
+        if self.stepper.back(a)[0] and self.random.random() < 0.9:
+            self.bring_back(a, slot)
+        else:
+            self.end_or_retry(a, slot, state)
+        self.do("free", NODE, a=slot)
+
+    def bring_back(self, a, slot, lost=0.3):
+        """Its next process runs what it ran and all that it keeps, in the order of old."""
+        _, keeps, creation, rebuild, _ = self.stepper.back(a)
+        past, later = self.stepper.past(a), self.stepper.mailbox(a)
+        while True:
+            _, t, complete = self.do("adopt", NODE, a=slot)
+            if not t:
+                break
+            if t == creation or keeps and (complete or self.stepper.replays(t) or self.random.random() >= lost):
+                self.do("requeue", NODE, a=t, b=2 + (self.random.random() < 0.5))
+                past += [t] if t in self.stepper.mailbox(a) else []  # a cancelled one is left to the node
+            else:
+                self.do("finish", NODE, a=t)
+        self.do("restart_actor", NODE, a=a)
+        wanted = [t for t in (*past, *later) if t != creation]
+        found = [t for t in self.stepper.mailbox(a) if t not in (creation, rebuild)]
+        assert found == wanted, f"actor {a} runs {found} again, instead of {wanted}"
+        assert not rebuild or self.stepper.back(a)[2] == rebuild
+        self.counts["calls that run again"] += len(past)
+
+    def end_or_retry(self, a, slot, state):
         while True:
             _, t, complete = self.do("adopt", NODE, a=slot)
             if not t:
@@ -188,7 +264,6 @@ class Calls(Program):
             self.do("retry_actor", NODE, a=a)
         else:
             self.end_one(a)
-        self.do("free", NODE, a=slot)
 
     def end_one(self, a):
         """It is DEAD, with a cause."""
@@ -211,6 +286,8 @@ class Calls(Program):
         elif state == DEAD and calls and cause:
             self.do("drain_actor", NODE, a=a, b=self.random.choice((1, 3, 100)))
         elif state == DEAD:
+            if not calls:
+                self.do("drain_actor", NODE, a=a)  # of its checkpoint
             self.do("free_actor", NODE, a=a)
         else:
             self.do("retire_actor", NODE, a=a)

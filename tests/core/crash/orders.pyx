@@ -265,13 +265,25 @@ cdef int order_named(rl_order* o) noexcept nogil:
     return actor_named(o.who, o.id, &o.out, &o.out2)
 
 
+cdef int order_restart_actor(rl_order* o) noexcept nogil:
+    return actor_restart(o.who, o.a)
+
+
+cdef int order_save_checkpoint(rl_order* o) noexcept nogil:
+    return actor_checkpoint(o.who, o.a)
+
+
+cdef int order_lose_past(rl_order* o) noexcept nogil:
+    return actor_lose_past(o.who)
+
+
 ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
           "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor "
-           "named await end_call calls_wait").split()
+           "named await end_call calls_wait restart_actor save_checkpoint lose_past").split()
 
-cdef operation OPERATIONS[56]
+cdef operation OPERATIONS[59]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -282,4 +294,5 @@ OPERATIONS[:] = [
     order_open_actor, order_next_call, order_kill_actor, order_leave_actor, order_retire_actor, order_retry_actor,
     order_end_actor, order_due, order_drain_actor, order_free_actor,
     order_named, order_await, order_end_call, order_calls_wait,
+    order_restart_actor, order_save_checkpoint, order_lose_past,
 ]

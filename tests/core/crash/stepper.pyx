@@ -172,6 +172,7 @@ cdef class Stepper:
         o.spec.actor_serial = actor_at(self.region.R, o.spec.actor).serial
         if "makes" in settings:
             o.creation.life, o.creation.turn, o.creation.most, o.creation.limit, o.creation.facts = settings["makes"]
+            o.creation.max_restarts, o.creation.keeps = settings.get("back", (0, False))
             memcpy(o.creation.id, o.id, RL_ID_BYTES)
             o.creation.id[19] = 0xff
             o.creation.handle, o.creation.generation = &o.out2, &o.returns[0]
@@ -310,12 +311,29 @@ cdef class Stepper:
 
     def mailbox(self, uint32_t a) -> list:
         """The calls in an actor's mailbox, in order."""
-        cdef uint32_t t = actor_at(self.region.R, a).head
+        return self.chain(actor_at(self.region.R, a).head)
+
+    def past(self, uint32_t a) -> list:
+        """The calls that have ended and would run again, in order."""
+        return self.chain(actor_at(self.region.R, a).past)
+
+    cdef list chain(self, uint32_t t):
         cdef list out = []
         while t:
             out.append(t)
             t = task_at(self.region.R, t).next
         return out
+
+    def back(self, uint32_t a) -> tuple:
+        """(whether an actor may have another process, whether it keeps calls, its constructor's call if that has not ended,
+        that call if it has ended, calls that it keeps in all)."""
+        cdef rl_actor* e = actor_at(self.region.R, a)
+        may = e.state == RL_ACTOR_ALIVE and e.restarts < e.max_restarts and e.flags & RL_PAST_LOST == 0
+        return may, e.flags & RL_KEEPS != 0, e.creation, e.rebuild, e.nkept
+
+    def replays(self, uint32_t t) -> bool:
+        """Whether a call had ended in an earlier process."""
+        return task_at(self.region.R, t).flags & RL_REPLAY != 0
 
     def handles(self, int who) -> list:
         """(handle, actor) of the handles that one holds."""

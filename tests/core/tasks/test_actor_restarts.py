@@ -155,6 +155,26 @@ def test_an_actor_ends_whose_past_alone_has_its_handle(company, wait_until):
     wait_until(lambda: crew.node() == [("retired", actor)], what="only it could call itself")
 
 
+def test_a_kill_amidst_a_restart_ends_the_actor(company):
+    """It comes when its process is gone, and before it is to have another."""
+    crew = company()
+    handle = made(crew)
+    actor = crew.of(handle)
+    first = crew.call(handle, "note", 1)
+    assert crew.calls.get(first) == 1
+    child, slot = crew.processes.pop(actor)
+    child.kill()
+    _core.begin_sweep(crew.region, slot)
+    assert _core.kill_actor(crew.region, handle)
+    assert not _core.restart_actor(crew.region, actor)
+    _core.end_actor(crew.region, actor, crew.error(b"it was killed"))
+    _core.end_sweep(crew.region, slot)
+    crew.region.check()
+    late = crew.call(handle, "note", 2)
+    crew.node()
+    assert crew.failure(late) == b"it was killed" and crew.calls.get(first) == 1
+
+
 def test_an_actor_that_was_lost_without_need_ends(company, wait_until):
     """Its last handle goes while it has no process."""
     crew = company()
@@ -164,7 +184,7 @@ def test_an_actor_that_was_lost_without_need_ends(company, wait_until):
     child, slot = crew.processes.pop(actor)
     child.kill()
     _core.begin_sweep(crew.region, slot)
-    _core.restart_actor(crew.region, actor)
+    assert _core.restart_actor(crew.region, actor)
     _core.end_sweep(crew.region, slot)
     del handle
     gc.collect()
