@@ -134,8 +134,8 @@ cdef class Worker:
         return self.ran
 
     cdef bint checkpoint_due(self, uint32_t done) noexcept:
-        """Whether a checkpoint is to be made after the call that has just run: also if that was cancelled midway, since it can't
-        be run again and others see what it has changed."""
+        """Whether a checkpoint is to be made after the call that has just run: also if that was cancelled midway: it can't
+        be run again, and others see what it has changed."""
         cdef rl_actor* e = actor_at(self.region.R, rl_slot_at(self.region.R, self.region.R.slot).actor)
         if rl_load16(&task_at(self.region.R, done).flags) & RL_CANCEL_DELIVERED:
             return True
