@@ -387,7 +387,7 @@ cdef class Worker:
     cdef int end_timers(self) except -1
     cdef object call(self, uint32_t t, object f, object args, object kwargs)
     cdef bint leaves(self) noexcept
-    cdef bint checkpoint_due(self) noexcept
+    cdef bint checkpoint_due(self, uint32_t done) noexcept
     cdef bint execute(self, uint32_t t) except -1
     cdef bint again(self, uint32_t t, bint begun, bint counted, bint front) except -1
     cdef object function_of(self, rl_task* k)

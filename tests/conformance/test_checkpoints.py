@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 import pytest
 from ledgers import Ledger, kill, saving
 
 import ray_lite as ray
-from ray_lite.exceptions import RayActorError
+from ray_lite.exceptions import RayActorError, TaskCancelledError
 
 
 @pytest.fixture
@@ -70,6 +71,34 @@ def test_a_checkpoint_at_any_time(session, gate, wait_until):
     actor.note.remote("after")
     kill(actor)
     assert ray.get(actor.get.remote()) == ["once", "after"] and len(gate.arrived("in")) == 1
+
+
+@pytest.mark.parametrize("catches", [False, True])
+def test_a_call_that_was_cancelled_midway_is_in_a_checkpoint(session, gate, wait_until, catches):
+    """It is not run again, but what it has changed was there for others to see."""
+    @ray.remote(checkpoint_interval=100)
+    class Stopped(Ledger):
+        def wait_long(self, arrive):
+            self.seen.append("begun")
+            arrive("in")
+            try:
+                time.sleep(30)
+            except TaskCancelledError:
+                if not catches:
+                    raise
+
+    actor = Stopped.remote()
+    x = actor.wait_long.remote(gate.arrive)
+    wait_until(lambda: gate.arrived("in"))
+    ray.cancel(x)
+    if catches:
+        assert ray.get(x) is None
+    else:
+        with pytest.raises(TaskCancelledError):
+            ray.get(x)
+    assert ray.get(actor.get.remote()) == ["begun"]
+    kill(actor)
+    assert ray.get(actor.get.remote()) == ["begun"] and len(gate.arrived("in")) == 1
 
 
 def test_a_failing_save_fails_no_call(says, fresh):

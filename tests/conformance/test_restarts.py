@@ -103,7 +103,7 @@ def test_a_cancelled_call_does_not_run_again(session, gate, wait_until):
         ray.get(held)
     assert ray.get(actor.get.remote()) == ["held"]
     kill(actor)
-    assert ray.get(actor.get.remote()) == [] and len(gate.arrived("in")) == 1
+    assert ray.get(actor.get.remote()) == ["held"] and len(gate.arrived("in")) == 1
 
 
 def test_each_callers_order_over_deaths(session):

@@ -106,7 +106,7 @@ cdef class Worker:
         cdef int rc
         check_region(R)
         while not rl_load(&R.h.closing) and not self.leaves() and not actor_left(R):
-            if done and self.interval and self.checkpoint_due():
+            if done and self.interval and self.checkpoint_due(done):
                 check(task_finish(R, done))
                 done = 0
                 self.runner.checkpoint()
@@ -133,9 +133,12 @@ cdef class Worker:
             check(task_finish(R, done))
         return self.ran
 
-    cdef bint checkpoint_due(self) noexcept:
-        """Whether a checkpoint is to be made after the call that has just run."""
+    cdef bint checkpoint_due(self, uint32_t done) noexcept:
+        """Whether a checkpoint is to be made after the call that has just run: also after one that was cancelled midway, which
+        can't be run again, since others see what it has changed."""
         cdef rl_actor* e = actor_at(self.region.R, rl_slot_at(self.region.R, self.region.R.slot).actor)
+        if rl_load16(&task_at(self.region.R, done).flags) & RL_CANCEL_DELIVERED:
+            return True
         return self.since >= self.interval or e.nkept + 1 >= self.past_most or e.past_bytes >= self.bytes_most
 
     def tried_checkpoint(self):
