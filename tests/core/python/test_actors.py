@@ -22,7 +22,7 @@ def test_many_actors_and_what_the_listing_says(company):
     assert sorted(_core.actors(crew.region)) == sorted(crew.of(x) for x in handles)
     assert len({x.binary() for x in handles}) == 40
     assert crew.facts(handles[7]) == {
-        "state": "PENDING", "serial": 0, "slot": 0, "pending": 1, "running": 0, "lanes": 0, "killed": False, "cause": 0,
+        "state": "PENDING", "serial": 0, "slot": 0, "pending": 0, "running": 0, "lanes": 0, "killed": False, "cause": 0,
     }
     assert crew.region.statistics()["actors"] == 40 and _core.own_actor(crew.region) == 0
     for handle in handles:

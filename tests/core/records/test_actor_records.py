@@ -8,7 +8,7 @@ from ray_lite.exceptions import ObjectLostError, PendingCallsLimitExceeded
 
 def test_a_full_actor_refuses_a_call_and_nothing_of_it_is_left(company):
     crew = company()
-    handle = crew.create(limit=3)  # its constructor is the first pending call
+    handle = crew.create(limit=2)  # its constructor is no pending call
     ids = [crew.call(handle, "note", k) for k in range(2)]
     before = crew.region.statistics()
     with pytest.raises(PendingCallsLimitExceeded):
