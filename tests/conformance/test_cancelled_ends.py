@@ -170,7 +170,7 @@ def test_an_inline_task_ends_by_the_same_table(gate, wait_until):
         except Cancelled:
             raise ValueError("at the end") from None
 
-    @ray.remote
+    @ray.remote(num_cpus=2)  # all: nobody else can begin the child before
     def parent():
         x = child.remote()
         arrive(f"id-{x.hex()}-{os.getpid()}-")
