@@ -22,8 +22,7 @@ SEEDS = (1, 2)
 FOUND = 66  # exit status of a sanitizer that has something to say
 DEEDS = """put create room contain seal abandon hold gone release expose find missed submit take read inline finish wait
     satisfied late lend block idle rung leave full death requeue complete failed bell check spilled moved back stays
-    trim cancel mark nothing ended again recheck retire retired make mail refused call rest kill start drain
-    restart replay save lose""".split()
+    trim cancel mark nothing ended again recheck retire retired make mail refused call rest kill start drain""".split()
 OPTIONS = {
     "TSAN_OPTIONS": f"halt_on_error=1 exitcode={FOUND} history_size=7",
     "ASAN_OPTIONS": f"exitcode={FOUND} detect_leaks=0",  # the core allocates nothing, and LSAN needs ptrace
