@@ -162,6 +162,7 @@ cdef void bury_actor(uint32_t slot) noexcept nogil:
     cdef uint32_t a = rl_slot_at(R, slot).actor
     cdef uint32_t t = 1
     cdef bint complete = False
+    cdef int rc
     did(&node, DEATH, slot_sweeping(R, slot) or sweep(R, slot))
     while True:
         if slot_adopt_task(R, slot, &t, &complete):
@@ -172,11 +173,13 @@ cdef void bury_actor(uint32_t slot) noexcept nogil:
             did(&node, COMPLETE, task_finish(R, t))
         else:
             give_up(t)
-    if actor_at(R, a).state == RL_ACTOR_STARTING and roll(&node, 2):
-        if actor_retry(R, a):
-            broken(b"retry", a, 0, 1)
-    else:
+    rc = STALE
+    if rl_load(&actor_at(R, a).state) == RL_ACTOR_STARTING and roll(&node, 2):
+        rc = actor_retry(R, a)
+    if rc == STALE:  # or it was killed meanwhile
         end_one(a)
+    elif rc:
+        broken(b"retry", a, 0, 1)
     did(&node, DEATH, slot_free(R, slot))
 
 
