@@ -6,6 +6,7 @@ cdef enum:
     PLAYERS = 2          # processes of actors
     ACTORS_ALIVE = 6      # that are alive at a time
     PENDING_MOST = 4     # calls of some actors
+    RESTARTS = 4         # processes that some actors may lose, or twice as many
     UNUSED = 3           # of rl_process.gone: it has no slot, and waits for an actor
     TURN = 50000         # nanoseconds
 
@@ -44,6 +45,8 @@ cdef void make_actor(rl_process* p) noexcept nogil:
     memset(args, s.id[0], sizeof(args))
     c.life, c.turn = lives[kind == 3], turns[kind - 1] if 0 < kind < 3 else 0
     c.most, c.limit = 3 if roll(p, 4) == 0 else 1, PENDING_MOST if roll(p, 2) else 0
+    c.max_restarts = roll(p, 3) * RESTARTS
+    c.keeps = c.most == 1 and c.max_restarts and roll(p, 3)
     c.handle, c.generation = &handle, &generation
     s.parent, s.parent_serial, s.creates = p.record, p.serial, &c
     s.nrefs = some_known(p, refs, roll(p, 3))
@@ -100,18 +103,42 @@ cdef void act_with_actors(rl_process* p) noexcept nogil:
 # --- an actor's process ---
 
 
+cdef void save(rl_process* p) noexcept nogil:
+    """A checkpoint, or the past calls are given up."""
+    cdef uint8_t id[RL_ID_BYTES]
+    cdef rl_origin origin
+    cdef char state
+    cdef uint32_t i = 0
+    if roll(p, 8) == 0:
+        did(p, LOSE, actor_lose_past(&p.R))
+        return
+    new_origin(id, &origin)
+    state = <char>id[0]
+    if did(p, PUT, object_put_small(&p.R, &origin, RL_PLAIN, &state, 1, &i)) == DONE:
+        keep(p, i)
+        did(p, SAVE, actor_checkpoint(&p.R, i))
+
+
 cdef void run_calls(rl_process* p) noexcept nogil:
     """Until it is asked to end, or dies."""
+    cdef uint32_t a = rl_slot_at(&p.R, p.R.slot).actor
     cdef uint32_t t = 0
     cdef uint32_t done = 0
     while not p.dying and not rl_load(&p.R.h.closing) and not rl_load(&rl_slot_at(&p.R, p.R.slot).leaving):
         did(p, CALL, call_next_run(&p.R, done, TURN * roll(p, 2), True, &t))
         done = t
         if t:
+            if rl_load16(&task_at(&p.R, t).flags) & RL_REPLAY:
+                count(p, REPLAY)
             execute(p, t)
             p.dying = p.dying or roll(p, 60) == 0
             if not p.dying and again(p, t):
                 done = 0
+            if not p.dying and rl_load(&actor_at(&p.R, a).flags) & RL_KEEPS and roll(p, 8) == 0:
+                if done:
+                    did(p, FINISH, task_finish(&p.R, done))
+                done = 0
+                save(p)
         else:
             count(p, REST)
             call_wait(&p.R, SPIN * roll(p, 3), MILLISECOND)
@@ -156,30 +183,40 @@ cdef void make_cause() noexcept nogil:
         broken(b"no room for a cause", 0, 0, 1)
 
 
+cdef bint may_come_back(rl_actor* e) noexcept nogil:
+    """Whether an actor whose process is gone may have another."""
+    return rl_load(&e.state) == RL_ACTOR_ALIVE and e.restarts < e.max_restarts and rl_load(&e.flags) & RL_PAST_LOST == 0
+
+
 cdef void bury_actor(uint32_t slot) noexcept nogil:
     """What the node does about the death of an actor's process."""
     cdef rl_region* R = &node.R
     cdef uint32_t a = rl_slot_at(R, slot).actor
     cdef uint32_t t = 1
     cdef bint complete = False
-    cdef int rc
+    cdef bint back
+    cdef int rc = STALE
     did(&node, DEATH, slot_sweeping(R, slot) or sweep(R, slot))
+    back = may_come_back(actor_at(R, a))
     while True:
         if slot_adopt_task(R, slot, &t, &complete):
             broken(b"adopt a call", slot, 0, t)
         if t == 0:
             break
-        if complete:
+        if back and (t == actor_at(R, a).creation or rl_load(&actor_at(R, a).flags) & RL_KEEPS):
+            did(&node, REQUEUE, task_requeue(R, t, roll(&node, 2), True))
+        elif complete:
             did(&node, COMPLETE, task_finish(R, t))
         else:
             give_up(t)
-    rc = STALE
-    if rl_load(&actor_at(R, a).state) == RL_ACTOR_STARTING and roll(&node, 2):
+    if back:
+        rc = actor_restart(R, a)
+    elif rl_load(&actor_at(R, a).state) == RL_ACTOR_STARTING and roll(&node, 2):
         rc = actor_retry(R, a)
     if rc == STALE:  # or it was killed meanwhile
         end_one(a)
-    elif rc:
-        broken(b"retry", a, 0, 1)
+    elif did(&node, RESTART, rc):
+        broken(b"restart", a, 0, <uint64_t>rc)
     did(&node, DEATH, slot_free(R, slot))
 
 

@@ -195,10 +195,14 @@ cdef void check_all() noexcept nogil:
 
 
 cdef uint32_t tasks_left() noexcept nogil:
-    cdef uint32_t n
+    """Those that are to run: an actor that is alive may keep calls that have ended."""
+    cdef uint32_t n, a
     if rl_lock(&node.R):
         broken(b"poisoned", 0, 0, node.R.h.poison)
     n = node.R.h.tasks.live
+    for a in range(1, node.R.h.actors.used):
+        if actor_at(&node.R, a).state != RL_FREE:
+            n -= actor_at(&node.R, a).nkept
     rl_commit(&node.R)
     return n
 

@@ -29,7 +29,7 @@ cdef enum rl_deed:
     PUT, CREATE, ROOM, CONTAIN, SEAL, ABANDON, HOLD, GONE, RELEASE, EXPOSE, FIND, MISSED, SUBMIT, TAKE, READ, INLINE, FINISH, \
         WAIT, SATISFIED, LATE, LEND, BLOCK, IDLE, RUNG, LEAVE, FULL, DEATH, REQUEUE, COMPLETE, FAILED, BELL, CHECK, \
         MET_SPILLED, MOVED, BACK, KEPT_HERE, TRIM, CANCEL, MARK, NOTHING, ENDED, AGAIN, RECHECK, RETIRE, RETIRED, \
-        MAKE, MAIL, REFUSED, CALL, REST, KILL, START, DRAIN, DEEDS
+        MAKE, MAIL, REFUSED, CALL, REST, KILL, START, DRAIN, RESTART, REPLAY, SAVE, LOSE, DEEDS
 
 cdef struct rl_process:
     rl_region R
@@ -78,14 +78,14 @@ cdef uint32_t roll(rl_process* p, uint32_t n) noexcept nogil:
 
 
 cdef const char* name_of(rl_deed what) noexcept nogil:
-    cdef const char* names[53]
+    cdef const char* names[57]
     names[:] = [
         b"put", b"create", b"room", b"contain", b"seal", b"abandon", b"hold", b"gone", b"release", b"expose", b"find",
         b"missed", b"submit", b"take", b"read", b"inline", b"finish", b"wait", b"satisfied", b"late", b"lend", b"block",
         b"idle", b"rung", b"leave", b"full", b"death", b"requeue", b"complete", b"failed", b"bell", b"check",
         b"spilled", b"moved", b"back", b"stays", b"trim", b"cancel", b"mark", b"nothing", b"ended", b"again",
         b"recheck", b"retire", b"retired",
-        b"make", b"mail", b"refused", b"call", b"rest", b"kill", b"start", b"drain",
+        b"make", b"mail", b"refused", b"call", b"rest", b"kill", b"start", b"drain", b"restart", b"replay", b"save", b"lose",
     ]
     return names[<int>what]
 

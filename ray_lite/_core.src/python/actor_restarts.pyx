@@ -48,7 +48,7 @@ def call_facts(Region region, uint32_t t) -> tuple:
     actor: nobody waits for its result then)."""
     cdef rl_task* k = task_at(region.R, t)
     check_region(region.R)
-    return actor_at(region.R, k.actor).creation == t, k.flags & RL_REPLAY != 0
+    return actor_at(region.R, k.actor).creation == t, rl_load16(&k.flags) & RL_REPLAY != 0
 
 
 def is_unneeded_actor(Region region, uint32_t a) -> bool:

@@ -254,7 +254,7 @@ cdef int actor_drain(rl_region* R, uint32_t a, uint32_t most, uint32_t* left) no
             rc = task_finish(R, t)
         if rc:
             return rc
-    left[0] = actor_at(R, a).ncalls
+    left[0] = rl_load(&actor_at(R, a).ncalls)  # others may make calls; then the actor is due again
     return DONE
 
 
