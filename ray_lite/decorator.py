@@ -41,17 +41,15 @@ def remote(*args: Any, **options: Any) -> Any:
             Default: nothing, and 1 CPU while a method runs.
         name: name by which `get_actor` finds the actor; free again once it is dead. Default: none.
         get_if_exists: whether `remote` returns the live actor of that name, if there is one. Default False.
-        max_concurrency: number of calls that run at once, in threads; they start when their arguments are there, in no
-            promised order. If the class has async methods, these run on one event loop, at most 1,000 calls by default
-            (Config.async_calls), and the others one at a time in one thread beside it; `get` and `wait` in a coroutine block
-            the loop. Default 1. An actor that mostly waits for something else than ray_lite should have num_cpus=0.
+        max_concurrency: number of calls that run at once, in threads, in no promised order. Async methods run on one event
+            loop, at most Config.async_calls by default, and the others one at a time in a thread beside it. Default 1.
         max_pending_calls: most calls that have not begun; a further one raises PendingCallsLimitExceeded. Default: no limit.
         on_full: "wait" if such a call waits instead. Default "raise".
         checkpoint_interval: number of calls after which the state is saved, by the class's `__ray_save__` or else by pickling
-            the instance. After the death of its process the actor comes back in that state, and the calls since then run
-            again. Default, and if negative: never.
-        max_restarts: how often an actor comes back after the death of its process, since its last checkpoint; without
-            checkpoints its constructor runs again. Default 0, with checkpoints 10.
+            the instance. A new process begins in that state, and runs the calls since then again. Default, and if negative:
+            never.
+        max_restarts: how often an actor gets a new process after a death, counted from its last checkpoint. Default 0, with
+            checkpoints 10.
 
     Returns:
         A RemoteFunction, called as `f.remote(...)`, or an ActorClass; with options alone, a decorator that makes one.

@@ -32,7 +32,7 @@ class Actors:
         self.most = actors_most(setting.process_limit.value, setting.info.resources.cpus)
         self.at_limit = False  #: whether no more processes can be started now, so that actors may wait for one
         self.processes: dict[int, WorkerProcess] = {}
-        self._tries: dict[int, int] = {}  # by actor: processes that died before they took their slot
+        self.tries: dict[int, int] = {}  #: by actor: processes that died before they took their slot, one after the other
         self._spare_cause = self._cause("of this call", "the object store was too full to keep how it died", True)
         self._dying: set[int] = set()  # DEAD actors that have calls or handles left
 
@@ -42,8 +42,8 @@ class Actors:
 
     def may_retry(self, actor: int) -> bool:
         """Whether an actor may be started again whose process died before it took its slot; counts the tries."""
-        self._tries[actor] = self._tries.get(actor, 0) + 1
-        return self._tries[actor] <= START_TRIES
+        self.tries[actor] = self.tries.get(actor, 0) + 1
+        return self.tries[actor] <= START_TRIES
 
     def adjust(self, workers: int) -> None:
         """Starts what can be started besides so many workers, and does what is due."""
@@ -112,7 +112,7 @@ class Actors:
     def _drain(self, actor: int) -> None:
         if _core.drain_actor(self.region, actor, DRAIN_AT_ONCE) == 0 and _core.free_actor(self.region, actor):
             self._dying.discard(actor)
-            self._tries.pop(actor, None)
+            self.tries.pop(actor, None)
 
     def __len__(self) -> int:
         return len(self.processes)

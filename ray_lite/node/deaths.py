@@ -92,6 +92,8 @@ class Deaths:
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
         """Lets a dead actor come back, or ends it; and deals with the calls that it ran."""
         starts = _core.actor_facts(self.region, actor)[0] == "STARTING" and not died.forced
+        if not starts:
+            self.actors.tries.pop(actor, None)
         if starts and self.actors.may_retry(actor) and _core.retry_actor(self.region, actor):
             return
         class_name = name_of(self.store, _core.facts_of_actor(self.region, actor))

@@ -14,6 +14,12 @@ from ray_lite.exceptions import DeadlockError, GetTimeoutError, RayActorError, T
 SOON = 10  # seconds within which a cycle is found, even on a busy machine
 
 
+@ray.remote(num_cpus=0)
+def of(node):
+    """A task that waits for an actor."""
+    return ray.get(node.name.remote())
+
+
 def why(x):
     """The text of the DeadlockError (or of the actor's end by one) that `get` raises, without the names of tests in it."""
     with pytest.raises((DeadlockError, RayActorError), match="wait for each other for ever") as caught:
@@ -160,10 +166,6 @@ def test_through_an_argument_that_is_not_ready(session):
     node = Node.remote()
 
     @ray.remote(num_cpus=0)
-    def of(node):
-        return ray.get(node.name.remote())
-
-    @ray.remote(num_cpus=0)
     class Caller:
         def call(self, me):
             late = of.remote(me)
@@ -181,10 +183,6 @@ def test_through_an_argument_that_is_not_ready(session):
 def test_through_a_lane(session):
     """The awaited call is behind a call of the same caller whose argument never comes."""
     @ray.remote(num_cpus=0)
-    def of(node):
-        return ray.get(node.name.remote())
-
-    @ray.remote(num_cpus=0)
     class Caller:
         def call(self, me, node):
             noted = node.note.remote(of.remote(me))
@@ -198,10 +196,6 @@ def test_through_a_lane(session):
 
 
 def test_through_the_constructors_argument(session):
-    @ray.remote(num_cpus=0)
-    def of(node):
-        return ray.get(node.name.remote())
-
     @ray.remote(num_cpus=0)
     class Caller:
         def call(self, me):

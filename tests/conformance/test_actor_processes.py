@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from counters import Remote
+from tools import Tools, tools
 
 import ray_lite as ray
 from ray_lite.exceptions import RayActorError, TaskCancelledError, WorkerCrashedError
@@ -17,56 +18,6 @@ from ray_lite.exceptions import RayActorError, TaskCancelledError, WorkerCrashed
 def session(fresh):
     fresh.init(num_cpus=2)
     return fresh
-
-
-class Tools:
-    """What tests let an actor do."""
-
-    def __init__(self):
-        self.seen = []
-
-    def pid(self):
-        return os.getpid()
-
-    def note(self, x):
-        self.seen.append(x)
-        return x
-
-    def get(self):
-        return self.seen
-
-    def hold(self, wait, arrive=None):
-        if arrive is not None:
-            arrive("in")
-        wait()
-        return "held"
-
-    def sleep(self, seconds):
-        time.sleep(seconds)
-
-    def die(self):
-        os._exit(7)
-
-    def write(self, text):
-        os.write(2, text.encode())
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def fetch(self, x):
-        return ray.get(x[0])
-
-    def total(self, array):
-        return float(array.sum()), array.flags.writeable
-
-    def caught(self, arrive):
-        arrive("in")
-        try:
-            time.sleep(100)
-        except TaskCancelledError:
-            self.seen.append("cancelled")
-            raise
-
-
-tools = ray.remote(Tools)
 
 
 def test_an_actor_has_a_process_of_its_own(session):

@@ -5,6 +5,7 @@ import signal
 import threading
 
 import pytest
+from tools import Tools
 
 import ray_lite as ray
 from ray_lite.exceptions import PendingCallsLimitExceeded, RayActorError
@@ -14,27 +15,6 @@ from ray_lite.exceptions import PendingCallsLimitExceeded, RayActorError
 def session(fresh):
     fresh.init(num_cpus=2)
     return fresh
-
-
-class Tools:
-    """What tests let an actor do."""
-
-    def __init__(self):
-        self.seen = []
-
-    def pid(self):
-        return os.getpid()
-
-    def note(self, x):
-        self.seen.append(x)
-        return x
-
-    def get(self):
-        return self.seen
-
-    def hold(self, wait):
-        wait()
-        return "held"
 
 
 def test_pending_calls_are_limited(session, gate):

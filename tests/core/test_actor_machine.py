@@ -13,16 +13,15 @@ import pytest
 from actor_director import ActorDirector
 from actor_ledger import Call
 from director import one, shortly
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule
+from machines import EXAMPLES, run
 from picture import label
 from puppet import NOTHING
 
 from ray_lite import _core
 
-EXAMPLES = int(os.environ.get("RAY_LITE_MACHINE_EXAMPLES", 0))
-EXAMPLES_OF_CI, STEPS = 60, 50
+STEPS = 50
 MOST_ACTORS, MOST_CALLERS = 3, 2
 NUMBER = st.integers(0, 255)
 NUMBERS = st.lists(NUMBER, max_size=3)
@@ -245,19 +244,6 @@ class Machine(ActorDirector):
 @pytest.mark.slow
 @pytest.mark.watchdog(900)  # a failure takes as long as its shrinking
 def test_random_lives_of_actors_agree_with_a_model():
-    Machine.counts.clear()
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=EXAMPLES or EXAMPLES_OF_CI,
-            stateful_step_count=STEPS,
-            derandomize=not EXAMPLES,
-            database=None,
-            print_blob=True,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    print(dict(Machine.counts))
+    run(Machine, STEPS)
     if not EXAMPLES:
         assert all(Machine.counts[what] for what in WANTED)

@@ -14,14 +14,13 @@ import signal
 
 import pytest
 from director import MOST_PUPPETS, SHAPES, Director, one
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule
 from ledger import UNLIMITED
+from machines import EXAMPLES, run
 from puppet import NOTHING
 
-EXAMPLES = int(os.environ.get("RAY_LITE_MACHINE_EXAMPLES", 0))
-EXAMPLES_OF_CI, STEPS = 60, 40
+STEPS = 40
 NUMBER = st.integers(0, 255)
 NUMBERS = st.lists(NUMBER, max_size=4)
 SIZE = st.sampled_from((7, 30, 41, 200, 700, 5000, 33_000, 70_000))
@@ -229,19 +228,6 @@ class Machine(Director):
 @pytest.mark.slow
 @pytest.mark.watchdog(900)  # a failure takes as long as its shrinking
 def test_random_operations_and_kills_agree_with_a_model():
-    Machine.counts.clear()
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=EXAMPLES or EXAMPLES_OF_CI,
-            stateful_step_count=STEPS,
-            derandomize=not EXAMPLES,
-            database=None,
-            print_blob=True,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    print(dict(Machine.counts))
+    run(Machine, STEPS)
     if not EXAMPLES:
         assert Machine.counts["deaths in operations"] and Machine.counts["sleeps"] and Machine.counts["help"]

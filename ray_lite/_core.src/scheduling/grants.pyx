@@ -33,7 +33,7 @@ cdef uint32_t grant_log(rl_region* R, uint32_t q) noexcept nogil:
 
 
 cdef uint32_t release_log(rl_region* R, uint32_t slot) noexcept nogil:
-    """Log entries that `grant_release` and `life_release` write at most."""
+    """Log entries that `release` writes at most."""
     cdef uint32_t q = holding(rl_slot_at(R, slot))
     if q == 0:
         return 0
@@ -94,37 +94,30 @@ cdef void loan_end(rl_region* R, rl_slot* s) noexcept nogil:
         rl_set32(R, &s.blocked, s.blocked - 1)
 
 
-cdef void life_release(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. Releases what the process of an actor held for life. If it is blocked, its CPUs are free already."""
+cdef void release(rl_region* R, uint32_t slot, uint32_t* q) noexcept nogil:
+    """Lock held. Releases what a process holds. If it is blocked, its CPUs are free already; a loan of them ends.
+
+    `q`: its `shape` (what it holds for a task or a turn) or `held` (for life).
+    """
     cdef rl_slot* s = rl_slot_at(R, slot)
-    cdef rl_queue* e = queue_at(R, s.held)
-    if s.held == 0:
+    cdef rl_queue* e = queue_at(R, q[0])
+    if q[0] == 0:
         return
-    if not s.blocked:
-        resource_add(R, RL_CPU, e.cpus)
-        count_held(R, s.held, -1)
-    else:
+    if s.blocked:
         count_blocked(R, -1)
         loan_end(R, s)
+    else:
+        resource_add(R, RL_CPU, e.cpus)
+        if q == &s.held:
+            count_held(R, q[0], -1)
+        else:
+            count_working(R, q[0], -1)
     if e.gpus:
         grant_gpus(R, s, e.gpus, False)
-    grant_custom(R, slot, s.held, False)
-    rl_set32(R, &s.held, 0)
+    grant_custom(R, slot, q[0], False)
+    rl_set32(R, q, 0)
 
 
 cdef void grant_release(rl_region* R, uint32_t slot) noexcept nogil:
-    """Lock held. Releases what a worker holds. If it is blocked, its CPUs are free already; a loan of them ends."""
-    cdef rl_slot* s = rl_slot_at(R, slot)
-    cdef rl_queue* e = queue_at(R, s.shape)
-    if s.shape == 0:
-        return
-    if not s.blocked:
-        resource_add(R, RL_CPU, e.cpus)
-        count_working(R, s.shape, -1)
-    else:
-        count_blocked(R, -1)
-        loan_end(R, s)
-    if e.gpus:
-        grant_gpus(R, s, e.gpus, False)
-    grant_custom(R, slot, s.shape, False)
-    rl_set32(R, &s.shape, 0)
+    """Lock held. Releases what a process holds for a task or a turn of calls."""
+    release(R, slot, &rl_slot_at(R, slot).shape)

@@ -22,7 +22,7 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
     if s.actor:
         actor_stops(R, s.actor)
     grant_release(R, slot)
-    life_release(R, slot)
+    release(R, slot, &s.held)
     awaits_set(R, slot, 0)
     rl_set32(R, &s.blocked, 0)
     rl_process_become(R, s, RL_SWEEPING)

@@ -1,13 +1,19 @@
 """The stepped core, built once a run: as it is, and each mutant."""
 
 import importlib.util
+import os
 import platform
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "1000"))
+A_PROGRAM = 200  # operations of one region
+MORE = 8  # most programs beyond those, until all that is wanted came
 MUTANTS = ["RL_MUTANT_UNLOGGED", "RL_MUTANT_EARLY_PUBLISH", "RL_MUTANT_LATE_CLEAR"]
 
 
@@ -49,6 +55,31 @@ def programs(variants):
 
     yield make
     close()
+
+
+@pytest.fixture
+def enumeration():
+    """`enumeration(make, wanted)`: runs random programs, at least as many as RAY_LITE_CRASH_OPS says, until all that is wanted
+    came. The totals, the counts of what came, and the longest section."""
+
+    def run(make, wanted):
+        totals, counts, longest = Counter(), Counter(), 0
+        begun = time.monotonic()
+        enough = max(1, OPERATIONS // A_PROGRAM)
+        for seed in range(enough + MORE):
+            if seed >= enough and all(counts[name] for name in wanted):
+                break
+            one = make(seed, every=100)
+            one.run(A_PROGRAM)
+            one.end()
+            one.region.check()
+            totals.update(one.stepper.totals)
+            counts.update(one.counts)
+            longest = max(longest, one.region.statistics()["longest_section"])
+        print(f"{dict(totals)} in {time.monotonic() - begun:.0f} s; longest log {longest}; {dict(counts)}")
+        return totals, counts, longest
+
+    return run
 
 
 @pytest.fixture

@@ -5,14 +5,10 @@ RAY_LITE_CRASH_OPS raises the number of random operations (default 1000). CI tak
 
 import os
 import random
-import time
-from collections import Counter
 
 import pytest
 
 OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "1000"))
-A_PROGRAM = 200  # operations of one region
-MORE = 8  # most programs beyond those, until each order has come
 NODE, DRIVER, ONE, TWO = range(4)
 ORDERS = """put create room contain seal hold release expose find submit next finish inline leave block unblock shape open
     adopt_slot sweeping sweep adopt requeue free abandon
@@ -23,21 +19,8 @@ RUNG = 3
 
 
 @pytest.mark.watchdog(600 + OPERATIONS // 4)
-def test_no_crash_state_of_random_operations_is_broken(program):
-    totals, counts, longest = Counter(), Counter(), 0
-    begun = time.monotonic()
-    enough = max(1, OPERATIONS // A_PROGRAM)
-    for seed in range(enough + MORE):
-        if seed >= enough and all(counts[name] for name in ORDERS):
-            break
-        one = program(seed, every=100)
-        one.run(A_PROGRAM)
-        one.end()
-        one.region.check()
-        totals.update(one.stepper.totals)
-        counts.update(one.counts)
-        longest = max(longest, one.region.statistics()["longest_section"])
-    print(f"{dict(totals)} in {time.monotonic() - begun:.0f} s; longest log {longest}; {dict(counts)}")
+def test_no_crash_state_of_random_operations_is_broken(enumeration, program):
+    totals, counts, longest = enumeration(program, ORDERS)
     assert totals["states"] > 20 * totals["operations"]
     assert min(totals[name] for name in ("rolled", "published", "swept", "nested")) > 50
     assert [name for name in ORDERS if not counts[name]] == []
