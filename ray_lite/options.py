@@ -73,6 +73,9 @@ class ActorOptions(NamedTuple):
             raise ValueError("on_full='wait' needs max_pending_calls, the number of calls from which on a call waits")
         if self.checkpoint_interval is None:
             return
+        if self.max_restarts == 0:
+            raise ValueError(f"{class_name} has checkpoint_interval={self.checkpoint_interval} and max_restarts=0: checkpoints "
+                             "only serve a process that comes after another one")
         if self.max_concurrency not in (None, 1) or is_async:
             why = "async methods" if is_async else f"max_concurrency={self.max_concurrency}"
             raise ValueError(f"{class_name} has checkpoint_interval={self.checkpoint_interval} and {why}: calls that run at "
@@ -81,7 +84,7 @@ class ActorOptions(NamedTuple):
     @property
     def keeps(self) -> bool:
         """Whether calls are kept, to be run again after the death of an actor's process."""
-        return self.checkpoint_interval is not None and self.restarts > 0
+        return self.checkpoint_interval is not None
 
     @property
     def restarts(self) -> int:

@@ -109,6 +109,7 @@ def test_remote_twice():
     ({"name": "n" * 201}, ValueError, "got 201"),
     ({"checkpoint_interval": 0}, ValueError, "above 0"),
     ({"checkpoint_interval": 5, "max_concurrency": 2}, ValueError, "no order"),
+    ({"checkpoint_interval": 5, "max_restarts": 0}, ValueError, "only serve a process that comes after"),
     ({"max_restarts": -1}, ValueError, "max_restarts must be in 0"),
     ({"num_cpus": -1}, ValueError, "num_cpus"),
     ({"resources": 5}, TypeError, "resources must be a dict"),
