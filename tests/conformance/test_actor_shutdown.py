@@ -23,8 +23,8 @@ class Hooked:
         open(os.path.join(self.folder, f"{what}-{self.name}"), "w").close()
 
     def hold(self):
-        self.note("holding")
         try:
+            self.note("holding")
             while True:
                 time.sleep(0.05)
         except TaskCancelledError:

@@ -80,8 +80,8 @@ def test_a_call_that_was_cancelled_midway_is_in_a_checkpoint(session, gate, wait
     class Stopped(Ledger):
         def wait_long(self, arrive):
             self.seen.append("begun")
-            arrive("in")
             try:
+                arrive("in")
                 time.sleep(30)
             except TaskCancelledError:
                 if not catches:

@@ -47,8 +47,8 @@ class Tools:
         return float(array.sum()), array.flags.writeable
 
     def caught(self, arrive):
-        arrive("in")
         try:
+            arrive("in")
             time.sleep(100)
         except TaskCancelledError:
             self.seen.append("cancelled")
