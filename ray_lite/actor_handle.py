@@ -94,9 +94,11 @@ class RemoteMethod:
     def __init__(self, actor: Any, method: Method, num_return_vals: int | None = None) -> None:
         self._actor, self._method = actor, method
         self._num_return_vals = method.num_return_vals if num_return_vals is None else num_return_vals
-        self.__name__, self.__qualname__, self.__doc__ = method.name, method.shown_name, method.doc
-        self.__signature__ = method.signatures.shown
         self.remote = _core.RemoteCall(partial(_call, actor, method, self._num_return_vals))  # no cycle: it keeps the actor
+        one: Any
+        for one in (self, self.remote):
+            one.__name__, one.__qualname__, one.__doc__ = method.name, method.shown_name, method.doc
+            one.__signature__ = method.signatures.shown
 
     def options(self, **options: Any) -> RemoteMethod:
         """The method with other options.

@@ -32,7 +32,6 @@ COVERED_BY: dict[str, str] = {
     "calls/methods.py": "conformance/test_actor_methods.py",
     "calls/instance.py": "conformance/test_actor_processes.py",
     "node/actors.py": "conformance/test_actor_processes.py",
-    "policy/actor_deaths.py": "conformance/test_restarts.py",
     "workers/checkpoints.py": "conformance/test_checkpoints.py",
     "_core.src/python/actor_restarts.pyx": "core/tasks/test_actor_restarts.py",
     "_core.src/records/past_calls.pyx": "core/tasks/test_actor_restarts.py",

@@ -23,7 +23,7 @@ from ray_lite.calls.methods import CHECKPOINT, TERMINATE, Creation, MethodCall, 
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
 from ray_lite.exceptions import RayActorError
-from ray_lite.values.failures import actor_error, constructor_failed, described
+from ray_lite.values.failures import actor_error, constructor_failed, described, titled
 from ray_lite.values.serialization import dumps
 
 #: the actor whose method runs; None: code that is no actor's, such as a task's.  Weak, since event loops keep contexts.
@@ -38,6 +38,7 @@ class SerialActor:
         self.reference = self.id
         self.cls, self.methods = creation.cls, creation.methods
         self.options, self.name = creation.options, creation.options.name
+        self._title = titled(creation.methods.name, creation.options.name)
         self.calls = 0  #: calls of methods that have ended
         self.death = ""  #: how it died, once it has: each call raises RayActorError from then on
         self._cause: BaseException | None = None
@@ -59,7 +60,7 @@ class SerialActor:
             except (Exception, SystemExit) as error:
                 how = constructor_failed(error)
                 self._cause = error.with_traceback(None)  # the frames would keep what the constructor had made
-                say(f"the actor {self.methods.name} is dead: {how}")
+                say(f"the actor {self._title} is dead: {how}")
                 self.die(how)
 
     def call(self, call: MethodCall) -> Any:
@@ -174,7 +175,7 @@ class SerialActor:
 
     def error(self) -> RayActorError:
         """The error of a call after the death; an instance of the class of a constructor's error, too, if there can be one."""
-        text = f"the actor {self.methods.name} is dead: {self.death}"
+        text = f"the actor {self._title} is dead: {self.death}"
         return actor_error(text, self.methods.name, self._cause)
 
     def __del__(self) -> None:

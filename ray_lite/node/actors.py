@@ -15,7 +15,7 @@ from ray_lite.node.worker_starter import There, WorkerStarter
 from ray_lite.policy.actor_deaths import KILLED
 from ray_lite.policy.scheduler import actors_most
 from ray_lite.session_setting import SessionSetting
-from ray_lite.store.named_values import name_of
+from ray_lite.store.named_values import label_of, name_of
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
 from ray_lite.values.failures import dead
@@ -33,7 +33,7 @@ class Actors:
         self.at_limit = False  #: whether no more processes can be started now, so that actors may wait for one
         self.processes: dict[int, WorkerProcess] = {}
         self.tries: dict[int, int] = {}  #: by actor: processes that died before they took their slot, one after the other
-        self._spare_cause = self._cause("of this call", "the object store was too full to keep how it died", True)
+        self._spare_cause = self._cause("of this call", None, "the object store was too full to keep how it died", True)
         self._dying: set[int] = set()  # DEAD actors that have calls or handles left
 
     def pids(self) -> set[int]:
@@ -94,18 +94,18 @@ class Actors:
 
     def end(self, actor: int, how: str) -> None:
         """Makes an actor without a process DEAD."""
-        name = name_of(self.store, _core.facts_of_actor(self.region, actor))
+        class_name, name, *_ = label_of(self.store, _core.facts_of_actor(self.region, actor))
         try:
-            cause = self._cause(name, how)
+            cause = self._cause(class_name, name, how)
         except ObjectStoreFullError:  # not even an entry of the table is left
             cause = self._spare_cause
         _core.end_actor(self.region, actor, cause)
         self._dying.add(actor)
 
-    def _cause(self, name: str, how: str, for_job: bool = False) -> _core.ObjectID:
+    def _cause(self, class_name: str, name: str | None, how: str, for_job: bool = False) -> _core.ObjectID:
         """An object with the error of a dead actor's calls; `for_job`: the session keeps it."""
         x = _core.create_object(self.region, _core.next_put_id(), 0, for_job)
-        self.store.fail(_core.object_index(x), dead(name, how))
+        self.store.fail(_core.object_index(x), dead(class_name, name, how))
         _core.seal_object(self.region, x)
         return x
 

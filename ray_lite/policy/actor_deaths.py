@@ -29,6 +29,7 @@ class CallState(NamedTuple):
     """What decides what becomes of a call that a dead actor ran."""
 
     class_name: str
+    title: str  #: its actor's class and name
     comes_back: bool  #: the actor has another process
     keeps: bool
     constructs: bool  #: it is the constructor's call
@@ -101,5 +102,5 @@ def on_call_death(event: Died, task: Running, call: CallState, how: str) -> Fini
     if call.comes_back:
         text = f"the call {task.name} was lost: {how}; the actor comes back"
     else:
-        text = f"the actor {call.class_name} is dead: {how}"
+        text = f"the actor {call.title} is dead: {how}"
     return Fail(task.task, task.name, text, {"class_name": call.class_name, "lost": call.comes_back}, "RayActorError")

@@ -189,9 +189,14 @@ def _reduce(error: Any) -> Any:
     return unpack, (error._failure,)
 
 
-def dead(class_name: str, how: str, cause: BaseException | None = None) -> SystemFailure:
+def titled(class_name: str, name: str | None) -> str:
+    """An actor's class, and its name if it has one, for texts."""
+    return class_name if name is None else f"{class_name} {name!r}"
+
+
+def dead(class_name: str, name: str | None, how: str, cause: BaseException | None = None) -> SystemFailure:
     """The failure of calls of a dead actor; `how` says how it died."""
-    text = f"the actor {class_name} is dead: {how}"
+    text = f"the actor {titled(class_name, name)} is dead: {how}"
     return SystemFailure(RayActorError.__name__, text, {"class_name": class_name, "cause": cause})
 
 

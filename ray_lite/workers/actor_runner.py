@@ -32,7 +32,7 @@ class ActorRunner(TaskRunner):
         """Restores the state of the actor if an earlier process has saved one. `most`: past calls that are kept at most."""
         kept = _core.facts_of_actor(self.region, _core.own_actor(self.region))
         facts = ProcessFacts(*label_of(self.store, kept))
-        self._class_name = facts.class_name
+        self._class_name, self._name = facts.class_name, facts.name
         misplaced = self._enter(facts.runtime_env)
         self.checkpoints = Checkpoints(self.store, self.reporter, facts, most)
         self.checkpoints.begin(worker)
@@ -105,7 +105,7 @@ class ActorRunner(TaskRunner):
 
     def lose(self, task: int) -> None:
         """Fails a call that was taken and does not begin any more, since the actor ends by itself."""
-        failure = dead(self._class_name, EXITED)
+        failure = dead(self._class_name, self._name, EXITED)
         for index in _core.task_returns(self.region, task):
             if index:
                 self.store.fail(index, failure)
@@ -118,9 +118,9 @@ class ActorRunner(TaskRunner):
             _core.leave_actor(self.region)
             return
         try:
-            self.store.fail(_core.object_index(x), dead(self._class_name, how, cause))
+            self.store.fail(_core.object_index(x), dead(self._class_name, self._name, how, cause))
         except SerializationError:  # the exception can't be pickled: the text must suffice
-            self.store.fail(_core.object_index(x), dead(self._class_name, how))
+            self.store.fail(_core.object_index(x), dead(self._class_name, self._name, how))
         _core.seal_object(self.region, x)
         _core.leave_actor(self.region, x)
 

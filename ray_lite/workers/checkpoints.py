@@ -14,7 +14,7 @@ from ray_lite.calls.instance import instance
 from ray_lite.calls.methods import bound
 from ray_lite.control.report_channel import Reporter
 from ray_lite.store.object_store import Store
-from ray_lite.values.failures import described
+from ray_lite.values.failures import described, titled
 
 BYTES_PART = 8  # the arguments of past calls may take one part in eight of the store
 
@@ -28,6 +28,7 @@ class Checkpoints:
 
     def __init__(self, store: Store, reporter: Reporter, facts: ProcessFacts, most: int) -> None:
         self.region, self.store, self.reporter, self.facts, self.most = store.region, store, reporter, facts, most
+        self._title = titled(facts.class_name, facts.name)
         self.bytes_most = self.region.statistics()["arena_bytes"] // BYTES_PART
 
     def begin(self, worker: _core.Worker) -> None:
@@ -58,7 +59,7 @@ class Checkpoints:
         calls, size = _core.kept_calls(self.region)
         if calls >= self.most or size >= self.bytes_most:
             _core.lose_past(self.region)
-            self.reporter.note(f"the actor {self.facts.class_name} can't be restored before its next checkpoint: its "
+            self.reporter.note(f"the actor {self._title} can't be restored before its next checkpoint: its "
                                f"{calls:,} calls since the last one ({size:,} bytes of arguments) are too many to keep")
 
     def restore(self, cls: Any, state: Any) -> None:
@@ -79,7 +80,6 @@ class Checkpoints:
         self._say("the restoration", "__ray_restore__", error)
 
     def _say(self, what: str, hook: str, error: BaseException) -> None:
-        name = self.facts.class_name
-        where = f" in {name}.{hook}" if hook in self.facts.hooks else ""
+        where = f" in {self.facts.class_name}.{hook}" if hook in self.facts.hooks else ""
         trace = "".join(traceback.format_exception(error)) if where else described(error)
-        self.reporter.note(f"{what} of the actor {name} failed{where}: {trace}")
+        self.reporter.note(f"{what} of the actor {self._title} failed{where}: {trace}")

@@ -64,6 +64,14 @@ def test_kill(actors, ended):
         ray.kill("actor")
 
 
+def test_the_error_names_an_actor_that_has_a_name(actors, ended):
+    actor = ended.options(name="one of many").remote()
+    ray.kill(actor)
+    with pytest.raises(RayActorError, match="Ends 'one of many' is dead: it was killed") as caught:
+        ray.get(actor.hello.remote())
+    assert caught.value.class_name.endswith("Ends")
+
+
 def test_exit(actors, ended, wait_until):
     actor = ended.remote()
     assert ray.get(actor.leave.remote()) is None

@@ -134,6 +134,7 @@ def test_coroutines(actors):
 def test_what_a_method_shows(actors):
     counter = Remote.remote()
     assert str(inspect.signature(counter.add)) == "(by=1)" and counter.add.__doc__ == "Adds, and returns the sum."
+    assert str(inspect.signature(counter.add.remote)) == "(by=1)" and counter.add.remote.__doc__ == counter.add.__doc__
     assert str(inspect.signature(counter.square)) == "(x)" and str(inspect.signature(counter.named)) == "(suffix)"
     assert {"add", "get", "square", "named", "both"} <= set(dir(counter)) and "doubled" not in dir(counter)
     assert repr(counter.add).startswith("<remote method Counter.add of actor ")

@@ -144,6 +144,15 @@ cdef void queue_again(rl_region* R, uint32_t t, bint front) noexcept nogil:
         queue_insert(R, t, front)
 
 
+cdef bint mark_is_too_late(rl_region* R, rl_task* k) noexcept nogil:
+    """Lock held. Whether a call that was marked as cancelled has all its results and did not see the mark: it has changed its
+    actor, so the actor's next process must run it again."""
+    cdef uint32_t i = k.returns
+    while i and object_at(R, i).state == RL_SEALED:
+        i = object_at(R, i).next
+    return i == 0 and k.nreturns != 0 and k.actor != 0 and k.flags & RL_CANCEL_DELIVERED == 0
+
+
 cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexcept nogil:
     """Puts a RUNNING task that this slot adopted from a dead one back into its queue; its unsealed returns are empty already.
 
@@ -159,6 +168,8 @@ cdef int task_requeue(rl_region* R, uint32_t t, bint counted, bint front) noexce
         attempt_counts(R, k)
     else:
         rl_set16(R, &k.flags, k.flags | RL_INTERRUPTED)
+        if mark_is_too_late(R, k):
+            rl_set16(R, &k.flags, <uint16_t>(k.flags & ~(RL_CANCELLED | RL_CANCEL_RECURSIVE)))
     queue_again(R, t, front)
     left = wake_workers(R, 1)
     rl_commit(R)
