@@ -143,3 +143,35 @@ def test_the_out_of_memory_killer_is_named(small_cgroup, output_of):
             print(error.out_of_memory, error.signal, error)
     """, args=[small_cgroup])
     assert output.startswith("True 9 ") and "out of memory" in output
+
+
+def test_the_out_of_memory_killer_is_named_in_the_story_of_an_actor(small_cgroup, output_of):
+    """It comes back, unless the call is the reason each time: then that one alone is lost."""
+    output = output_of("""
+        import os, sys
+        with open(sys.argv[1], "w") as file:
+            file.write(str(os.getpid()))
+        import ray_lite as ray
+
+        class Hoarder:
+            def grow(self):
+                hoard = []
+                while True:
+                    hoard.append(bytearray(b"x") * 1_000_000)
+
+            def fine(self):
+                return "fine"
+
+        ray.init(num_cpus=1)
+        once, saved = ray.remote(Hoarder).remote(), ray.remote(checkpoint_interval=10)(Hoarder).remote()
+        for actor in (once, saved):
+            try:
+                ray.get(actor.grow.remote())
+            except ray.exceptions.RayActorError as error:
+                print(error.lost, error)
+        print(ray.get(saved.fine.remote()))
+    """, args=[small_cgroup])
+    once, _, rest = output.partition("\nTrue ")
+    assert once.startswith("False the actor Hoarder is dead: its process (pid ") and rest.endswith("\nfine\n")
+    for text in (once, rest):
+        assert "was killed by the kernel, out of memory (signal 9, SIGKILL) while it ran Hoarder.grow; its memory" in text

@@ -132,6 +132,31 @@ def test_a_call_that_lacks_an_argument_over_a_death(session, gate):
     assert ray.get([held, after]) == [2, 3] and ray.get(actor.get.remote()) == ["first", "late", "after"]
 
 
+def test_callers_that_lack_arguments_keep_their_order_over_deaths(session, gate, wait_until):
+    """Each sends a call with an argument that is late, and others after it; whoever lacks nothing goes on meanwhile."""
+    actor, wait = saving(100).remote(), gate.wait
+    late = ray.remote(num_cpus=0)(lambda: wait() or 0).remote()
+
+    @ray.remote(num_cpus=0)
+    def call(actor, name, late):
+        first = [actor.mark.remote((name, number), None) for number in range(3)]
+        lacks = actor.mark.remote((name, 3), *late)
+        return ray.get([*first, lacks, *(actor.mark.remote((name, number), None) for number in range(4, 8))])
+
+    callers = [call.remote(actor, name, [late]) for name in range(3)]
+    free = call.remote(actor, "free", [None])
+    ray.get(free)
+    wait_until(lambda: ray.global_state.actors()[0]["CallsQueued"] >= 15, what="calls that are held back")
+    for _ in range(2):
+        kill(actor)
+    gate.open()
+    ray.get(callers)
+    kill(actor)
+    seen = ray.get(actor.get.remote())
+    for name in (0, 1, 2, "free"):
+        assert [number for one, number in seen if one == name] == list(range(8))
+
+
 def test_a_crash_loop_ends(session):
     actor = saving(100, max_restarts=3).remote()
     ray.get(actor.note.remote("x"))

@@ -17,6 +17,9 @@ class Ledger:
         self.seen.append(x)
         return len(self.seen)
 
+    def mark(self, x, needed):
+        self.seen.append(x)
+
     def get(self):
         return self.seen
 
