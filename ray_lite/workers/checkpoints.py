@@ -43,8 +43,9 @@ class Checkpoints:
             state = self.store.put(self._state())
             _core.save_checkpoint(self.region, state)
         except BaseException as error:  # it must not end the process, nor fail the call
-            self._say("a checkpoint", "__ray_save__", error)
-            self._give_up()
+            if not _core.node_died(self.region):  # else the session is over, and this process with it
+                self._say("a checkpoint", "__ray_save__", error)
+                self._give_up()
         finally:
             self._worker.tried_checkpoint()
 
