@@ -92,7 +92,9 @@ class Deaths:
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
         """Lets a dead actor come back, or ends it; and deals with the calls that it ran."""
-        starts = _core.actor_facts(self.region, actor)[0] == "STARTING" and not died.forced
+        condition, _, _, _, _, _, killed, _ = _core.actor_facts(self.region, actor)
+        died = died._replace(forced=died.forced or killed)  # `kill` has returned, whatever the process died of
+        starts = condition == "STARTING" and not died.forced
         if not starts:
             self.actors.tries.pop(actor, None)
         if starts and self.actors.may_retry(actor) and _core.retry_actor(self.region, actor):

@@ -213,6 +213,21 @@ def test_kill_and_exit_are_for_good(session):
     assert ray.global_state.actors() == []
 
 
+def test_one_that_was_killed_for_good_says_so_whatever_its_process_died_of(session):
+    """The process dies, and `kill` returns, before the node looks."""
+    actor, node = saving(10).remote(), ray.session.current().address["node_pid"]
+    pid = ray.get(actor.pid.remote())
+    os.kill(node, signal.SIGSTOP)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        ray.kill(actor)
+        x = actor.note.remote(1)
+    finally:
+        os.kill(node, signal.SIGCONT)
+    with pytest.raises(RayActorError, match="is dead: it was killed by ray_lite.kill"):
+        ray.get(x, timeout=20)
+
+
 def test_the_limit_of_pending_calls_while_calls_run_again(session, gate, wait_until):
     """These do not count."""
     actor = saving(1000, max_pending_calls=10).remote()
