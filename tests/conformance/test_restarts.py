@@ -3,6 +3,7 @@
 import os
 import signal
 
+import psutil
 import pytest
 from ledgers import Ledger, kill, saving
 
@@ -213,13 +214,14 @@ def test_kill_and_exit_are_for_good(session):
     assert ray.global_state.actors() == []
 
 
-def test_one_that_was_killed_for_good_says_so_whatever_its_process_died_of(session):
+def test_one_that_was_killed_for_good_says_so_whatever_its_process_died_of(session, wait_until):
     """The process dies, and `kill` returns, before the node looks."""
     actor, node = saving(10).remote(), ray.session.current().address["node_pid"]
     pid = ray.get(actor.pid.remote())
     os.kill(node, signal.SIGSTOP)
     try:
         os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
         ray.kill(actor)
         x = actor.note.remote(1)
     finally:
