@@ -63,8 +63,12 @@ class ActorScript:
 
     def save(self):
         """Asks for a checkpoint, and does not wait for it."""
-        if handle := self.one(lambda actor: actor.keeps):
+        if handle := self.saver():
             self.save_one(handle)
+
+    def saver(self):
+        """The label of an actor with checkpoints, or none. One without an id yet may be another one, of its name."""
+        return self.one(lambda actor: actor.keeps and actor.id)
 
     def save_one(self, handle):
         self.play.tell("save", [handle], then=self._saved)

@@ -191,7 +191,7 @@ class Killer:
 
     def _actor_that_saves(self, kind):
         """One of which a checkpoint is wanted."""
-        handle = self.play.script.actors.one(lambda actor: actor.keeps)
+        handle = self.play.script.actors.saver()
         pids = self.play.model.actors.handles[handle].pids[-1:] if handle else []
         if not pids:
             return False
