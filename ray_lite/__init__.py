@@ -16,6 +16,7 @@ from ray_lite._core import ObjectID
 from ray_lite.actors import current_actor, exit_actor, get_actor, kill, method
 from ray_lite.api import (
     cancel,
+    error_info,
     get,
     get_attempt_number,
     get_gpu_ids,
@@ -32,7 +33,7 @@ from ray_lite.global_state import global_state
 
 __all__ = [
     "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "cancel", "current_actor",
-    "exceptions", "exit_actor", "get", "get_actor", "get_attempt_number", "get_gpu_ids", "global_state", "init",
+    "error_info", "exceptions", "exit_actor", "get", "get_actor", "get_attempt_number", "get_gpu_ids", "global_state", "init",
     "is_initialized", "kill", "memory", "method", "put", "remote", "shutdown", "wait",
 ]
 

@@ -51,6 +51,9 @@ class SessionView(Protocol):
     def memory(self, most: int) -> Any:
         """A store.memory_report.Memory with the `most` largest objects."""
 
+    def errors(self) -> list[dict[str, Any]]:
+        """The entries of error_info(), oldest first."""
+
     def worker_pids(self) -> list[int]:
         """Pids of the live workers."""
 

@@ -17,14 +17,14 @@ from ray_lite.driver.plan import Request
 from ray_lite.options import amount, custom_resources, duration, session_gpus, size, whole
 from ray_lite.store.region_files import arena_backing, spill_path
 
+SHARDS_MOST, CLIENTS_MOST = 31, 1_000_000  # servers besides the primary; connections to each
+
 _changing = threading.RLock()  # held while a session starts or ends; reentrant: a signal handler may end what its thread starts
 
 # Arguments of `init` whose features come later: name -> (the value that asks for nothing, the feature).
 _LATER = {
     "redis_address": (None, "attaching to a running session"),
-    "num_redis_shards": (None, "the control store"),
-    "redis_max_clients": (None, "the control store"),
-    "redis_password": (None, "the control store"),
+    "redis_password": (None, "attaching to a running session"),
 }
 
 
@@ -68,6 +68,9 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         redirect_worker_output: whether stdout and stderr of workers go to capped files, `<session_dir>/logs/worker-<pid>.out`
             and `.err`, which end with the session, instead of to the driver's stdout and stderr. Default False.
         redirect_output: whether the node process's output goes to such files, `node.out` and `node.err`. Default True.
+        num_redis_shards: servers of the control store besides the primary, at most 31, over which its larger tables are spread.
+            Default 0.
+        redis_max_clients: most connections to each of these servers at a time. Default: 10,000, as the server has it.
         include_webui: accepted without effect; there is no web page yet.
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
             the session before the process, unless the user handles that signal or `init` ran outside the main thread.
@@ -76,8 +79,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         The other arguments belong to features that come later.
 
     Returns:
-        dict with node_ip_address, redis_address, object_store_address, webui_url, session_dir, node_pid; in PYTHON_MODE
-        all but the first are None.
+        dict with node_ip_address, redis_address (path of the control store's Unix socket, or None if there is no Redis or
+        Valkey server), object_store_address, webui_url, session_dir, node_pid; in PYTHON_MODE all but the first are None.
 
     Raises:
         RuntimeError: this process has a session already, or is a worker.
@@ -167,11 +170,19 @@ def _request(given: dict[str, Any]) -> Request:
         node_ip_address=address or "127.0.0.1",
         shutdown_grace=duration("shutdown_grace", given["shutdown_grace"]),
         config=config,
+        **_store(given),
         driver_mode=mode,
         redirect_worker_output=given["redirect_worker_output"],
         redirect_output=given["redirect_output"],
         verbose=given["verbose"],
     )
+
+
+def _store(given: dict[str, Any]) -> dict[str, Any]:
+    """What the arguments say of the control store."""
+    shards, clients = given["num_redis_shards"], given["redis_max_clients"]
+    return {"num_redis_shards": 0 if shards is None else whole("num_redis_shards", shards, 0, SHARDS_MOST),
+            "redis_max_clients": None if clients is None else whole("redis_max_clients", clients, 1, CLIENTS_MOST)}
 
 
 def _resources(given: dict[str, Any]) -> dict[str, float]:
@@ -256,6 +267,23 @@ def memory(most: int = 10) -> Any:
         largest (id, bytes, state, pins, holders, call_site, kept) and processes (pid, kind, private and shared bytes).
     """
     return session.current().view.memory(whole("most", most, 0, 1_000_000))
+
+
+def error_info(worker: Any = None) -> list[dict[str, Any]]:
+    """The newest errors of this session, oldest first: failures of tasks, whether a `get` has raised them or not, deaths of
+    processes, checkpoints that failed. Reading them clears nothing.
+
+    Args:
+        worker: ignored.
+
+    Returns:
+        dicts with `type` ("task", "worker_died", "worker_crash", "checkpoint", ...), `message`, `data` (dict of further facts,
+        such as function_name) and `timestamp` (seconds since 1970); at most 1,000 (RAY_LITE_ERRORS). In PYTHON_MODE none.
+
+    Raises:
+        RaySystemError: the session did not answer within 5 s (RAY_LITE_ANSWER_TIMEOUT), or has ended.
+    """
+    return session.current().view.errors()
 
 
 def put(value: Any, worker: Any = None, *, timeout: float | None = None) -> Any:

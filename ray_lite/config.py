@@ -54,6 +54,13 @@ class Config(NamedTuple):
     aging: float = 1.0  #: seconds that others may pass over a stalled shape before resources are reserved for it
     start_timeout: float = 30.0  #: seconds that `init` waits for the node's answer, and tasks while no worker can be started
     report_delay: float = 0.5  #: seconds that a `get` has to raise a failure before it is shown (SCRIPT_MODE)
+    errors: int = 1_000  #: newest entries that the table of errors keeps
+    error_bytes: int = 4_194_304  #: most bytes of their texts together
+    answer_timeout: float = 5.0  #: seconds that the control process may take to answer a question
+    store_delay: float = 0.25  #: seconds from the start of a session to that of its control store: first results come before
+    store_restart: float = 1.0  #: seconds before a server of the control store that has died starts again; doubles, up to 60 s
+    store_refresh: float = 1.0  #: seconds between two looks at what the control store must be told
+    log_tail: int = 65_536  #: newest bytes of each process's output that stay in memory for `ray-lite logs`
     log_bytes: int = 16_777_216  #: most bytes of a log file and its predecessor together
     call_sites: int = 10_000  #: most call sites that a process records; calls from further places have none
     output_backlog: int = 4_194_304  #: most bytes of output that wait for the driver's terminal; more is dropped and counted

@@ -20,6 +20,15 @@ class SessionInfo(NamedTuple):
     job: int  #: slot of the driver
     session_id: int
     spill_fd: int = -1  #: descriptor of the spill file, or -1
+    session_dir: str = ""
+
+
+class StoreSetting(NamedTuple):
+    """The control store of a session, as `init` was asked for it."""
+
+    binaries: tuple[str, ...] = ()  #: paths of servers to try, in order; none: there is no store
+    shards: int = 0  #: servers besides the primary
+    max_clients: int | None = None  #: connections to a server at a time; None: as the server has it
 
 
 class SessionSetting(NamedTuple):
@@ -32,7 +41,7 @@ class SessionSetting(NamedTuple):
     umask: int
     argv: list[str]
     path: list[str]  #: sys.path
-    session_dir: str
+    store: StoreSetting = StoreSetting()
     num_workers: int = 0  #: workers to start immediately
     shutdown_grace: float = 5.0  #: seconds that running tasks get at the end
     driver_mode: int = SCRIPT_MODE
@@ -40,12 +49,18 @@ class SessionSetting(NamedTuple):
     redirect_output: bool = True
     pin: bool = False
     node_pid: int = 0  #: filled in by the node
+    stack_fd: int = -1  #: descriptor into which a process writes its stack when it is asked to; filled in by the node
+
+    @property
+    def session_dir(self) -> str:
+        """The session's directory."""
+        return self.info.session_dir
 
     @property
     def config(self) -> Config:
         """The limits of the session."""
         return self.info.config
 
-    def in_node(self, node_pid: int, spill_fd: int) -> SessionSetting:
-        """The setting as the node and its children use it: with the node's pid and its descriptor of the spill file."""
-        return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid)
+    def in_node(self, node_pid: int, spill_fd: int, stack_fd: int) -> SessionSetting:
+        """The setting as the node and its children use it: with the node's pid and its descriptors."""
+        return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid, stack_fd=stack_fd)

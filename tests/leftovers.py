@@ -25,6 +25,7 @@ class Places:
     def begin(self):
         """Sessions look here first, then in TMPDIR."""
         os.environ[MARKER] = MARK
+        os.environ["RAY_LITE_STORE_DELAY"] = "1e9"  # tests of the control store start one; the others need none
         os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = tempfile.tempdir = self.base
 
     def end(self):

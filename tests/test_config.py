@@ -13,6 +13,7 @@ def test_defaults(monkeypatch):
 
 
 def test_a_variable_changes_a_field(monkeypatch):
+    monkeypatch.delenv("RAY_LITE_STORE_DELAY")  # which the whole run has
     monkeypatch.setenv("RAY_LITE_SLOTS", "77")
     monkeypatch.setenv("RAY_LITE_PARK", "0.01")
     config = Config.from_environment()

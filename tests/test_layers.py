@@ -23,6 +23,7 @@ ROOMS = [
     "values", "store", "control", "calls",
     "abc", "session", "backends", "workers", "node", "driver",
     "remote_function", "actor_handle", "actor_class", "global_state", "decorator", "actors", "api", "__init__",
+    "cli", "__main__",
 ]
 RANK = {room: number for number, room in enumerate(ROOMS)}
 
@@ -34,9 +35,10 @@ THIRD_PARTY = {
     "cloudpickle": {"values.by_value", "values.pickle_errors"},
     "numpy": {"values.arrays"},
     "psutil": {"system.machine"},
+    "redis": {"control.store_publisher"},
     "threadpoolctl": {"workers.resource_env"},
 }
-LAZY = {"numpy", "psutil", "threadpoolctl"}
+LAZY = {"numpy", "psutil", "redis", "threadpoolctl"}
 
 # Names by which programs of 2018 reach attributes of the package; a module of ours of that name would be in the way.
 OF_2018 = {"worker", "actor", "services", "utils", "local_scheduler", "experimental"}

@@ -47,7 +47,7 @@ class LocalBackend:
         self.functions = FunctionTable(self.store, info.session_id)
         self.runtime_env = RuntimeEnv(self.store)
         self.call_sites = CallSites(self.store, info.config.call_sites)
-        self.view = LocalView(self.store, info.resources)
+        self.view = LocalView(self.store, info)
         self.actors = LocalActors(self)
         self.asleep: Callable[[Callable[[], Any]], Any] = lambda sleep: sleep()  #: calls what sleeps for a given time
         self.address: dict[str, Any] = {}

@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 
 from ray_lite import _core
 from ray_lite.backends.actor_creation import ActorCreator, LocalActor, name_digest, packed
-from ray_lite.calls.actor_facts import CallerFacts, ProcessFacts
+from ray_lite.calls.actor_facts import CallerFacts
+from ray_lite.calls.actor_rows import actor_rows
 from ray_lite.calls.functions import Function
 from ray_lite.calls.instance import Exit, leave
 from ray_lite.calls.methods import Creation, MethodCall
 from ray_lite.exceptions import ObjectLostError, PendingCallsLimitExceeded, RayActorError
 from ray_lite.options import Options
-from ray_lite.store.named_values import label_of, load_named
+from ray_lite.store.named_values import load_named
 
 MOST_LOOKS = 32  # the pause between two looks for room doubles up to so many times the first
 
@@ -117,19 +118,7 @@ class LocalActors:
 
     def rows(self) -> list[dict[str, Any]]:
         """What `global_state.actors()` shows."""
-        region = self._backend.region
-        found = []
-        for index in _core.actors(region):
-            state, _, _, pending, _, _, killed, _ = _core.actor_facts(region, index)
-            if state in ("PENDING", "STARTING", "ALIVE") and not killed:
-                facts = ProcessFacts(*label_of(self._backend.store, _core.facts_of_actor(region, index)))
-                lost = _core.restart_facts(region, index)[2]
-                state = "RESTARTING" if lost and state != "ALIVE" else state
-                pid, finished = _core.actor_process(region, index)
-                found.append({"ActorID": _core.actor_id(region, index).hex(), "ClassName": facts.class_name,
-                              "Name": facts.name, "State": state, "Pid": pid or None, "CallsFinished": finished,
-                              "CallsQueued": pending, "Restarts": lost})
-        return found
+        return actor_rows(self._backend.region)
 
     def kill(self, actor: Any) -> None:
         if not isinstance(actor, LocalActor) or not self._is_here(actor):

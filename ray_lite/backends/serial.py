@@ -44,6 +44,10 @@ class SerialView:
         """Raises RuntimeError: there is no object store."""
         raise RuntimeError("in PYTHON_MODE there is no object store whose memory could be shown")
 
+    def errors(self) -> list[dict[str, Any]]:
+        """An empty list: errors are raised at the call."""
+        return []
+
     def worker_pids(self) -> list[int]:
         return []
 

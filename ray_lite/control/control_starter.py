@@ -12,34 +12,42 @@ import pickle
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ray_lite import _core
-from ray_lite.config import SCRIPT_MODE
 from ray_lite.control import report_channel
+from ray_lite.control.ends import END, MESSAGE_MOST, NODE, Ends, Source
+from ray_lite.control.listener import listen
 from ray_lite.control.pipes import make_pipes, write_into
-from ray_lite.control.process import END, MESSAGE_MOST, NODE, ControlProcess, Ends, Source
+from ray_lite.control.stack_dumps import StackDumps
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 
 
 class ControlStarter:
-    """The control process as the node starts, asks and ends it."""
+    """The control process as the node starts, asks and ends it.
 
-    def __init__(self, region: _core.Region, setting: SessionSetting, bell: int) -> None:
+    `sender` is the socket on which failures are reported.
+
+    Args:
+        dumps: pipe for the stacks of processes.
+        answers: returns, in the control process, what it answers to questions about the session, by name.
+    """
+
+    def __init__(self, region: _core.Region, setting: SessionSetting, bell: int, dumps: StackDumps,
+                 answers: Callable[[], dict[str, Any]]) -> None:
         self.region, self.setting, self.config, self.bell = region, setting, setting.config, bell
+        self.dumps, self.answers = dumps, answers
         self.terminal = os.dup(1), os.dup(2)
-        self.reports, self.reports_in = report_channel.channel(self.config.report_patience)
+        self.listener = listen(setting.session_dir)
+        self.reports, self.sender = report_channel.channel(self.config.report_patience)
+        self.errors = os.memfd_create("ray_lite_errors", os.MFD_CLOEXEC)
         self.streams: dict[int, Source] = {}  # by pid
         self.link: socket.socket | None = None
         self.pid = 0
         self.pidfd = -1
         self.started = -math.inf
-
-    @property
-    def sender(self) -> socket.socket | None:
-        """The socket on which failures are reported, or None if the user does not want to see them."""
-        return self.reports_in if self.setting.driver_mode == SCRIPT_MODE else None
 
     def redirect_node(self) -> None:
         """Redirects the node's own output to the control process, which writes it into files."""
@@ -114,8 +122,10 @@ class ControlStarter:
         try:
             for fd in private:
                 os.close(fd)
-            ends = Ends(link, self.reports, self.terminal, self.bell, self.streams)
-            ControlProcess(self.region, self.setting, ends).run()
+            ends = Ends(link, self.reports, self.terminal, self.bell, self.listener, self.errors, self.streams)
+            from ray_lite.control.process import ControlProcess  # here: the node and the workers need none of it
+
+            ControlProcess(self.region, self.setting, ends, self.answers()).run()
             code = 0
         except BaseException:  # the trace goes into the node's log; a new control process continues
             import traceback
@@ -179,5 +189,6 @@ class ControlStarter:
     def descriptors(self) -> list[int]:
         """Descriptors of this handle that a worker must not have; a worker may have the sender of reports."""
         streams = (fd for source in self.streams.values() for fd in source.fds)
-        own = [*self.terminal, self.reports.fileno(), self.pidfd, *streams]
-        return [fd for fd in (*own, self.link.fileno() if self.link else -1) if fd >= 0]
+        sockets = [one.fileno() for one in (self.listener, self.reports, self.link) if one is not None]
+        own = [*self.terminal, *sockets, self.errors, self.dumps.read_end, self.pidfd, *streams]
+        return [fd for fd in own if fd >= 0]

@@ -1,25 +1,28 @@
 """Failures that no `get` raises: which of them to show, when, and as what text.  Pure logic.
 
 A failure is shown if no `get` has raised it within `delay` seconds.  A repeated failure is shown once in full, then counted.
-Neighbours: report_channel.py sends reports, process.py receives and shows them, _core.src/python/report_ids.pyx knows which
-failures were raised.
+Neighbours: report_channel.py sends reports, process.py receives and shows them, error_table.py keeps them all,
+_core.src/python/report_ids.pyx knows which failures were raised.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 REMEMBERED = 1_000  # most failures to remember as shown in full
 
 
 class Report(NamedTuple):
-    """A failure, or a note to the user, on its way to the terminal."""
+    """A failure, or a note to the user, on its way to the terminal and to the table of errors."""
 
     serial: int  #: number from _core.next_report_id; 0: no `get` can raise it
     name: str  #: name of the task's function; "" for a note
     text: str  #: what the user reads
+    kind: str = "task"  #: type of its entry in the table of errors
+    data: dict[str, Any] | None = None  #: further facts of its entry: texts, numbers, None
+    is_shown: bool = True  #: whether it belongs on the terminal, too
 
 
 class Reports:
@@ -38,7 +41,8 @@ class Reports:
 
     def add(self, report: Report, now: float) -> None:
         """Adds a report that arrived at the time `now`."""
-        self._waiting.append((now + self.delay, report))
+        if report.is_shown:
+            self._waiting.append((now + self.delay, report))
 
     def when(self) -> float | None:
         """Time of the next call of `due`, or None before another report."""

@@ -40,8 +40,8 @@ def labelled(data: bytes, label: bytes, continues: bool) -> bytes:
 class Stream:
     """The read end of one process's stdout or stderr; passes on whole lines, so that no process splits another's."""
 
-    def __init__(self, fd: int, sink: Sink, label: bytes = b"") -> None:
-        self.fd, self.sink, self.label = fd, sink, label
+    def __init__(self, fd: int, sink: Sink) -> None:
+        self.fd, self.sink = fd, sink
         self.part = b""  #: an incomplete line
         self.tail = b""
         os.set_blocking(fd, False)
@@ -55,7 +55,7 @@ class Stream:
         self.tail = (self.tail + data)[-TAIL_BYTES:]
         lines, newline, self.part = (self.part + data).rpartition(b"\n")
         if newline:
-            self.sink.write(lines + newline, self, self.label)
+            self.sink.write(lines + newline, self)
         if not data or len(self.part) > CHUNK:
             self.flush()
         return bool(data)
@@ -69,7 +69,7 @@ class Stream:
     def flush(self) -> None:
         """Passes on an incomplete line."""
         if self.part:
-            self.sink.write(self.part, self, self.label)
+            self.sink.write(self.part, self)
             self.part = b""
 
     def last_words(self, count: int) -> str:

@@ -3,8 +3,8 @@
     worker --a pipe each for stdout and stderr--> control process --> the driver's terminal, or capped files
     worker, node --reports--> control process --half a second later, unless a `get` has raised them--> the driver's stderr
 
-It also watches for a process that was stopped inside the lock.  Neighbours: output.py, failure_reports.py and lock_watchdog.py
-do the work.
+It keeps the newest output and errors, and answers questions about the session (questions.py).  It also watches for a process
+that was stopped inside the lock.  Neighbours: streams.py, failure_reports.py, error_table.py and lock_watchdog.py do the work.
 """
 
 from __future__ import annotations
@@ -15,73 +15,77 @@ import os
 import pickle
 import select
 import socket
+import threading
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
 
 from ray_lite import _core
+from ray_lite.config import SCRIPT_MODE
+from ray_lite.control.ends import END, MESSAGE_MOST, Ends, Source
+from ray_lite.control.error_journal import ErrorJournal
+from ray_lite.control.error_table import Entry, ErrorTable
 from ray_lite.control.failure_reports import Report, Reports
 from ray_lite.control.lock_watchdog import LockWatchdog
-from ray_lite.control.output import CappedFile, Sink, Stream, Terminal
+from ray_lite.control.output import Terminal
+from ray_lite.control.questions import Answer, QuestionServer
+from ray_lite.control.store_publisher import StorePublisher
+from ray_lite.control.streams import Streams
 from ray_lite.session_setting import SessionSetting
-from ray_lite.system.session_dir import LOGS
 
-MESSAGE_MOST = 1 << 18  # most bytes of a message: a report, or an order of the node
-NODE = 0  # stands for the node's pid in tables of streams
-END = b"end"
-
-
-class Source(NamedTuple):
-    """What a process writes."""
-
-    label: str  #: the class of the actor whose process it is: each line says so; "": it is no actor's
-    fds: tuple[int, int]  #: read ends of its stdout and stderr
-
-
-class Ends(NamedTuple):
-    """The node's descriptors that the control process uses; each restarted control process gets the same."""
-
-    link: socket.socket  #: orders of the node, and answers to it
-    reports: socket.socket  #: the receiving end of reports
-    terminal: tuple[int, int]  #: the driver's stdout and stderr
-    bell: int  #: the node's doorbell
-    streams: dict[int, Source]  #: by pid
+AT_ONCE = 1_000  # reports that are taken at a time, more than their socket holds; output comes in between
 
 
 class ControlProcess:
-    """The event loop of the control process."""
+    """The event loop of the control process.
 
-    def __init__(self, region: _core.Region, setting: SessionSetting, ends: Ends) -> None:
+    Args:
+        answers: to questions about the session, by name; those about output and errors are answered here.
+    """
+
+    def __init__(self, region: _core.Region, setting: SessionSetting, ends: Ends, answers: dict[str, Answer]) -> None:
         gc.freeze()
+        _core.observe(region)
         self.region, self.setting, self.ends, self.config = region, setting, ends, setting.config
-        self.logs = os.path.join(setting.session_dir, LOGS)
         self.terminals = tuple(Terminal(fd, self.config.output_backlog) for fd in ends.terminal)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
+        self.errors = ErrorTable(self.config.errors, self.config.error_bytes)
+        self.journal = ErrorJournal(ends.errors, 2 * self.config.error_bytes)
+        for entry in self.journal.read():
+            self.errors.add(entry)
+        self._taking = threading.Lock()  # whoever answers a question takes reports, too
         spared = {setting.driver_pid, os.getppid()}
         self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch)
         self.next_look = 0.0
         self.rung = False  # whether the doorbell was claimed at the last check
         self.poll = select.epoll()
-        self.poll.register(ends.link.fileno(), select.EPOLLIN)
-        self.poll.register(ends.reports.fileno(), select.EPOLLIN)
-        self.streams: dict[int, Stream] = {}
-        self.partial: dict[Stream, float] = {}  # streams with an incomplete line -> time to show it
-        self.errors: dict[int, Stream] = {}  # pid -> stderr, until the node asks for the last words
+        self.streams = Streams(setting, self.terminals, self.poll)
+        self.handlers: dict[int, Callable[[], None]] = {
+            ends.link.fileno(): self.on_order, ends.reports.fileno(): self.take_reports}
+        for fd in self.handlers:
+            self.poll.register(fd, select.EPOLLIN)
         for pid, source in ends.streams.items():
-            self.open(pid, source)
+            self.streams.open(pid, source)
+        own: dict[str, Answer] = {"errors": self.answer_errors, "logs": self.streams.written}
+        if "status" in answers:
+            own["status"] = lambda: {**answers["status"](), "errors": self.errors.added}
+        self.publisher: StorePublisher | None = None
+        if setting.store.binaries:
+            self.publisher = StorePublisher(setting, answers["tables"], self.errors_since)
+            self.publisher.start()
+        QuestionServer(ends.listener, {**answers, **own}).start()
 
     def run(self) -> None:
         """Works until the node orders the end, or is gone."""
         while self.ends.link.fileno() >= 0:
-            events = self.poll.poll(self.patience())
-            for fd, _ in events:
-                if fd == self.ends.link.fileno():
-                    self.on_order()
-                elif fd == self.ends.reports.fileno():
-                    self.take_reports()
+            for fd, _ in self.poll.poll(self.patience()):
+                if fd in self.handlers:
+                    self.handlers[fd]()
                 else:
-                    self.take_output(fd)
+                    self.streams.read(fd)
             now = time.monotonic()
-            self.flush(now)
+            self.streams.flush(now)
             self.show(now)
             if now >= self.next_look:
                 self.next_look = now + self.watchdog.look()
@@ -102,24 +106,8 @@ class ControlProcess:
     def patience(self) -> float:
         """Seconds until the next work that needs no event."""
         when = self.reports.when()
-        times = [self.next_look, math.inf if when is None else when, *self.partial.values()]
+        times = [self.next_look, math.inf if when is None else when, self.streams.due()]
         return max(0.0, min(times) - time.monotonic())
-
-    def take_output(self, fd: int) -> None:
-        """Reads a stream that has data or is at its end."""
-        stream = self.streams[fd]
-        if not stream.read():
-            self.close(fd)
-        if stream.part:
-            self.partial.setdefault(stream, time.monotonic() + self.config.partial_line)
-        else:
-            self.partial.pop(stream, None)
-
-    def flush(self, now: float) -> None:
-        """Shows lines that stayed incomplete for Config.partial_line."""
-        for stream in [stream for stream, due in self.partial.items() if due <= now]:
-            stream.flush()
-            del self.partial[stream]
 
     def on_order(self) -> None:
         """Carries out an order of the node: read a new worker's streams, tell a dead worker's last words, or end."""
@@ -129,52 +117,44 @@ class ControlProcess:
             message, fds = b"", []
         if fds:
             pid, label = pickle.loads(message)
-            self.open(pid, Source(label, (fds[0], fds[1])))
+            self.streams.open(pid, Source(label, (fds[0], fds[1])))
         elif message and message != END:
             self.tell(pickle.loads(message))
         else:
             self.poll.unregister(self.ends.link.fileno())
             self.ends.link.close()
 
-    def open(self, pid: int, source: Source) -> None:
-        """Begins to read the output of a process."""
-        label = f"({source.label} pid={pid}) ".encode() if source.label else b""
-        into_files = pid == NODE or self.setting.redirect_worker_output
-        name = "node" if pid == NODE else f"worker-{pid}"
-        for fd, terminal, suffix in zip(source.fds, self.terminals, ("out", "err"), strict=True):
-            sink: Sink = terminal
-            if into_files:
-                sink = CappedFile(os.path.join(self.logs, f"{name}.{suffix}"), self.config.log_bytes)
-            self.streams[fd] = self.errors[pid] = Stream(fd, sink, label)  # the last one, stderr, stays in `errors`
-            self.poll.register(fd, select.EPOLLIN)
-
     def tell(self, pid: int) -> None:
         """Sends a dead worker's last words to the node."""
-        stream = self.errors.pop(pid, None)
-        if stream is not None and stream.fd in self.streams:
-            stream.read_all()
-        words = stream.last_words(self.config.last_lines) if stream is not None else ""
         try:
-            self.ends.link.send(pickle.dumps((pid, words)))
+            self.ends.link.send(pickle.dumps((pid, self.streams.take_last_words(pid))))
         except OSError:
             pass  # the node is gone: the end of the link is the next event
 
-    def close(self, fd: int) -> None:
-        """Closes a stream that is at its end."""
-        self.poll.unregister(fd)
-        stream = self.streams.pop(fd)
-        if stream.sink not in self.terminals:
-            stream.sink.close()
-        os.close(fd)
-
     def take_reports(self) -> None:
-        """Takes all reports that have arrived."""
+        """Takes the reports that have arrived: into the table of errors, and into a file that outlives this process."""
+        with self._taking:
+            entries = list(islice(self._entries(), AT_ONCE))
+            for entry in entries:
+                self.errors.add(entry)
+            self.journal.append(entries[-self.errors.most :])
+            if self.journal.is_long():
+                self.journal.rewrite(self.errors.since())
+        if entries and self.publisher is not None:
+            self.publisher.wake()
+
+    def _entries(self) -> Iterator[Entry]:
+        """Yields the reports that have arrived as entries of the table of errors, and lets them be shown."""
         while True:
             try:
                 message = self.ends.reports.recv(MESSAGE_MOST)
             except BlockingIOError:
                 return
-            self.reports.add(Report(*pickle.loads(message)), time.monotonic())
+            report = Report(*pickle.loads(message))
+            if self.setting.driver_mode == SCRIPT_MODE:
+                self.reports.add(report, time.monotonic())
+            data = {"function_name": report.name} if report.name else {}
+            yield Entry(report.kind, report.text, {**data, **(report.data or {})}, time.time())
 
     def show(self, now: float) -> None:
         """Shows the failures that are due by `now`."""
@@ -183,12 +163,21 @@ class ControlProcess:
             text = self.reports.due(now, lambda serial: _core.was_raised(self.region, serial))
             self.terminals[1].write(text.encode(errors="replace"), self)
 
+    def errors_since(self, number: int) -> tuple[int, list[Entry]]:
+        """(number of entries so far, those that were added after the first `number` ones)."""
+        with self._taking:
+            return self.errors.added, self.errors.since(number)
+
+    def answer_errors(self, after: int = 0) -> dict[str, Any]:
+        """The errors: `added`, for the next question, and `entries`; `after`: the `added` of an earlier answer."""
+        self.take_reports()
+        added, entries = self.errors_since(after)
+        return {"added": added, "entries": [entry._asdict() for entry in entries]}
+
     def finish(self) -> None:
         """Shows the rest of the output, whose writers have all ended, and the failures that still wait."""
         self.take_reports()
-        for stream in self.streams.values():
-            stream.read_all()
-            stream.flush()
+        self.streams.finish()
         self.show(math.inf)
         for terminal in self.terminals:
             terminal.drain(self.config.drain)

@@ -1,4 +1,4 @@
-"""Reporter: numbers failures and reports them to the control process, which shows those that no `get` raises.
+"""Reporter: numbers failures and reports them to the control process, which keeps them and shows those that no `get` raises.
 
 Reports go through one SEQPACKET socket whose ends the node holds.  A report that finds no room within Config.report_patience is
 dropped and counted, and so are the next ones, at once, until there is room again: a stopped control process must not stop the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+from typing import Any
 
 from ray_lite import _core
 from ray_lite.control.failure_reports import Report
@@ -37,26 +38,32 @@ class Reporter:
         self.region, self.sender = region, sender
         self.lost = 0
 
-    def report(self, name: str, failure: Failure | SystemFailure) -> Failure | SystemFailure:
-        """Reports a failure under a new number; returns the failure with that number."""
+    def report(self, name: str, failure: Failure | SystemFailure, kind: str = "task",
+               data: dict[str, Any] | None = None) -> Failure | SystemFailure:
+        """Reports a failure under a new number; returns the failure with that number. `kind`, `data`: see Report."""
         if self.sender is None:
             return failure
         serial = _core.next_report_id(self.region)
-        self.say(serial, name, failure.text)
+        self.send(Report(serial, name, failure.text, kind, data))
         return failure._replace(report=serial)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, kind: str = "note") -> None:
         """Reports a note to the user that is no task's failure."""
-        self.say(0, "", text)
+        self.send(Report(0, "", text, kind))
 
-    def say(self, serial: int, name: str, text: str) -> None:
+    def keep(self, kind: str, name: str, text: str, data: dict[str, Any] | None = None) -> None:
+        """Reports what belongs into the table of errors, but not on the terminal."""
+        self.send(Report(0, name, text, kind, data, is_shown=False))
+
+    def send(self, report: Report) -> None:
         """Sends one report, with the number of reports lost before."""
         if self.sender is None:
             return
+        text = shorten(report.text, TEXT_MOST)
         if self.lost:
             text = f"{text.rstrip()}\n({self.lost:,} reports of this process were lost before)"
         try:
-            message = pickle.dumps(tuple(Report(serial, name, shorten(text, TEXT_MOST))))
+            message = pickle.dumps(tuple(report._replace(text=text)))
             self.sender.send(message, socket.MSG_DONTWAIT if self.lost else 0)  # one wait is enough to see that nobody reads
             self.lost = 0
         except OSError:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import socket
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ray_lite import _core, session
 from ray_lite.backends.local import LocalBackend
@@ -29,9 +29,8 @@ class Belongings(NamedTuple):
     node_pid: int
     link: socket.socket  #: this process's end of the socketpair with the node
     files: Files
-    session_dir: str
     grace: float  #: seconds that running tasks get at the end
-    node_ip_address: str
+    address: dict[str, Any]  #: what `init` returns, but for the node's pid
 
 
 class Driver(LocalBackend):
@@ -40,11 +39,8 @@ class Driver(LocalBackend):
     def __init__(self, region: _core.Region, info: SessionInfo, belongings: Belongings) -> None:
         super().__init__(region, info)
         self.node_pid, self.link = belongings.node_pid, belongings.link
-        self.files, self.session_dir, self.grace = belongings.files, belongings.session_dir, belongings.grace
-        self.address = {
-            "node_ip_address": belongings.node_ip_address, "redis_address": None, "object_store_address": None,
-            "webui_url": None, "session_dir": self.session_dir, "node_pid": self.node_pid,
-        }
+        self.files, self.session_dir, self.grace = belongings.files, info.session_dir, belongings.grace
+        self.address = {**belongings.address, "node_pid": self.node_pid}
         self._closed = False
         self.node_pidfd = os.pidfd_open(self.node_pid)
 

@@ -9,9 +9,13 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
 from ray_lite import _core
 from ray_lite.calls.runtime_env import observed
+from ray_lite.config import SCRIPT_MODE
+from ray_lite.control.store_binaries import NO_BINARIES
+from ray_lite.control.store_server import SOCKET
 from ray_lite.driver.driver import Belongings, Driver, reap
 from ray_lite.driver.plan import Request, SessionPlan, make_plan
 from ray_lite.exceptions import RaySystemError
@@ -65,17 +69,27 @@ def _act(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSta
     undo.callback(region.close)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
     region.make_current()
-    info = SessionInfo(request.config, plan.resources, region.slot, plan.sizes.session_id, files.spill)
-    driver = Driver(region, info, Belongings(*node, files, directory, request.shutdown_grace, request.node_ip_address))
+    info = SessionInfo(request.config, plan.resources, region.slot, plan.sizes.session_id, files.spill, directory)
+    driver = Driver(region, info, Belongings(*node, files, request.shutdown_grace, _address(plan, directory)))
     undo.callback(os.close, driver.node_pidfd)
     _core.set_root(_root_id(request.object_id_seed))
     driver.runtime_env.begin()
     driver.call_sites.begin()
     undo.callback(driver.call_sites.end)
     _greet(driver, _setting(plan, driver))
+    if not plan.store.binaries and request.driver_mode == SCRIPT_MODE:
+        print(f"ray_lite: there is no control store: {NO_BINARIES}", file=sys.stderr)
     if request.verbose:
         print(f"ray_lite: {plan.summary}, session {directory}", file=sys.stderr)
     return driver
+
+
+def _address(plan: SessionPlan, directory: str) -> dict[str, Any]:
+    """What `init` returns, but for the node's pid."""
+    return {
+        "node_ip_address": plan.request.node_ip_address, "object_store_address": None, "webui_url": None,
+        "redis_address": os.path.join(directory, SOCKET) if plan.store.binaries else None, "session_dir": directory,
+    }
 
 
 def _region(plan: SessionPlan, files: Files) -> _core.Region:
@@ -97,7 +111,8 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
     request = plan.request
     return SessionSetting(
         info=driver.info, worker_limit=plan.worker_limit, process_limit=plan.process_limit, driver_pid=os.getpid(),
-        umask=_core.get_umask(), argv=list(sys.argv), path=observed().path, session_dir=driver.session_dir,
+        umask=_core.get_umask(), argv=list(sys.argv), path=observed().path,
+        store=plan.store,
         num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
     )

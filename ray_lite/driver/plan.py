@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ray_lite.config import SCRIPT_MODE, Config
+from ray_lite.control.store_binaries import find_binaries
 from ray_lite.options import GPUS_MOST
 from ray_lite.policy.resources import Resources
+from ray_lite.session_setting import StoreSetting
 from ray_lite.store.region_files import SMALL_PAGE, ArenaBacking, Sizes, plan_sizes
 from ray_lite.system import machine
 from ray_lite.system.machine import Limit
@@ -31,6 +33,8 @@ class Request(NamedTuple):
     object_id_seed: int | None = None
     node_ip_address: str = "127.0.0.1"
     shutdown_grace: float = 5.0
+    num_redis_shards: int = 0
+    redis_max_clients: int | None = None
     driver_mode: int = SCRIPT_MODE
     redirect_worker_output: bool = False
     redirect_output: bool = True
@@ -45,6 +49,7 @@ class SessionPlan(NamedTuple):
     worker_limit: Limit
     process_limit: Limit  #: of workers and actors together
     sizes: Sizes
+    store: StoreSetting
     summary: str  #: what was detected, and from which source, for `init(verbose=True)`
 
 
@@ -68,7 +73,8 @@ def make_plan(request: Request) -> SessionPlan:
     summary = (f"{cpus[0]:g} CPUs ({cpus[1]}), {len(gpus.ids)} GPUs ({gpus.source}), at most {worker_limit.value:,} workers "
                f"({worker_limit.source}), {sizes.arena_bytes:,} bytes of object store ({memory.source}{rounded}) on pages of "
                f"{sizes.page_bytes:,}")
-    return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, summary)
+    store = StoreSetting(find_binaries(), request.num_redis_shards, request.redis_max_clients)
+    return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, store, summary)
 
 
 def _rounded(asked: int | None, given: int, least: int) -> str:

@@ -13,16 +13,20 @@ import contextlib
 import gc
 import os
 import select
+import signal
 import time
+from typing import Any
 
 from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
 from ray_lite.control.report_channel import Reporter
+from ray_lite.control.stack_dumps import STACK_SIGNAL, StackDumps
 from ray_lite.node.actors import Actors
 from ray_lite.node.deaths import Deaths
 from ray_lite.node.driver_link import DriverLink
 from ray_lite.node.memory_upkeep import MemoryUpkeep
 from ray_lite.node.pool import Pool
+from ray_lite.node.store_servers import StoreServers
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.node.wait_watch import WaitWatch
 from ray_lite.node.worker_starter import WorkerStarter
@@ -31,6 +35,8 @@ from ray_lite.system import session_dir
 from ray_lite.system.process import namespaces, started_at
 from ray_lite.values import serialization
 
+LONGEST_SLEEP = 1e6  # seconds: epoll takes no more than 24 days; longer ones are as good as endless
+
 
 class Supervisor:
     """The supervisor of one session, until the driver ends."""
@@ -38,14 +44,15 @@ class Supervisor:
     def __init__(self, driver: DriverLink) -> None:
         self.driver = driver
         setting, (control, arena, self.bell, *spill) = driver.receive()
-        self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1)
+        self.dumps = dumps = StackDumps()
+        self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1, dumps.write_end)
         self.config = setting.config
         self.lock = session_dir.make(setting.session_dir)
         self.region = _core.Region.attach(control, arena, self.bell, namespaces())
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
-        self.control = ControlStarter(self.region, setting, self.bell)
+        self.control = ControlStarter(self.region, setting, self.bell, dumps, self._answers)
         store = Store(self.region, self.config)  # for names and failures, which are never spilled
         reporter = Reporter(self.region, self.control.sender)
         self.task_ends = TaskEnds(self.region, store, reporter)
@@ -56,18 +63,29 @@ class Supervisor:
         self.deaths = Deaths(store, self.control, self.pool, self.actors, self.task_ends)
         self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
         self.wait_watch = WaitWatch(self.actors, self.task_ends, reporter)
-        for fd in (*driver.descriptors(), self.bell):
+        self.store_servers = StoreServers(setting, reporter, self.poll)
+        self.is_asked = False  # whether somebody asks who needs the control process
+        for fd in (*driver.descriptors(), self.bell, self.control.listener.fileno()):
             self._watch(fd)
+
+    def _answers(self) -> dict[str, Any]:
+        from ray_lite.node.answers import answers  # in the control process alone
+
+        return answers(self.region, self.setting, self.dumps)
 
     def _watch(self, fd: int) -> None:
         self.poll.register(fd, select.EPOLLIN)
 
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""
-        return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers, *self.actors.processes]
+        return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers, *self.actors.processes,
+                *self.store_servers.pidfds()]
 
     def _has_processes(self) -> bool:
         return len(self.pool) + len(self.actors) > 0
+
+    def _needs_control(self) -> bool:
+        return self.is_asked or self._has_processes() or bool(self.store_servers.pids())
 
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended."""
@@ -88,10 +106,15 @@ class Supervisor:
                 return
             self.deaths.wake()
             self.deaths.finish_overdue()
-            self.deaths.reap_orphans({self.control.pid, *self.pool.pids(), *self.actors.pids()})
+            self.deaths.reap_orphans(self._children())
             self.adjust()
             self.upkeep.step()
             self.wait_watch.step()
+            self.store_servers.start_due()
+
+    def _children(self) -> set[int]:
+        """Pids of the node's own children."""
+        return {self.control.pid, *self.pool.pids(), *self.actors.pids(), *self.store_servers.pids()}
 
     def on_event(self, fd: int) -> None:
         """Handles the doorbell, a worker's death, or the control process; the descriptor may have been closed meanwhile."""
@@ -103,10 +126,15 @@ class Supervisor:
             self.deaths.on_exit(self.actors, fd)
         elif fd == self.control.pidfd:
             self.on_control_exit()
+        elif fd == self.control.listener.fileno():
+            self.is_asked = True
+            self.poll.unregister(fd)
         elif fd == self.control.answers_on():
             answer = self.control.answer()
             if answer is not None:
                 self.deaths.on_last_words(*answer)
+        else:
+            self.store_servers.on_exit(fd)
 
     def on_bell(self) -> None:
         """Clears the doorbell before the node checks anything, so that no later ring is lost."""
@@ -121,15 +149,17 @@ class Supervisor:
         for fd in (self.control.pidfd, self.control.answers_on()):
             self.poll.unregister(fd)
         self.control.reap()
+        self._watch(self.control.listener.fileno())
 
     def patience(self) -> float | None:
         """Seconds until the next work that needs no event; None: nothing is due."""
         if self.task_ends.due:
             return 0
         waits = [self.config.node_look if _core.must_look(self.region) else None, self.deaths.patience(),
-                 self.control.due_in() if self._has_processes() else None, self.upkeep.patience(), self.pool.patience()]
+                 self.control.due_in() if self._needs_control() else None, self.upkeep.patience(), self.pool.patience(),
+                 self.store_servers.due_in()]
         least = min(wait for wait in waits if wait is not None)
-        return None if least == float("inf") else least
+        return None if least > LONGEST_SLEEP else least
 
     def adjust(self, at_least: int = 0) -> None:
         """Ends cancelled and hopeless tasks, then starts or retires workers, and starts the control process if need be."""
@@ -141,11 +171,14 @@ class Supervisor:
         if self.actors.at_limit and _core.can_start_actor(self.region):
             self.pool.make_room()
         self.pool.adjust(at_least, most=1 if self.control.due_in() == 0 else 1 << 30)
-        if self._has_processes() and self.control.due_in() == 0:
+        if self._needs_control() and self.control.due_in() == 0:
             try:
                 self.control.start(self.private())
             except OSError:
                 return
+            if not self.is_asked:
+                self.poll.unregister(self.control.listener.fileno())
+            self.is_asked = False
             for fd in (self.control.pidfd, self.control.answers_on()):
                 self._watch(fd)
             self.pool.adjust(at_least - len(self.pool))  # after the control process, which might find no process left
@@ -156,9 +189,11 @@ class Supervisor:
         if not grace:
             self.actors.kill()  # before they see the end, at which they would call their hooks
         _core.close_session(self.region)
-        for fd in (self.bell, self.control.pidfd, self.control.answers_on()):
+        self.store_servers.end()
+        for fd in (self.bell, self.control.pidfd, self.control.answers_on(), self.control.listener.fileno()):
             if fd >= 0:
-                self.poll.unregister(fd)  # their events are no longer handled, and would end each wait at once
+                with contextlib.suppress(FileNotFoundError):  # it is not watched now
+                    self.poll.unregister(fd)  # their events are no longer handled, and would end each wait at once
         if grace and self._reap(grace):
             self.pool.kill()
             self.actors.cancel_calls()
@@ -181,6 +216,7 @@ class Supervisor:
 def main(fd: int) -> None:
     """Runs the node; `fd` is its end of the driver's socketpair."""
     _core.be_subreaper()
+    signal.signal(STACK_SIGNAL, signal.SIG_IGN)  # until a worker has its handler
     driver = DriverLink(fd)
     supervisor = Supervisor(driver)
     gc.collect()

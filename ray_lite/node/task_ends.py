@@ -5,11 +5,13 @@ Neighbours: deaths.py and supervisor.py call; policy/scheduler.py decides.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import ObjectLostError
 from ray_lite.policy.attempt_ends import End, cancelled_text
-from ray_lite.policy.scheduler import Fail, Finish, Requeue
+from ray_lite.policy.scheduler import Fail, Finish, Requeue, Running
 from ray_lite.store.listing import ALL, ObjectFacts
 from ray_lite.store.object_store import Store
 from ray_lite.values import serialization
@@ -17,6 +19,11 @@ from ray_lite.values.failures import Failure, SystemFailure
 from ray_lite.workers.task_facts import TaskFacts, task_facts
 
 AT_ONCE = 500  # cancelled tasks that are ended at a time, in some milliseconds; other events come in between
+
+
+def plain(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an error that its entry shows besides the text."""
+    return {name: value for name, value in attributes.items() if name not in ("last_words", "task_name", "cause")}
 
 
 class TaskEnds:
@@ -50,11 +57,18 @@ class TaskEnds:
         if isinstance(order, Fail):
             failure: Failure | SystemFailure = SystemFailure(order.error, order.text, order.attributes)
             if order.error == "WorkerCrashedError":  # the caller of `cancel` needs no report
-                failure = self.reporter.report(order.name, failure)
+                failure = self.reporter.report(order.name, failure, "worker_crash", plain(order.attributes))
             for index in _core.task_returns(self.region, order.task):
                 if index:
                     self.store.fail(index, failure)
         _core.finish_task(self.region, order.task)
+
+    def keep_death(self, order: Finish | Requeue | Fail, task: Running, how: str) -> None:
+        """Puts a death into the table of errors that ended an attempt, if nobody has reported it."""
+        if isinstance(order, Requeue) and order.counted:
+            self.reporter.keep("worker_died", task.name, how, {"attempts": task.attempts})
+        elif isinstance(order, Fail) and order.error == "RayActorError":
+            self.reporter.keep("worker_crash", task.name, order.text, plain(order.attributes))
 
     def end_cancelled(self) -> None:
         """Fails some of the tasks that were cancelled before they began, or before they began again."""

@@ -44,7 +44,7 @@ class WaitWatch:
             self._next_held = now + self.config.held_note / LOOKS
             found = (HeldWait(*wait) for wait in _core.held_waits(self.region))
             for held in self.held_waits.due((one for one in found if one.resource or self.actors.at_limit), now):
-                self.reporter.note(self._text(held))
+                self.reporter.note(self._text(held), "waiting")
 
     def _text(self, wait: HeldWait) -> str:
         """The line that tells of a wait."""

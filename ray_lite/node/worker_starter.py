@@ -117,7 +117,7 @@ class WorkerStarter:
             self._failing_since = math.inf  # later tasks wait for the same time
         if not self._limit_noted:
             besides = f" besides the present {sum(there):,}" if sum(there) else ""
-            self.reporter.note(f"no worker can be started{besides}: {error}")
+            self.reporter.note(f"no worker can be started{besides}: {error}", "worker_not_started")
         self._limit_noted = True
 
     def refuses(self) -> bool:
@@ -140,7 +140,7 @@ class WorkerStarter:
             source, besides = self.setting.process_limit.source, f" besides {actors:,} actors"
         if not self._limit_noted and source not in ("max_workers", "RAY_LITE_MAX_WORKERS"):
             self._limit_noted = True
-            self.reporter.note(f"the session can have at most {limit:,} workers{besides}: {source}")
+            self.reporter.note(f"the session can have at most {limit:,} workers{besides}: {source}", "worker_not_started")
 
     def take_hopeless(self) -> str:
         """Returns why no worker could be started for long, or "", and clears this reason."""

@@ -5,11 +5,10 @@ Rows are read without a lock: each fact was true at some moment.  Neighbours: me
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ray_lite import _core
-from ray_lite.values.serialization import loads
+from ray_lite.store.kept_labels import kept_text, purpose
 
 ALL = (1 << 31) - 1001  # more than any number of objects
 STATES = {_core.PENDING: "pending", _core.CREATING: "creating", _core.SEALED: "sealed"}
@@ -54,9 +53,8 @@ class Row(NamedTuple):
 class Listing:
     """Lists the objects of a store."""
 
-    def __init__(self, region: _core.Region, text: Callable[[int], str]) -> None:
-        """Takes the region, and a function that returns the kept text of an object by its index, such as a call site."""
-        self._region, self._text = region, text
+    def __init__(self, region: _core.Region) -> None:
+        self._region = region
 
     def largest(self, least: int = 0, most: int = ALL, in_memory: bool = False) -> list[Row]:
         """Rows of the largest objects, the largest first; objects that end meanwhile are left out.
@@ -72,15 +70,7 @@ class Listing:
             if one.state in STATES:
                 holders = [(pid, ROLES.get(role, "?")) for pid, role in one.holders]
                 sealed = one.state == _core.SEALED
-                where = self._purpose(index) if one.kept and sealed else self._text(one.site)
+                where = purpose(self._region, index) if one.kept and sealed else kept_text(self._region, one.site)
                 state = "spilled" if one.spilled else STATES[one.state]
                 rows.append(Row(one.id, one.size, state, one.pins, holders, where, one.kept))
         return rows
-
-    def _purpose(self, index: int) -> str:
-        """Text that says what a kept object is: a function, a call site, or a runtime environment."""
-        _, stream, views = _core.payload(self._region, _core.function_handle(self._region, index))
-        what = loads(stream)
-        if views:
-            return f"function {what}"
-        return "a call site" if isinstance(what, str) else "a path and a directory"

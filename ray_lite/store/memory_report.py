@@ -1,14 +1,15 @@
 """The memory report: what a session's memory is used for, in the store and in each process.
 
-Neighbours: listing.py lists the objects; backends/session_view.py asks.  Reads /proc, no other files.
+Neighbours: listing.py lists the objects; backends/session_view.py and node/answers.py ask.  Reads /proc, no other files.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ray_lite.store.listing import ROLES, Row
-from ray_lite.store.object_store import Store
+from ray_lite import _core
+from ray_lite.store.listing import ROLES, Listing, Row
+from ray_lite.store.session_statistics import statistics
 
 
 class Process(NamedTuple):
@@ -46,16 +47,16 @@ class Memory(NamedTuple):
         return "\n".join(lines)
 
 
-def measure(store: Store, statistics: Any, most: int) -> Memory:
-    """Makes the report of a store's session as it is now.
+def measure(region: _core.Region, most: int) -> Memory:
+    """Makes the report of a session as it is now; `most`: number of objects to list."""
+    numbers = {name: number for name, number in statistics(region)._asdict().items() if name in Memory._fields}
+    processes = [Process(pid, ROLES[role], *_pages(pid)) for pid, role in region.processes()]
+    return Memory(**numbers, largest=Listing(region).largest(0, most), processes=processes)
 
-    Args:
-        statistics: a backends.session_view.Statistics of the session.
-        most: number of objects to list.
-    """
-    numbers = {name: getattr(statistics, name) for name in Memory._fields if hasattr(statistics, name)}
-    processes = [Process(pid, ROLES[role], *_pages(pid)) for pid, role in store.region.processes()]
-    return Memory(**numbers, largest=store.listing.largest(0, most), processes=processes)
+
+def private_bytes(pid: int) -> int | None:
+    """Bytes of a process's memory in pages that no other process has; None where the kernel does not tell."""
+    return _pages(pid)[0]
 
 
 def _pages(pid: int) -> tuple[int | None, int | None]:

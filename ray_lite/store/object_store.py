@@ -14,9 +14,10 @@ from ray_lite import _core
 from ray_lite.config import CPU_UNIT, Config
 from ray_lite.exceptions import FullReason, ObjectStoreFullError
 from ray_lite.store.backpressure import Backpressure
+from ray_lite.store.kept_labels import kept_text
 from ray_lite.store.listing import Listing, ObjectFacts
 from ray_lite.values import load_errors
-from ray_lite.values.failures import Failure, SystemFailure, bare, from_bare, shorten
+from ray_lite.values.failures import Failure, SystemFailure, bare, from_bare, shorten, stored
 from ray_lite.values.serialization import Pickled, dumps, loads
 
 LARGEST_SHOWN = 10
@@ -29,7 +30,7 @@ class Store:
 
     def __init__(self, region: _core.Region, config: Config, backpressure: Backpressure | None = None) -> None:
         self.region, self.config, self.backpressure = region, config, backpressure
-        self.listing = Listing(region, self.text)
+        self.listing = Listing(region)
 
     def set_copy_threads(self, cpus: int) -> None:
         """Sets the number of threads that copy large buffers, from CPUs in ten-thousandths and this process's affinity."""
@@ -147,23 +148,20 @@ class Store:
     def fail(self, index: int, failure: Failure | SystemFailure) -> None:
         """Puts a failure into an unsealed object of this process; a full store has a reserve for it, then room for a short
         text, then only for what `bare` keeps."""
-        origin = "task" if isinstance(failure, Failure) else "system"
-        short = failure._replace(text=shorten(failure.text, SHORT))
+        try:
+            return self.fill(index, stored(failure), _core.ERROR)
+        except ObjectStoreFullError:
+            short = failure._replace(text=shorten(failure.text, SHORT))
         if isinstance(short, Failure):
             short = short._replace(cause=None)
-        for one in (failure, short):
-            try:
-                return self.fill(index, dumps((origin, *one)), _core.ERROR)
-            except ObjectStoreFullError:
-                continue
-        _core.fill_bare_error(self.region, index, bare(failure))
+        try:
+            self.fill(index, stored(short), _core.ERROR)
+        except ObjectStoreFullError:
+            _core.fill_bare_error(self.region, index, bare(failure))
 
     def text(self, index: int) -> str:
         """The text in the kept object of this index, such as a call site; "" for index 0."""
-        if not index:
-            return ""
-        value, _ = self.load(_core.function_handle(self.region, index))
-        return str(value)
+        return kept_text(self.region, index)
 
     def _full(self, wanted: int, error: ObjectStoreFullError) -> ObjectStoreFullError:
         """Makes the error that says how much was wanted, how much is in use, and which objects are the largest."""

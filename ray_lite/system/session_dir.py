@@ -15,6 +15,7 @@ import os
 from ray_lite.system import machine
 
 PREFIX = "ray_lite"
+BASES = ("XDG_RUNTIME_DIR", "TMPDIR")  # variables that name a parent of session directories
 LOGS = "logs"  #: name of the directory of log files inside the session's directory
 
 
@@ -54,10 +55,26 @@ def remove(path: str) -> None:
 
 def _base() -> str:
     """The parent of session directories: $XDG_RUNTIME_DIR, else $TMPDIR, where writable and local; else /tmp."""
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("TMPDIR")):
+    for base in map(os.environ.get, BASES):
         if base and os.access(base, os.W_OK | os.X_OK) and machine.file_system(base) not in machine.NETWORK_FILE_SYSTEMS:
             return os.path.abspath(base)
     return "/tmp"
+
+
+def existing() -> list[str]:
+    """Session directories of this user, where a process with this environment would look for them."""
+    found: dict[str, None] = {}
+    for base in dict.fromkeys((_base(), *filter(None, map(os.environ.get, BASES)), "/tmp")):
+        try:
+            entries = list(os.scandir(base))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.name.startswith(f"{PREFIX}-{os.getuid()}-"):
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_uid == os.getuid():
+                        found[os.path.realpath(entry.path)] = None
+    return list(found)
 
 
 def _remove_stale(base: str) -> None:

@@ -6,14 +6,16 @@ pickled is left out, and its text stays.  Neighbours: workers/ and node/ pack fa
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, NamedTuple
 
 from ray_lite import exceptions
 from ray_lite.exceptions import ObjectStoreFullError, RayActorError, RayError, RaySystemError, RayTaskError
 from ray_lite.values.exception_state import attributes, both, give, make
-from ray_lite.values.serialization import dumps, flat, loads
+from ray_lite.values.serialization import PROTOCOL, Pickled, dumps, flat, loads
+from ray_lite.values.tracebacks import traceback_text
 
-OURS = ("_core.src/python/execute.pyx", "ray_lite/calls/instance.py")  # files of the frames that call the user's function
+PLAIN = (str, int, float, bool, type(None), bytes)  # what always travels
 TEXT_MOST = 100_000  # most characters of a traceback in a failure
 
 
@@ -61,7 +63,16 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
         cause = _pack_cause(error)
     except Exception:  # the exception can't be pickled, made again or read: its text must suffice
         cause = None
-    return Failure(task_name, shorten(_traceback_of(error), TEXT_MOST), cause)
+    return Failure(task_name, shorten(traceback_text(error), TEXT_MOST), cause)
+
+
+def stored(failure: Failure | SystemFailure) -> Pickled:
+    """A failure as its objects store it: quickly, if nothing of the user's is in it but what is pickled already."""
+    if isinstance(failure, SystemFailure):
+        return dumps(("system", *failure))
+    if failure.cause is not None and failure.cause.ids:
+        return dumps(("task", *failure))
+    return Pickled(pickle.dumps(("task", *failure), PROTOCOL), [], [], [])
 
 
 def described(error: BaseException) -> str:
@@ -74,20 +85,7 @@ def described(error: BaseException) -> str:
 
 def constructor_failed(error: BaseException) -> str:
     """How an actor died whose constructor raised."""
-    return f"its constructor failed: {described(error)}\n\n{shorten(_traceback_of(error), TEXT_MOST)}"
-
-
-def _traceback_of(error: BaseException) -> str:
-    import traceback
-
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.endswith(OURS):
-        trace = trace.tb_next  # only the user's frames help the user
-    try:
-        return "".join(traceback.format_exception(type(error), error, trace))
-    except Exception as problem:  # the exception can't be formatted, or is nested too deep
-        frames = "".join(traceback.format_tb(trace))
-        return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__} (showing it failed: {problem!r:.200})\n"
+    return f"its constructor failed: {described(error)}\n\n{shorten(traceback_text(error), TEXT_MOST)}"
 
 
 def shorten(text: str, most: int) -> str:
@@ -101,6 +99,8 @@ def _pack_cause(error: BaseException) -> Cause:
     """Packs an exception without its traceback; attributes that can't be pickled are left out, args become text."""
     facts = {key: item for key, item in attributes(error) if _travels(item)}
     args = tuple(item if _travels(item) else _shown(item) for item in error.args)
+    if not facts and type(error).__module__ == "builtins" and all(type(item) in PLAIN for item in args):
+        return Cause(pickle.dumps((type(error), args, facts), PROTOCOL), [], [])  # it can be made again for certain
     cause = _cause((type(error), args, facts))
     _unpack_cause(cause)
     return cause
@@ -119,6 +119,8 @@ def _shown(item: Any) -> str:
 
 
 def _travels(item: Any) -> bool:
+    if type(item) in PLAIN:
+        return True
     try:
         cause = _cause(item)
         loads(cause.stream, cause.buffers)

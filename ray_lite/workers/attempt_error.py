@@ -58,4 +58,4 @@ class AttemptError:
             return failure
         if isinstance(failure, Failure) and self.retry_exceptions:
             failure = failure._replace(attempts=self.facts.attempts)
-        return reporter.report(name, failure)
+        return reporter.report(name, failure, data={"task_id": self.facts.id.hex(), "attempts": self.facts.attempts})

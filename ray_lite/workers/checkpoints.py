@@ -61,7 +61,8 @@ class Checkpoints:
         if calls >= self.most or size >= self.bytes_most:
             _core.lose_past(self.region)
             self.reporter.note(f"the actor {self._title} can't be restored before its next checkpoint: its "
-                               f"{calls:,} calls since the last one ({size:,} bytes of arguments) are too many to keep")
+                               f"{calls:,} calls since the last one ({size:,} bytes of arguments) are too many to keep",
+                               "checkpoint")
 
     def restore(self, cls: Any, state: Any) -> None:
         """Makes the instance from a state that `save` has saved.
@@ -83,4 +84,4 @@ class Checkpoints:
     def _say(self, what: str, hook: str, error: BaseException) -> None:
         where = f" in {self.facts.class_name}.{hook}" if hook in self.facts.hooks else ""
         trace = "".join(traceback.format_exception(error)) if where else described(error)
-        self.reporter.note(f"{what} of the actor {self._title} failed{where}: {trace}")
+        self.reporter.note(f"{what} of the actor {self._title} failed{where}: {trace}", "checkpoint")

@@ -13,6 +13,7 @@ import sys
 from ray_lite import _core, session
 from ray_lite.calls.instance import instance
 from ray_lite.control.report_channel import Reporter
+from ray_lite.control.stack_dumps import STACK_SIGNAL
 from ray_lite.session_setting import SessionSetting
 from ray_lite.values import script
 from ray_lite.workers import graceful_end
@@ -79,6 +80,7 @@ def _begin(setting: SessionSetting) -> None:
     _raise_oom_score(setting.config.oom_score)
     if not faulthandler.is_enabled():
         faulthandler.enable(2, all_threads=False)  # its trace is part of WorkerCrashedError
+    faulthandler.register(STACK_SIGNAL, setting.stack_fd, all_threads=True)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)

@@ -20,7 +20,7 @@ from ray_lite.control.report_channel import Reporter
 from ray_lite.options import WorkerOptions
 from ray_lite.policy.attempt_ends import Follows
 from ray_lite.store.object_store import Store
-from ray_lite.values.failures import ArgumentFailed
+from ray_lite.values.failures import ArgumentFailed, described
 from ray_lite.values.serialization import dumps, loads
 from ray_lite.workers.attempt_error import AttemptError
 from ray_lite.workers.cancellation import calls_users_code
@@ -63,11 +63,18 @@ class TaskRunner:
         self._options: dict[int, WorkerOptions] = {0: WorkerOptions()}  # by index of the object that holds them
         self._names: dict[int, str] = {}
         self._calls: dict[int, int] = {}
+        self._unloadable: set[int] = set()  # functions that could not be loaded here
 
     def function(self, index: int) -> Callable[..., Any]:
         """Loads the callable from a task's function object, which another process may still be writing."""
         self.host.wait_for_function(_core.function_handle(self.region, index))
-        return self.host.functions.load(index)
+        try:
+            return self.host.functions.load(index)
+        except Exception as error:
+            if index not in self._unloadable:
+                self._unloadable.add(index)
+                self.reporter.keep("register_remote_function", self.name(index), described(error))
+            raise
 
     def name(self, index: int) -> str:
         """Name of the function in an object, for reports."""

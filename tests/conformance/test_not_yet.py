@@ -9,8 +9,6 @@ import ray_lite as ray
 
 INIT = [
     dict(redis_address="127.0.0.1:6379"),
-    dict(num_redis_shards=2),
-    dict(redis_max_clients=100),
     dict(use_raylet=True),
     dict(redis_password="secret"),
 ]

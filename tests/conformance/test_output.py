@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 import ray_lite as ray
 from ray_lite.control.control_starter import ControlStarter
+from ray_lite.control.stack_dumps import StackDumps
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.machine import Limit
 
@@ -45,7 +47,8 @@ def test_what_tasks_write_reaches_the_drivers_streams_before_it_ends(run_script)
     assert done.returncode == 0
     out = done.stdout
     assert all(f"{what} {k}" in out for what in ("out", "child", "unfinished") for k in range(50))
-    assert sorted(done.stderr.splitlines()) == sorted(f"err {k}" for k in range(50))
+    errors = [re.sub(r"^\(pid=\d+\) ", "", line) for line in done.stderr.splitlines()]
+    assert sorted(errors) == sorted(f"err {k}" for k in range(50))
 
 
 def test_a_lot_of_output_arrives_whole(run_script):
@@ -61,7 +64,7 @@ def test_a_lot_of_output_arrives_whole(run_script):
         ray.get([f.remote(k) for k in range(2)])
     """, env={"RAY_LITE_OUTPUT_BACKLOG": "100000000"})
     assert done.returncode == 0 and done.stderr == ""
-    lines = done.stdout.splitlines()
+    lines = [re.sub(r"^\(pid=\d+\) ", "", line) for line in done.stdout.splitlines()]
     for k in range(2):
         assert [line for line in lines if line.startswith(f"{k} ")] == [f"{k} {n} {'x' * 60}" for n in range(20_000)]
     assert len(lines) == 40_000, "no line was cut"
@@ -108,31 +111,35 @@ def test_an_unfinished_line_is_shown_beside_one_who_never_stops_writing(start_sc
         ray.init(num_cpus=2)
         ray.get([f.remote(sys.argv[1]) for f in (chatty, slow)])
     """, args=[tmp_path / "go"], env={"RAY_LITE_OUTPUT_BACKLOG": "10000"})
-    assert script.stdout.read(4) == "50 %"
+    shown = ""
+    while "50 %" not in shown:
+        shown += script.stdout.read(1)
+    assert re.fullmatch(r"(\(pid=\d+\) )?50 %", shown)
     (tmp_path / "go").touch()
     script.communicate(timeout=20)
     assert script.returncode == 0
 
 
-def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatch):
+def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatch, tmp_path):
     def no_fork():
         raise BlockingIOError(11, "no more processes")
 
     ray.init(num_cpus=1)
     driver = ray.session.current()
     limits = Limit(1, "this test"), Limit(2, "this test")
-    setting = SessionSetting(driver.info, *limits, os.getpid(), 0o022, [], [], driver.session_dir)
-    control = ControlStarter(driver.region, setting, -1)
+    info = driver.info._replace(session_dir=str(tmp_path))
+    dumps = StackDumps()
+    control = ControlStarter(driver.region, SessionSetting(info, *limits, os.getpid(), 0o022, [], []), -1, dumps, dict)
     before = os.listdir("/proc/self/fd")
     monkeypatch.setattr(os, "fork", no_fork)
     assert control.due_in() == 0
     with pytest.raises(OSError):
         control.start([])
     assert control.due_in() > 0 and os.listdir("/proc/self/fd") == before
-    for fd in control.terminal:
+    for fd in (*control.terminal, control.errors, dumps.read_end, dumps.write_end):
         os.close(fd)
-    control.reports.close()
-    control.reports_in.close()
+    for socket in (control.listener, control.reports, control.sender):
+        socket.close()
 
 
 def test_nobody_waits_for_a_reader_that_does_not_read(start_script, wait_until, tmp_path):
@@ -262,7 +269,7 @@ def test_a_worker_has_no_descriptors_of_others(ray_session):
         return [os.readlink(link) for link in links if os.path.lexists(link)]
 
     found = set(ray.get(ray.remote(look).remote())) - set(look())
-    assert len([name for name in found if name.startswith("pipe:")]) == 2, found
+    assert len([name for name in found if name.startswith("pipe:")]) == 3, f"stdout, stderr, and the pipe for stacks: {found}"
     assert len([name for name in found if name.startswith("socket:")]) <= 1, found
 
 

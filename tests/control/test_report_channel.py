@@ -8,6 +8,7 @@ import pytest
 
 import ray_lite as ray
 from ray_lite import _core
+from ray_lite.control.failure_reports import Report
 from ray_lite.control.report_channel import TEXT_MOST, Reporter, channel
 from ray_lite.exceptions import WorkerCrashedError
 from ray_lite.values.failures import SystemFailure
@@ -37,7 +38,8 @@ def received(receiver):
 def test_a_failure_gets_a_number_and_is_sent(region, ends):
     failure = Reporter(region, ends[1]).report("f", SystemFailure("WorkerCrashedError", "dead"))
     assert failure.report > 0 and not _core.was_raised(region, failure.report)
-    assert received(ends[0]) == [(failure.report, "f", "dead")]
+    [report] = received(ends[0])
+    assert Report(*report) == Report(failure.report, "f", "dead", "task", None, True)
 
 
 def test_numbers_differ(region, ends):
@@ -52,20 +54,28 @@ def test_without_a_sender_nothing_is_numbered(region):
 
 
 def test_long_texts_and_odd_characters_fit_into_a_message(region, ends):
-    Reporter(region, ends[1]).say(1, "f", "\N{SNOWMAN}" * 10 * TEXT_MOST)
-    ((_, _, text),) = received(ends[0])
+    Reporter(region, ends[1]).send(Report(1, "f", "\N{SNOWMAN}" * 10 * TEXT_MOST))
+    ((_, _, text, *_),) = received(ends[0])
     assert TEXT_MOST <= len(text) < TEXT_MOST + 100 and "left out" in text
+
+
+def test_notes_and_what_is_only_kept(region, ends):
+    reporter = Reporter(region, ends[1])
+    reporter.note("no room", "waiting")
+    reporter.keep("worker_died", "f", "killed", {"pid": 7})
+    assert [Report(*one) for one in received(ends[0])] == [
+        Report(0, "", "no room", "waiting"), Report(0, "f", "killed", "worker_died", {"pid": 7}, is_shown=False)]
 
 
 def test_a_receiver_that_does_not_read_stops_nobody(region, ends):
     reporter = Reporter(region, ends[1])
     while not reporter.lost:
-        reporter.say(1, "f", "x" * 10_000)
-    reporter.say(1, "f", "y")
+        reporter.send(Report(1, "f", "x" * 10_000))
+    reporter.send(Report(1, "f", "y"))
     assert reporter.lost == 2
     received(ends[0])
-    reporter.say(2, "f", "z")
-    ((serial, _, text),) = received(ends[0])
+    reporter.send(Report(2, "f", "z"))
+    ((serial, _, text, *_),) = received(ends[0])
     assert serial == 2 and "2 reports" in text and reporter.lost == 0
 
 
@@ -74,14 +84,14 @@ def test_only_the_first_report_waits_for_a_receiver_that_does_not_read(region):
     with receiver, sender:
         reporter, begun = Reporter(region, sender), time.monotonic()
         while reporter.lost < 50:
-            reporter.say(1, "f", "x" * 10_000)
+            reporter.send(Report(1, "f", "x" * 10_000))
         assert 0.5 <= time.monotonic() - begun < 10, "one wait of 0.5 s, not fifty"
         received(receiver)
-        reporter.say(2, "f", "z")
+        reporter.send(Report(2, "f", "z"))
         assert reporter.lost == 0
         begun = time.monotonic()
         while not reporter.lost:
-            reporter.say(1, "f", "x" * 10_000)
+            reporter.send(Report(1, "f", "x" * 10_000))
         assert time.monotonic() - begun >= 0.5, "there was room meanwhile, so the receiver may read on"
 
 
@@ -91,7 +101,7 @@ def test_a_new_worker_has_lost_nothing_yet(ray_session, control_process, worker_
     def fill():
         reporter = ray.session.current().runner.reporter
         while not reporter.lost:
-            reporter.say(0, "", "x" * 10_000)
+            reporter.send(Report(0, "", "x" * 10_000))
 
     ray.get(ray.remote(len).remote(""))
     control = control_process()

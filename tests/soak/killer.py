@@ -17,6 +17,7 @@ from script import shuffled
 # How often each kind is in the deck.
 DECK = {
     "worker": 9, "two workers": 4, "newborn worker": 3, "worker in the core": 6, "stopped worker": 2, "control process": 2,
+    "store server": 2,
     "worker in a move": 3, "worker in fork": 2, "worker in exec": 2, "worker out of memory": 1, "stop and go of a worker": 2,
     "stop and go of the driver": 1, "stop and go of the node": 1, "stop and go of the control process": 1,
     "actor": 12, "two actors": 4, "newborn actor": 2, "actor in the core": 6, "actor and worker": 2, "stopped actor": 1,
@@ -61,7 +62,8 @@ class Killer:
     # --- whom ---
 
     def family(self):
-        """(workers, [control process]): the node's children; a worker leads its group."""
+        """(workers, [control process], servers of the control store): the node's children; all but one lead their groups. A
+        server that has not begun passes for a worker."""
         node = self.play.node
         found = traces.children(node)
         fact = traces.facts(node)
@@ -70,7 +72,9 @@ class Killer:
         if self.control not in others:  # one that has just been forked may become a worker
             self.control = others[0] if len(others) == 1 else 0
         self.controls.update(others)
-        return [pid for pid, its in found.items() if its == pid], [self.control] if self.control else []
+        servers = [pid for pid in found if traces.is_server(pid)]
+        leaders = [pid for pid, its in found.items() if its == pid and pid not in servers]
+        return leaders, [self.control] if self.control else [], servers
 
     def some_workers(self, number):
         """An actor that has not begun its constructor passes for a worker."""
@@ -134,6 +138,9 @@ class Killer:
 
     def _control_process(self, kind):
         return self.slay(kind, self.family()[1])
+
+    def _store_server(self, kind):
+        return self.slay(kind, self.family()[2][:1])
 
     def _newborn_worker(self, kind):
         """Makes room for one, and kills it as soon as it is there: mostly while it registers."""

@@ -34,7 +34,7 @@ STEP_S = 0.0005
 FATAL = re.compile(r"Traceback|Fatal Python error|Segmentation fault|AssertionError|lost before|Exception ignored")
 OF_ACTORS = re.compile(r"^ray_lite: task calling failed(?:(?!^ray_lite: ).)*?^ray_lite\.exceptions\.RayActorError: .*?$",
                        re.MULTILINE | re.DOTALL)
-LINE = re.compile(r"soak \S+ \d+ end")
+LINE = re.compile(r"(\(pid=\d+\) )?soak \S+ \d+ end")
 
 
 class Play:
@@ -110,7 +110,10 @@ class Play:
         environment = {traces.MARK: self.mark, deeds.LOG: self.log}
         environment["RAY_LITE_OBJECTS"] = self.rng.choice(("32768", "4194304"))
         environment["RAY_LITE_COMMIT_STEP"] = self.rng.choice(("65536", "2097152"))  # the first grows all the time
+        environment["RAY_LITE_STORE_DELAY"] = self.rng.choice(("0.01", "1e6"))
+        environment["RAY_LITE_STORE_RESTART"] = environment["RAY_LITE_STORE_REFRESH"] = "0.02"
         options = {
+            "num_redis_shards": self.rng.choice((0, 0, 2)),
             "num_cpus": self.rng.choice((1, 2, 2, 3)), "num_gpus": 1, "resources": {"disk": 2, "tape": 1, SEATS: MOST},
             "object_store_memory": STORE_BYTES, "shutdown_grace": 0.5,
             "driver_mode": SILENT_MODE if self.silent else SCRIPT_MODE, "num_workers": self.rng.choice((None, None, 2)),

@@ -21,6 +21,7 @@ LATE_S = 150.0  # beyond its time: the run's own patience with a lane that hangs
 # 30 to 130 a minute. A "long stop" comes too rarely to be asked for, and "node in init" needs a node that is there already.
 A_MINUTE = {
     "worker": 60, "two workers": 30, "newborn worker": 8, "worker in the core": 20, "stopped worker": 8, "control process": 8,
+    "store server": 2,
     "worker in a move": 8, "worker in fork": 8, "worker in exec": 8, "stop and go of a worker": 8,
     "stop and go of the driver": 4, "stop and go of the node": 4, "stop and go of the control process": 2, "driver": 3,
     "stopped driver": 1, "node": 2, "driver by SIGTERM": 1, "driver in init": 1, "driver and node": 1, "stopped node": 1,

@@ -32,6 +32,15 @@ def children(parent):
     return {pid: fact[1] for pid, fact in found.items() if fact and fact[0] == parent and fact[2] not in "ZX"}
 
 
+def is_server(pid):
+    """Whether it is a server of a control store."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().startswith(("redis", "valkey"))
+    except OSError:
+        return False
+
+
 def marked(mark):
     """Pids of processes that were exec'ed with this mark, or with one that begins like it, or forked from such."""
     wanted = f"\0{MARK}={mark}".encode()

@@ -19,13 +19,9 @@ def open_worker(Region region) -> int:
     return slot
 
 
-def adopt_slot(Region region, uint32_t slot, uint32_t pid, uint64_t started):
-    """Takes over the region, and the slot that the node opened, in a forked worker or process of an actor.
-
-    The parent's handles stay the parent's: this process holds nothing yet.
-    """
+cdef int take_over(Region region) except -1:
+    """Gives a forked child a private part of the region: the parent's handles stay the parent's, this process holds nothing."""
     global current
-    rl_failpoint(region.R, b"fork.adopt")
     cdef rl_region* parents = region.R
     cdef rl_region* R = <rl_region*>malloc(sizeof(rl_region))
     if R == NULL:
@@ -40,8 +36,21 @@ def adopt_slot(Region region, uint32_t slot, uint32_t pid, uint64_t started):
     region.R = R
     if current == parents:
         current = R
-    check(slot_adopt(R, slot, pid, started))
-    rl_failpoint(R, b"adopt.loop")
+    return 0
+
+
+def observe(Region region):
+    """Lets a forked child look at the region. It has no slot, so it may not make, hold or wait for anything."""
+    take_over(region)
+    region.R.slot = 0
+
+
+def adopt_slot(Region region, uint32_t slot, uint32_t pid, uint64_t started):
+    """Takes over the region, and the slot that the node opened, in a forked worker or process of an actor."""
+    rl_failpoint(region.R, b"fork.adopt")
+    take_over(region)
+    check(slot_adopt(region.R, slot, pid, started))
+    rl_failpoint(region.R, b"adopt.loop")
 
 
 def block(Region region, bint for_ever=False):

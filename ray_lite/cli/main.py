@@ -1,0 +1,176 @@
+"""`ray-lite`: the commands, their arguments, and how they end.
+
+Exit codes: 0; 1 if there is no session, or it has no answer; 2 for wrong usage.  Neighbours: sessions.py finds sessions,
+show.py makes the texts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from ray_lite.cli import completion, show
+from ray_lite.cli.sessions import directory_of, running
+from ray_lite.config import Config, __version__
+from ray_lite.control.ask import ask
+from ray_lite.exceptions import RaySystemError
+from ray_lite.store.memory_report import private_bytes
+
+FOLLOWED = 0.2  # seconds between two looks of `logs --follow`
+ABOUT = "Shows what running sessions of ray_lite do. It disturbs no session, and works on those of any script of yours."
+EXAMPLES = """examples:
+  ray-lite status                what the session has, does, and waits for
+  ray-lite status --watch        the same every two seconds
+  ray-lite errors                failures of tasks, and deaths of processes
+  ray-lite logs --follow         what workers print, as it comes
+  ray-lite stack 4711            where worker 4711 is in its Python code
+  ray-lite ps --json | jq .      for programs: one JSON value on stdout
+
+With several sessions name one: --address takes its directory, or the pid of its script."""
+
+
+class Session:
+    """The session that a command asks."""
+
+    def __init__(self, directory: str, timeout: float) -> None:
+        self.directory, self.timeout = directory, timeout
+
+    def ask(self, name: str, **fields: Any) -> Any:
+        """The answer to a question."""
+        return ask(self.directory, name, self.timeout, **fields)
+
+
+def status(one: Session, args: argparse.Namespace) -> None:
+    """What a session has, does, and waits for."""
+    while True:
+        answer = one.ask("status")
+        if args.watch and sys.stdout.isatty() and not args.json:
+            sys.stdout.write("\033[H\033[2J")
+        _print(args, answer, show.status)
+        if not args.watch:
+            return
+        sys.stdout.flush()
+        time.sleep(args.watch)
+
+
+def errors(one: Session, args: argparse.Namespace) -> None:
+    """Failures of tasks, deaths of processes."""
+    _print(args, one.ask("errors")["entries"], show.errors)
+
+
+def logs(one: Session, args: argparse.Namespace) -> None:
+    """What processes have written lately."""
+    number, several = 0, args.pid is None
+    while True:
+        answer = one.ask("logs", after=number, pid=args.pid)
+        number = answer["number"]
+        if args.json:
+            for pid, label, stream, text in answer["pieces"]:
+                print(json.dumps({"pid": pid, "class": label or None, "stream": stream, "text": text}))
+        else:
+            sys.stdout.write(show.output(answer["pieces"], several))
+        if not args.follow:
+            return
+        sys.stdout.flush()
+        time.sleep(FOLLOWED)
+
+
+def memory(one: Session, args: argparse.Namespace) -> None:
+    """What the memory is used for."""
+    _print(args, one.ask("memory", most=args.most), lambda answer: str(answer["text"]))
+
+
+def ps(one: Session, args: argparse.Namespace) -> None:
+    """The processes of a session."""
+    rows = one.ask("ps")
+    private = {row["pid"]: private_bytes(row["pid"]) for row in rows}
+    for row in rows:
+        row["private"] = private[row["pid"]]
+    _print(args, rows, lambda rows: show.processes(rows, private))
+
+
+def stack(one: Session, args: argparse.Namespace) -> None:
+    """The Python stacks of workers."""
+    _print(args, one.ask("stack", pid=args.pid), show.stacks)
+
+
+def _print(args: argparse.Namespace, answer: Any, text: Callable[[Any], str]) -> None:
+    print(json.dumps(answer) if args.json else text(answer))
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    top = argparse.ArgumentParser(prog="ray-lite", description=ABOUT, epilog=EXAMPLES,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"ray_lite {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="command", required=True)
+
+    def add(run: Callable[[Session, argparse.Namespace], None]) -> argparse.ArgumentParser:
+        about = (run.__doc__ or "").rstrip(".")
+        command = commands.add_parser(run.__name__, help=about[0].lower() + about[1:], description=about + ".")
+        command.add_argument("--address", help="the session's directory, or the pid of its script")
+        command.add_argument("--json", action="store_true", help="print JSON, for programs")
+        command.set_defaults(run=run)
+        return command
+
+    add(status).add_argument("--watch", type=_seconds, nargs="?", const=2.0, metavar="SECONDS", help="look again and again")
+    add(errors)
+    command = add(logs)
+    command.add_argument("pid", type=int, nargs="?", help="of one process; default: all")
+    command.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
+    add(memory).add_argument("--most", type=int, default=20, metavar="N", help="objects to list; default 20")
+    add(ps)
+    add(stack).add_argument("pid", type=int, nargs="?", help="of one worker; default: all")
+    command = commands.add_parser("completion", help="print a script that lets a shell complete commands")
+    command.add_argument("shell", choices=sorted(completion.SCRIPTS))
+    return top
+
+
+def _seconds(text: str) -> float:
+    if not 0.1 <= float(text) <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 86400 seconds")
+    return float(text)
+
+
+def _chosen(address: str | None, timeout: float) -> str:
+    """The directory of the session that is meant."""
+    if address is not None:
+        return directory_of(address, timeout)
+    found = running(timeout)
+    if len(found) == 1:
+        return str(found[0]["session_dir"])
+    if not found:
+        raise RaySystemError("no session of this user is running")
+    lines = [show.session(facts, time.time()) for facts in found]
+    raise RaySystemError("\n  ".join([f"{len(found)} sessions are running; --address says which one is meant:", *lines]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        if args.command == "completion":
+            print(completion.SCRIPTS[args.shell])
+        else:
+            timeout = Config.from_environment().answer_timeout
+            args.run(Session(_chosen(args.address, timeout), timeout), args)
+        sys.stdout.flush()
+    except (RaySystemError, ValueError) as error:
+        print(f"ray-lite: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _end_quietly()
+    return 0
+
+
+def _end_quietly() -> NoReturn:
+    """Ends after the reader of stdout has gone, without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)

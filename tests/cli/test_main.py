@@ -1,0 +1,203 @@
+"""The command line, as a user types it, beside scripts that run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMANDS = ("status", "errors", "logs", "memory", "ps", "stack")
+SCRIPT = """
+import os, sys, time
+import ray_lite as ray
+
+@ray.remote
+class Counter:
+    def hold(self, path):
+        print("counting")
+        while not os.path.exists(path):
+            time.sleep(0.01)
+
+@ray.remote
+def fail():
+    raise ValueError("on purpose")
+
+@ray.remote(num_cpus=0)
+def waits(ids):
+    return ray.get(ids[0])
+
+@ray.remote(resources={"disk": 1})
+def queued():
+    pass
+
+ray.init(num_cpus=2, resources={"disk": 1}, driver_mode=ray.SILENT_MODE)
+counter = Counter.options(name="one", resources={"disk": 1}).remote()
+x = counter.hold.remote(sys.argv[1])
+ray.wait([fail.remote()])
+y, z = waits.remote([x]), queued.remote()
+big = ray.put(bytes(3_000_000))
+while "RUNNING" not in str(ray.session.current().actors.rows()) and ray.global_state.actors()[0]["State"] != "ALIVE":
+    time.sleep(0.01)
+sys.stdout.write("ready " + ray.session.current().address["session_dir"] + chr(10))  # at once: the actor writes, too
+sys.stdout.flush()
+ray.get(y)
+"""
+
+
+def until_ready(script):
+    """Its session's directory."""
+    for line in script.stdout:
+        if line.startswith("ready"):
+            return line.split()[1]
+    raise AssertionError(f"the script ended: {script.stderr.read()}")
+
+
+@pytest.fixture
+def command():
+    """`command(...)`: (exit code, stdout, stderr) of `python -m ray_lite ...`."""
+
+    def run(*arguments, **changes):
+        env = {**os.environ, "COLUMNS": "200", **changes}
+        done = subprocess.run([sys.executable, "-m", "ray_lite", *map(str, arguments)], capture_output=True, text=True,
+                              timeout=60, env=env)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def script(start_script, tmp_path):
+    """A script that runs until the file `go` is there."""
+    one = start_script(SCRIPT, args=[tmp_path / "go"])
+    one.directory = until_ready(one)
+    yield one
+    (tmp_path / "go").touch()
+    assert one.wait(30) == 0
+
+
+def asked(command, script, *arguments):
+    code, out, err = command(*arguments, "--address", script.directory)
+    assert code == 0, err
+    return out
+
+
+def test_status(command, script, wait_until):
+    wait_until(lambda: "waits waits for" in asked(command, script, "status"))
+    out = asked(command, script, "status")
+    for text in ("0 of 1 disk free", "of 2 CPU free", "Counter 'one'", "Counter.hold", "queued", "waits waits for Counter.hold",
+                 "1 of actors", "errors     1", str(script.pid)):
+        assert text in out, (text, out)
+    facts = json.loads(asked(command, script, "status", "--json"))
+    assert facts["resources"]["disk"] == {"total": 1, "free": 0} and facts["errors"] == 1
+    assert facts["actors"][0]["Name"] == "one" and facts["store"]["bytes_used"] >= 3_000_000
+
+
+def test_errors(command, script):
+    out = asked(command, script, "errors")
+    assert "task  fail" in out and "ValueError: on purpose" in out
+    [entry] = json.loads(asked(command, script, "errors", "--json"))
+    assert entry["type"] == "task" and entry["data"]["function_name"] == "fail"
+
+
+def test_logs(command, script, wait_until):
+    wait_until(lambda: "counting" in asked(command, script, "logs"))
+    out = asked(command, script, "logs")
+    assert "(Counter pid=" in out and out.count("counting") == 1
+    [piece] = [json.loads(line) for line in asked(command, script, "logs", "--json").splitlines() if "counting" in line]
+    assert piece["class"] == "Counter" and piece["stream"] == "out" and piece["text"] == "counting\n"
+    assert "counting" in asked(command, script, "logs", piece["pid"]) and asked(command, script, "logs", script.pid) == ""
+
+
+def test_logs_that_are_followed(script, wait_until, tmp_path):
+    line = [sys.executable, "-m", "ray_lite", "logs", "--follow", "--address", script.directory]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        assert "counting" in follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(20) == 130 and follower.stderr.read() == ""
+
+
+def test_memory(command, script):
+    assert "3,0" in asked(command, script, "memory", "--most", 1)
+    facts = json.loads(asked(command, script, "memory", "--json"))
+    assert facts["largest"][0]["DataSize"] >= 3_000_000 and script.pid in [one["pid"] for one in facts["processes"]]
+
+
+def test_ps(command, script):
+    rows = {row["kind"]: row for row in json.loads(asked(command, script, "ps", "--json"))}
+    assert set(rows) == {"driver", "node", "worker", "actor", "control"} and rows["driver"]["pid"] == script.pid
+    assert rows["actor"]["task"] == "Counter.hold" and rows["actor"]["name"] == "one" and rows["actor"]["private"] > 1_000_000
+    assert "Counter 'one'" in asked(command, script, "ps")
+
+
+def test_stack(command, script):
+    out = asked(command, script, "stack")
+    assert "in hold" in out and "in waits" in out and "supervisor.py" not in out
+    pid = next(row["pid"] for row in json.loads(asked(command, script, "ps", "--json")) if row["kind"] == "actor")
+    [row] = json.loads(asked(command, script, "stack", pid, "--json"))
+    assert row["pid"] == pid and "in hold" in row["stack"] and "in waits" not in row["stack"]
+    code, _, err = command("stack", script.pid, "--address", script.directory)
+    assert code == 1 and "is no worker" in err
+
+
+def test_each_takes_less_than_a_second(command, script):
+    for name in COMMANDS:
+        begun = time.monotonic()
+        asked(command, script, name)
+        assert time.monotonic() - begun < 3, "three times what is promised: the machine may be busy"
+
+
+@pytest.mark.parametrize("address", ["pid", "path in it", "as it is shown"])
+def test_a_session_is_named(command, script, address):
+    text = {"pid": script.pid, "path in it": os.path.join(script.directory, "control.sock")}.get(address, script.directory)
+    assert script.directory in command("status", "--address", text)[1]
+
+
+def test_no_session_and_several(command, script, start_script, tmp_path):
+    code, out, err = command("status", TMPDIR=str(tmp_path), XDG_RUNTIME_DIR="")
+    assert code in (0, 1)  # /tmp may have sessions of others
+    for name in (tmp_path / "nowhere", "999999999"):
+        code, out, err = command("status", "--address", name)
+        assert (code, out) == (1, "") and err.startswith("ray-lite: ") and err.count("\n") == 1
+    other = start_script(SCRIPT, args=[tmp_path / "go"])
+    until_ready(other)
+    code, out, err = command("status")
+    assert (code, out) == (1, "") and "sessions are running; --address says which" in err
+    assert script.directory in err and str(other.pid) in err
+    (tmp_path / "go").touch()
+    assert other.wait(30) == 0
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], [], ["status", "--watch", "0"], ["logs", "x"], ["memory", "--most", "x"],
+                                       ["completion", "csh"], ["stack", "1", "2"]])
+def test_wrong_usage(command, arguments):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "") and "usage: ray-lite" in err
+
+
+def test_help_teaches(command):
+    code, out, _ = command("--help")
+    assert code == 0 and "examples:" in out and all(name in out for name in COMMANDS)
+    for name in COMMANDS:
+        code, out, _ = command(name, "--help")
+        assert code == 0 and "--address" in out and "--json" in out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(command, shell):
+    code, out, _ = command("completion", shell)
+    assert code == 0 and "status" in out and "ray-lite" in out
+
+
+def test_a_reader_that_goes_away_is_no_error(script):
+    ours = f"{sys.executable} -m ray_lite memory --most 100000 --address {script.directory}"
+    line = f"{ours} | head -c 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "" and done.stdout.endswith("0\n")
+
+
+def test_no_colours_but_on_a_terminal(command, script):
+    assert "\033" not in asked(command, script, "status") + asked(command, script, "errors")

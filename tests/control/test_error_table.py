@@ -1,0 +1,50 @@
+"""error_table.py: the newest entries, bounded in number and in bytes."""
+
+import random
+
+from ray_lite.control.error_table import OVERHEAD, Entry, ErrorTable
+
+
+def entry(number, size=10):
+    return Entry("task", f"{number}".ljust(size), {}, float(number))
+
+
+def numbers(entries):
+    return [int(one.timestamp) for one in entries]
+
+
+def test_the_newest_stay_the_oldest_go():
+    table = ErrorTable(3, 1_000_000)
+    assert table.since() == []
+    for number in range(5):
+        table.add(entry(number))
+    assert numbers(table.since()) == [2, 3, 4] and table.added == 5
+    assert table.statistics() == {"errors": 3, "dropped": 2, "bytes": 3 * (OVERHEAD + 10)}
+
+
+def test_since():
+    table = ErrorTable(4, 1_000_000)
+    for number in range(6):
+        table.add(entry(number))
+    assert [numbers(table.since(after)) for after in (0, 2, 3, 5, 6, 99)] == [[2, 3, 4, 5]] * 2 + [[3, 4, 5], [5], [], []]
+
+
+def test_bytes_are_bounded_but_the_newest_entry_stays():
+    table = ErrorTable(1_000, 10 * (OVERHEAD + 100))
+    for number in range(25):
+        table.add(entry(number, 100))
+    assert numbers(table.since()) == list(range(15, 25))
+    table.add(entry(25, 1_000_000))
+    assert numbers(table.since()) == [25]
+
+
+def test_any_sequence_is_what_a_list_would_keep():
+    dice = random.Random(1)
+    for _ in range(50):
+        most, table, model = dice.randrange(1, 20), None, []
+        table = ErrorTable(most, 1 << 40)
+        for number in range(dice.randrange(60)):
+            table.add(entry(number))
+            model.append(number)
+            after = dice.randrange(number + 2)
+            assert numbers(table.since(after)) == [n for n in model[-most:] if n >= after]
