@@ -60,7 +60,8 @@ def status(one: Session, args: argparse.Namespace) -> None:
 
 def errors(one: Session, args: argparse.Namespace) -> None:
     """Failures of tasks, deaths of processes."""
-    _print(args, one.ask("errors")["entries"], show.errors)
+    answer = one.ask("errors")
+    _print(args, answer["entries"], lambda entries: show.errors(entries, answer["dropped"]))
 
 
 def logs(one: Session, args: argparse.Namespace) -> None:

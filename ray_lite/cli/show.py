@@ -72,9 +72,9 @@ def _more(count: int) -> list[str]:
     return [colour(f"... and {count:,} more", DIM)] if count > 0 else []
 
 
-def errors(entries: list[dict[str, Any]]) -> str:
-    """The entries of the table of errors, oldest first."""
-    texts = []
+def errors(entries: list[dict[str, Any]], dropped: int) -> str:
+    """The entries of the table of errors, oldest first; `dropped`: how many older ones are gone."""
+    texts = [colour(f"({dropped:,} older ones are gone)", DIM)] if dropped else []
     for entry in entries:
         when = datetime.datetime.fromtimestamp(entry["timestamp"]).strftime("%H:%M:%S.%f")[:-3]
         name = entry["data"].get("function_name")

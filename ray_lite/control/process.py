@@ -72,7 +72,7 @@ class ControlProcess:
             own["status"] = lambda: {**answers["status"](), "errors": self.errors.added}
         self.publisher: StorePublisher | None = None
         if setting.store.binaries:
-            self.publisher = StorePublisher(setting, answers["tables"], self.errors_since)
+            self.publisher = StorePublisher(setting, answers["tables"], self)
             self.publisher.start()
         QuestionServer(ends.listener, {**answers, **own}).start()
 
@@ -163,16 +163,22 @@ class ControlProcess:
             text = self.reports.due(now, lambda serial: _core.was_raised(self.region, serial))
             self.terminals[1].write(text.encode(errors="replace"), self)
 
+    def add_error(self, kind: str, text: str) -> None:
+        """Puts what this process has found itself into the table of errors."""
+        with self._taking:
+            self.errors.add(Entry(kind, text, {}, time.time()))
+
     def errors_since(self, number: int) -> tuple[int, list[Entry]]:
         """(number of entries so far, those that were added after the first `number` ones)."""
         with self._taking:
             return self.errors.added, self.errors.since(number)
 
     def answer_errors(self, after: int = 0) -> dict[str, Any]:
-        """The errors: `added`, for the next question, and `entries`; `after`: the `added` of an earlier answer."""
+        """The errors: `added`, for the next question, `entries`, and how many were `dropped` before these; `after`: the `added`
+        of an earlier answer."""
         self.take_reports()
         added, entries = self.errors_since(after)
-        return {"added": added, "entries": [entry._asdict() for entry in entries]}
+        return {"added": added, "dropped": max(0, added - after - len(entries)), "entries": [one._asdict() for one in entries]}
 
     def finish(self) -> None:
         """Shows the rest of the output, whose writers have all ended, and the failures that still wait."""

@@ -56,8 +56,10 @@ class QuestionServer:
         try:
             with connection:
                 connection.settimeout(PATIENCE)
-                if peer_uid(connection) in (0, os.getuid()):
-                    connection.sendall(json.dumps(self._answer(_line(connection))).encode() + END)
+                line = _line(connection)  # read in any case: what is left unread would reset the connection
+                is_ours = peer_uid(connection) in (0, os.getuid())
+                answer = self._answer(line) if is_ours else {"error": "it is another user's"}
+                connection.sendall(json.dumps(answer).encode() + END)
         except OSError:
             pass  # the client is gone, or too slow
         finally:

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ray_lite.control.error_table import Entry
 from ray_lite.control.store_server import socket_name
@@ -21,8 +21,19 @@ from ray_lite.session_setting import SessionSetting
 Tables = dict[str, dict[str, str]]  # by key: fields and their values, all texts
 SHARDED = ("functions",)  # tables whose fields are spread over the shards, by their first hexadecimal digits
 ERRORS, CHANNEL = "errors", "errors"  #: the list of all entries; the channel on which new ones are published
+GENERATION = "generation"  #: how often all was published anew; on each server
 BATCH = 0.1  # seconds after which the next errors are published: very many come in few batches, of the newest ones
 NICE = 10  # the thread's share of the CPU: tasks come first
+
+
+class Table(Protocol):
+    """The table of errors, as the publisher needs it."""
+
+    def errors_since(self, number: int) -> tuple[int, list[Entry]]:
+        """(number of entries so far, those that were added after the first `number` ones)."""
+
+    def add_error(self, kind: str, text: str) -> None:
+        """Adds an entry."""
 
 
 class StorePublisher:
@@ -31,13 +42,13 @@ class StorePublisher:
     Args:
         setting: the session's; it names the directory, the driver, and how many servers there are.
         tables: returns the tables as they are now.
-        errors: returns (number of entries so far, those after a number).
+        table: the table of errors.
     """
 
-    def __init__(self, setting: SessionSetting, tables: Callable[[], Tables],
-                 errors: Callable[[int], tuple[int, list[Entry]]]) -> None:
+    def __init__(self, setting: SessionSetting, tables: Callable[[], Tables], table: Table) -> None:
         self.directory, self.shards, self.config = setting.session_dir, setting.store.shards, setting.config
-        self.tables, self.errors = tables, errors
+        self.max_clients = setting.store.max_clients
+        self.tables, self.table = tables, table
         self._place = -1  # the directory
         self._changed = threading.Event()
         self._lists = ERRORS, f"{ERRORS}:{setting.driver_pid}"
@@ -85,6 +96,7 @@ class StorePublisher:
             client.ping()
             clients.append(client)
         primary = clients[0]
+        self._check_clients(primary)
         primary.delete("RedisShards", *self._lists)
         for client in clients:
             client.delete(*SHARDED)
@@ -92,9 +104,18 @@ class StorePublisher:
         for number in range(1, self.shards + 1):
             primary.rpush("RedisShards", os.path.join(self.directory, socket_name(number)))
         primary.set("NumRedisShards", self.shards)
-        self._generation = 1 + max(self._generation, int(primary.get("generation") or 0))
-        primary.set("generation", self._generation)
+        self._generation = 1 + max(self._generation, int(primary.get(GENERATION) or 0))
+        for client in clients:
+            client.set(GENERATION, self._generation)
         self._published, self._errors_published, self._clients = {}, 0, clients
+
+    def _check_clients(self, primary: Any) -> None:
+        """Says once that a server takes fewer clients than `init` was asked for, since it may open too few files."""
+        allowed = int(primary.config_get("maxclients")["maxclients"])
+        if self.max_clients is not None and allowed < self.max_clients:
+            self.table.add_error("control_store", f"the control store takes {allowed:,} clients at a time, not the "
+                                                  f"{self.max_clients:,} of redis_max_clients: RLIMIT_NOFILE allows no more")
+            self.max_clients = None
 
     def _publish(self) -> None:
         """Publishes what has changed."""
@@ -102,6 +123,8 @@ class StorePublisher:
 
         tables = self.tables()
         pipes = [client.pipeline(transaction=False) for client in self._clients]
+        for pipe in pipes:
+            pipe.get(GENERATION)
         for key, fields in tables.items():
             before = self._published.get(key, {})
             for field, value in fields.items():
@@ -109,7 +132,7 @@ class StorePublisher:
                     pipes[self._shard(key, field)].hset(key, field, value)
             for field in before.keys() - fields.keys():
                 pipes[self._shard(key, field)].hdel(key, field)
-        added, entries = self.errors(self._errors_published)
+        added, entries = self.table.errors_since(self._errors_published)
         for entry in entries:
             text = json.dumps(entry._asdict())
             for key in self._lists:
@@ -117,8 +140,8 @@ class StorePublisher:
             pipes[0].publish(CHANNEL, text)
         for key in self._lists if entries else ():
             pipes[0].ltrim(key, -self.config.errors, -1)
-        for pipe in pipes:
-            pipe.execute()
+        if any(int(pipe.execute()[0] or 0) != self._generation for pipe in pipes):
+            raise LookupError("a server was started again: it has nothing")  # the client has connected to it in silence
         self._published, self._errors_published = tables, added
 
     def _shard(self, key: str, field: str) -> int:

@@ -12,15 +12,17 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.calls.actor_rows import actor_rows
-from ray_lite.config import __version__
+from ray_lite.config import CPU_UNIT, __version__
 from ray_lite.control.questions import Answer
 from ray_lite.control.stack_dumps import StackDumps
 from ray_lite.control.store_server import SOCKET
+from ray_lite.policy.long_waits import HeldWait
 from ray_lite.session_setting import SessionSetting
 from ray_lite.store.kept_labels import kept_label, kept_text
 from ray_lite.store.listing import ROLES
 from ray_lite.store.memory_report import measure
 from ray_lite.store.session_statistics import statistics
+from ray_lite.values.failures import titled
 
 LISTED = 1_000  # most functions, actors and processes in one answer
 WORKER_LOOP = os.path.join("ray_lite", "workers", "main.py")  # the frames from here on are in each stack
@@ -97,7 +99,25 @@ class Looker:
         scarce = [self.setting.info.resources.name_of(resource) for resource in _core.scarce_resources(self.region)]
         if scarce:
             found.append(f"ready tasks wait for {', '.join(scarce)}")
-        return found[:LISTED]
+        return [*found, *map(self._held_wait, _core.held_waits(self.region))][:LISTED]
+
+    def _held_wait(self, facts: tuple[Any, ...]) -> str:
+        """A wait for what actors hold for life, or for a process."""
+        wait = HeldWait(*facts)
+        name = self.setting.info.resources.name_of
+        if wait.kind == "task":
+            who = f"task {kept_text(self.region, _core.task_facts(self.region, wait.waiter)[0])}"
+        else:
+            who = f"actor {self._actor(wait.waiter)}"
+        more = f" and {wait.length - 1:,} more" if wait.length > 1 else ""
+        if not wait.resource:
+            return f"{who}{more}: for a process"
+        holders = ", ".join(map(self._actor, wait.holders)) + (", ..." if wait.number > len(wait.holders) else "")
+        return f"{who}{more}: for {wait.amount / CPU_UNIT:g} {name(wait.resource)}, held for life by {holders}"
+
+    def _actor(self, actor: int) -> str:
+        label = kept_label(self.region, _core.facts_of_actor(self.region, actor))
+        return titled(*label[:2]) if label else "?"
 
     def processes(self) -> list[dict[str, Any]]:
         """A row for each process."""

@@ -85,6 +85,13 @@ def asked(command, script, *arguments):
     return out
 
 
+def test_waits_for_what_actors_hold(command, script, wait_until):
+    """The task that needs a disk waits for the actor that holds it."""
+    text = "task queued: for 1 disk, held for life by Counter 'one'"
+    wait_until(lambda: text in json.loads(asked(command, script, "status", "--json"))["waits"])
+    assert text in asked(command, script, "status")
+
+
 def test_status(command, script, wait_until):
     wait_until(lambda: "waits waits for" in asked(command, script, "status"))
     out = asked(command, script, "status")
@@ -197,6 +204,50 @@ def test_a_reader_that_goes_away_is_no_error(script):
     line = f"{ours} | head -c 1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
     assert done.stderr == "" and done.stdout.endswith("0\n")
+
+
+STRANGER = 100_000 + os.getpid()
+AS_STRANGER = ["setpriv", f"--reuid={STRANGER}", "--regid=100000", "--clear-groups", "--inh-caps=+dac_read_search",
+               "--ambient-caps=+dac_read_search"]  # who may read whatever this Python is made of
+
+
+@pytest.mark.skipif(subprocess.run([*AS_STRANGER, "true"], capture_output=True).returncode != 0,
+                    reason="this user can't become another one")
+@pytest.mark.parametrize("let_in", [False, True])
+def test_another_user_is_refused(script, let_in):
+    """By the directory's mode, and if that is changed by the session itself."""
+    if let_in:
+        os.chmod(script.directory, 0o755)
+        os.chmod(os.path.join(script.directory, "control.sock"), 0o666)
+    line = [*AS_STRANGER[: None if let_in else 4], sys.executable, "-m", "ray_lite", "status", "--address", script.directory]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert ("another user's" if let_in else "Permission denied") in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_what_others_have_planted_is_passed_over(command, script, tmp_path):
+    base = os.path.dirname(script.directory)
+    planted, link = (os.path.join(base, f"ray_lite-{os.getuid()}-1-{name}") for name in ("planted", "link"))
+    os.mkdir(planted)
+    os.symlink(tmp_path, link)
+    for path in (planted, link):
+        os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+    try:
+        code, out, err = command("status", TMPDIR=base, XDG_RUNTIME_DIR=base)
+        assert not any(os.path.basename(path) in out + err for path in (planted, link))
+    finally:
+        os.rmdir(planted)
+        os.unlink(link)
+
+
+def test_errors_that_are_gone_are_counted(command, start_script, tmp_path):
+    many = SCRIPT.replace("ray.wait([fail.remote()])", "ray.wait([fail.remote() for _ in range(30)], num_returns=30)")
+    one = start_script(many, args=[tmp_path / "go"], env={"RAY_LITE_ERRORS": "10"})
+    out = command("errors", "--address", until_ready(one))[1]
+    assert "(20 older ones are gone)" in out and out.count("on purpose") == 2 * 10
+    (tmp_path / "go").touch()
+    assert one.wait(30) == 0
 
 
 def test_no_colours_but_on_a_terminal(command, script):

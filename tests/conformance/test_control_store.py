@@ -163,6 +163,15 @@ def test_nobody_else_can_reach_it(served, client):
     assert one.config_get("maxclients") == {"maxclients": "20"} and one.config_get("port") == {"port": "0"}
 
 
+def test_fewer_clients_than_were_asked_for_are_told(served, client, wait_until):
+    address = served(redis_max_clients=999_999)
+    allowed = int(client(address).config_get("maxclients")["maxclients"])
+    if allowed == 999_999:
+        pytest.skip("a server may open as many files as that here")
+    [entry] = wait_until(ray.error_info)
+    assert entry["type"] == "control_store" and f"takes {allowed:,} clients" in entry["message"]
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_one_that_is_killed_comes_back_with_all_that_was_there(served, client, wait_until, times):
     address = served()

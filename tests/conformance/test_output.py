@@ -299,3 +299,32 @@ def offset_of_bell_rung():
     damage = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(damage)
     return damage.Words(-1).header("bell_rung")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirect", [False, True])
+def test_a_million_lines_hold_up_no_task_and_fill_no_disk(run_script, redirect):
+    """A terminal gets what it can take, files keep the newest, and memory a little."""
+    done = run_script(f"""
+        import os, time
+        import ray_lite as ray
+
+        @ray.remote
+        def f(k):
+            for line in range(250_000):
+                print(k, line)
+            return time.monotonic()
+
+        address = ray.init(num_cpus=2, redirect_worker_output={redirect})
+        ids = [f.remote(k) for k in range(4)]
+        begun = time.monotonic()
+        ended = ray.get(ids)
+        assert max(ended) - begun < 60, max(ended) - begun
+        logs = os.path.join(address["session_dir"], "logs")
+        sizes = [os.path.getsize(os.path.join(logs, name)) for name in os.listdir(logs)]
+        assert sum(sizes) < 6 * 200_000, sizes
+        from ray_lite.control.ask import ask
+        pieces = ask(address["session_dir"], "logs", 20)["pieces"]
+        assert 0 < sum(len(text) for *_, text in pieces) <= 3 * 70_000
+    """, env={"RAY_LITE_LOG_BYTES": "200000", "RAY_LITE_OUTPUT_BACKLOG": "100000"})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
