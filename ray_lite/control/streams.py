@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -47,7 +48,7 @@ class Tail:
 
     def since(self, number: int) -> list[tuple[int, str, str]]:
         """(number, stream, text) of the pieces after one."""
-        return [(n, stream, data.decode(errors="replace")) for n, stream, data in list(self._pieces) if n > number]
+        return [(n, stream, data.decode(errors="replace")) for n, stream, data in self._pieces if n > number]
 
 
 class Recorder:
@@ -87,12 +88,15 @@ class Streams:
         self._ended: deque[int] = deque()  # pids whose tails are kept for a while
         self._partial: dict[Stream, float] = {}  # streams with an incomplete line -> time to show it
         self._errors: dict[int, Stream] = {}  # pid -> stderr, until the node asks for the last words
+        self._reading = threading.Lock()  # whoever answers a question reads the tails, in another thread
         self._number = 0  # pieces of output so far
         self._writer = 0  # the first worker that wrote; SEVERAL: others have, too
 
     def open(self, pid: int, source: Source) -> None:
         """Begins to read the output of a process."""
-        tail = self.tails[pid] = Tail(source.label, self.config.log_tail)
+        tail = Tail(source.label, self.config.log_tail)
+        with self._reading:
+            self.tails[pid] = tail
         into_files = pid == NODE or self.setting.redirect_worker_output
         name = "node" if pid == NODE else f"worker-{pid}"
         for fd, terminal, kind in zip(source.fds, self.terminals, ("out", "err"), strict=True):
@@ -106,8 +110,9 @@ class Streams:
     def _keep(self, pid: int, tail: Tail, kind: str, data: bytes) -> bytes:
         """Keeps what a process writes; returns what each line begins with: an actor always says who it is, a worker once
         several of them write into the terminal."""
-        self._number += 1
-        tail.add(self._number, kind, data)
+        with self._reading:
+            self._number += 1
+            tail.add(self._number, kind, data)
         if tail.label:
             return f"({tail.label} pid={pid}) ".encode()
         if pid == NODE or self.setting.redirect_worker_output:
@@ -151,7 +156,8 @@ class Streams:
         """Forgets the output of the process that ended first, if that of many ended ones is kept."""
         self._ended.append(pid)
         if len(self._ended) > ENDED_KEPT:
-            self.tails.pop(self._ended.popleft(), None)
+            with self._reading:
+                self.tails.pop(self._ended.popleft(), None)
 
     def _close(self, fd: int) -> None:
         """Closes a stream that is at its end."""
@@ -174,6 +180,7 @@ class Streams:
             after: the `number` of an earlier answer.
             pid: of one process. Default: all.
         """
-        found = [(number, one, tail.label, kind, text) for one, tail in list(self.tails.items()) if pid in (None, one)
-                 for number, kind, text in tail.since(after)]
-        return {"number": self._number, "pieces": [piece[1:] for piece in sorted(found)]}
+        with self._reading:
+            found = [(number, one, tail.label, kind, text) for one, tail in self.tails.items() if pid in (None, one)
+                     for number, kind, text in tail.since(after)]
+            return {"number": self._number, "pieces": [piece[1:] for piece in sorted(found)]}
