@@ -66,19 +66,24 @@ def errors(one: Session, args: argparse.Namespace) -> None:
 
 def logs(one: Session, args: argparse.Namespace) -> None:
     """What processes have written lately."""
-    number, several = 0, args.pid is None
-    while True:
-        answer = one.ask("logs", after=number, pid=args.pid)
-        number = answer["number"]
-        if args.json:
-            for pid, label, stream, text in answer["pieces"]:
-                print(json.dumps({"pid": pid, "class": label or None, "stream": stream, "text": text}))
-        else:
-            sys.stdout.write(show.output(answer["pieces"], several))
-        if not args.follow:
-            return
+    answer = one.ask("logs", pid=args.pid)
+    _print_output(args, answer["pieces"])
+    while args.follow:
         sys.stdout.flush()
         time.sleep(FOLLOWED)
+        try:
+            answer = one.ask("logs", after=answer["number"], pid=args.pid)
+        except RaySystemError:
+            return  # the session has ended, and with it what there was to follow
+        _print_output(args, answer["pieces"])
+
+
+def _print_output(args: argparse.Namespace, pieces: list[list[Any]]) -> None:
+    if not args.json:
+        sys.stdout.write(show.output(pieces, several=args.pid is None))
+        return
+    for pid, label, stream, text in pieces:
+        print(json.dumps({"pid": pid, "class": label or None, "stream": stream, "text": text}))
 
 
 def memory(one: Session, args: argparse.Namespace) -> None:

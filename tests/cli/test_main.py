@@ -127,6 +127,14 @@ def test_logs_that_are_followed(script, wait_until, tmp_path):
         assert follower.wait(20) == 130 and follower.stderr.read() == ""
 
 
+def test_what_is_followed_ends_with_its_session(script, tmp_path):
+    line = [sys.executable, "-m", "ray_lite", "logs", "--follow", "--address", script.directory]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        assert "counting" in follower.stdout.readline()
+        (tmp_path / "go").touch()
+        assert follower.wait(30) == 0 and follower.stderr.read() == ""
+
+
 def test_memory(command, script):
     assert "3,0" in asked(command, script, "memory", "--most", 1)
     facts = json.loads(asked(command, script, "memory", "--json"))
