@@ -10,7 +10,7 @@ import pytest
 
 from ray_lite.control import questions
 from ray_lite.control.ask import ask
-from ray_lite.control.listener import SOCKET, listen
+from ray_lite.control.listener import SOCKET, listen, reached
 from ray_lite.control.questions import AT_ONCE, QuestionServer
 from ray_lite.exceptions import RaySystemError
 
@@ -29,6 +29,12 @@ def answered(tmp_path):
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def connect(client, directory):
+    """By a name that is short enough, wherever the tests have their files."""
+    with reached(directory) as place:
+        client.connect(os.path.join(place, SOCKET))
 
 
 def fail():
@@ -55,7 +61,7 @@ def test_what_has_no_answer_is_an_error_that_says_so(answered):
 def test_nonsense_is_answered_and_the_next_question_too(answered, line):
     place = answered({"one": lambda: 1})
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(os.path.join(place, SOCKET))
+        connect(client, place)
         client.sendall(line)
         assert "no such question" in json.loads(client.makefile().read())["error"]
     assert ask(place, "one", 5) == 1
@@ -66,7 +72,7 @@ def test_clients_that_say_nothing_keep_nobody_waiting_for_long(answered, monkeyp
     place = answered({"one": lambda: 1})
     silent = [socket.socket(socket.AF_UNIX) for _ in range(2 * AT_ONCE)]
     for client in silent:
-        client.connect(os.path.join(place, SOCKET))
+        connect(client, place)
     assert ask(place, "one", 10) == 1
     for client in silent:
         client.close()
