@@ -45,13 +45,20 @@ def only_server(tmp_path, monkeypatch, path):
         monkeypatch.setenv(f"RAY_LITE_{name}", value)
 
 
+def client_of(address, stack):
+    """A client, which reaches a socket wherever the tests have their files: an address has 107 bytes."""
+    fd = os.open(os.path.dirname(address), os.O_RDONLY)
+    stack.callback(os.close, fd)
+    return redis.Redis(unix_socket_path=f"/proc/self/fd/{fd}/{os.path.basename(address)}", decode_responses=True)
+
+
 @pytest.fixture
 def client(wait_until):
     """`client(address)`: a client, once all is published."""
     with contextlib.ExitStack() as stack:
 
         def connect(address, generation=1):
-            one = stack.enter_context(redis.Redis(unix_socket_path=address, decode_responses=True))
+            one = stack.enter_context(client_of(address, stack))
 
             def published():
                 try:
@@ -138,15 +145,11 @@ def test_shards(served, client, wait_until):
     ray.get([function.remote() for function in functions])
     one = client(address)
     assert one.get("NumRedisShards") == "2" and not one.exists("functions")
-    shards = [client_of(path) for path in one.lrange("RedisShards", 0, -1)]
-    wait_until(lambda: sum(shard.hlen("functions") for shard in shards) == 20)
-    for number, shard in enumerate(shards):
-        assert {int(id[:8], 16) % 2 for id in shard.hkeys("functions")} == {number}
-        shard.close()
-
-
-def client_of(path):
-    return redis.Redis(unix_socket_path=path, decode_responses=True)
+    with contextlib.ExitStack() as stack:
+        shards = [stack.enter_context(client_of(path, stack)) for path in one.lrange("RedisShards", 0, -1)]
+        wait_until(lambda: sum(shard.hlen("functions") for shard in shards) == 20)
+        for number, shard in enumerate(shards):
+            assert {int(id[:8], 16) % 2 for id in shard.hkeys("functions")} == {number}
 
 
 def test_nobody_else_can_reach_it(served, client):
@@ -292,13 +295,10 @@ def test_a_long_path(served, client, monkeypatch, tmp_path, wait_until):
         monkeypatch.setenv(name, str(place))
     address = served()
     assert len(address) > 200
-    fd = os.open(os.path.dirname(address), os.O_RDONLY)
-    wait_until(lambda: os.path.exists(address))
     failed(fail.remote(1))
-    one = client(f"/proc/self/fd/{fd}/redis.sock")
+    one = client(address)
     wait_until(lambda: one.llen("errors") == 1)
     assert len(ray.error_info()) == 1
-    os.close(fd)
 
 
 @pytest.mark.parametrize("name, value", [("num_redis_shards", -1), ("num_redis_shards", 32), ("redis_max_clients", 0),
