@@ -175,9 +175,11 @@ import multiprocessing
 def square(x):
     return x * x + int(view[0])
 
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    ids = [f.remote(i) for i in range(50)]
-    print(pool.map(square, range(5)), sum(ray.get(ids)))
+pool = multiprocessing.get_context("fork").Pool(2)
+ids = [f.remote(i) for i in range(50)]
+print(pool.map(square, range(5)), sum(ray.get(ids)))
+pool.close()  # its `terminate`, with which a `with` ends, hangs at times: the standard library's own
+pool.join()
 """
         )
         == "[0, 1, 4, 9, 16] 1275\n"
