@@ -5,6 +5,7 @@ It travels once, pickled, from driver/launch.py to node/spawn_node.py.  Must not
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from ray_lite.config import SCRIPT_MODE, Config
@@ -49,6 +50,7 @@ class SessionSetting(NamedTuple):
     redirect_output: bool = True
     pin: bool = False
     node_pid: int = 0  #: filled in by the node
+    started: float = 0.0  #: when the session started, in seconds since 1970; filled in by the node
     stack_fd: int = -1  #: descriptor into which a process writes its stack when it is asked to; filled in by the node
 
     @property
@@ -63,4 +65,5 @@ class SessionSetting(NamedTuple):
 
     def in_node(self, node_pid: int, spill_fd: int, stack_fd: int) -> SessionSetting:
         """The setting as the node and its children use it: with the node's pid and its descriptors."""
-        return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid, stack_fd=stack_fd)
+        return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid, stack_fd=stack_fd,
+                             started=time.time())

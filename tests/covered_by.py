@@ -20,6 +20,7 @@ COVERED_BY: dict[str, str] = {
     "cli/completion.py": "cli/test_main.py",
     "cli/sessions.py": "cli/test_main.py",
     "cli/show.py": "cli/test_main.py",
+    "control/error_log.py": "conformance/test_error_info.py",
     "control/ends.py": "conformance/test_output.py",
     "control/listener.py": "control/test_questions.py",
     "control/ask.py": "control/test_questions.py",

@@ -7,12 +7,13 @@ show.py makes the texts.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from ray_lite.cli import completion, show
 from ray_lite.cli.sessions import directory_of, running
@@ -129,12 +130,18 @@ def parser() -> argparse.ArgumentParser:
     command = add(logs)
     command.add_argument("pid", type=int, nargs="?", help="of one process; default: all")
     command.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
-    add(memory).add_argument("--most", type=int, default=20, metavar="N", help="objects to list; default 20")
+    add(memory).add_argument("--most", type=_count, default=20, metavar="N", help="objects to list; default 20")
     add(ps)
     add(stack).add_argument("pid", type=int, nargs="?", help="of one worker; default: all")
     command = commands.add_parser("completion", help="print a script that lets a shell complete commands")
     command.add_argument("shell", choices=sorted(completion.SCRIPTS))
     return top
+
+
+def _count(text: str) -> int:
+    if not 0 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000000")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -143,40 +150,47 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _chosen(address: str | None, timeout: float) -> str:
+def _chosen(address: str | None) -> str:
     """The directory of the session that is meant."""
     if address is not None:
-        return directory_of(address, timeout)
-    found = running(timeout)
-    if len(found) == 1:
+        return directory_of(address)
+    found, silent = running()
+    if len(found) == 1 and not silent:
         return str(found[0]["session_dir"])
-    if not found:
+    if not found and not silent:
         raise RaySystemError("no session of this user is running")
-    lines = [show.session(facts, time.time()) for facts in found]
-    raise RaySystemError("\n  ".join([f"{len(found)} sessions are running; --address says which one is meant:", *lines]))
+    lines = [show.session(facts, time.time()) for facts in found] + [f"{path}  does not answer" for path in silent]
+    raise RaySystemError("\n  ".join([f"{len(lines)} sessions are running; --address says which one is meant:", *lines]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
+    if sys.stdout is None:  # it was closed
+        sys.stdout = open(os.devnull, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # errors may say anything
     args = parser().parse_args(arguments)
     try:
         if args.command == "completion":
             print(completion.SCRIPTS[args.shell])
         else:
             timeout = Config.from_environment().answer_timeout
-            args.run(Session(_chosen(args.address, timeout), timeout), args)
+            args.run(Session(_chosen(args.address), timeout), args)
         sys.stdout.flush()
     except (RaySystemError, ValueError) as error:
         print(f"ray-lite: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        _end_quietly()
+    except BrokenPipeError:  # the reader of stdout has gone
+        return _without_output(0)
+    except OSError as error:
+        print(f"ray-lite: the output can't be written: {error.strerror}", file=sys.stderr)
+        return _without_output(1)
     return 0
 
 
-def _end_quietly() -> NoReturn:
-    """Ends after the reader of stdout has gone, without a word."""
+def _without_output(code: int) -> int:
+    """The exit code; what is left to be written would be an error once more when the interpreter ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(0)
+    return code

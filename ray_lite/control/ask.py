@@ -34,7 +34,7 @@ def ask(directory: str, name: str, timeout: float, **fields: Any) -> Any:
             data = _exchange(directory, json.dumps({"ask": name, **fields}).encode() + b"\n", timeout)
         except TimeoutError:
             raise RaySystemError(f"the session in {directory} did not answer within {timeout:g} s") from None
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, BlockingIOError):  # the last: very many ask
             time.sleep(AGAIN)
         except OSError as error:
             raise RaySystemError(f"there is no session in {directory}: {error.strerror or error}") from None

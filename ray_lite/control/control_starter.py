@@ -25,6 +25,10 @@ from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 
 
+def _memory_file(name: str) -> int:
+    return os.memfd_create(name, os.MFD_CLOEXEC)
+
+
 class ControlStarter:
     """The control process as the node starts, asks and ends it.
 
@@ -42,7 +46,7 @@ class ControlStarter:
         self.terminal = os.dup(1), os.dup(2)
         self.listener = listen(setting.session_dir)
         self.reports, self.sender = report_channel.channel(self.config.report_patience)
-        self.errors = os.memfd_create("ray_lite_errors", os.MFD_CLOEXEC)
+        self.errors = _memory_file("ray_lite_errors"), _memory_file("ray_lite_errors")
         self.streams: dict[int, Source] = {}  # by pid
         self.link: socket.socket | None = None
         self.pid = 0
@@ -127,10 +131,10 @@ class ControlStarter:
 
             ControlProcess(self.region, self.setting, ends, self.answers()).run()
             code = 0
-        except BaseException:  # the trace goes into the node's log; a new control process continues
+        except BaseException:  # nobody reads the node's own output now; a new control process continues
             import traceback
 
-            traceback.print_exc()
+            os.write(self.terminal[1], traceback.format_exc().encode())
         finally:
             os._exit(code)
 
@@ -190,5 +194,5 @@ class ControlStarter:
         """Descriptors of this handle that a worker must not have; a worker may have the sender of reports."""
         streams = (fd for source in self.streams.values() for fd in source.fds)
         sockets = [one.fileno() for one in (self.listener, self.reports, self.link) if one is not None]
-        own = [*self.terminal, *sockets, self.errors, self.dumps.read_end, self.pidfd, *streams]
+        own = [*self.terminal, *sockets, *self.errors, self.dumps.read_end, self.pidfd, *streams]
         return [fd for fd in own if fd >= 0]

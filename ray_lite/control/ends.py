@@ -28,5 +28,5 @@ class Ends(NamedTuple):
     terminal: tuple[int, int]  #: the driver's stdout and stderr
     bell: int  #: the node's doorbell
     listener: socket.socket  #: where questions come
-    errors: int  #: the file of the errors so far
+    errors: tuple[int, int]  #: the files of the errors so far
     streams: dict[int, Source]  #: by pid

@@ -12,7 +12,8 @@ import struct
 from collections.abc import Iterator
 
 SOCKET = "control.sock"  #: its name in the session's directory
-BACKLOG = 64  # connections that wait to be accepted
+ADDRESS_MOST = 107  # bytes of the address of a socket
+BACKLOG = 1_024  # connections that wait to be accepted
 END = b"\n"  # of a question, and of an answer: without it whoever answered has died
 PEER = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
@@ -25,8 +26,12 @@ def listen(directory: str) -> socket.socket:
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with reached(directory) as place:
-            listener.bind(f"{place}/{SOCKET}")
+        path = os.path.join(directory, SOCKET)
+        if len(os.fsencode(path)) <= ADDRESS_MOST:
+            listener.bind(path)  # under this name /proc/net/unix lists it
+        else:
+            with reached(directory) as place:
+                listener.bind(f"{place}/{SOCKET}")
         os.chmod(os.path.join(directory, SOCKET), 0o600)
         listener.listen(BACKLOG)
     except OSError:

@@ -9,23 +9,22 @@ that was stopped inside the lock.  Neighbours: streams.py, failure_reports.py, e
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import os
 import pickle
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any
 
 from ray_lite import _core
 from ray_lite.config import SCRIPT_MODE
 from ray_lite.control.ends import END, MESSAGE_MOST, Ends, Source
-from ray_lite.control.error_journal import ErrorJournal
-from ray_lite.control.error_table import Entry, ErrorTable
+from ray_lite.control.error_log import ErrorLog
+from ray_lite.control.error_table import Entry
 from ray_lite.control.failure_reports import Report, Reports
 from ray_lite.control.lock_watchdog import LockWatchdog
 from ray_lite.control.output import Terminal
@@ -33,8 +32,6 @@ from ray_lite.control.questions import Answer, QuestionServer
 from ray_lite.control.store_publisher import StorePublisher
 from ray_lite.control.streams import Streams
 from ray_lite.session_setting import SessionSetting
-
-AT_ONCE = 1_000  # reports that are taken at a time, more than their socket holds; output comes in between
 
 
 class ControlProcess:
@@ -50,11 +47,7 @@ class ControlProcess:
         self.region, self.setting, self.ends, self.config = region, setting, ends, setting.config
         self.terminals = tuple(Terminal(fd, self.config.output_backlog) for fd in ends.terminal)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
-        self.errors = ErrorTable(self.config.errors, self.config.error_bytes)
-        self.journal = ErrorJournal(ends.errors, 2 * self.config.error_bytes)
-        for entry in self.journal.read():
-            self.errors.add(entry)
-        self._taking = threading.Lock()  # whoever answers a question takes reports, too
+        self.errors = ErrorLog(ends.errors, self.config, self._entries)
         spared = {setting.driver_pid, os.getppid()}
         self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch)
         self.next_look = 0.0
@@ -62,19 +55,21 @@ class ControlProcess:
         self.poll = select.epoll()
         self.streams = Streams(setting, self.terminals, self.poll)
         self.handlers: dict[int, Callable[[], None]] = {
-            ends.link.fileno(): self.on_order, ends.reports.fileno(): self.take_reports}
+            ends.link.fileno(): self.on_order, ends.reports.fileno(): self.errors.take}
         for fd in self.handlers:
             self.poll.register(fd, select.EPOLLIN)
         for pid, source in ends.streams.items():
             self.streams.open(pid, source)
-        own: dict[str, Answer] = {"errors": self.answer_errors, "logs": self.streams.written}
+        own: dict[str, Answer] = {"errors": self.errors.answer, "logs": self.streams.written}
         if "status" in answers:
-            own["status"] = lambda: {**answers["status"](), "errors": self.errors.added}
+            own["status"] = lambda: {**answers["status"](), "errors": self.errors.errors_since(0)[0]}
         self.publisher: StorePublisher | None = None
         if setting.store.binaries:
-            self.publisher = StorePublisher(setting, answers["tables"], self)
-            self.publisher.start()
-        QuestionServer(ends.listener, {**answers, **own}).start()
+            self.publisher = StorePublisher(setting, answers["tables"], self.errors)
+            self.errors.on_new = self.publisher.wake
+        questions = QuestionServer(ends.listener, {**answers, **own})
+        self._to_start: list[Callable[[], None]] = [questions.start, *([self.publisher.start] if self.publisher else [])]
+        self.start_threads()
 
     def run(self) -> None:
         """Works until the node orders the end, or is gone."""
@@ -90,7 +85,15 @@ class ControlProcess:
             if now >= self.next_look:
                 self.next_look = now + self.watchdog.look()
                 self.repair_bell()
+                self.start_threads()
         self.finish()
+
+    def start_threads(self) -> None:
+        """Starts what has a thread of its own; if the machine refuses one now, output goes on, and it is tried again."""
+        with contextlib.suppress(RuntimeError):
+            while self._to_start:
+                self._to_start[0]()
+                del self._to_start[0]
 
     def repair_bell(self) -> None:
         """Rings the doorbell for a process that claimed it and was stopped before it rang: no other process would ring."""
@@ -131,18 +134,6 @@ class ControlProcess:
         except OSError:
             pass  # the node is gone: the end of the link is the next event
 
-    def take_reports(self) -> None:
-        """Takes the reports that have arrived: into the table of errors, and into a file that outlives this process."""
-        with self._taking:
-            entries = list(islice(self._entries(), AT_ONCE))
-            for entry in entries:
-                self.errors.add(entry)
-            self.journal.append(entries[-self.errors.most :])
-            if self.journal.is_long():
-                self.journal.rewrite(self.errors.since())
-        if entries and self.publisher is not None:
-            self.publisher.wake()
-
     def _entries(self) -> Iterator[Entry]:
         """Yields the reports that have arrived as entries of the table of errors, and lets them be shown."""
         while True:
@@ -153,7 +144,9 @@ class ControlProcess:
             report = Report(*pickle.loads(message))
             if self.setting.driver_mode == SCRIPT_MODE:
                 self.reports.add(report, time.monotonic())
-            data = {"function_name": report.name} if report.name else {}
+            data: dict[str, Any] = {"function_name": report.name} if report.name else {}
+            if not self.setting.store.binaries:
+                data["kept_in"] = "memory"  # there is no control store that would have it
             yield Entry(report.kind, report.text, {**data, **(report.data or {})}, time.time())
 
     def show(self, now: float) -> None:
@@ -163,26 +156,9 @@ class ControlProcess:
             text = self.reports.due(now, lambda serial: _core.was_raised(self.region, serial))
             self.terminals[1].write(text.encode(errors="replace"), self)
 
-    def add_error(self, kind: str, text: str) -> None:
-        """Puts what this process has found itself into the table of errors."""
-        with self._taking:
-            self.errors.add(Entry(kind, text, {}, time.time()))
-
-    def errors_since(self, number: int) -> tuple[int, list[Entry]]:
-        """(number of entries so far, those that were added after the first `number` ones)."""
-        with self._taking:
-            return self.errors.added, self.errors.since(number)
-
-    def answer_errors(self, after: int = 0) -> dict[str, Any]:
-        """The errors: `added`, for the next question, `entries`, and how many were `dropped` before these; `after`: the `added`
-        of an earlier answer."""
-        self.take_reports()
-        added, entries = self.errors_since(after)
-        return {"added": added, "dropped": max(0, added - after - len(entries)), "entries": [one._asdict() for one in entries]}
-
     def finish(self) -> None:
         """Shows the rest of the output, whose writers have all ended, and the failures that still wait."""
-        self.take_reports()
+        self.errors.take()
         self.streams.finish()
         self.show(math.inf)
         for terminal in self.terminals:

@@ -10,9 +10,11 @@ JSON.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,7 @@ from ray_lite.control.listener import END, peer_uid
 AT_ONCE = 8  # connections that are answered at a time
 PATIENCE = 5.0  # seconds that a client may take to send its question, or to read the answer
 QUESTION_MOST = 65_536  # bytes of a question
+SHORTAGE = 0.1  # seconds before the next try, when the machine refuses a thread or a descriptor
 
 Answer = Callable[..., Any]  # takes the question's other fields by name; returns what JSON can say
 
@@ -38,17 +41,29 @@ class QuestionServer:
         self._free = threading.Semaphore(AT_ONCE)
 
     def start(self) -> None:
-        """Begins to answer, until the process ends."""
+        """Begins to answer, until the process ends.
+
+        Raises:
+            RuntimeError: no thread can be started now.
+        """
         threading.Thread(target=self._accept, daemon=True, name="questions").start()
 
     def _accept(self) -> None:
-        while True:
+        while self._listener.fileno() >= 0:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if error.errno in (errno.EBADF, errno.EINVAL):  # it was closed
+                    return
+                time.sleep(SHORTAGE)  # of descriptors, or of memory
+                continue
             self._free.acquire()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            except RuntimeError:  # no thread can be started now: whoever asks tries again
+                connection.close()
+                self._free.release()
+                time.sleep(SHORTAGE)
 
     def _serve(self, connection: socket.socket) -> None:
         import json  # in the control process, once somebody asks
@@ -71,7 +86,7 @@ class QuestionServer:
         try:
             question = json.loads(line)
             answer = self._answers[question.pop("ask")]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {"error": f"no such question: {line[:200]!r}; there are {', '.join(sorted(self._answers))}"}
         try:
             return {"answer": answer(**question)}

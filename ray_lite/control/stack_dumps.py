@@ -33,10 +33,19 @@ class StackDumps:
         with self._one:
             self._read(0)  # what somebody wrote too late
             try:
-                os.kill(pid, STACK_SIGNAL)
+                pidfd = os.pidfd_open(pid)
             except ProcessLookupError:
                 return "(it has ended)"
-            return self._read(PATIENCE) or f"(it did not answer within {PATIENCE:g} s: it is stopped, or in a system call)"
+            try:
+                refusal = why_silent(pid)
+                if refusal:
+                    return f"({refusal})"
+                signal.pidfd_send_signal(pidfd, STACK_SIGNAL)
+            except OSError:
+                return "(it has ended)"
+            finally:
+                os.close(pidfd)
+            return self._read(PATIENCE) or f"(it did not answer within {PATIENCE:g} s)"
 
     def _read(self, patience: float) -> str:
         data, end = b"", time.monotonic() + patience
@@ -44,3 +53,21 @@ class StackDumps:
             data += os.read(self.read_end, CHUNK)
             end = time.monotonic() + QUIET
         return data.decode(errors="replace")
+
+
+def why_silent(pid: int) -> str:
+    """Why a process would not answer, or would not survive the signal; "" if it would.
+
+    Raises:
+        OSError: it has ended.
+    """
+    with open(f"/proc/{pid}/status") as file:
+        fields = dict(line.split(":", 1) for line in file if ":" in line)
+    bit = 1 << (STACK_SIGNAL - 1)
+    if fields["State"].split()[0] in "Tt":
+        return "it is stopped"
+    if fields["State"].split()[0] == "D":
+        return "it is in a system call that can't be interrupted"
+    if not int(fields["SigCgt"], 16) & bit:
+        return "it runs another program, or has only just begun"
+    return "it blocks the signal" if int(fields["SigBlk"], 16) & bit else ""

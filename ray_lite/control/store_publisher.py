@@ -1,6 +1,6 @@
 """StorePublisher: copies what people look at into the control store, so that any Redis client can read it.
 
-The session's own memory is the truth; the store is a copy, which is made anew whenever a server comes back; the docs list its
+The session's own memory is the truth; each server has a copy, which is made anew whenever it comes back; the docs list its
 keys.  Neighbours: process.py owns the publisher; node/answers.py has the tables; store_server.py names the sockets.  Must not
 be waited for: it has a thread of its own, and what it can't publish yet it publishes later, or not at all.
 """
@@ -21,7 +21,7 @@ from ray_lite.session_setting import SessionSetting
 Tables = dict[str, dict[str, str]]  # by key: fields and their values, all texts
 SHARDED = ("functions",)  # tables whose fields are spread over the shards, by their first hexadecimal digits
 ERRORS, CHANNEL = "errors", "errors"  #: the list of all entries; the channel on which new ones are published
-GENERATION = "generation"  #: how often all was published anew; on each server
+GENERATION = "generation"  #: how often a server's copy was made anew; on each server
 BATCH = 0.1  # seconds after which the next errors are published: very many come in few batches, of the newest ones
 NICE = 10  # the thread's share of the CPU: tasks come first
 
@@ -34,6 +34,63 @@ class Table(Protocol):
 
     def add_error(self, kind: str, text: str) -> None:
         """Adds an entry."""
+
+
+class Copy:
+    """What one server has.
+
+    Args:
+        path: of its socket.
+        timeout: seconds that it may take to answer.
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self.path, self.timeout = path, timeout
+        self.generation = 0  #: of the copy; a server that was started again has forgotten it
+        self._client: Any = None
+        self._tables: Tables = {}
+
+    def client(self) -> Any:
+        """A client of the server, whose copy is empty if it is a new one.
+
+        Raises:
+            Exception: the server is away.
+        """
+        if self._client is not None and int(self._client.get(GENERATION) or 0) == self.generation:
+            return self._client
+        import redis  # its import takes 0.1 s
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        client = redis.Redis(unix_socket_path=self.path, socket_timeout=self.timeout, retry=Retry(NoBackoff(), 0))
+        before = int(client.get(GENERATION) or 0)
+        self._tables, self._client = {}, client
+        self.generation = 1 + max(self.generation, before)
+        return client
+
+    def update(self, tables: Tables, rest: Callable[[Any, bool], None]) -> None:
+        """Makes the copy the same as these tables. `rest(pipe, is_new)` adds further commands; all of them take effect at
+        once."""
+        client = self.client()
+        is_new = not self._tables
+        pipe = client.pipeline(transaction=True)
+        if is_new:
+            pipe.delete(*tables)
+        for key, fields in tables.items():
+            before = self._tables.get(key, {})
+            for field, value in fields.items():
+                if before.get(field) != value:
+                    pipe.hset(key, field, value)
+            for field in before.keys() - fields.keys():
+                pipe.hdel(key, field)
+        rest(pipe, is_new)
+        pipe.set(GENERATION, self.generation)
+        pipe.execute()
+        self._tables = tables
+
+    def forget(self) -> None:
+        """Forgets a client that could not reach the server."""
+        self._client = None
 
 
 class StorePublisher:
@@ -49,13 +106,10 @@ class StorePublisher:
         self.directory, self.shards, self.config = setting.session_dir, setting.store.shards, setting.config
         self.max_clients = setting.store.max_clients
         self.tables, self.table = tables, table
-        self._place = -1  # the directory
+        self._copies: list[Copy] = []
         self._changed = threading.Event()
         self._lists = ERRORS, f"{ERRORS}:{setting.driver_pid}"
-        self._clients: list[Any] = []
-        self._published: Tables = {}
-        self._errors_published = 0
-        self._generation = 0  # how often all was published anew; a server that was started again has forgotten it
+        self._added = self._announced = table.errors_since(0)[0]  # errors that the lists have; that the channel has had
 
     def start(self) -> None:
         """Begins to publish, until the process ends."""
@@ -73,77 +127,65 @@ class StorePublisher:
             self._changed.wait(pause)
             self._changed.clear()
             pause = self.config.store_refresh
+            time.sleep(BATCH if self._publish() else pause)
+
+    def _publish(self) -> bool:
+        """Publishes what has changed to each server that can be reached; whether all can be."""
+        tables, missed = self.tables(), 0
+        if not self._copies:
+            place = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # short enough for an address
+            self._copies = [Copy(f"/proc/self/fd/{place}/{socket_name(number)}", self.config.answer_timeout)
+                            for number in range(self.shards + 1)]
+        for number, copy in enumerate(self._copies):
             try:
-                if not self._clients:
-                    self._connect()
-                self._publish()
-                time.sleep(BATCH)
-            except Exception:  # a server is away, or starts: all is published again once it is back
-                self._clients = []
+                copy.update(self._part(tables, number), self._errors if number == 0 else _nothing)
+                if number == 0:
+                    self._check_clients(copy.client())
+            except Exception:  # it is away, or starts: all is published again once it is back
+                copy.forget()
+                missed += 1
+        return missed == 0
 
-    def _connect(self) -> None:
-        """Connects to all servers, and publishes anew."""
-        import redis  # its import takes 0.1 s
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+    def _part(self, tables: Tables, number: int) -> Tables:
+        """What a server has of the tables."""
+        part = {}
+        for key, fields in tables.items():
+            if key in SHARDED and self.shards:
+                part[key] = {field: value for field, value in fields.items() if 1 + int(field[:8], 16) % self.shards == number}
+            elif number == 0:
+                part[key] = fields
+        return part
 
-        if self._place < 0:
-            self._place = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        clients = []
-        for number in range(self.shards + 1):
-            path = f"/proc/self/fd/{self._place}/{socket_name(number)}"  # short enough for an address
-            client = redis.Redis(unix_socket_path=path, socket_timeout=self.config.answer_timeout, retry=Retry(NoBackoff(), 0))
-            client.ping()
-            clients.append(client)
-        primary = clients[0]
-        self._check_clients(primary)
-        primary.delete("RedisShards", *self._lists)
-        for client in clients:
-            client.delete(*SHARDED)
-        primary.delete(*self.tables())
-        for number in range(1, self.shards + 1):
-            primary.rpush("RedisShards", os.path.join(self.directory, socket_name(number)))
-        primary.set("NumRedisShards", self.shards)
-        self._generation = 1 + max(self._generation, int(primary.get(GENERATION) or 0))
-        for client in clients:
-            client.set(GENERATION, self._generation)
-        self._published, self._errors_published, self._clients = {}, 0, clients
+    def _errors(self, pipe: Any, is_new: bool) -> None:
+        """Adds the commands for new errors, and for a new copy all that does not change."""
+        import json  # in the control process alone
+
+        if is_new:
+            pipe.delete("RedisShards", *self._lists)
+            for number in range(1, self.shards + 1):
+                pipe.rpush("RedisShards", os.path.join(self.directory, socket_name(number)))
+            pipe.set("NumRedisShards", self.shards)
+        added, entries = self.table.errors_since(0 if is_new else self._added)
+        for number, entry in enumerate(entries, added - len(entries)):
+            text = json.dumps(entry._asdict())
+            for key in self._lists:
+                pipe.rpush(key, text)
+            if number >= self._announced:
+                pipe.publish(CHANNEL, text)
+        for key in self._lists if entries else ():
+            pipe.ltrim(key, -self.config.errors, -1)
+        self._added = self._announced = added
 
     def _check_clients(self, primary: Any) -> None:
         """Says once that a server takes fewer clients than `init` was asked for, since it may open too few files."""
-        allowed = int(primary.config_get("maxclients")["maxclients"])
-        if self.max_clients is not None and allowed < self.max_clients:
+        if self.max_clients is None:
+            return
+        allowed = int(primary.config_get("maxclients")["maxclients"]) - 1
+        if allowed < self.max_clients:
             self.table.add_error("control_store", f"the control store takes {allowed:,} clients at a time, not the "
                                                   f"{self.max_clients:,} of redis_max_clients: RLIMIT_NOFILE allows no more")
-            self.max_clients = None
+        self.max_clients = None
 
-    def _publish(self) -> None:
-        """Publishes what has changed."""
-        import json  # in the control process alone
 
-        tables = self.tables()
-        pipes = [client.pipeline(transaction=False) for client in self._clients]
-        for pipe in pipes:
-            pipe.get(GENERATION)
-        for key, fields in tables.items():
-            before = self._published.get(key, {})
-            for field, value in fields.items():
-                if before.get(field) != value:
-                    pipes[self._shard(key, field)].hset(key, field, value)
-            for field in before.keys() - fields.keys():
-                pipes[self._shard(key, field)].hdel(key, field)
-        added, entries = self.table.errors_since(self._errors_published)
-        for entry in entries:
-            text = json.dumps(entry._asdict())
-            for key in self._lists:
-                pipes[0].rpush(key, text)
-            pipes[0].publish(CHANNEL, text)
-        for key in self._lists if entries else ():
-            pipes[0].ltrim(key, -self.config.errors, -1)
-        if any(int(pipe.execute()[0] or 0) != self._generation for pipe in pipes):
-            raise LookupError("a server was started again: it has nothing")  # the client has connected to it in silence
-        self._published, self._errors_published = tables, added
-
-    def _shard(self, key: str, field: str) -> int:
-        """The number of the server that has a field."""
-        return 1 + int(field[:8], 16) % self.shards if key in SHARDED and self.shards else 0
+def _nothing(pipe: Any, is_new: bool) -> None:
+    """Adds no command."""

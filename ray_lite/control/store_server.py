@@ -9,12 +9,14 @@ node/store_servers.py forks and restarts; store_publisher.py fills it.
 from __future__ import annotations
 
 import os
+import socket
 from typing import NoReturn
 
 from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
 from ray_lite.control.store_binaries import unusable
 from ray_lite.session_setting import SessionSetting, StoreSetting
+from ray_lite.system.session_dir import LOGS
 
 CHECKS_PER_SECOND = 1  # how often an idle server looks after itself; its default of 10 costs an idle session CPU
 NO_SERVER = 75  # exit code of a child that found no binary it could become
@@ -33,21 +35,27 @@ def configuration(number: int, max_clients: int | None) -> str:
         "loglevel warning", 'logfile ""', f"hz {CHECKS_PER_SECOND}", "protected-mode yes",
     ]
     if max_clients is not None:
-        lines.append(f"maxclients {max_clients}")
+        lines.append(f"maxclients {max_clients + 1}")  # one is the session's own
     return "\n".join(lines) + "\n"
 
 
-def become_server(number: int, setting: SessionSetting, reporter: Reporter) -> NoReturn:
-    """Turns this forked child of the node into a server, which ends with the node."""
+def log_name(number: int) -> str:
+    """Path of a server's log in the session's directory."""
+    return f"{LOGS}/redis-{number}.log"
+
+
+def become_server(number: int, setting: SessionSetting, reporter: Reporter, first: int) -> NoReturn:
+    """Turns this forked child of the node into a server, which ends with the node. `first`: the binary to try first."""
     code = 1
     try:
         os.setpgid(0, 0)
+        _close_all_but(reporter.sender)
         _core.die_with_parent(setting.node_pid)  # a signal whose default action, which an exec restores, ends the process
         os.chdir(setting.session_dir)
-        log = os.open(f"logs/redis-{number}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        log = os.open(log_name(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         for fd in (1, 2):
             os.dup2(log, fd)
-        code = _exec(number, setting.store, reporter)
+        code = _exec(number, setting.store, reporter, first)
     except BaseException:  # into its log
         import traceback
 
@@ -56,10 +64,18 @@ def become_server(number: int, setting: SessionSetting, reporter: Reporter) -> N
         os._exit(code)
 
 
-def _exec(number: int, setting: StoreSetting, reporter: Reporter) -> int:
-    """Becomes the first binary that can be used; returns NO_SERVER if there is none."""
+def _close_all_but(sender: socket.socket | None) -> None:
+    """Closes what is the node's; the rest is closed before the exec."""
+    fd, end = 3 if sender is None else sender.fileno(), os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, fd)
+    os.closerange(fd + 1, end)
+
+
+def _exec(number: int, setting: StoreSetting, reporter: Reporter, first: int) -> int:
+    """Becomes a binary that can be used; returns NO_SERVER if there is none."""
     reasons = []
-    for path in setting.binaries:
+    first %= len(setting.binaries)
+    for path in setting.binaries[first:] + setting.binaries[:first]:
         reason = unusable(path)
         if reason:
             reasons.append(reason)

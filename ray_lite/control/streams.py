@@ -181,6 +181,8 @@ class Streams:
             pid: of one process. Default: all.
         """
         with self._reading:
+            if pid is not None and pid not in self.tails:
+                raise ValueError(f"nothing is known of process {pid}; there are {sorted(self.tails)}")
             found = [(number, one, tail.label, kind, text) for one, tail in self.tails.items() if pid in (None, one)
                      for number, kind, text in tail.since(after)]
             return {"number": self._number, "pieces": [piece[1:] for piece in sorted(found)]}

@@ -42,7 +42,6 @@ class Looker:
 
     def __init__(self, region: _core.Region, setting: SessionSetting, dumps: StackDumps) -> None:
         self.region, self.setting, self.dumps = region, setting, dumps
-        self.started = time.time()
         self._kept = 0
         self._known: dict[str, str] = {}  # functions by id, as they were when so many objects were kept
 
@@ -51,7 +50,7 @@ class Looker:
         setting = self.setting
         return {
             "session_dir": setting.session_dir, "version": __version__, "node_pid": setting.node_pid,
-            "driver_pid": setting.driver_pid, "script": setting.argv, "started": self.started,
+            "driver_pid": setting.driver_pid, "script": setting.argv, "started": setting.started,
             "redis_address": os.path.join(setting.session_dir, SOCKET) if setting.store.binaries else None,
         }
 

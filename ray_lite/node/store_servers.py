@@ -13,11 +13,13 @@ import signal
 import time
 
 from ray_lite.control.report_channel import Reporter
-from ray_lite.control.store_server import NO_SERVER, become_server
+from ray_lite.control.store_server import NO_SERVER, become_server, log_name
+from ray_lite.node.worker_process import kill_group
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 
 LONGEST_PAUSE = 60.0  # seconds before a server that dies again and again is started again; the first: Config.store_restart
+TOLD = 3  # deaths, one soon after the other, of which the user is told
 STEADY = 60.0  # seconds after which a server that has died counts as one that had worked
 
 
@@ -28,6 +30,7 @@ class Server:
         self.number, self.due = number, due
         self.pid, self.pidfd = 0, -1
         self.started = 0.0
+        self.deaths = 0  # one soon after the other
         self.pause = 0.0  # seconds before it is started again
 
 
@@ -71,9 +74,15 @@ class StoreServers:
         except OSError:
             return
         if pid == 0:
-            become_server(one.number, self.setting, self.reporter)
-        one.pid, one.pidfd = pid, os.pidfd_open(pid)
-        self.poll.register(one.pidfd, select.EPOLLIN)
+            become_server(one.number, self.setting, self.reporter, one.deaths // TOLD)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:  # no descriptor is left
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        one.pid, one.pidfd = pid, pidfd
+        self.poll.register(pidfd, select.EPOLLIN)
 
     def on_exit(self, fd: int) -> bool:
         """Reaps a server that has ended; False: the descriptor is no server's."""
@@ -81,13 +90,15 @@ class StoreServers:
         if one is None:
             return False
         self.poll.unregister(fd)
-        if self._reap(one) == NO_SERVER:
-            self.servers.clear()  # nothing that could be started, now or later
-            return True
-        now = time.monotonic()
+        code, now = self._reap(one), time.monotonic()
         first = self.setting.config.store_restart
         one.pause = first if now - one.started > STEADY or not one.pause else min(2 * one.pause, LONGEST_PAUSE)
-        one.due = now + one.pause
+        one.due = math.inf if code == NO_SERVER else now + one.pause  # there is none that could be started, now or later
+        one.deaths = 1 if now - one.started > STEADY else one.deaths + 1
+        if one.deaths == TOLD and code != NO_SERVER:
+            log = os.path.join(self.setting.session_dir, log_name(one.number))
+            self.reporter.note(f"a server of the control store ends again and again, now with code {code}; it says why in {log}",
+                               "control_store")
         return True
 
     def _reap(self, one: Server) -> int:
@@ -101,7 +112,7 @@ class StoreServers:
         """Kills all servers: what they have is of this session only."""
         running = [one for one in self.servers if one.pid]
         for one in running:
-            os.kill(one.pid, signal.SIGKILL)
+            kill_group(one.pid)  # a child that is no server yet may have asked one for its version
         for one in running:
             readable(one.pidfd)
             self._reap(one)

@@ -62,19 +62,25 @@ def _base() -> str:
 
 
 def existing() -> list[str]:
-    """Session directories of this user, where a process with this environment would look for them."""
+    """Session directories of this user: where a process with this environment would make them, and wherever else sessions have
+    their sockets."""
     found: dict[str, None] = {}
-    for base in dict.fromkeys((_base(), *filter(None, map(os.environ.get, BASES)), "/tmp")):
-        try:
-            entries = list(os.scandir(base))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.name.startswith(f"{PREFIX}-{os.getuid()}-"):
-                with contextlib.suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_uid == os.getuid():
-                        found[os.path.realpath(entry.path)] = None
-    return list(found)
+    bases = (_base(), *filter(None, map(os.environ.get, BASES)), f"/run/user/{os.getuid()}", "/tmp")
+    for base in dict.fromkeys(bases):
+        with contextlib.suppress(OSError):
+            found.update(dict.fromkeys(entry.path for entry in os.scandir(base)))
+    with contextlib.suppress(OSError), open("/proc/net/unix", errors="surrogateescape") as file:
+        found.update(dict.fromkeys(os.path.dirname("/" + line.rstrip("\n").partition(" /")[2]) for line in file))
+    return list(dict.fromkeys(map(os.path.realpath, filter(_is_ours, found))))
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a directory is a session's of this user."""
+    if not os.path.basename(path).startswith(f"{PREFIX}-{os.getuid()}-"):
+        return False
+    with contextlib.suppress(OSError):
+        return os.lstat(path).st_uid == os.getuid()
+    return False
 
 
 def _remove_stale(base: str) -> None:

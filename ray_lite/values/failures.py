@@ -6,6 +6,7 @@ pickled is left out, and its text stays.  Neighbours: workers/ and node/ pack fa
 
 from __future__ import annotations
 
+import builtins
 import pickle
 from typing import Any, NamedTuple
 
@@ -99,7 +100,8 @@ def _pack_cause(error: BaseException) -> Cause:
     """Packs an exception without its traceback; attributes that can't be pickled are left out, args become text."""
     facts = {key: item for key, item in attributes(error) if _travels(item)}
     args = tuple(item if _travels(item) else _shown(item) for item in error.args)
-    if not facts and type(error).__module__ == "builtins" and all(type(item) in PLAIN for item in args):
+    is_builtin = getattr(builtins, type(error).__name__, None) is type(error)
+    if is_builtin and not facts and all(type(item) in PLAIN for item in args):
         return Cause(pickle.dumps((type(error), args, facts), PROTOCOL), [], [])  # it can be made again for certain
     cause = _cause((type(error), args, facts))
     _unpack_cause(cause)

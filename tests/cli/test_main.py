@@ -116,7 +116,9 @@ def test_logs(command, script, wait_until):
     assert "(Counter pid=" in out and out.count("counting") == 1
     [piece] = [json.loads(line) for line in asked(command, script, "logs", "--json").splitlines() if "counting" in line]
     assert piece["class"] == "Counter" and piece["stream"] == "out" and piece["text"] == "counting\n"
-    assert "counting" in asked(command, script, "logs", piece["pid"]) and asked(command, script, "logs", script.pid) == ""
+    assert "counting" in asked(command, script, "logs", piece["pid"])
+    code, out, err = command("logs", script.pid, "--address", script.directory)
+    assert (code, out) == (1, "") and f"nothing is known of process {script.pid}" in err
 
 
 def test_logs_that_are_followed(script, wait_until, tmp_path):
@@ -186,8 +188,45 @@ def test_no_session_and_several(command, script, start_script, tmp_path):
     assert other.wait(30) == 0
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], [], ["status", "--watch", "0"], ["logs", "x"], ["memory", "--most", "x"],
-                                       ["completion", "csh"], ["stack", "1", "2"]])
+def test_a_session_of_another_environment_is_found(command, start_script, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    place = str(tmp_path / "elsewhere")
+    one = start_script(SCRIPT, args=[tmp_path / "go"], env={"TMPDIR": place, "XDG_RUNTIME_DIR": place})
+    directory = until_ready(one)
+    assert os.path.dirname(directory) == place
+    if len(directory) <= 90:  # a longer name isn't listed by the kernel
+        assert directory in command("status", "--address", one.pid)[1]
+    (tmp_path / "go").touch()
+    assert one.wait(30) == 0
+
+
+def test_one_that_does_not_answer_is_named(command, script):
+    rows = json.loads(asked(command, script, "ps", "--json"))
+    [control] = [row["pid"] for row in rows if row["kind"] == "control"]
+    os.kill(control, signal.SIGSTOP)
+    try:
+        code, out, err = command("status")
+        assert (code, out) == (1, "") and f"{script.directory}  does not answer" in err
+    finally:
+        os.kill(control, signal.SIGCONT)
+
+
+def test_odd_characters_and_closed_or_full_outputs(start_script, tmp_path):
+    odd = SCRIPT.replace('"on purpose"', r'"\udcff \u00e9"')
+    one = start_script(odd, args=[tmp_path / "go"])
+    ours = f"{sys.executable} -m ray_lite errors --address {until_ready(one)}"
+    plain = f"LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {ours}"
+    for line, code, text in [(plain, 0, ""), (f"{ours} > /dev/full", 1, "can't be written"), (f"{ours} >&-", 0, "")]:
+        done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=60)
+        assert done.returncode == code and text.encode() in done.stderr and b"Traceback" not in done.stderr, (line, done)
+    (tmp_path / "go").touch()
+    assert one.wait(30) == 0
+
+
+@pytest.mark.parametrize("arguments", [
+    ["nonsense"], [], ["status", "--watch", "0"], ["logs", "x"], ["memory", "--most", "x"], ["memory", "--most", "-5"],
+    ["completion", "csh"], ["stack", "1", "2"],
+])  # fmt: skip
 def test_wrong_usage(command, arguments):
     code, out, err = command(*arguments)
     assert (code, out) == (2, "") and "usage: ray-lite" in err

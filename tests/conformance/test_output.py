@@ -136,7 +136,7 @@ def test_a_control_process_that_cannot_be_started_is_due_later(fresh, monkeypatc
     with pytest.raises(OSError):
         control.start([])
     assert control.due_in() > 0 and os.listdir("/proc/self/fd") == before
-    for fd in (*control.terminal, control.errors, dumps.read_end, dumps.write_end):
+    for fd in (*control.terminal, *control.errors, dumps.read_end, dumps.write_end):
         os.close(fd)
     for socket in (control.listener, control.reports, control.sender):
         socket.close()

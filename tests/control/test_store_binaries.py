@@ -21,7 +21,7 @@ def test_what_can_be_used(tmp_path, said):
 @pytest.mark.parametrize("text, reason", [
     ("echo 'Redis server v=5.0.14 sha=0'", "has version 5.0; the least is 6.0"),
     ("echo 'GNU bash, version 5.2'", "which no Redis or Valkey server does"), ("exit 3", "--version says ''"),
-    ("sleep 100", "does not say its version within 0.2 s"), ("head -c 1000000 /dev/urandom", "which no Redis"),
+    ("exec sleep 100", "does not say its version within 0.2 s"), ("head -c 1000000 /dev/urandom", "which no Redis"),
 ])  # fmt: skip
 def test_what_can_not(tmp_path, monkeypatch, text, reason):
     monkeypatch.setattr(store_binaries, "VERSION_TIMEOUT", 0.2 if "sleep" in text else 5)
