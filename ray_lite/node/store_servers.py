@@ -97,7 +97,7 @@ class StoreServers:
         one.deaths = 1 if now - one.started > STEADY else one.deaths + 1
         if one.deaths == TOLD and code != NO_SERVER:
             log = os.path.join(self.setting.session_dir, log_name(one.number))
-            self.reporter.note(f"a server of the control store ends again and again, now with code {code}; it says why in {log}",
+            self.reporter.note(f"a server of the control store ends again and again, now with code {code}: see {log}",
                                "control_store")
         return True
 
