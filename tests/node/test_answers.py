@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -46,7 +47,9 @@ def test_whatever_happens_meanwhile_each_answer_is_whole(asked):
     for looker in lookers:
         looker.start()
     add, fails = ray.remote(lambda x, y: x + y), ray.remote(lambda: [][0])
-    for number in range(40):
+    number, end = 0, time.monotonic() + 40
+    while number < 40 or (min(counts.values()) < 3 and not wrong and time.monotonic() < end):
+        number += 1
         actors = [Short.remote() for _ in range(2)]
         x = ray.put(bytes(50_000))
         ids = [add.remote(k, number) for k in range(200)] + [actor.method.remote(x) for actor in actors]
