@@ -7,8 +7,8 @@ cdef tuple AVAILABILITIES = ("BUSY", "IDLE", "STARTING", "RUNG")
 
 
 def process_rows(Region region) -> list:
-    """The processes that have a slot: (slot, pid, role, availability of a worker, depth of its waits, tasks that it has finished,
-    its actor or 0, its innermost task or 0, index of that task's function or 0, (index of the function, state) of the task that
+    """The processes that have a slot: (slot, pid, role, availability of a worker, depth of its waits, tasks that it has
+    finished, its actor or 0, its innermost task or 0, index of that task's function or 0, (index of the function, state) of the task that
     it awaits or None)."""
     cdef rl_region* R = region.R
     cdef rl_slot* s
@@ -56,12 +56,14 @@ def task_counts(Region region) -> dict:
 def kept_values(Region region) -> list:
     """Indices of the objects that the session keeps and that begin with a name: functions, and facts of actors' classes."""
     cdef rl_region* R = region.R
+    cdef rl_object* o
     cdef uint32_t i, n
     cdef list out = []
     check_region(R)
     n = rl_load(&R.h.objects.used)
     for i in range(1, n):
-        if object_at(R, i).flags & RL_JOB_PINNED and object_at(R, i).format == RL_BUFFERS and object_at(R, i).state == RL_SEALED:
+        o = object_at(R, i)
+        if o.flags & RL_JOB_PINNED and o.format == RL_BUFFERS and o.state == RL_SEALED:
             out.append(i)
     return out
 
