@@ -8,8 +8,8 @@ cdef tuple AVAILABILITIES = ("BUSY", "IDLE", "STARTING", "RUNG")
 
 def process_rows(Region region) -> list:
     """The processes that have a slot: (slot, pid, role, availability of a worker, depth of its waits, tasks that it has
-    finished, its actor or 0, its innermost task or 0, index of that task's function or 0, (index of the function, state) of the task that
-    it awaits or None)."""
+    finished, its actor or 0, its innermost task or 0, index of that task's function or 0, (index of the function, state) of
+    the task that it awaits or None)."""
     cdef rl_region* R = region.R
     cdef rl_slot* s
     cdef uint32_t i, t, w
