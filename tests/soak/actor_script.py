@@ -116,8 +116,7 @@ class ActorScript:
         return task
 
     def leap(self):
-        """A call that ends its process; at times amidst others. Only of an actor that has an id: one without may be another one,
-        of its name."""
+        """A call that ends its process; at times amidst others. Of an actor that has an id: one without may be another one."""
         if handle := self.one(lambda actor: actor.restarts and actor.id):
             self.call("leap", handle, ())
             self.play.record.counts["calls that end their process"] += 1
