@@ -73,8 +73,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         redis_max_clients: most connections to each of these servers at a time. Default: 10,000, as the server has it.
         include_webui: accepted without effect; there is no web page yet.
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
-            the session before the process, unless the user handles that signal or `init` ran outside the main thread.
-            Default 5.
+            the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
         The other arguments belong to features that come later.
 

@@ -45,9 +45,8 @@ def remote(*args: Any, **options: Any) -> Any:
             loop, at most Config.async_calls by default, and the others one at a time in a thread beside it. Default 1.
         max_pending_calls: most calls that have not begun; a further one raises PendingCallsLimitExceeded. Default: no limit.
         on_full: "wait" if such a call waits instead. Default "raise".
-        checkpoint_interval: number of calls after which the state is saved, by the class's `__ray_save__` or else by pickling
-            the instance. A new process begins in that state, and runs the calls since then again. Default, and if negative:
-            never.
+        checkpoint_interval: number of calls after which the state is saved, by the class's `__ray_save__` or by pickling the
+            instance. A new process begins in that state, and runs the calls since again. Default, and if negative: never.
         max_restarts: how often an actor gets a new process after a death, counted from its last checkpoint. Default 0, with
             checkpoints 10.
 

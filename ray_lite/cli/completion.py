@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-COMMANDS = "status errors logs memory ps stack completion"
-OPTIONS = "--address --json --watch --follow --most --help --version"
-
-SCRIPTS = {
-    "bash": f'complete -W "{COMMANDS} {OPTIONS}" ray-lite',
-    "zsh": f'compdef \'_arguments "*: :({COMMANDS} {OPTIONS})"\' ray-lite',
-    "fish": f'complete -c ray-lite -f -a "{COMMANDS} {OPTIONS}"',
+SHELLS = {
+    "bash": 'complete -W "{words}" ray-lite',
+    "zsh": """compdef '_arguments "*: :({words})"' ray-lite""",
+    "fish": 'complete -c ray-lite -f -a "{words}"',
 }
+
+
+def script(shell: str, words: list[str]) -> str:
+    """The script for a shell. `words`: commands and options."""
+    return SHELLS[shell].format(words=" ".join(words))

@@ -134,8 +134,15 @@ def parser() -> argparse.ArgumentParser:
     add(ps)
     add(stack).add_argument("pid", type=int, nargs="?", help="of one worker; default: all")
     command = commands.add_parser("completion", help="print a script that lets a shell complete commands")
-    command.add_argument("shell", choices=sorted(completion.SCRIPTS))
+    command.add_argument("shell", choices=sorted(completion.SHELLS))
+    command.set_defaults(words=_words(commands))
     return top
+
+
+def _words(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> list[str]:
+    """All that a shell can complete."""
+    options = {word for one in commands.choices.values() for word in one._option_string_actions if word.startswith("--")}
+    return [*commands.choices, *sorted(options)]
 
 
 def _count(text: str) -> int:
@@ -172,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         if args.command == "completion":
-            print(completion.SCRIPTS[args.shell])
+            print(completion.script(args.shell, args.words))
         else:
             timeout = Config.from_environment().answer_timeout
             args.run(Session(_chosen(args.address), timeout), args)

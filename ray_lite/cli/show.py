@@ -10,6 +10,7 @@ import datetime
 from typing import Any
 
 from ray_lite.cli.text import BOLD, DIM, RED, colour, duration, number, size, table
+from ray_lite.values.failures import titled
 
 FUNCTIONS_SHOWN, ACTORS_SHOWN, WAITS_SHOWN = 20, 20, 10  # rows of a status
 
@@ -53,13 +54,9 @@ def _actors(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     head = ["actor", "pid", "calls", "queued", "restarts", "state"]
-    cells = [[_actor(row), str(row["Pid"] or "-"), row["CallsFinished"], row["CallsQueued"], row["Restarts"],
-              row["State"].lower()] for row in rows[:ACTORS_SHOWN]]
+    cells = [[titled(row["ClassName"], row["Name"]), str(row["Pid"] or "-"), row["CallsFinished"], row["CallsQueued"],
+              row["Restarts"], row["State"].lower()] for row in rows[:ACTORS_SHOWN]]
     return ["", table(head, cells), *_more(len(rows) - ACTORS_SHOWN)]
-
-
-def _actor(row: dict[str, Any]) -> str:
-    return str(row["ClassName"]) if row["Name"] is None else f"{row['ClassName']} {row['Name']!r}"
 
 
 def _waits(texts: list[str]) -> list[str]:
@@ -88,7 +85,7 @@ def processes(rows: list[dict[str, Any]], private: dict[int, int | None]) -> str
     head = ["pid", "kind", "does", "private", "finished", "task or method"]
     cells = []
     for row in rows:
-        kind = row["kind"] if row["class"] is None else f"{row['class']}" + (f" {row['name']!r}" if row["name"] else "")
+        kind = row["kind"] if row["class"] is None else titled(row["class"], row["name"])
         memory = private.get(row["pid"])
         cells.append([str(row["pid"]), kind, row["does"], "?" if memory is None else size(memory), row["finished"],
                       row["task"] or ""])

@@ -66,6 +66,11 @@ class ErrorLog:
         with self._taking:
             return self._table.added, self._table.since(number)
 
+    def statistics(self) -> dict[str, int]:
+        """Counts, as ErrorTable.statistics."""
+        with self._taking:
+            return self._table.statistics()
+
     def answer(self, after: int = 0) -> dict[str, Any]:
         """The errors: `added`, for the next question, `entries`, and how many were `dropped` before these; `after`: the `added`
         of an earlier answer."""

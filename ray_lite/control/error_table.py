@@ -49,5 +49,5 @@ class ErrorTable:
         return [entry for _, entry in list(self._entries)[max(0, number - first):]]
 
     def statistics(self) -> dict[str, int]:
-        """Counts: entries kept, entries dropped, bytes."""
-        return {"errors": len(self._entries), "dropped": self.added - len(self._entries), "bytes": self._bytes}
+        """Counts: entries ever added, those dropped since, bytes of the others."""
+        return {"added": self.added, "dropped": self.added - len(self._entries), "bytes": self._bytes}

@@ -62,7 +62,7 @@ class ControlProcess:
             self.streams.open(pid, source)
         own: dict[str, Answer] = {"errors": self.errors.answer, "logs": self.streams.written}
         if "status" in answers:
-            own["status"] = lambda: {**answers["status"](), "errors": self.errors.errors_since(0)[0]}
+            own["status"] = lambda: {**answers["status"](), "errors": self.errors.statistics()["added"]}
         self.publisher: StorePublisher | None = None
         if setting.store.binaries:
             self.publisher = StorePublisher(setting, answers["tables"], self.errors)

@@ -54,11 +54,11 @@ class Copy:
         """A client of the server, whose copy is empty if it is a new one.
 
         Raises:
-            Exception: the server is away.
+            redis.RedisError, OSError: the server is away.
         """
         if self._client is not None and int(self._client.get(GENERATION) or 0) == self.generation:
             return self._client
-        import redis  # its import takes 0.1 s
+        import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
@@ -131,6 +131,8 @@ class StorePublisher:
 
     def _publish(self) -> bool:
         """Publishes what has changed to each server that can be reached; whether all can be."""
+        from redis import RedisError  # its import takes 0.1 s
+
         tables, missed = self.tables(), 0
         if not self._copies:
             place = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # short enough for an address
@@ -141,7 +143,7 @@ class StorePublisher:
                 copy.update(self._part(tables, number), self._errors if number == 0 else _nothing)
                 if number == 0:
                     self._check_clients(copy.client())
-            except Exception:  # it is away, or starts: all is published again once it is back
+            except (RedisError, OSError):  # it is away, or starts: all is published again once it is back
                 copy.forget()
                 missed += 1
         return missed == 0

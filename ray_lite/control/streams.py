@@ -33,13 +33,11 @@ class Tail:
 
     def __init__(self, label: str, most: int) -> None:
         self.label, self.most = label, most
-        self.written = 0  #: bytes ever written
         self._pieces: deque[tuple[int, str, bytes]] = deque()  # (number, "out" or "err", whole lines)
         self._size = 0
 
     def add(self, number: int, stream: str, data: bytes) -> None:
         """Adds what was written; the oldest goes."""
-        self.written += len(data)
         data = data[-self.most :]
         self._pieces.append((number, stream, data))
         self._size += len(data)

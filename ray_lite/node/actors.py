@@ -15,7 +15,7 @@ from ray_lite.node.worker_starter import There, WorkerStarter
 from ray_lite.policy.actor_deaths import KILLED
 from ray_lite.policy.scheduler import actors_most
 from ray_lite.session_setting import SessionSetting
-from ray_lite.store.named_values import label_of, name_of
+from ray_lite.store.kept_labels import kept_label
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
 from ray_lite.values.failures import dead
@@ -69,7 +69,7 @@ class Actors:
             return False
         if not actor:
             return False
-        class_name = name_of(self.store, _core.facts_of_actor(self.region, actor)).rpartition("<locals>.")[2]
+        class_name = kept_label(self.region, _core.facts_of_actor(self.region, actor))[0].rpartition("<locals>.")[2]
         started = self.starter.fork(slot, 0, There(workers, len(self)), class_name)
         if started is None:
             if _core.actor_facts(self.region, actor)[0] == "ENDING":
@@ -94,7 +94,7 @@ class Actors:
 
     def end(self, actor: int, how: str) -> None:
         """Makes an actor without a process DEAD."""
-        class_name, name, *_ = label_of(self.store, _core.facts_of_actor(self.region, actor))
+        class_name, name, *_ = kept_label(self.region, _core.facts_of_actor(self.region, actor))
         try:
             cause = self._cause(class_name, name, how)
         except ObjectStoreFullError:  # not even an entry of the table is left

@@ -12,11 +12,11 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.calls.actor_rows import actor_rows
-from ray_lite.config import CPU_UNIT, __version__
+from ray_lite.config import __version__
 from ray_lite.control.questions import Answer
 from ray_lite.control.stack_dumps import StackDumps
 from ray_lite.control.store_server import SOCKET
-from ray_lite.policy.long_waits import HeldWait
+from ray_lite.policy.long_waits import HeldWait, needed_text, waiter_text
 from ray_lite.session_setting import SessionSetting
 from ray_lite.store.kept_labels import kept_label, kept_text
 from ray_lite.store.listing import ROLES
@@ -42,7 +42,7 @@ class Looker:
 
     def __init__(self, region: _core.Region, setting: SessionSetting, dumps: StackDumps) -> None:
         self.region, self.setting, self.dumps = region, setting, dumps
-        self._kept = 0
+        self._kept, self._is_settled = 0, True  # objects kept at the last look; whether all of them were sealed by then
         self._known: dict[str, str] = {}  # functions by id, as they were when so many objects were kept
 
     def session(self) -> dict[str, Any]:
@@ -103,16 +103,12 @@ class Looker:
     def _held_wait(self, facts: tuple[Any, ...]) -> str:
         """A wait for what actors hold for life, or for a process."""
         wait = HeldWait(*facts)
-        name = self.setting.info.resources.name_of
-        if wait.kind == "task":
-            who = f"task {kept_text(self.region, _core.task_facts(self.region, wait.waiter)[0])}"
-        else:
-            who = f"actor {self._actor(wait.waiter)}"
-        more = f" and {wait.length - 1:,} more" if wait.length > 1 else ""
+        is_task = wait.kind == "task"
+        name = kept_text(self.region, _core.task_facts(self.region, wait.waiter)[0]) if is_task else self._actor(wait.waiter)
         if not wait.resource:
-            return f"{who}{more}: for a process"
-        holders = ", ".join(map(self._actor, wait.holders)) + (", ..." if wait.number > len(wait.holders) else "")
-        return f"{who}{more}: for {wait.amount / CPU_UNIT:g} {name(wait.resource)}, held for life by {holders}"
+            return f"{waiter_text(wait, name)} waits for a process"
+        resource = self.setting.info.resources.name_of(wait.resource)
+        return f"{waiter_text(wait, name)} waits for {needed_text(wait, resource, [self._actor(one) for one in wait.holders])}"
 
     def _actor(self, actor: int) -> str:
         label = kept_label(self.region, _core.facts_of_actor(self.region, actor))
@@ -147,17 +143,18 @@ class Looker:
         }
 
     def _functions(self) -> dict[str, str]:
-        """The directory of functions, looked up anew when the session keeps more objects than at the last look."""
+        """The directory of functions, looked up anew while the session keeps more and more objects, and once more then: what is
+        counted may not be sealed yet."""
         import json
 
         kept = self.region.statistics()["kept"]
-        if kept != self._kept:
+        if kept != self._kept or not self._is_settled:
             found = {}
             for index in _core.kept_values(self.region):
                 label = kept_label(self.region, index)
                 if isinstance(label, str):
                     found[_core.object_facts(self.region, index)[0].hex()] = json.dumps({"name": label})
-            self._known, self._kept = found, kept
+            self._known, self._is_settled, self._kept = found, kept == self._kept, kept
         return self._known
 
     def memory(self, most: int = 20) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ray_lite.node.postmortem import Postmortem
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.policy.actor_deaths import KILLED, ActorState, CallState, End, Restart, actor_story, after_death, on_call_death
 from ray_lite.policy.scheduler import Died, Running
-from ray_lite.store.named_values import label_of
+from ray_lite.store.kept_labels import kept_label
 from ray_lite.store.object_store import Store
 from ray_lite.values.failures import titled
 from ray_lite.workers.task_facts import task_facts
@@ -101,7 +101,7 @@ class Deaths:
             self.actors.tries.pop(actor, None)
         if starts and self.actors.may_retry(actor) and _core.retry_actor(self.region, actor):
             return
-        class_name, name, *_ = label_of(self.store, _core.facts_of_actor(self.region, actor))
+        class_name, name, *_ = kept_label(self.region, _core.facts_of_actor(self.region, actor))
         title = titled(class_name, name)
         running = list(self._adopted(slot))
         how = actor_story(died, [task.name for task in running if not task.complete])

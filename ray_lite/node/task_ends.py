@@ -12,9 +12,9 @@ from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import ObjectLostError
 from ray_lite.policy.attempt_ends import End, cancelled_text
 from ray_lite.policy.scheduler import Fail, Finish, Requeue, Running
+from ray_lite.store.kept_labels import kept_text
 from ray_lite.store.listing import ALL, ObjectFacts
 from ray_lite.store.object_store import Store
-from ray_lite.values import serialization
 from ray_lite.values.failures import Failure, SystemFailure
 from ray_lite.workers.task_facts import TaskFacts, task_facts
 
@@ -42,12 +42,8 @@ class TaskEnds:
         return self.more or bool(self._candidates)
 
     def function_name(self, facts: TaskFacts) -> str:
-        """The name of a task's function; its code is never loaded here."""
-        try:
-            handle = _core.function_handle(self.region, facts.function)
-            return str(serialization.loads(_core.payload(self.region, handle)[1]))
-        except Exception:  # a process died while it exported the function
-            return "(unknown)"
+        """The name of a task's function, or "(unknown)": a process may have died while it exported the function."""
+        return kept_text(self.region, facts.function) or "(unknown)"
 
     def apply(self, order: Finish | Requeue | Fail) -> None:
         """Carries out one instruction about a task that the node has adopted."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 
 from ray_lite import _core
-from ray_lite.config import CPU_UNIT
 from ray_lite.control.report_channel import Reporter
 from ray_lite.node.actors import Actors
 from ray_lite.node.task_ends import TaskEnds
-from ray_lite.policy.long_waits import HeldWait, HeldWaits
+from ray_lite.policy.long_waits import HeldWait, HeldWaits, needed_text, waiter_text
 from ray_lite.policy.wait_cycles import Cycles, Need
-from ray_lite.store.named_values import label_of
+from ray_lite.store.kept_labels import kept_label
 from ray_lite.workers.task_facts import task_facts
 
 LOOKS = 10  # looks at a wait before it is told
@@ -48,20 +47,13 @@ class WaitWatch:
 
     def _text(self, wait: HeldWait) -> str:
         """The line that tells of a wait."""
-        if wait.kind == "task":
-            who = f"task {self.task_ends.function_name(task_facts(self.region, wait.waiter))}"
-        else:
-            who = ("a call of " if wait.kind == "turn" else "") + f"actor {self._actor(wait.waiter)}"
-        more = f" (and {wait.length - 1:,} more)" if wait.length > 1 else ""
-        waits = f"{who}{more} has waited for {self.config.held_note:g} s"
+        is_task = wait.kind == "task"
+        name = self.task_ends.function_name(task_facts(self.region, wait.waiter)) if is_task else self._actor(wait.waiter)
+        waits = f"{waiter_text(wait, name)} has waited for {self.config.held_note:g} s"
         if not wait.resource:
             return f"{waits} for a process: {self._why_full()}"
         resource = self.setting.info.resources.name_of(wait.resource)
-        holders = [self._actor(one) for one in wait.holders]
-        if wait.number > len(holders):
-            holders.append(f"{wait.number - len(holders):,} more")
-        held = ", ".join(holders)
-        return f"{waits} for {wait.amount / CPU_UNIT:g} {resource}, which actors hold until they end: {held}"
+        return f"{waits} for {needed_text(wait, resource, [self._actor(one) for one in wait.holders])}"
 
     def _why_full(self) -> str:
         """Why no more processes can be started."""
@@ -72,7 +64,7 @@ class WaitWatch:
 
     def _actor(self, actor: int) -> str:
         """An actor's class, name, id and process."""
-        class_name, name, *_ = label_of(self.store, _core.facts_of_actor(self.region, actor))
+        class_name, name, *_ = kept_label(self.region, _core.facts_of_actor(self.region, actor))
         slot = _core.actor_facts(self.region, actor)[2]
         pid = next((one.pid for one in self.actors.processes.values() if one.slot == slot), 0)
         facts = ([] if name is None else [repr(name)]) + [_core.actor_id(self.region, actor).hex()[:8]]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ray_lite.config import CPU_UNIT
+
 
 class HeldWait(NamedTuple):
     """The first of a queue that waits for a resource which actors hold, or an actor that waits for a process
@@ -21,6 +23,19 @@ class HeldWait(NamedTuple):
     amount: int  #: that it needs, in ten-thousandths
     holders: list[int]  #: actors that hold some of it, a few of them
     number: int  #: how many hold some
+
+
+def waiter_text(wait: HeldWait, name: str) -> str:
+    """Who waits, for texts. `name`: of the task, or of the actor."""
+    who = {"task": "task", "turn": "a call of actor", "life": "actor"}[wait.kind]
+    more = f" (and {wait.length - 1:,} more)" if wait.length > 1 else ""
+    return f"{who} {name}{more}"
+
+
+def needed_text(wait: HeldWait, resource: str, holders: list[str]) -> str:
+    """What actors hold that somebody waits for, for texts. `holders`: names of the actors in `wait.holders`."""
+    more = [f"{wait.number - len(holders):,} more"] if wait.number > len(holders) else []
+    return f"{wait.amount / CPU_UNIT:g} {resource}, which actors hold until they end: {', '.join([*holders, *more])}"
 
 
 class HeldWaits:

@@ -20,17 +20,6 @@ def keep_named(store: Store, value: Any, name: str, *further: Any) -> int:
     return store.keep_pickled(Pickled(pickle.dumps((name, *further)), buffers, lengths, body.contained))
 
 
-def name_of(store: Store, index: int) -> str:
-    """The name of the value in an object."""
-    return str(label_of(store, index)[0])
-
-
-def label_of(store: Store, index: int) -> tuple[Any, ...]:
-    """The name of the value in an object, and the further facts."""
-    label: tuple[Any, ...] = pickle.loads(_core.payload(store.region, _core.function_handle(store.region, index))[1])
-    return label
-
-
 def load_named(store: Store, index: int) -> Any:
     """The value in an object."""
     _, _, views = _core.payload(store.region, _core.function_handle(store.region, index))

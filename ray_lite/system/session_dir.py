@@ -89,10 +89,9 @@ def _remove_stale(base: str) -> None:
     except OSError:
         return  # writable but not readable: old directories can't be found
     for entry in entries:
-        if entry.name.startswith(f"{PREFIX}-{os.getuid()}-"):
+        if _is_ours(entry.path):
             with contextlib.suppress(OSError):  # locked: its session lives; or gone
-                if entry.stat(follow_symlinks=False).st_uid == os.getuid():
-                    _remove_unlocked(entry.path)
+                _remove_unlocked(entry.path)
 
 
 def _remove_unlocked(path: str) -> None:

@@ -13,7 +13,7 @@ from ray_lite.calls.actor_facts import ProcessFacts
 from ray_lite.calls.instance import ActorLoop, Constructor, Exit, MethodFunction, construct, instance
 from ray_lite.calls.methods import bound
 from ray_lite.exceptions import ObjectStoreFullError, SerializationError
-from ray_lite.store.named_values import label_of
+from ray_lite.store.kept_labels import kept_label
 from ray_lite.values.failures import ArgumentFailed, constructor_failed, dead, described, unpack
 from ray_lite.values.serialization import dumps
 from ray_lite.workers.cancellation import calls_users_code
@@ -31,7 +31,7 @@ class ActorRunner(TaskRunner):
     def begin(self, worker: _core.Worker, most: int) -> None:
         """Restores the state of the actor if an earlier process has saved one. `most`: past calls that are kept at most."""
         kept = _core.facts_of_actor(self.region, _core.own_actor(self.region))
-        facts = ProcessFacts(*label_of(self.store, kept))
+        facts = ProcessFacts(*kept_label(self.region, kept))
         self._class_name, self._name = facts.class_name, facts.name
         misplaced = self._enter(facts.runtime_env)
         self.checkpoints = Checkpoints(self.store, self.reporter, facts, most)

@@ -19,9 +19,10 @@ from ray_lite.calls.unfinished import UNFINISHED, Finished, check_finished
 from ray_lite.control.report_channel import Reporter
 from ray_lite.options import WorkerOptions
 from ray_lite.policy.attempt_ends import Follows
+from ray_lite.store.kept_labels import kept_text
 from ray_lite.store.object_store import Store
 from ray_lite.values.failures import ArgumentFailed, described
-from ray_lite.values.serialization import dumps, loads
+from ray_lite.values.serialization import dumps
 from ray_lite.workers.attempt_error import AttemptError
 from ray_lite.workers.cancellation import calls_users_code
 from ray_lite.workers.child import end_child
@@ -79,7 +80,7 @@ class TaskRunner:
     def name(self, index: int) -> str:
         """Name of the function in an object, for reports."""
         if index not in self._names:
-            self._names[index] = loads(_core.payload(self.region, _core.function_handle(self.region, index))[1])
+            self._names[index] = kept_text(self.region, index)
         return self._names[index]
 
     def load(self, x: _core.ObjectID, writable: bool) -> Any:

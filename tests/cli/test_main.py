@@ -87,7 +87,7 @@ def asked(command, script, *arguments):
 
 def test_waits_for_what_actors_hold(command, script, wait_until):
     """The task that needs a disk waits for the actor that holds it."""
-    text = "task queued: for 1 disk, held for life by Counter 'one'"
+    text = "task queued waits for 1 disk, which actors hold until they end: Counter 'one'"
     wait_until(lambda: text in json.loads(asked(command, script, "status", "--json"))["waits"])
     assert text in asked(command, script, "status")
 

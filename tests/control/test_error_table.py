@@ -19,7 +19,7 @@ def test_the_newest_stay_the_oldest_go():
     for number in range(5):
         table.add(entry(number))
     assert numbers(table.since()) == [2, 3, 4] and table.added == 5
-    assert table.statistics() == {"errors": 3, "dropped": 2, "bytes": 3 * (OVERHEAD + 10)}
+    assert table.statistics() == {"added": 5, "dropped": 2, "bytes": 3 * (OVERHEAD + 10)}
 
 
 def test_since():

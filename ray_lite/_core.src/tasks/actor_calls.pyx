@@ -205,15 +205,15 @@ cdef int actor_make(rl_region* R, rl_spec* s) noexcept nogil:
 
 cdef int next_result(rl_region* R, uint32_t a, uint32_t* i, uint32_t* generation) noexcept nogil:
     """The first return of the call at the front of an actor's mailbox, which this process holds from now on. STALE: there is
-    none, or the call has begun before, so that its results may be there already."""
+    none, or it is there already: the call had begun in an earlier process."""
     cdef rl_actor* e = actor_at(R, a)
     cdef int rc
     while True:
         if rl_lock(R):
             return EIO
         rc = STALE
-        i[0] = task_at(R, e.head).returns if e.state != RL_FREE and e.head and e.nagain == 0 else 0
-        if i[0]:
+        i[0] = task_at(R, e.head).returns if e.state != RL_FREE and e.head else 0
+        if i[0] and object_at(R, i[0]).state == RL_PENDING:
             generation[0] = object_at(R, i[0]).generation
             rc = holder_set(R, i[0])
         if not section_repeats(R, &rc, 0):
