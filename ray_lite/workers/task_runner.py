@@ -108,6 +108,8 @@ class TaskRunner:
     def store_result(self, task: int, result: Any) -> None:
         """Stores a task's result, or its several values; returns that an earlier attempt sealed stay as they are."""
         returns = _core.task_returns(self.region, task)
+        if not any(returns):
+            return  # a call that runs again: all its results are there, and may be let go in part
         if len(returns) == 1:
             if type(result) in UNFINISHED:
                 check_finished(self.task_name(task), result, False)

@@ -1,5 +1,6 @@
 """Actors that come back after the death of their process: which calls run again, and the end of a crash loop."""
 
+import contextlib
 import os
 import signal
 
@@ -105,6 +106,31 @@ def test_a_cancelled_call_does_not_run_again(session, gate, wait_until):
     assert ray.get(actor.get.remote()) == ["held"]
     kill(actor)
     assert ray.get(actor.get.remote()) == ["held"] and len(gate.arrived("in")) == 1
+
+
+def test_a_call_that_was_cancelled_too_late_runs_again(session, gate, wait_until):
+    """The process dies when all its many results are there and it has not quite ended: what it has done must not be lost."""
+    count = 10_000
+
+    @ray.remote(checkpoint_interval=1_000, max_restarts=50)
+    class Wide(Ledger):
+        @ray.method(num_return_vals=count)
+        def wide(self, arrive, x):
+            self.seen.append(x)
+            arrive(f"out-{x}-")
+            return range(count)
+
+    actor, arrive, late = Wide.remote(), gate.arrive, 0
+    for number in range(6):
+        pid = ray.get(actor.pid.remote())
+        ids = actor.wide.remote(arrive, number)
+        wait_until(lambda number=number: gate.arrived(f"out-{number}-"))
+        late += ray.cancel(ids[0])
+        ray.wait(ids, num_returns=count)
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(TaskCancelledError):  # the mark came in time
+            assert ray.get(ids[::1000]) == list(range(0, count, 1000)) and number in ray.get(actor.get.remote())
+    assert late and [entry for entry in ray.error_info() if entry["type"] == "task"] == []
 
 
 def test_each_callers_order_over_deaths(session):
