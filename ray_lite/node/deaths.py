@@ -88,8 +88,7 @@ class Deaths:
         else:
             for task in self._adopted(one.slot):
                 order = self.pool.scheduler.on_death(died, task)
-                self.task_ends.apply(order)
-                self.task_ends.keep_death(order, task, self.pool.scheduler.story(died, task))
+                self.task_ends.apply_death(order, task, self.pool.scheduler.story(died, task))
         _core.end_sweep(self.region, one.slot)
 
     def _finish_actor(self, actor: int, slot: int, died: Died) -> None:
@@ -111,8 +110,7 @@ class Deaths:
         for task in running:
             call = CallState(class_name, title, comes_back, state.keeps, *_core.call_facts(self.region, task.task))
             order = on_call_death(died, task, call, how)
-            self.task_ends.apply(order)
-            self.task_ends.keep_death(order, task, how)
+            self.task_ends.apply_death(order, task, how)
         if isinstance(after, End):
             self.actors.end(actor, after.how)
         elif not _core.restart_actor(self.region, actor):

@@ -59,12 +59,14 @@ class TaskEnds:
                     self.store.fail(index, failure)
         _core.finish_task(self.region, order.task)
 
-    def keep_death(self, order: Finish | Requeue | Fail, task: Running, how: str) -> None:
-        """Puts a death into the table of errors that ended an attempt, if nobody has reported it."""
+    def apply_death(self, order: Finish | Requeue | Fail, task: Running, how: str) -> None:
+        """Carries out an instruction about a task whose attempt a death has ended."""
+        # First the table of errors: whoever has seen what the death did can find it there.
         if isinstance(order, Requeue) and order.counted:
             self.reporter.keep("worker_died", task.name, how, {"attempts": task.attempts})
         elif isinstance(order, Fail) and order.error == "RayActorError":
             self.reporter.keep("worker_crash", task.name, order.text, plain(order.attributes))
+        self.apply(order)
 
     def end_cancelled(self) -> None:
         """Fails some of the tasks that were cancelled before they began, or before they began again."""
