@@ -25,7 +25,7 @@ cdef extern from "region/layout.h" nogil:
         RL_REF_ARGUMENT, RL_REF_CONTENT
         RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS, RL_HANDLE
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
-        RL_CANCEL_RECURSIVE, RL_DEADLOCKED, RL_AGAIN, RL_REPLAY
+        RL_CANCEL_RECURSIVE, RL_DEADLOCKED, RL_AGAIN, RL_REPLAY, RL_IN_CYCLE
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_HANDLE_VALUE, RL_ERROR, RL_ALIAS
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY
@@ -66,7 +66,7 @@ cdef extern from "region/layout.h" nogil:
         uint8_t id[20]
         uint32_t serial, prev, function, owner
         uint16_t queue, cell
-        uint32_t ndeps
+        uint32_t ndeps, awaits
         uint16_t attempts, retries_left
         uint32_t nreturns, returns, refs, parent, parent_serial, args_size, extent, site
         uint16_t flags, actor

@@ -38,7 +38,7 @@ class WaitWatch:
             return
         self._next = now + self.config.node_look / 2  # the supervisor comes every node_look, or a little earlier
         for wait in self.cycles.broken((Need(*edge) for edge in _core.wait_edges(self.region)), now):
-            _core.break_cycle(self.region, wait.slot, wait.since)
+            _core.break_cycle(self.region, wait.slot, wait.since, wait.task, wait.serial)
         if now >= self._next_held:
             self._next_held = now + self.config.held_note / LOOKS
             found = (HeldWait(*wait) for wait in _core.held_waits(self.region))

@@ -104,25 +104,31 @@ class WorkerBackend(LocalBackend):
         """Raises DeadlockError if the wait for `awaited` can never end; in the main thread, TaskCancelledError if the innermost
         task is cancelled."""
         if self.concurrent is not None:
-            return self.concurrent.check()
+            self.concurrent.check()
+            own = self.concurrent.own()
+            if awaited is not None and all_of_them and own is not None:
+                self._look_for_cycle(awaited, own.record)
+            return
         main = threading.get_ident() == self.main_thread
         if main:
             self.cancellation.check()
         if awaited is None:
             return
         if main and all_of_them:
-            _core.await_first(self.region, awaited)
-            if _core.take_cycle(self.region):
-                self._meet_cycle()
+            self._look_for_cycle(awaited)
         if _core.take_deadlock(self.region, main, awaited):
             raise DeadlockError(self._why_stuck())
 
-    def _meet_cycle(self) -> None:
-        """Raises DeadlockError if this process waits in a cycle still: another member may have been cancelled meanwhile."""
-        slot = self.region.slot
+    def _look_for_cycle(self, awaited: list[_core.ObjectID], call: int = 0) -> None:
+        """Says what is awaited, by this process or by one of several calls; raises DeadlockError if the node has chosen this
+        wait, and it is in a cycle still: another member may have been cancelled meanwhile."""
+        _core.await_first(self.region, awaited, call)
+        if not _core.take_cycle(self.region, call):
+            return
         for cycle in cycles(Need(*edge) for edge in _core.wait_edges(self.region)):
-            if any(need.slot == slot for need in cycle):
-                raise DeadlockError(describe(cycle, slot, self.runner.task_name))
+            for place, need in enumerate(cycle):
+                if need.task == call or call == 0 and need.slot == self.region.slot:
+                    raise DeadlockError(describe(cycle[place:] + cycle[:place], self.runner.task_name))
 
     def _why_stuck(self) -> str:
         lacked = ", ".join(map(self.info.resources.name_of, _core.scarce_resources(self.region)))

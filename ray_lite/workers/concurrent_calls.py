@@ -97,12 +97,17 @@ class ConcurrentCalls:
     def wait(self, for_ever: bool, wait: Callable[[], bool]) -> bool:
         """Calls `wait()`, in which this thread sleeps, and returns its result; the CPUs are given back if no call can go on."""
         self.check()
-        return _core.while_thread_waits(self.region, for_ever, wait, self.held_up())
+        own = self.own()
+        return _core.while_thread_waits(self.region, for_ever, wait, self.held_up(), own.record if own else 0)
+
+    def own(self) -> _core.RunningCall | None:
+        """The call that runs in this thread, if one does."""
+        call = _core.running_call()
+        return call if call is not None and call.runs_here else None
 
     def held_up(self) -> int:
         """Number of calls that can't go on while this thread sleeps."""
-        own = _core.running_call()
-        return int(own is not None and own.runs_here)
+        return int(self.own() is not None)
 
     # --- cancellation ---
 

@@ -2,16 +2,14 @@
 else does.
 """
 
-import re
 import threading
 import time
 
 import pytest
+from waiting_nodes import SOON, Node, why
 
 import ray_lite as ray
-from ray_lite.exceptions import DeadlockError, GetTimeoutError, RayActorError, TaskCancelledError
-
-SOON = 10  # seconds within which a cycle is found, even on a busy machine
+from ray_lite.exceptions import GetTimeoutError, TaskCancelledError
 
 
 @ray.remote(num_cpus=0)
@@ -20,65 +18,10 @@ def of(node):
     return ray.get(node.name.remote())
 
 
-def why(x):
-    """The text of the DeadlockError (or of the actor's end by one) that `get` raises, without the names of tests in it."""
-    with pytest.raises((DeadlockError, RayActorError), match="wait for each other for ever") as caught:
-        ray.get(x)
-    return re.sub(r"test_\w+\.<locals>\.", "", str(caught.value))
-
-
 @pytest.fixture
 def session(fresh):
     fresh.init(num_cpus=2)
     return fresh
-
-
-@ray.remote(num_cpus=0)
-class Node:
-    """An actor that calls others as told."""
-
-    def __init__(self, first=None):
-        self.seen = []
-
-    def name(self):
-        return "node"
-
-    def note(self, x):
-        self.seen.append(x)
-        return list(self.seen)
-
-    def own(self):
-        return ray.get(ray.current_actor().name.remote())
-
-    def ask(self, other, *further):
-        """Waits for `ask` of the next one, which waits for the one after it, and so on; the last is asked for its name."""
-        return ray.get(other.ask.remote(*further) if further else other.name.remote())
-
-    def hold(self, wait):
-        wait()
-        return "held"
-
-    def pass_on(self, other, box):
-        return ray.get(other.note.remote(box[0]))
-
-    def survive(self, other):
-        return ray.get(other.try_ask.remote(ray.current_actor()))
-
-    def try_ask(self, other):
-        time.sleep(0.3)  # the other one waits by then
-        try:
-            return self.ask(other)
-        except DeadlockError:
-            return "survived"
-
-    def fetch(self, box):
-        return ray.get(box[0])
-
-    def compute(self, seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            pass
-        return "computed"
 
 
 def test_a_method_that_waits_for_its_own_actor(session):

@@ -2,7 +2,7 @@
 
 - `make_region`: a factory; `region`: one with this process as its driver, checked by fsck and closed after the test.
 - `lively`: a region full of life whose words can be damaged (damage.py).
-- `company`: actors, their processes and their node (company.py).
+- `company`: actors, their processes and their node (company.py); `cast`: one that runs several calls (cast.py).
 - `worker`: the same, in a worker's slot; `tasks`: tasks by number, run by such workers; `bury`: what the node does
   about a dead one.
 """
@@ -323,6 +323,12 @@ def company(beside, make_region, tasks, worker, forked):
         return made.Staffed(region, tasks, forked, worker)
 
     return make
+
+
+@pytest.fixture
+def cast(beside, company):
+    """`cast(most=...)`: a Cast of a new company: the process of an actor that runs several calls (cast.py)."""
+    return lambda most=3, cpus=20_000, **options: beside("cast.py").Cast(company(cpus=cpus), most, **options)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def structs():
 
 def fields(body, numbers):
     at = 0
+    body = re.sub(r"union \{(.*?;).*?\};", r"\1", body, flags=re.S)  # of a union the first member
     for kind, name, count in re.findall(r"^\s+(\w+) (\w+)(?:\[([^\]]*)\])?\s*;", body, re.M):
         if kind not in TYPES or "sizeof" in count:
             return

@@ -83,10 +83,11 @@ def while_blocked(Region region, bint for_ever, wait):
         check(block_end(region.R))
 
 
-def while_thread_waits(Region region, bint for_ever, wait, int32_t calls=0):
+def while_thread_waits(Region region, bint for_ever, wait, int32_t calls=0, uint32_t call=0):
     """Counts a thread of this process, in a worker not the main one, as waiting while it calls `wait()`; returns its result.
 
-    `calls`: running calls of this process's actor, if several run at a time, that can't go on meanwhile.  The result False
+    `calls`: running calls of this process's actor, if several run at a time, that can't go on meanwhile.  `call`: the one (its
+    record) that waits in this thread, and may have said what it awaits (`await_first`).  The result False
     means that it waited in vain: then the CPUs, if they are lent, stay so until a later wait ends, or the task.
     """
     check_region(region.R)
@@ -100,6 +101,8 @@ def while_thread_waits(Region region, bint for_ever, wait, int32_t calls=0):
         return result
     finally:
         check_region(region.R)
+        if call:
+            check(call_awaits(region.R, call, 0))
         if calls:
             check(calls_wait(region.R, -calls))
         check(thread_wait_end(region.R, for_ever, in_vain))

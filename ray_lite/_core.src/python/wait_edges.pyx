@@ -1,8 +1,9 @@
-"""Who waits for whom, as the node sees it: for each process whose task has waited for a while, the process that it needs.
+"""Who waits for whom, as the node sees it: for each task that has waited for a while, the tasks of which it needs one to end.
 
-    a slot awaits an object -> the task that returns it -> it runs: its slot
-                                                        -> it lacks an argument: that object, and so on
-                                                        -> it is a call in a mailbox: the slot of its actor, which runs another
+    a process, or one of several calls, awaits an object
+        -> the task that returns it -> it runs: that one, or what it waits for itself on the same stack
+                                    -> it lacks an argument: that object, and so on
+                                    -> it is a call in a mailbox, and its actor takes none: any that the actor runs
 
 Each is found in sections of its own, so one look may show waits of different moments: policy/wait_cycles.py compares two looks.
 Neighbours: tasks/blocking.pyx (`awaits`), tasks/inline.pyx (arguments of a waiting task).
@@ -17,23 +18,35 @@ cdef struct rl_trail:
     rl_walk walk
 
 cdef struct rl_edge:
-    int64_t since     # when the wait began
-    uint32_t needs    # the slot whose task must end first; 0: there is none, or it is not known
-    uint32_t running  # the task that waits
-    uint32_t awaited  # the task that returns the awaited object
-    bint direct       # the awaited task runs in that slot
+    uint32_t slot     # of the process that waits
+    uint32_t running  # the task that waits: the innermost one of its process, or one of several calls
+    uint32_t serial   # of that task
+    int64_t since     # when the wait began; 0: not known, as of one of several calls
+    uint64_t object   # the awaited object, with its generation
+    uint32_t awaited  # the task that returns it
+    uint32_t needs    # the task that must end first; 0: there is none, or it is not known
+    uint32_t actor    # the actor that must end one of its calls first; 0: there is none
+    bint direct       # the awaited task runs
 
 
-cdef bint is_awaiting(rl_region* R, rl_slot* s) noexcept nogil:
-    """Lock held. Whether a process can do nothing before the object that it awaits is there. One that runs several calls at a
-    time can."""
-    return s.state == RL_ALIVE and s.awaits and s.blocked > s.lent and (s.actor == 0 or actor_at(R, s.actor).most == 1)
+cdef bint runs_several(rl_region* R, rl_slot* s) noexcept nogil:
+    """Lock held. Whether a process may run several calls at a time."""
+    return s.actor != 0 and actor_at(R, s.actor).most > 1
 
 
-cdef uint32_t busy_slot(rl_region* R, uint32_t a) noexcept nogil:
-    """Lock held. The slot of an actor that takes no call before it has ended the one that it runs, or 0."""
-    cdef rl_actor* e = actor_at(R, a)
-    return e.slot if e.state == RL_ACTOR_ALIVE and e.most == 1 and e.nrunning else 0
+cdef uint32_t blocking_object(rl_region* R, uint32_t slot, uint32_t t) noexcept nogil:
+    """Lock held. The object without which a process (`t` 0), or a call that it runs among others, can do nothing; 0: none."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
+    if s.state != RL_ALIVE:
+        return 0
+    if t:
+        return task_at(R, t).awaits if task_at(R, t).state == RL_RUNNING and task_at(R, t).owner == slot else 0
+    return s.awaits if s.blocked > s.lent else 0
+
+
+cdef bint takes_none(rl_actor* e) noexcept nogil:
+    """Lock held. Whether an actor takes no call before it has ended one that it runs."""
+    return e.state == RL_ACTOR_ALIVE and e.nrunning != 0 and (e.nrunning == e.most or e.creation != 0)
 
 
 cdef uint32_t lacks_arguments(rl_region* R, uint32_t t) noexcept nogil:
@@ -48,7 +61,7 @@ cdef uint32_t lacks_arguments(rl_region* R, uint32_t t) noexcept nogil:
 
 
 cdef int edge_section(rl_region* R, rl_trail* at, rl_edge* e) noexcept nogil:
-    """Lock held. Follows what an object needs. DONE: `e.needs` is known; MORE: another section goes on."""
+    """Lock held. Follows what an object needs. DONE: `e.needs` or `e.actor` is known; MORE: another section goes on."""
     cdef uint32_t t, _
     cdef rl_task* k
     for _ in range(<uint32_t>EDGE_HOPS):
@@ -57,11 +70,13 @@ cdef int edge_section(rl_region* R, rl_trail* at, rl_edge* e) noexcept nogil:
             return DONE
         k = task_at(R, t)
         if k.state == RL_RUNNING:
-            e.needs, e.direct = k.owner, t == e.awaited
+            e.needs = t if runs_several(R, rl_slot_at(R, k.owner)) else rl_slot_at(R, k.owner).running
+            e.direct = t == e.awaited
             return DONE
         t = lacks_arguments(R, t)
         if t == 0:
-            e.needs = busy_slot(R, k.actor) if k.state == RL_MAILED or k.state == RL_LANED else 0
+            if (k.state == RL_MAILED or k.state == RL_LANED) and takes_none(actor_at(R, k.actor)):
+                e.actor = k.actor
             return DONE
         if unready_argument(R, t, &at.walk, &at.object) == MORE:
             break
@@ -71,20 +86,25 @@ cdef int edge_section(rl_region* R, rl_trail* at, rl_edge* e) noexcept nogil:
     return MORE
 
 
-cdef int edge_find(rl_region* R, uint32_t slot, rl_edge* e) noexcept nogil:
-    """Fills in which process a process needs."""
+cdef int edge_find(rl_region* R, uint32_t slot, uint32_t t, rl_edge* e) noexcept nogil:
+    """Fills in what a process needs, or, if `t` is not 0, a call that it runs among others."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     cdef rl_trail at
-    cdef uint32_t _
+    cdef uint32_t i, _
     cdef int rc = MORE
     memset(&at, 0, sizeof(at))
     memset(e, 0, sizeof(rl_edge))
     for _ in range(<uint32_t>EDGE_SECTIONS):
         if rl_lock(R):
             return EIO
-        if at.object == 0 and is_awaiting(R, s):
-            at.object, e.since, e.running, e.awaited = s.awaits, s.since, s.running, object_at(R, s.awaits).task
-            at.generation = object_at(R, at.object).generation
+        i = blocking_object(R, slot, t) if at.object == 0 else 0
+        if i:
+            at.object, at.generation = i, object_at(R, i).generation
+            e.slot, e.awaited = slot, object_at(R, i).task
+            e.object = <uint64_t>at.generation << 32 | i
+            e.running = t if t else s.running
+            e.since = 0 if t else s.since
+            e.serial = task_at(R, e.running).serial
         rc = DONE
         if at.object and object_at(R, at.object).generation == at.generation:
             rc = edge_section(R, &at, e)
@@ -94,34 +114,96 @@ cdef int edge_find(rl_region* R, uint32_t slot, rl_edge* e) noexcept nogil:
     return DONE
 
 
+cdef int calls_copy(rl_region* R, uint32_t slot, bint awaiting, uint32_t* out, uint32_t most) noexcept nogil:
+    """The tasks that a process runs, at most `most`; `awaiting`: only those that await an object. Returns their number, or
+    minus one: the lock is not to be had."""
+    cdef uint32_t t
+    cdef int n = 0
+    if rl_lock(R):
+        return -1
+    t = rl_slot_at(R, slot).running
+    while t and <uint32_t>n < most:
+        if task_at(R, t).awaits or not awaiting:
+            out[n] = t
+            n += 1
+        t = task_at(R, t).next
+    rl_commit(R)
+    return n
+
+
+cdef tuple calls_running(rl_region* R, uint32_t slot, bint awaiting):
+    """The tasks that a process runs; `awaiting`: only those that await an object."""
+    cdef uint32_t most = actor_at(R, rl_slot_at(R, slot).actor).most
+    cdef int n
+    cdef uint32_t* found = <uint32_t*>malloc(<size_t>(most + 1) * sizeof(uint32_t))
+    if found == NULL:
+        raise MemoryError("no memory for an actor's calls")
+    try:
+        n = calls_copy(R, slot, awaiting, found, most)
+        check(EIO if n < 0 else DONE)
+        return tuple([found[i] for i in range(n)])
+    finally:
+        free(found)
+
+
+cdef tuple edge_row(rl_region* R, rl_edge* e, dict calls):
+    """An edge as `wait_edges` returns it. `calls`: the calls that actors run, as far as they are known."""
+    if e.needs:
+        needs = (e.needs,)
+    else:
+        if e.actor not in calls:
+            calls[e.actor] = calls_running(R, actor_at(R, e.actor).slot, False)
+        needs = calls[e.actor]
+    return e.running, e.serial, e.slot, e.since, e.object, needs, e.awaited, e.direct
+
+
 def wait_edges(Region region) -> list:
-    """Which processes need each other: (slot that waits, since when, slot that it needs, the task that waits, the task that it
-    awaits, whether that one runs in the other slot)."""
+    """Which tasks need each other: (the task that waits, its serial, its slot, since when it waits or 0, a number of the object
+    that it awaits, tasks of which it needs one to end, the task that returns the object, whether that one runs). Each task is
+    named by its record."""
     cdef rl_region* R = region.R
     cdef list out = []
+    cdef dict calls = {}
     cdef rl_edge e
     cdef uint32_t i
     check_region(R)
     for i in range(1, rl_load(&R.h.slots.used)):
         if rl_load(&rl_slot_at(R, i).awaits):
-            check(edge_find(R, i, &e))
-            if e.needs:
-                out.append((i, e.since, e.needs, e.running, e.awaited, e.direct))
+            waits = (0,)
+        elif rl_slot_at(R, i).actor:
+            waits = calls_running(R, i, True)
+        else:
+            continue
+        for t in waits:
+            check(edge_find(R, i, t, &e))
+            if e.needs or e.actor:
+                out.append(edge_row(R, &e, calls))
     return out
 
 
-def await_first(Region region, list ids):
-    """Says that the main thread of this process waits for all of the resolved ids, without a timeout."""
+def await_first(Region region, list ids, uint32_t call=0):
+    """Says that the main thread of this process waits for all of the resolved ids, without a timeout; or a call (its record)
+    that it runs among others does."""
     cdef rl_region* R = region.R
     check_region(R)
     for x in ids:
         if not is_sealed(R, (<ObjectID>x).index):
-            check(await_object(R, (<ObjectID>x).index))
+            check(call_awaits(R, call, (<ObjectID>x).index) if call else await_object(R, (<ObjectID>x).index))
             return
 
 
-def break_cycle(Region region, uint32_t slot, int64_t since):
-    """Tells the main thread of a process, if it is still in the wait that began then, that it waits in a cycle."""
+cdef bint call_condemn(rl_region* R, uint32_t t, uint32_t serial) noexcept nogil:
+    """Lock held. Marks a call that waits among others: its wait is to end; whether it still waits."""
+    cdef rl_task* k = task_at(R, t)
+    if k.state != RL_RUNNING or k.serial != serial or k.awaits == 0:
+        return False
+    rl_set16(R, &k.flags, k.flags | RL_IN_CYCLE)
+    return True
+
+
+def break_cycle(Region region, uint32_t slot, int64_t since, uint32_t call=0, uint32_t serial=0):
+    """Tells the main thread of a process, if it is still in the wait that began then, that it waits in a cycle; or, if `since`
+    is 0, a call (record and serial) that the process runs among others."""
     cdef rl_region* R = region.R
     cdef rl_slot* s
     cdef bint told
@@ -129,14 +211,33 @@ def break_cycle(Region region, uint32_t slot, int64_t since):
     s = rl_slot_at(R, slot)
     if rl_lock(R):
         check(EIO)
-    told = is_awaiting(R, s) and s.since == since and rl_cas(&s.deadlock_flag, RL_WAITS_FOREVER, RL_CYCLE)
+    if since:
+        told = blocking_object(R, slot, 0) and s.since == since and rl_cas(&s.deadlock_flag, RL_WAITS_FOREVER, RL_CYCLE)
+    else:
+        told = call_condemn(R, call, serial)
     rl_commit(R)
     if told:
         rl_add(&s.arrived, 1)
         rl_futex_wake(&s.arrived)
 
 
-def take_cycle(Region region) -> bool:
-    """Whether `break_cycle` chose the present wait of this process's main thread; True only once for each such choice."""
-    check_region(region.R)
-    return rl_cas(&rl_slot_at(region.R, region.R.slot).deadlock_flag, RL_CYCLE, RL_WAITS_FOREVER) != 0
+cdef int call_pardon(rl_region* R, uint32_t t) noexcept nogil:
+    """Ends the mark of a call: it was told."""
+    if rl_lock(R):
+        return EIO
+    rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags & ~RL_IN_CYCLE)
+    rl_commit(R)
+    return DONE
+
+
+def take_cycle(Region region, uint32_t call=0) -> bool:
+    """Whether `break_cycle` chose the present wait of this process's main thread, or of a call (its record) that it runs among
+    others; True only once for each such choice."""
+    cdef rl_region* R = region.R
+    check_region(R)
+    if call == 0:
+        return rl_cas(&rl_slot_at(R, R.slot).deadlock_flag, RL_CYCLE, RL_WAITS_FOREVER) != 0
+    if not rl_load16(&task_at(R, call).flags) & RL_IN_CYCLE:
+        return False
+    check(call_pardon(R, call))
+    return True

@@ -46,7 +46,7 @@ enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
 enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4, RL_HANDLE = 8 };
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
                      RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128,
-                     RL_DEADLOCKED = 256, RL_AGAIN = 512, RL_REPLAY = 1024 };
+                     RL_DEADLOCKED = 256, RL_AGAIN = 512, RL_REPLAY = 1024, RL_IN_CYCLE = 2048 };
 enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2, RL_KEEPS = 4, RL_PAST_LOST = 8, RL_NAMED = 1 << 8 };
 enum rl_deadlock { RL_DEADLOCK = 1, RL_WAITS_FOREVER = 2, RL_CYCLE = 3 };
 enum rl_format { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_HANDLE_VALUE = 4, RL_ERROR = 0x100, RL_ALIAS = 0x200 };

@@ -97,7 +97,10 @@ typedef struct {
                           *    of a MAILED one its number in the mailbox */
     uint16_t queue;      /*  44 writer: fresh */
     uint16_t cell;       /*  46 writer: fresh; of the arguments' block; without an extent it means nothing */
-    uint32_t ndeps;      /*  48 writer: lock; arguments that are not sealed; counted, never recomputed */
+    union {
+        uint32_t ndeps;  /*  48 writer: lock; arguments that are not sealed; counted, never recomputed */
+        uint32_t awaits; /*  48 writer: lock; of a RUNNING call, if calls run in threads: as rl_slot.awaits */
+    };
     uint16_t attempts;   /*  52 writer: lock; attempts begun, at most RL_ATTEMPTS; ids are derived from it: no two have the same */
     uint16_t retries_left; /* 54 writer: lock; falls with each attempt that counts and is followed by another; RL_ATTEMPTS: stays */
     uint32_t nreturns;   /*  56 writer: lock */

@@ -107,7 +107,7 @@ typedef struct {
     uint32_t kept;                     /* writer: lock; objects kept until the session ends, such as functions and call sites */
     uint32_t nameless;                 /* writer: lock; nameless objects, which only move bytes */
     uint32_t threads_wait;             /* writer: lock; 1: threads of workers may wait besides the main ones */
-    uint32_t nawaiting;                /* writer: lock; slots that say what they await */
+    uint32_t nawaiting;                /* writer: lock; slots and calls that say what they await */
     uint64_t used_bytes;               /* writer: lock; bytes of the arena's blocks in use */
     uint64_t spilled_bytes;            /* writer: lock; bytes of spilled blocks */
     uint64_t kept_bytes;               /* writer: lock; of the used bytes, those of kept objects */

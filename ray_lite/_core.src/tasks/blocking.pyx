@@ -61,14 +61,13 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     return recheck_owed(R, owed) or wake_workers_unlocked(R, left)
 
 
-cdef void awaits_set(rl_region* R, uint32_t slot, uint32_t i) noexcept nogil:
-    """Lock held. Says which object a process awaits; 0: none."""
-    cdef rl_slot* s = rl_slot_at(R, slot)
-    if s.awaits == i:
+cdef void awaits_set(rl_region* R, uint32_t* awaits, uint32_t i) noexcept nogil:
+    """Lock held. Says which object a process, or one of several calls, awaits; 0: none."""
+    if awaits[0] == i:
         return
-    if s.awaits == 0 or i == 0:
+    if awaits[0] == 0 or i == 0:
         rl_set32(R, &R.h.nawaiting, R.h.nawaiting + (1 if i else -1))
-    rl_set32(R, &s.awaits, i)
+    rl_set32(R, awaits, i)
 
 
 cdef int await_object(rl_region* R, uint32_t i) noexcept nogil:
@@ -79,9 +78,30 @@ cdef int await_object(rl_region* R, uint32_t i) noexcept nogil:
     if rl_lock(R):
         return EIO
     if me.blocked > me.lent:
-        awaits_set(R, R.slot, i)
+        awaits_set(R, &me.awaits, i)
         rl_owe_node()
     rl_commit(R)
+    return DONE
+
+
+cdef void call_awaits_set(rl_region* R, uint32_t t, uint32_t i) noexcept nogil:
+    """Lock held. Says which object a RUNNING call awaits, one of several; 0: none."""
+    awaits_set(R, &task_at(R, t).awaits, i)
+    if i == 0 and task_at(R, t).flags & RL_IN_CYCLE:
+        rl_set16(R, &task_at(R, t).flags, task_at(R, t).flags & ~RL_IN_CYCLE)
+
+
+cdef int call_awaits(rl_region* R, uint32_t t, uint32_t i) noexcept nogil:
+    """Says that a call, one of several that this process runs, needs object `i` to go on, without a timeout; 0: no longer."""
+    if task_at(R, t).awaits == i:
+        return DONE
+    if rl_lock(R):
+        return EIO
+    call_awaits_set(R, t, i)
+    if i:
+        rl_owe_node()
+    rl_commit(R)
+    rl_failpoint(R, b"calls.await")
     return DONE
 
 
@@ -91,7 +111,7 @@ cdef int block_end(rl_region* R) noexcept nogil:
     rl_store(&rl_slot_at(R, R.slot).deadlock_flag, 0)  # the flag concerns only the wait that ends here
     if rl_lock(R):
         return EIO
-    awaits_set(R, R.slot, 0)
+    awaits_set(R, &rl_slot_at(R, R.slot).awaits, 0)
     block_leave(R)
     rl_commit(R)
     return DONE

@@ -23,7 +23,7 @@ cdef int slot_sweeping(rl_region* R, uint32_t slot) noexcept nogil:
         actor_stops(R, s.actor)
     grant_release(R, slot)
     release(R, slot, &s.held)
-    awaits_set(R, slot, 0)
+    awaits_set(R, &s.awaits, 0)
     rl_set32(R, &s.blocked, 0)
     rl_process_become(R, s, RL_SWEEPING)
     rl_commit(R)
@@ -56,6 +56,8 @@ cdef int slot_adopt_task(rl_region* R, uint32_t slot, uint32_t* out, bint* compl
     if t:
         k = task_at(R, t)
         complete[0] = k.nreturns != 0 or finish_begun(R, k)
+        if k.awaits:
+            call_awaits_set(R, t, 0)
         running_remove(R, t)
         running_add(R, R.slot, t)
     rl_commit(R)

@@ -19,11 +19,15 @@ cdef int fsck_task(rl_region* R, uint32_t t, rl_finding* f) noexcept nogil:
             return wrong(f, b"task: refs", t, k.nrefs, i)
         linked += ref_at(R, i).linked
         i = ref_at(R, i).next
-    if linked != k.ndeps:
+    if linked != (k.ndeps if k.state != RL_RUNNING else 0):
         return wrong(f, b"task: ndeps", t, linked, k.ndeps)
+    if k.state == RL_RUNNING and k.awaits and k.actor == 0:
+        return wrong(f, b"task: runs with unready arguments", t, 0, k.awaits)
+    if k.flags & RL_IN_CYCLE and (k.state != RL_RUNNING or k.awaits == 0):
+        return wrong(f, b"task: its wait is to end, but it does not wait", t, k.state, k.awaits)
     if rl_task_rules[k.state].facts & RL_OWNED and (k.owner == 0 or rl_slot_at(R, k.owner).state == RL_FREE):
         return wrong(f, b"task: running or building, and no process owns it", t, 1, k.owner)
-    if k.ndeps and not rl_task_rules[k.state].facts & RL_MAY_LACK:
+    if k.ndeps and k.state != RL_RUNNING and not rl_task_rules[k.state].facts & RL_MAY_LACK:
         return wrong(f, b"task: runs with unready arguments", t, 0, k.ndeps)
     if rl_task_rules[k.state].facts & RL_LACKS and k.ndeps == 0:
         return wrong(f, b"task: waits for nothing", t, 1, 0)
@@ -93,6 +97,8 @@ cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
     cdef uint32_t prev = 0
     cdef uint32_t i
     cdef rl_slot* s
+    for i in range(1, R.h.tasks.used):
+        awaiting += task_at(R, i).state == RL_RUNNING and task_at(R, i).awaits != 0
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         if s.state != RL_FREE:

@@ -123,6 +123,9 @@ class Calls(Program):
             return self.vanish(who)
         if waiting and (waiting == len(running) or self.random.random() < 0.3):
             return self.do("calls_wait", who, b=self.random.randint(1, waiting))
+        if running and most > 1 and self.random.random() < 0.1:
+            awaited = self.random.choice([0, *(i for i, *_ in self.stepper.holds(who))])
+            return self.do("call_awaits", who, a=self.random.choice(running), b=awaited)
         _, keeps, _, _, kept = self.stepper.back(self.seats[who])
         if keeps and self.random.random() < (0.5 if kept > CROWDED else 0.1):
             return self.save(who)
@@ -141,6 +144,8 @@ class Calls(Program):
             return self.leave_with_cause(who)
         several = most > 1 and running and self.random.random() < 0.3  # another one may begin
         ended = 0 if several else self.random.choice(running) if running else 0
+        if most > 1 and ended:
+            self.do("call_awaits", who, a=ended)
         if most > 1 and ended and self.random.random() < 0.2:
             self.do("end_call", who, a=ended)
         else:

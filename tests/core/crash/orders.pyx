@@ -229,6 +229,10 @@ cdef int order_calls_wait(rl_order* o) noexcept nogil:
     return calls_wait(o.who, <int32_t>o.a - <int32_t>o.b)
 
 
+cdef int order_call_awaits(rl_order* o) noexcept nogil:
+    return call_awaits(o.who, o.a, o.b)
+
+
 cdef int order_kill_actor(rl_order* o) noexcept nogil:
     return actor_kill(o.who, o.a, o.b)
 
@@ -281,9 +285,9 @@ ORDERS = ("put create room contain seal hold release expose find submit next fin
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
           "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor "
-           "named await end_call calls_wait restart_actor save_checkpoint lose_past").split()
+           "named await end_call calls_wait call_awaits restart_actor save_checkpoint lose_past").split()
 
-cdef operation OPERATIONS[59]
+cdef operation OPERATIONS[60]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -293,6 +297,6 @@ OPERATIONS[:] = [
     order_thread_wait, order_thread_wake, order_lend, order_look, order_mark,
     order_open_actor, order_next_call, order_kill_actor, order_leave_actor, order_retire_actor, order_retry_actor,
     order_end_actor, order_due, order_drain_actor, order_free_actor,
-    order_named, order_await, order_end_call, order_calls_wait,
+    order_named, order_await, order_end_call, order_calls_wait, order_call_awaits,
     order_restart_actor, order_save_checkpoint, order_lose_past,
 ]

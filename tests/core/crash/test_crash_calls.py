@@ -6,7 +6,8 @@ import pytest
 
 OPERATIONS = int(os.environ.get("RAY_LITE_CRASH_OPS", "1000"))
 ORDERS = """open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor
-    named end_call calls_wait submit block unblock cancel take_cancelled restart_actor save_checkpoint lose_past""".split()
+    named end_call calls_wait call_awaits submit block unblock cancel take_cancelled restart_actor save_checkpoint
+    lose_past""".split()
 SEEN = (*ORDERS, "names found", "calls that run again")
 
 

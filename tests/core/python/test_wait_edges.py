@@ -1,4 +1,4 @@
-"""wait_edges.pyx: which process a wait needs, through calls that have not begun and arguments that are not there."""
+"""wait_edges.pyx: what a wait needs, through calls that have not begun and arguments that are not there."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from ray_lite import _core
 
 @pytest.fixture
 def waiting():
-    """`waiting(crew, x)`: the slot that this process needs if it waits for an id, and whether the awaited task runs there;
-    None if there is none. To wait, it needs no task."""
+    """`waiting(crew, x)`: the tasks of which this process needs one to end if it waits for an id, and whether the awaited task
+    runs; None if there is none. To wait, it needs no task."""
 
     def look(crew, x):
         region = crew.region
@@ -22,8 +22,8 @@ def waiting():
         found = _core.wait_edges(region)
         _core.unblock(region)
         assert _core.wait_edges(region) == []
-        assert all(edge[0] == region.slot for edge in found)
-        return (found[0][2], found[0][5]) if found else None
+        assert all(edge[2] == region.slot for edge in found)
+        return (found[0][5], found[0][7]) if found else None
 
     return look
 
@@ -49,6 +49,11 @@ def holding(company):
         assert crew.calls.get(held) == "held"
 
 
+def run_by(crew, handle):
+    """The calls that an actor runs."""
+    return tuple(task for task, _ in _core.running_calls(crew.region, crew.facts(handle)["slot"]))
+
+
 def begun(crew):
     """An actor whose constructor has run."""
     handle = crew.create()
@@ -59,12 +64,12 @@ def begun(crew):
 
 def test_a_call_that_runs(holding, waiting):
     crew, handle, held = holding()
-    assert waiting(crew, held) == (crew.facts(handle)["slot"], True)
+    assert waiting(crew, held) == (run_by(crew, handle), True)
 
 
 def test_a_call_in_the_mailbox(holding, waiting):
     crew, handle, _ = holding()
-    assert waiting(crew, crew.call(handle, "note", 1)) == (crew.facts(handle)["slot"], False)
+    assert waiting(crew, crew.call(handle, "note", 1)) == (run_by(crew, handle), False)
 
 
 def test_an_actor_that_has_not_begun_needs_nobody(company, waiting):
@@ -76,7 +81,7 @@ def test_an_actor_that_has_not_begun_needs_nobody(company, waiting):
 def test_arguments_of_calls(holding, waiting):
     """Behind one that lacks an argument: in a lane, in the constructor, and in a task."""
     crew, handle, held = holding()
-    place = crew.facts(handle)["slot"], False
+    place = run_by(crew, handle), False
     other = begun(crew)
     lacks, behind = crew.call(other, "note", after=[held]), crew.call(other, "note", 2)
     third = crew.create(after=[behind])
@@ -91,7 +96,7 @@ def test_a_lane_whose_first_call_is_ready(holding, waiting):
     assert waiting(crew, last) is None, "no worker runs the task that it needs"
     crew.worker()
     assert crew.calls.get(late) == "late"
-    assert waiting(crew, last) == (crew.facts(handle)["slot"], False)
+    assert waiting(crew, last) == (run_by(crew, handle), False)
 
 
 def test_a_long_chain_of_arguments(holding, waiting):
@@ -99,7 +104,7 @@ def test_a_long_chain_of_arguments(holding, waiting):
     other, x = begun(crew), held
     for _ in range(100):
         x = crew.call(other, "note", after=[x])
-    assert waiting(crew, x) == (crew.facts(handle)["slot"], False)
+    assert waiting(crew, x) == (run_by(crew, handle), False)
 
 
 def test_many_arguments_of_which_the_last_is_late(holding, waiting):
@@ -108,14 +113,14 @@ def test_many_arguments_of_which_the_last_is_late(holding, waiting):
     ready = _core.put_plain(crew.region, 1)
     x = crew.call(other, "note", after=[held] + [ready] * 200)
     y = crew.call(other, "note", after=[ready] * 200 + [held])
-    place = crew.facts(handle)["slot"], False
+    place = run_by(crew, handle), False
     assert (waiting(crew, x), waiting(crew, y)) == (place, place)
 
 
 def test_an_actor_that_runs_several_calls_takes_more(holding, waiting):
     crew, handle, held = holding(most=2)
     assert waiting(crew, crew.call(handle, "note", 1)) is None
-    assert waiting(crew, held) == (crew.facts(handle)["slot"], True)
+    assert waiting(crew, held) == (run_by(crew, handle), True)
 
 
 def test_only_who_is_blocked_awaits(holding):
@@ -155,7 +160,7 @@ def test_a_verdict_is_about_one_wait(holding):
 
     def since():
         _core.await_first(region, [held])
-        (_, began, *_), = _core.wait_edges(region)
+        (_, _, _, began, *_), = _core.wait_edges(region)
         return began
 
     _core.block(region, True)
@@ -177,3 +182,107 @@ def test_a_verdict_is_about_one_wait(holding):
     _core.break_cycle(region, region.slot, since())
     assert not _core.take_cycle(region), "it ends by itself"
     _core.unblock(region)
+
+
+# ---------------------------------------------------------------- one of several calls
+
+
+@pytest.fixture
+def two(cast):
+    """`two(act)`: an actor's process runs two calls; `act(stage, first, second, wait, ids)` runs in it, where
+    `wait(call, x, inside)` lets a call wait for an id while `inside()` runs."""
+
+    def play(act, most=2):
+        one = cast(most=most)
+        ids = one.calls("note", "note", "note")
+
+        def perform(stage):
+            calls = stage.take(), stage.take()
+
+            def wait(call, x, inside):
+                def wait_in_there():
+                    _core.await_first(stage.region, [x], call.record)
+                    stage.region.check()
+                    inside()
+                    return True
+
+                _core.while_thread_waits(stage.region, True, wait_in_there, 1, call.record)
+                stage.region.check()
+
+            act(stage, *calls, wait, [_core.id_from_token(*token) for token in tokens])
+            for call in calls:
+                stage.end(call)
+
+        tokens = [_core.id_token(x) for x in ids]
+        assert one.play(perform).wait() == 0
+
+    return play
+
+
+def test_what_each_of_several_calls_needs(two):
+    """The third call is in the mailbox: it needs any of the two that run."""
+    def act(stage, first, second, wait, ids):
+        region, found = stage.region, []
+
+        def look():
+            found.append([(task, slot, since, set(needs), direct) for task, _, slot, since, _, needs, _, direct
+                          in _core.wait_edges(region)])
+
+        wait(first, ids[1], look)
+        wait(first, ids[2], lambda: wait(second, ids[0], look))
+        both = {first.record, second.record}
+        assert found[0] == [(first.record, region.slot, 0, {second.record}, True)]
+        assert sorted(found[1]) == sorted([(first.record, region.slot, 0, both, False),
+                                           (second.record, region.slot, 0, {first.record}, True)])
+        assert _core.wait_edges(region) == []
+
+    two(act)
+
+
+def test_an_actor_with_room_for_another_call_needs_none_to_end(two):
+    def act(stage, first, second, wait, ids):
+        wait(first, ids[2], lambda: found.extend(_core.wait_edges(stage.region)))
+        assert found == []
+
+    found = []
+    two(act, most=3)
+
+
+def test_a_verdict_is_about_one_call(two):
+    def act(stage, first, second, wait, ids):
+        region = stage.region
+
+        def condemn(call, serial):
+            _core.break_cycle(region, region.slot, 0, call.record, serial)
+            return _core.take_cycle(region, second.record), _core.take_cycle(region, first.record)
+
+        def inside():
+            (task, serial, *_), = _core.wait_edges(region)
+            assert task == first.record
+            assert condemn(first, serial + 1) == (False, False), "that was another call"
+            assert condemn(second, serial) == (False, False), "it does not wait"
+            assert condemn(first, serial) == (False, True)
+            assert not _core.take_cycle(region, first.record)
+            _core.break_cycle(region, region.slot, 0, first.record, serial)
+
+        wait(first, ids[2], inside)
+        assert not _core.take_cycle(region, first.record), "the wait has ended"
+
+    two(act)
+
+
+def test_a_death_while_several_calls_await(cast, wait_until):
+    one = cast(most=2)
+    x, *_ = one.calls("note", "note")
+    token, region = _core.id_token(x), one.crew.region
+
+    def act(stage):
+        for call in (stage.take(), stage.take()):
+            _core.await_first(stage.region, [_core.id_from_token(*token)], call.record)
+        signal.pause()
+
+    one.play(act)
+    wait_until(lambda: len(_core.wait_edges(region)) == 2, what="two waits")
+    one.crew.kill(one.crew.of(one.handle))
+    region.check()
+    assert _core.wait_edges(region) == [] and not _core.must_look(region)
