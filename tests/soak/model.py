@@ -218,7 +218,8 @@ class Model:
                 return task.label, facts.get("pid", 0)
             if kind in CANCELLED and task.cancelled:
                 return task.label, 0
-            if "RayActorError" in kind and task.handle and self.actors.explains(task.handle, text, task):
+            by_actor = "RayActorError" in kind or task.function == "calling" and kind == "RayTaskError" and BARE in text
+            if by_actor and task.handle and self.actors.explains(task.handle, text, task):
                 return task.label, 0
             raised = facts["is_value_error"] and task.label in text or kind == "RayTaskError" and BARE in text
             if raised and task.function in RAISE and follows(RAISE[task.function], task.cancelled) is Follows.OUTCOME:
