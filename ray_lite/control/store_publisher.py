@@ -23,6 +23,7 @@ SHARDED = ("functions",)  # tables whose fields are spread over the shards, by t
 ERRORS, CHANNEL = "errors", "errors"  #: the list of all entries; the channel on which new ones are published
 GENERATION = "generation"  #: how often a server's copy was made anew; on each server
 BATCH = 0.1  # seconds after which the next errors are published: very many come in few batches, of the newest ones
+RETRY = 0.05  # seconds before the first new try of a server that was away; doubles, up to Config.store_refresh
 NICE = 10  # the thread's share of the CPU: tasks come first
 
 
@@ -122,12 +123,16 @@ class StorePublisher:
     def _run(self) -> None:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        pause = self.config.store_delay
+        pause, again = self.config.store_delay, RETRY
         while True:
             self._changed.wait(pause)
             self._changed.clear()
-            pause = self.config.store_refresh
-            time.sleep(BATCH if self._publish() else pause)
+            if self._publish():
+                pause, again = self.config.store_refresh, RETRY
+                time.sleep(BATCH)
+            else:
+                time.sleep(again)
+                pause, again = 0.0, min(2 * again, self.config.store_refresh)
 
     def _publish(self) -> bool:
         """Publishes what has changed to each server that can be reached; whether all can be."""
