@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ray_lite.cli.text import BOLD, DIM, RED, colour, duration, number, size, table
+from ray_lite.cli.text import BOLD, DIM, RED, colour, counted, duration, number, size, table
 from ray_lite.values.failures import titled
 
 FUNCTIONS_SHOWN, ACTORS_SHOWN, WAITS_SHOWN = 20, 20, 10  # rows of a status
@@ -31,11 +31,12 @@ def status(answer: dict[str, Any]) -> str:
         colour("session    ", BOLD) + session(answer["session"], answer["time"]),
         colour("resources  ", BOLD) + resources,
         colour("processes  ", BOLD) + (
-            f"{processes['workers']:,} workers ({processes['busy']:,} busy, {processes['blocked']:,} waiting in a task, "
-            f"{processes['idle']:,} idle, {processes['starting']:,} starting), {processes['actors']:,} of actors"),
+            f"{counted(processes['workers'], 'worker')} ({processes['busy']:,} busy, "
+            f"{processes['blocked']:,} waiting in a task, {processes['idle']:,} idle, "
+            f"{processes['starting']:,} starting), {processes['actors']:,} of actors"),
         colour("store      ", BOLD) + (
             f"{size(store['bytes_used'])} used, {size(store['bytes_committed'])} committed of {size(store['arena_bytes'])}, "
-            f"{size(store['bytes_spilled'])} spilled; {store['objects']:,} objects"),
+            f"{size(store['bytes_spilled'])} spilled; {counted(store['objects'], 'object')}"),
         colour("errors     ", BOLD) + (f"{answer['errors']:,}" + ("  (ray-lite errors)" if answer["errors"] else "")),
     ]
     return "\n".join([*lines, *_tasks(answer["tasks"]), *_actors(answer["actors"]), *_waits(answer["waits"])])

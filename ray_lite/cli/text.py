@@ -38,6 +38,11 @@ def number(amount: float) -> str:
     return f"{amount:,.4f}".rstrip("0").rstrip(".")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as 1 worker, 2,000 workers."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> str:
     """Rows under a head, in columns; the first `left` columns stand to the left, the last one, too."""
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]

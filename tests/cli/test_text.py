@@ -2,7 +2,7 @@
 
 import pytest
 
-from ray_lite.cli.text import duration, number, size, table
+from ray_lite.cli.text import counted, duration, number, size, table
 
 
 @pytest.mark.parametrize("count, text", [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_234_567, "1.2 MB"), (5e9, "5.0 GB"),
@@ -19,6 +19,11 @@ def test_times(seconds, text):
 @pytest.mark.parametrize("amount, text", [(0, "0"), (2.0, "2"), (0.5, "0.5"), (1234.25, "1,234.25"), (-1, "-1")])
 def test_amounts(amount, text):
     assert number(amount) == text
+
+
+@pytest.mark.parametrize(("number_of", "text"), [(0, "0 workers"), (1, "1 worker"), (2000, "2,000 workers")])
+def test_numbers_of_things(number_of, text):
+    assert counted(number_of, "worker") == text
 
 
 def test_a_table():
