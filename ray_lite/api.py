@@ -8,13 +8,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from ray_lite import session
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.driver import sigterm
 from ray_lite.driver.plan import Request
-from ray_lite.options import amount, custom_resources, duration, session_gpus, size, whole
+from ray_lite.options import amount, custom_resources, duration, package_names, session_gpus, size, whole
 from ray_lite.store.region_files import arena_backing, spill_path
 
 SHARDS_MOST, CLIENTS_MOST = 31, 1_000_000  # servers besides the primary; connections to each
@@ -36,7 +37,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     num_redis_shards: int | None = None, redis_max_clients: int | None = None, plasma_directory: str | None = None,
     huge_pages: bool = False, include_webui: bool = True, object_store_memory: float | None = None, use_raylet: bool = False, *,
     spill_directory: str | None = None, redis_password: str | None = None, max_workers: int | None = None,
-    pin: bool = False, shutdown_grace: float = 5.0, verbose: bool = False,
+    pin: bool = False, preload: Sequence[str] = (), shutdown_grace: float = 5.0, verbose: bool = False,
 ) -> dict[str, Any]:
     """Starts a private session, whose processes end with this process.
 
@@ -57,6 +58,9 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             RLIMIT_NPROC, pids.max or RLIMIT_NOFILE leaves less.
         pin: whether each worker is pinned to CPUs of its own, as many as its task has, while there are enough CPUs. Default
             False.
+        preload: names of packages that are imported once, in the process from which all workers are forked, so that no worker
+            imports them again; `init` returns when that is done (at most RAY_LITE_PRELOAD_TIMEOUT, 300 s). A package that
+            starts threads or opens a GPU when it is imported is refused. Default: none.
         plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none (anonymous
             memory).
         huge_pages: whether the object store is on huge pages: those of the hugetlbfs that holds plasma_directory, or without
@@ -85,6 +89,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         RuntimeError: this process has a session already, or is a worker.
         OSError: not enough huge pages, memory, address space or processes; the message says of which.
         RaySystemError: the node process did not start.
+        ImportError: a package of `preload` can't be imported.
         TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature does not exist yet.
     """
     return _init(dict(locals()))
@@ -161,6 +166,7 @@ def _request(given: dict[str, Any]) -> Request:
         resources=_resources(given),
         max_workers=most,
         pin=given["pin"],
+        preload=package_names("preload", given["preload"]),
         num_workers=workers,
         object_store_memory=None if memory is None else size("object_store_memory", memory),
         backing=arena_backing(directory, given["huge_pages"], config),

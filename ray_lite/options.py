@@ -213,6 +213,16 @@ def exception_classes(name: str, value: Any) -> tuple[type[BaseException], ...]:
     return classes
 
 
+def package_names(name: str, value: Any) -> tuple[str, ...]:
+    """Checked names of packages or modules, each once."""
+    if isinstance(value, str) or not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{name} must be a list or tuple of names of packages, such as ('numpy', 'pandas'), got {value!r}")
+    for one in value:
+        if not all(part.isidentifier() for part in one.split(".")):
+            raise ValueError(f"{name}: {one!r} is no name of a package or module")
+    return tuple(dict.fromkeys(value))
+
+
 def duration(name: str, value: Any) -> float:
     """Checks a time, not negative, in any unit; at most TIME_MOST is returned. Raises TypeError or ValueError."""
     number = _number(name, value)

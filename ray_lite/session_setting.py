@@ -43,6 +43,7 @@ class SessionSetting(NamedTuple):
     argv: list[str]
     path: list[str]  #: sys.path
     store: StoreSetting = StoreSetting()
+    preload: tuple[str, ...] = ()  #: packages that the node imports before it forks
     num_workers: int = 0  #: workers to start immediately
     shutdown_grace: float = 5.0  #: seconds that running tasks get at the end
     driver_mode: int = SCRIPT_MODE

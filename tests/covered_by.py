@@ -27,6 +27,7 @@ COVERED_BY: dict[str, str] = {
     "store/kept_labels.py": "store/test_memory_report.py",
     "store/session_statistics.py": "test_global_state.py",
     "control/store_publisher.py": "conformance/test_control_store.py",
+    "node/preload.py": "conformance/test_preload.py",
     "node/store_servers.py": "conformance/test_control_store.py",
     "control/pipes.py": "conformance/test_output.py",
     "control/process.py": "conformance/test_output.py",

@@ -19,7 +19,7 @@ from ray_lite.control.store_server import SOCKET
 from ray_lite.driver.driver import Belongings, Driver, reap
 from ray_lite.driver.plan import Request, SessionPlan, make_plan
 from ray_lite.exceptions import RaySystemError
-from ray_lite.node.spawn_node import READY, send_setting, spawn_node
+from ray_lite.node.spawn_node import READY, REFUSED, send_setting, spawn_node
 from ray_lite.session_setting import SessionInfo, SessionSetting
 from ray_lite.store.region_files import Files, make_files
 from ray_lite.system import machine, session_dir
@@ -115,22 +115,37 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
         store=plan.store,
         num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
+        preload=request.preload,
     )
 
 
 def _greet(driver: Driver, setting: SessionSetting) -> None:
-    """Sends the node its setting and waits for its answer, at most Config.start_timeout."""
+    """Sends the node its setting and waits for its answer, at most Config.start_timeout, or Config.preload_timeout."""
     fds = [fd for fd in driver.files if fd >= 0]
-    timeout = setting.config.start_timeout
+    timeout, name = setting.config.start_timeout, "RAY_LITE_START_TIMEOUT"
+    if setting.preload and setting.config.preload_timeout > timeout:
+        timeout, name = setting.config.preload_timeout, "RAY_LITE_PRELOAD_TIMEOUT"
     try:
         send_setting(driver.link, setting, fds)
         deadline = time.monotonic() + timeout
         while not readable(driver.link.fileno(), 1.0):
             if time.monotonic() > deadline:
                 raise RaySystemError(f"the node process (pid {driver.node_pid}) did not answer within "
-                                     f"{timeout:g} s (RAY_LITE_START_TIMEOUT)")
-        if driver.link.recv(len(READY)) == READY:
+                                     f"{timeout:g} s ({name})")
+        answer = driver.link.recv(len(READY))
+        if answer == READY:
             return
+        if answer == REFUSED:
+            raise _refusal(driver.link)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the error below says it
     raise RaySystemError("the node process ended while it started; its output on stderr says why")
+
+
+def _refusal(link: socket.socket) -> ImportError | ValueError:
+    """What `init` raises, since the node has refused to preload a package."""
+    import json
+
+    with link.makefile("rb") as file:
+        error, text = json.load(file)
+    return ImportError(text) if error == "ImportError" else ValueError(text)

@@ -26,6 +26,7 @@ class Request(NamedTuple):
     num_workers: int | None = None
     max_workers: int | None = None
     pin: bool = False
+    preload: tuple[str, ...] = ()
     object_store_memory: int | None = None
     backing: ArenaBacking = ArenaBacking(None, SMALL_PAGE)
     spill_directory: str | None = None

@@ -18,6 +18,7 @@ from ray_lite.session_setting import SessionSetting
 
 DESCRIPTORS = 5  # the SessionSetting, control file, arena file, doorbell, and the spill file if there is one
 READY = b"R"
+REFUSED = b"F"  # followed by JSON: what `init` is to raise
 SHUTDOWN = b"S"
 NODE_FD = 3
 

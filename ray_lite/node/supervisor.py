@@ -30,6 +30,7 @@ from ray_lite.node.store_servers import StoreServers
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.node.wait_watch import WaitWatch
 from ray_lite.node.worker_starter import WorkerStarter
+from ray_lite.session_setting import SessionSetting
 from ray_lite.store.object_store import Store
 from ray_lite.system import session_dir
 from ray_lite.system.process import namespaces, started_at
@@ -213,15 +214,32 @@ class Supervisor:
         return self._has_processes()
 
 
+def _preload(driver: DriverLink, setting: SessionSetting) -> bool:
+    """Imports what workers are to have from the beginning; False: the session can't begin, and the driver knows why."""
+    if not setting.preload:
+        return True
+    from ray_lite.node.preload import Refused, preload  # imports less for all other sessions
+
+    try:
+        preload(setting.preload, setting.path)
+    except Refused as refused:
+        driver.tell_refused(refused.error, refused.text)
+        session_dir.remove(setting.session_dir)
+        return False
+    return True
+
+
 def main(fd: int) -> None:
     """Runs the node; `fd` is its end of the driver's socketpair."""
     _core.be_subreaper()
     signal.signal(STACK_SIGNAL, signal.SIG_IGN)  # until a worker has its handler
     driver = DriverLink(fd)
     supervisor = Supervisor(driver)
-    gc.collect()
-    gc.freeze()  # forked workers share these pages as long as no collection writes to them
     with contextlib.closing(driver):
+        if not _preload(driver, supervisor.setting):
+            return
+        gc.collect()
+        gc.freeze()  # forked workers share these pages as long as no collection writes to them
         try:
             supervisor.serve()
         except Exception:

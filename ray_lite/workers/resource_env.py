@@ -35,10 +35,11 @@ class ResourceEnv:
         region: the region of the session.
         resources: the resources of the session.
         pin_index: number of this worker, from 0, if workers are pinned; else None.
+        pools: threads for which the pools of libraries were made that were loaded before any task came; 0: none were.
     """
 
-    def __init__(self, region: _core.Region, resources: Resources, pin_index: int | None) -> None:
-        self.region, self.resources = region, resources
+    def __init__(self, region: _core.Region, resources: Resources, pin_index: int | None, pools: int = 0) -> None:
+        self.region, self.resources, self.pools = region, resources, pools
         self.user_threads = {name for name in THREAD_VARIABLES if name in os.environ}
         self.cores = sorted(os.sched_getaffinity(0)) if pin_index is not None else []
         self.pin_index = pin_index or 0
@@ -55,9 +56,9 @@ class ResourceEnv:
         threads = max(1, math.ceil(cpus / CPU_UNIT))
         if threads != self.threads:
             if not self._limit(threads) and may_decline:
-                _core.fix_threads(self.region, self.threads)
+                _core.fix_threads(self.region, self.pools)
                 return False
-            self.threads = threads
+            self.threads = self.pools = threads
             for variable in THREAD_VARIABLES:
                 if variable not in self.user_threads:
                     os.environ[variable] = str(threads)
@@ -69,7 +70,7 @@ class ResourceEnv:
 
     def _limit(self, threads: int) -> bool:
         """Resizes existing thread pools; False if that is impossible."""
-        if not self.threads or self.user_threads or not any(name in sys.modules for name in WITH_POOLS):
+        if self.pools in (0, threads) or self.user_threads or not any(name in sys.modules for name in WITH_POOLS):
             return True
         limit = self._limiter()
         if limit is not None:

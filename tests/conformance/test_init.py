@@ -34,7 +34,7 @@ POSITIONAL = dict(
     use_raylet=False,
 )
 KEYWORD = dict(
-    spill_directory=None, redis_password=None, max_workers=None, pin=False, shutdown_grace=5.0, verbose=False
+    spill_directory=None, redis_password=None, max_workers=None, pin=False, shutdown_grace=5.0, verbose=False, preload=()
 )
 
 
