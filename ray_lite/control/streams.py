@@ -146,7 +146,7 @@ class Streams:
         stream = self._errors.pop(pid, None)
         if stream is None:
             return ""
-        if stream.fd in self.by_fd:
+        if self.by_fd.get(stream.fd) is stream:  # else it is at its end, and another one may have the descriptor now
             stream.read_all()
         return stream.last_words(self.config.last_lines)
 

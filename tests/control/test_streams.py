@@ -130,3 +130,22 @@ def test_a_piece_larger_than_a_tail_is_cut():
     tail = Tail("", 10)
     tail.add(1, "out", b"x" * 100 + b"\n")
     assert tail.since(0) == [(1, "out", "x" * 9 + "\n")]
+
+
+def test_last_words_are_not_those_of_who_has_the_descriptor_now(streams):
+    """A process's streams end, and the next process's get their numbers, before the node asks for its last words."""
+    one = streams()
+    begin(one, 11, "Counter")
+    os.write(one.writes[11][1], b"its own\n")
+    numbers = sorted(one.by_fd)
+    for fd in one.writes.pop(11):
+        os.close(fd)
+    for fd in numbers:
+        while fd in one.by_fd:
+            one.read(fd)
+    begin(one, 12)
+    assert sorted(one.by_fd) == numbers
+    os.write(one.writes[12][1], b"another's\n")
+    assert one.take_last_words(11) == "its own"
+    write(one, 12, b"")
+    assert one.terminals[1].shown == b"(Counter pid=11) its own\nanother's\n"
