@@ -242,7 +242,6 @@ cdef extern from "region/sync.h" nogil:
     void rl_block_taken(char* at, uint64_t bytes)
     void rl_block_given(char* at, uint64_t bytes)
 
-
 cdef extern from "memory/copy.h" nogil:
     ctypedef struct rl_copy_policy:
         uint32_t threads
@@ -252,6 +251,7 @@ cdef extern from "memory/copy.h" nogil:
 
 cdef extern from "region/die_with_node.h" nogil:
     int rl_die_with_parent(int parent)
+    int rl_outlive_parent()
     int rl_be_subreaper()
 
 cdef extern from "sys/stat.h" nogil:

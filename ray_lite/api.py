@@ -121,6 +121,8 @@ def _start(request: Request) -> None:
 
 
 def _check_free() -> None:
+    if session.is_preloading:
+        raise RuntimeError("init() can't be called while a package is imported for the workers of a session (preload)")
     backend = session.peek()
     if backend is None:
         return

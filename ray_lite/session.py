@@ -9,6 +9,7 @@ from ray_lite.abc import Backend
 from ray_lite.exceptions import RaySystemError
 
 _backend: Backend | None = None
+is_preloading = False  #: whether this is a node that imports packages for its workers (node/preload.py)
 
 
 def current() -> Backend:

@@ -139,7 +139,8 @@ def _greet(driver: Driver, setting: SessionSetting) -> None:
             raise _refusal(driver.link)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the error below says it
-    raise RaySystemError("the node process ended while it started; its output on stderr says why")
+    whiles = f"it preloaded {', '.join(setting.preload)}, or started" if setting.preload else "it started"
+    raise RaySystemError(f"the node process ended while {whiles}; its output on stderr says why")
 
 
 def _refusal(link: socket.socket) -> ImportError | ValueError:
@@ -147,5 +148,8 @@ def _refusal(link: socket.socket) -> ImportError | ValueError:
     import json
 
     with link.makefile("rb") as file:
-        error, text = json.load(file)
+        try:
+            error, text = json.load(file)
+        except ValueError:  # somebody killed it
+            raise RaySystemError("the node process ended while it said why it can't preload a package") from None
     return ImportError(text) if error == "ImportError" else ValueError(text)

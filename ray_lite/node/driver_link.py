@@ -55,6 +55,7 @@ class DriverLink:
 
         with contextlib.suppress(OSError):  # it has ended
             self._socket.sendall(REFUSED + json.dumps([error, text]).encode())
+            self._socket.shutdown(socket.SHUT_WR)  # a child of an import may have it, too
 
     def asked_to_end(self, fd: int) -> bool:
         """Whether the readable `fd` brings the driver's order to end; otherwise the driver has ended."""

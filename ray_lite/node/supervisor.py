@@ -214,19 +214,18 @@ class Supervisor:
         return self._has_processes()
 
 
-def _preload(driver: DriverLink, setting: SessionSetting) -> bool:
-    """Imports what workers are to have from the beginning; False: the session can't begin, and the driver knows why."""
+def _preload(driver: DriverLink, setting: SessionSetting) -> None:
+    """Imports what workers are to have from the beginning. If it can't be had, the process ends, and the driver knows why."""
     if not setting.preload:
-        return True
+        return
     from ray_lite.node.preload import Refused, preload  # imports less for all other sessions
 
     try:
-        preload(setting.preload, setting.path)
+        preload(setting.preload, setting.path, setting.driver_pid)
     except Refused as refused:
-        driver.tell_refused(refused.error, refused.text)
         session_dir.remove(setting.session_dir)
-        return False
-    return True
+        driver.tell_refused(refused.error, refused.text)
+        os.killpg(0, signal.SIGKILL)  # with what the import has started
 
 
 def main(fd: int) -> None:
@@ -236,8 +235,7 @@ def main(fd: int) -> None:
     driver = DriverLink(fd)
     supervisor = Supervisor(driver)
     with contextlib.closing(driver):
-        if not _preload(driver, supervisor.setting):
-            return
+        _preload(driver, supervisor.setting)
         gc.collect()
         gc.freeze()  # forked workers share these pages as long as no collection writes to them
         try:

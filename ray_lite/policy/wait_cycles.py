@@ -28,7 +28,7 @@ class Need(NamedTuple):
 
 def hopeless(needs: Iterable[Need]) -> dict[int, Need]:
     """The waits that can never end, by task: all that they need waits, too, and can never end."""
-    left = {need.task: need for need in needs}
+    left = {need.task: need for need in needs if need.needs}
     users: dict[int, list[int]] = {}
     for need in left.values():
         for task in need.needs:

@@ -294,7 +294,8 @@ def test_the_end_of_the_driver_ends_its_actors(start_script, wait_until, tmp_pat
         ray.init(num_cpus=1)
         lives = ray.remote(Lives).remote()
         print(ray.get(lives.pid.remote()), flush=True)
-        time.sleep(100)
+        while True:  # a signal just before a sleep is handled after it
+            time.sleep(0.1)
     """)
     pid = int(process.stdout.readline())
     process.send_signal(sent)

@@ -117,7 +117,8 @@ actors = [Hooked.options(num_cpus=0).remote(folder, number) for number in range(
 ray.get([actor.note.remote("made") for actor in actors])
 actors[0].hold.remote()
 actors[1].stuck.remote()
-time.sleep(1000)
+while True:  # a signal just before a sleep is handled after it
+    time.sleep(0.1)
 """, args=[str(tmp_path)])
     def there(what):
         return len(list(tmp_path.glob(f"{what}-*")))
@@ -164,7 +165,8 @@ class Sleepers:
 ray.init(num_cpus=2, shutdown_grace=0.5)
 actor = Sleepers.remote(sys.argv[1])
 sleeps = [actor.sleep.remote(number) for number in range(10)]
-time.sleep(1000)
+while True:  # a signal just before a sleep is handled after it
+    time.sleep(0.1)
 """, args=[str(tmp_path)])
     wait_until(lambda: len(list(tmp_path.glob("in-*"))) == 10, deadline=30)
     script.send_signal(signal.SIGTERM)

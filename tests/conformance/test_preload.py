@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 import ray_lite as ray
-from ray_lite.exceptions import RaySystemError
+from ray_lite.exceptions import RaySystemError, WorkerCrashedError
 from ray_lite.node.preload import gpu_devices
 
 WORKERS = 4
@@ -91,7 +91,8 @@ def test_it_is_found_as_the_driver_would_find_it(fresh, package):
     ("1 / 0", "ZeroDivisionError: division by zero"),
     ("raise SystemExit(3)", "SystemExit: 3"),
     ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    ("x = (", "SyntaxError"),
+    ("x = (", "SyntaxError: '(' was never closed"),
+    ("raise ImportError('the first line\\nand advice')", "ImportError: the first line"),
 ])
 def test_one_that_can_not_be_imported(fresh, package, code, what):
     name = package("rl_broken", code)
@@ -134,8 +135,93 @@ def test_an_open_gpu_is_found(tmp_path, device):
     assert gpu_devices(str(tmp_path)) == [device]
 
 
+@pytest.mark.parametrize("code", [
+    "import subprocess\nsubprocess.Popen(['sleep', '47'])",
+    "import subprocess\nsubprocess.Popen(['sleep', '47'])\nraise OSError('late')",
+])
+def test_one_that_starts_a_process(fresh, package, code):
+    """The process ends with the node."""
+    with pytest.raises((ValueError, ImportError), match="it starts processes when|OSError: late"):
+        fresh.init(num_cpus=1, preload=(package("rl_parent", code),))
+
+
+def test_processes_that_have_ended_are_no_obstacle(fresh, package):
+    code = """
+        pid = os.fork() or os._exit(0)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    """
+    fresh.init(num_cpus=1, preload=(package("rl_asks", code),))
+    assert ray.get(ray.remote(len).remote("abc")) == 3
+
+
+def test_pools_that_nobody_can_resize(fresh, package):
+    pytest.importorskip("numpy")
+    name = package("rl_pools", "import sys\nsys.modules['threadpoolctl'] = None\nimport numpy")
+    with pytest.raises(ValueError, match="since numpy has thread pools.*pip install threadpoolctl"):
+        fresh.init(num_cpus=1, preload=(name,))
+
+
+def test_one_that_calls_init(fresh, package):
+    name = package("rl_nested", "import ray_lite\nray_lite.init()")
+    with pytest.raises(ImportError, match=r"RuntimeError: init\(\) can't be called while a package is imported"):
+        fresh.init(num_cpus=1, preload=(name,))
+
+
+def test_what_it_changes_in_the_process_is_undone(fresh, package, tmp_path):
+    code = """
+        import gc, signal
+        os.chdir("/")
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        gc.disable()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        os.environ["RL_OF_A_PACKAGE"] = "stays"
+    """
+    fresh.init(num_cpus=1, preload=(package("rl_changes", code),))
+
+    def look():
+        import gc
+
+        signals = [signal.getsignal(number) for number in (signal.SIGCHLD, signal.SIGUSR1)]
+        return os.getcwd(), os.sched_getaffinity(0), gc.isenabled(), signals, os.environ["RL_OF_A_PACKAGE"]
+
+    found = ray.get(ray.remote(look).remote())
+    assert found == (os.getcwd(), os.sched_getaffinity(0), True, [signal.SIG_DFL] * 2, "stays")
+    with pytest.raises(WorkerCrashedError):
+        ray.get(ray.remote(lambda: os._exit(3)).remote())
+    assert ray.get(ray.remote(len).remote("abc")) == 3
+
+
+def test_what_it_prints_comes_once(output_of, package, tmp_path):
+    package("rl_prints", "print('imported')")
+    script = f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import ray_lite as ray
+        ray.init(num_cpus=2, preload=("rl_prints",))
+        pids = ray.get([ray.remote(num_cpus=0)(lambda: __import__("time").sleep(0.1)).remote() for _ in range(4)])
+    """
+    assert output_of(script, env={"PYTHONUNBUFFERED": None}).count("imported") == 1
+
+
+def test_the_driver_may_die_meanwhile(fresh, start_script, package, tmp_path, wait_until):
+    """The node ends with it, however long the import takes; the next session removes the directory."""
+    package("rl_slow", "open(os.path.join(DIRECTORY, f'node-{os.getpid()}'), 'w').close()\ntime.sleep(3600)")
+    script = start_script(f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import ray_lite as ray
+        ray.init(num_cpus=1, preload=("rl_slow",))
+    """)
+    [found] = wait_until(lambda: list(tmp_path.glob("node-*")))
+    script.kill()
+    script.wait()
+    wait_until(lambda: not os.path.exists(f"/proc/{found.name.partition('-')[2]}"), what="the end of the node")
+    fresh.init(num_cpus=1)
+
+
 def test_one_that_ends_the_process(fresh, package):
-    with pytest.raises(RaySystemError, match="the node process ended while it started"):
+    with pytest.raises(RaySystemError, match="the node process ended while it preloaded rl_exits, or started"):
         fresh.init(num_cpus=1, preload=(package("rl_exits", "os._exit(5)"),))
 
 
@@ -164,15 +250,14 @@ def test_in_python_mode_there_is_nothing_to_import(python_mode):
         python_mode.init(driver_mode=python_mode.PYTHON_MODE, preload="numpy")
 
 
-@pytest.mark.parametrize("chosen", [None, "2"])
+@pytest.mark.parametrize("chosen", [(), ("OMP_NUM_THREADS",), ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")])
 def test_thread_pools_are_made_for_the_tasks(fresh, monkeypatch, chosen):
     pytest.importorskip("numpy")
     pytest.importorskip("threadpoolctl")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    if chosen:
-        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", chosen)
+    for variable in chosen:
+        monkeypatch.setenv(variable, "2")
     fresh.init(num_cpus=2, preload=("numpy",))
 
     @ray.remote
@@ -187,4 +272,4 @@ def test_thread_pools_are_made_for_the_tasks(fresh, monkeypatch, chosen):
     most = len(os.sched_getaffinity(0))
     for cpus in (1, 2, 1):
         [found] = ray.get(pools.options(num_cpus=cpus).remote())
-        assert found == min(int(chosen or cpus), most if chosen else cpus)
+        assert found == (min(2, most) if chosen else cpus)

@@ -244,7 +244,8 @@ def test_sigterm_ends_the_driver_and_its_session(start_script, wait_until, tmp_p
         PRELUDE
         + f"""
 open({str(ready)!r}, "w").close()
-time.sleep(1000)
+while True:  # a signal just before a sleep is handled after it
+    time.sleep(0.1)
 """
     )
     wait_until(ready.exists, what="the driver")

@@ -57,7 +57,8 @@ def test_the_grace_has_an_end(terminated, tmp_path):
     seconds, status = terminated("""
 ray.init(num_cpus=1, shutdown_grace=0.3)
 work.remote(sys.argv[1] + "/first", 300)
-time.sleep(300)
+while True:  # a signal just before a sleep is handled after it
+    time.sleep(0.1)
 """)
     assert status == -signal.SIGTERM and seconds < 5
     assert not (tmp_path / "first").exists()
@@ -67,7 +68,8 @@ def test_a_second_one_ends_the_driver_at_once(start_script, tmp_path, wait_until
     script = start_script(BEGIN + """
 ray.init(num_cpus=1, shutdown_grace=100)
 work.remote(sys.argv[1] + "/first", 300)
-time.sleep(300)
+while True:  # a signal just before a sleep is handled after it
+    time.sleep(0.1)
 """, args=[tmp_path])
     wait_until((tmp_path / "first.begun").exists, 20)
     script.terminate()
@@ -80,7 +82,8 @@ def test_a_users_handler_stays(terminated):
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 ray.init(num_cpus=1, shutdown_grace=0.1)
 work.remote(sys.argv[1] + "/first", 300)
-time.sleep(300)
+while True:  # a signal just before a sleep is handled after it
+    time.sleep(0.1)
 """)
     assert status == 7
 

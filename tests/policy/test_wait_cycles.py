@@ -10,7 +10,7 @@ from ray_lite.policy.wait_cycles import Cycles, Need, cycles, describe, hopeless
 def need(task, needs, since=1, direct=True):
     """A wait of a task for one other, or for any of a tuple."""
     needs = needs if isinstance(needs, tuple) else (needs,)
-    return Need(task, 7, 100 + task, since, 900, needs, needs[0], direct)
+    return Need(task, 7, 100 + task, since, 900, needs, needs[0] if needs else 0, direct)
 
 
 RING = [need(1, 2, 5), need(2, 3, 9), need(3, 1, 7)]
@@ -122,3 +122,8 @@ def test_a_cycle_as_a_text():
     text = describe(ring, lambda task: names.get(task, "A.name"))
     assert text.endswith("for ever: f waits for A.name, which can't begin before A.ask has ended; A.ask waits for B.ask; "
                          "B.ask waits for f")
+
+
+def test_a_need_of_nothing_is_none():
+    """The actor may have ended its calls at the moment of the look."""
+    assert cycles([need(1, ())]) == [] == cycles([need(1, 2), need(2, ())])

@@ -187,6 +187,13 @@ def die_with_parent(int parent):
         raise os_error(rc, "cannot set the signal that ends this process with the node")
 
 
+def outlive_parent():
+    """Ends what `die_with_parent` began."""
+    rc = rl_outlive_parent()
+    if rc:
+        raise os_error(rc, "cannot take back the signal that ends this process")
+
+
 def be_subreaper():
     """Lets orphans of this process's descendants become its children."""
     rc = rl_be_subreaper()

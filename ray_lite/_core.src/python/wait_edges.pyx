@@ -10,6 +10,7 @@ Neighbours: tasks/blocking.pyx (`awaits`), tasks/inline.pyx (arguments of a wait
 """
 cdef enum:
     EDGE_HOPS = 16  # objects that are passed in one section
+    EDGE_NEEDS = 10000  # calls that an actor runs at a time at most (options.CONCURRENCY_MOST)
     EDGE_SECTIONS = 1000
 
 cdef struct rl_trail:
@@ -24,8 +25,8 @@ cdef struct rl_edge:
     int64_t since     # when the wait began; 0: not known, as of one of several calls
     uint64_t object   # the awaited object, with its generation
     uint32_t awaited  # the task that returns it
-    uint32_t needs    # the task that must end first; 0: there is none, or it is not known
-    uint32_t actor    # the actor that must end one of its calls first; 0: there is none
+    uint32_t* needs   # tasks of which one must end first: room for EDGE_NEEDS
+    uint32_t nneeds   # 0: there is none, or it is not known
     bint direct       # the awaited task runs
 
 
@@ -60,8 +61,39 @@ cdef uint32_t lacks_arguments(rl_region* R, uint32_t t) noexcept nogil:
     return t if k.state == RL_WAITING else 0
 
 
+cdef uint32_t calls_copy(rl_region* R, uint32_t slot, bint all_await, uint32_t* out) noexcept nogil:
+    """Lock held. Copies the calls that a process runs and that await an object; returns their number. `all_await`: 0 if any
+    call awaits none, since that one goes on."""
+    cdef uint32_t t = rl_slot_at(R, slot).running
+    cdef uint32_t n = 0
+    while t and n < EDGE_NEEDS:
+        if task_at(R, t).awaits:
+            out[n] = t
+            n += 1
+        elif all_await:
+            return 0
+        t = task_at(R, t).next
+    return n
+
+
+cdef void edge_to(rl_region* R, rl_edge* e, uint32_t t) noexcept nogil:
+    """Lock held. Says that task `t` must end first, which runs, or what waits on the same stack."""
+    cdef rl_slot* s = rl_slot_at(R, task_at(R, t).owner)
+    e.needs[0] = t if runs_several(R, s) else s.running
+    e.nneeds = 1
+    e.direct = t == e.awaited
+
+
+cdef void edge_to_calls(rl_region* R, rl_edge* e, uint32_t slot) noexcept nogil:
+    """Lock held. Says that any of the calls that an actor's process runs must end first."""
+    if runs_several(R, rl_slot_at(R, slot)) and rl_slot_at(R, slot).awaits == 0:  # else its constructor runs
+        e.nneeds = calls_copy(R, slot, True, e.needs)
+    else:
+        e.needs[0], e.nneeds = rl_slot_at(R, slot).running, 1
+
+
 cdef int edge_section(rl_region* R, rl_trail* at, rl_edge* e) noexcept nogil:
-    """Lock held. Follows what an object needs. DONE: `e.needs` or `e.actor` is known; MORE: another section goes on."""
+    """Lock held. Follows what an object needs. DONE: `e.needs` is known; MORE: another section goes on."""
     cdef uint32_t t, _
     cdef rl_task* k
     for _ in range(<uint32_t>EDGE_HOPS):
@@ -70,13 +102,12 @@ cdef int edge_section(rl_region* R, rl_trail* at, rl_edge* e) noexcept nogil:
             return DONE
         k = task_at(R, t)
         if k.state == RL_RUNNING:
-            e.needs = t if runs_several(R, rl_slot_at(R, k.owner)) else rl_slot_at(R, k.owner).running
-            e.direct = t == e.awaited
+            edge_to(R, e, t)
             return DONE
         t = lacks_arguments(R, t)
         if t == 0:
             if (k.state == RL_MAILED or k.state == RL_LANED) and takes_none(actor_at(R, k.actor)):
-                e.actor = k.actor
+                edge_to_calls(R, e, actor_at(R, k.actor).slot)
             return DONE
         if unready_argument(R, t, &at.walk, &at.object) == MORE:
             break
@@ -93,7 +124,7 @@ cdef int edge_find(rl_region* R, uint32_t slot, uint32_t t, rl_edge* e) noexcept
     cdef uint32_t i, _
     cdef int rc = MORE
     memset(&at, 0, sizeof(at))
-    memset(e, 0, sizeof(rl_edge))
+    e.nneeds, e.direct = 0, False
     for _ in range(<uint32_t>EDGE_SECTIONS):
         if rl_lock(R):
             return EIO
@@ -114,47 +145,32 @@ cdef int edge_find(rl_region* R, uint32_t slot, uint32_t t, rl_edge* e) noexcept
     return DONE
 
 
-cdef int calls_copy(rl_region* R, uint32_t slot, bint awaiting, uint32_t* out, uint32_t most) noexcept nogil:
-    """The tasks that a process runs, at most `most`; `awaiting`: only those that await an object. Returns their number, or
-    minus one: the lock is not to be had."""
-    cdef uint32_t t
-    cdef int n = 0
+cdef int awaiting_calls(rl_region* R, uint32_t slot, uint32_t* out) noexcept nogil:
+    """Copies the calls that a process runs and that await an object; their number, or -1: the lock is not to be had."""
+    cdef int n
     if rl_lock(R):
         return -1
-    t = rl_slot_at(R, slot).running
-    while t and <uint32_t>n < most:
-        if task_at(R, t).awaits or not awaiting:
-            out[n] = t
-            n += 1
-        t = task_at(R, t).next
+    n = <int>calls_copy(R, slot, False, out)
     rl_commit(R)
     return n
 
 
-cdef tuple calls_running(rl_region* R, uint32_t slot, bint awaiting):
-    """The tasks that a process runs; `awaiting`: only those that await an object."""
-    cdef uint32_t most = actor_at(R, rl_slot_at(R, slot).actor).most
-    cdef int n
-    cdef uint32_t* found = <uint32_t*>malloc(<size_t>(most + 1) * sizeof(uint32_t))
-    if found == NULL:
-        raise MemoryError("no memory for an actor's calls")
-    try:
-        n = calls_copy(R, slot, awaiting, found, most)
+cdef list edges_of(rl_region* R, uint32_t slot, rl_edge* e, uint32_t* calls):
+    """The edges of a process, or of the calls that it runs. `calls`: scratch memory, as large as that of the edge."""
+    cdef list out = []
+    cdef uint32_t k
+    cdef int i
+    cdef int n = 1
+    calls[0] = 0
+    if rl_load(&rl_slot_at(R, slot).awaits) == 0:
+        n = awaiting_calls(R, slot, calls)
         check(EIO if n < 0 else DONE)
-        return tuple([found[i] for i in range(n)])
-    finally:
-        free(found)
-
-
-cdef tuple edge_row(rl_region* R, rl_edge* e, dict calls):
-    """An edge as `wait_edges` returns it. `calls`: the calls that actors run, as far as they are known."""
-    if e.needs:
-        needs = (e.needs,)
-    else:
-        if e.actor not in calls:
-            calls[e.actor] = calls_running(R, actor_at(R, e.actor).slot, False)
-        needs = calls[e.actor]
-    return e.running, e.serial, e.slot, e.since, e.object, needs, e.awaited, e.direct
+    for i in range(n):
+        check(edge_find(R, slot, calls[i], e))
+        if e.nneeds:
+            needs = tuple([e.needs[k] for k in range(e.nneeds)])
+            out.append((e.running, e.serial, e.slot, e.since, e.object, needs, e.awaited, e.direct))
+    return out
 
 
 def wait_edges(Region region) -> list:
@@ -163,21 +179,21 @@ def wait_edges(Region region) -> list:
     named by its record."""
     cdef rl_region* R = region.R
     cdef list out = []
-    cdef dict calls = {}
     cdef rl_edge e
+    cdef uint32_t* room
     cdef uint32_t i
     check_region(R)
-    for i in range(1, rl_load(&R.h.slots.used)):
-        if rl_load(&rl_slot_at(R, i).awaits):
-            waits = (0,)
-        elif rl_slot_at(R, i).actor:
-            waits = calls_running(R, i, True)
-        else:
-            continue
-        for t in waits:
-            check(edge_find(R, i, t, &e))
-            if e.needs or e.actor:
-                out.append(edge_row(R, &e, calls))
+    room = <uint32_t*>malloc(2 * EDGE_NEEDS * sizeof(uint32_t))
+    if room == NULL:
+        raise MemoryError("no memory for waiting calls")
+    memset(&e, 0, sizeof(e))
+    e.needs = room
+    try:
+        for i in range(1, rl_load(&R.h.slots.used)):
+            if rl_load(&rl_slot_at(R, i).awaits) or rl_slot_at(R, i).actor:
+                out += edges_of(R, i, &e, room + EDGE_NEEDS)
+    finally:
+        free(room)
     return out
 
 

@@ -18,5 +18,6 @@ static inline int rl_die_with_parent(int parent) { /* returns 0 or errno; the ca
     if (getppid() != parent) rl_kill_group(0); /* the parent died before prctl */
     return 0;
 }
+static inline int rl_outlive_parent(void) { return prctl(PR_SET_PDEATHSIG, 0) ? errno : 0; }
 static inline int rl_be_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1) ? errno : 0; }
 #endif

@@ -265,7 +265,7 @@ def test_a_verdict_is_about_one_call(two):
             assert not _core.take_cycle(region, first.record)
             _core.break_cycle(region, region.slot, 0, first.record, serial)
 
-        wait(first, ids[2], inside)
+        wait(first, ids[1], inside)
         assert not _core.take_cycle(region, first.record), "the wait has ended"
 
     two(act)
