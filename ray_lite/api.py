@@ -14,7 +14,7 @@ from typing import Any
 from ray_lite import session
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, Config
 from ray_lite.driver import sigterm
-from ray_lite.driver.plan import Request
+from ray_lite.driver.request import Request
 from ray_lite.options import amount, custom_resources, duration, package_names, session_gpus, size, whole
 from ray_lite.store.region_files import arena_backing, spill_path
 

@@ -4,8 +4,6 @@ The environment variable RAY_LITE_<FIELD IN CAPITALS> sets a field of `Config` f
 Must not import anything else of the package.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 
@@ -89,7 +87,7 @@ class Config(NamedTuple):
     # before a line says so
 
     @classmethod
-    def from_environment(cls) -> Config:
+    def from_environment(cls) -> "Config":
         """The defaults, changed by the environment variables RAY_LITE_*.
 
         Raises:

@@ -3,8 +3,6 @@
 Neighbours: api.py and remote_function.py check options where the user writes them; policy/resources.py makes demands of them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -45,7 +43,7 @@ class ActorOptions(NamedTuple):
     checkpoint_interval: int | None = None
     max_restarts: int | None = None
 
-    def updated(self, given: dict[str, Any]) -> ActorOptions:
+    def updated(self, given: dict[str, Any]) -> "ActorOptions":
         """A copy of these options, changed by the given ones.
 
         Args:
@@ -112,7 +110,7 @@ class Options(NamedTuple):
         """The options that only the worker needs."""
         return WorkerOptions(self.max_calls, self.retry_exceptions)
 
-    def updated(self, given: dict[str, Any]) -> Options:
+    def updated(self, given: dict[str, Any]) -> "Options":
         """A copy of these options, changed by the given ones.
 
         Args:

@@ -1,9 +1,7 @@
 """SessionSetting: what the driver tells the node, and every process that the node forks inherits.
 
-It travels once, pickled, from driver/launch.py to node/spawn_node.py.  Must not change after the start.
+It travels once, pickled, from driver/begin.py to node/spawn_node.py.  Must not change after the start.
 """
-
-from __future__ import annotations
 
 import time
 from typing import NamedTuple
@@ -64,7 +62,7 @@ class SessionSetting(NamedTuple):
         """The limits of the session."""
         return self.info.config
 
-    def in_node(self, node_pid: int, spill_fd: int, stack_fd: int) -> SessionSetting:
+    def in_node(self, node_pid: int, spill_fd: int, stack_fd: int) -> "SessionSetting":
         """The setting as the node and its children use it: with the node's pid and its descriptors."""
         return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid, stack_fd=stack_fd,
                              started=time.time())

@@ -3,7 +3,7 @@
     submit -> export the function once -> arguments into the record, or into one object -> _core.submit
     get    -> _core.get_ready | resolve, wait, load
 
-The fast paths are in the core; this file sets them up and does everything slow.  Neighbours: driver/launch.py makes it; calls/
+The fast paths are in the core; this file sets them up and does everything slow.  Neighbours: driver/begin.py makes it; calls/
 packs, store/ keeps values.
 """
 

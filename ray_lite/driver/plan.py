@@ -1,45 +1,18 @@
 """SessionPlan: what a session will have, computed once from `init`'s arguments, the environment and the machine.
 
-Neighbours: api.py makes the Request; launch.py acts on the plan.  Must not start, map or reserve anything.
+Neighbours: request.py is what the arguments ask for; begin.py acts on the plan.  Must not start, map or reserve anything.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
-from ray_lite.config import SCRIPT_MODE, Config
 from ray_lite.control.store_binaries import find_binaries
+from ray_lite.driver.request import Request
 from ray_lite.options import GPUS_MOST
 from ray_lite.policy.resources import Resources
 from ray_lite.session_setting import StoreSetting
-from ray_lite.store.region_files import SMALL_PAGE, ArenaBacking, Sizes, plan_sizes
+from ray_lite.store.region_files import Sizes, plan_sizes
 from ray_lite.system import machine
 from ray_lite.system.machine import Limit
-
-
-class Request(NamedTuple):
-    """What the arguments of `init` ask for; checked by api.py. None: as detected."""
-
-    num_cpus: float | None = None
-    num_gpus: int | None = None
-    resources: dict[str, float] = {}
-    num_workers: int | None = None
-    max_workers: int | None = None
-    pin: bool = False
-    preload: tuple[str, ...] = ()
-    object_store_memory: int | None = None
-    backing: ArenaBacking = ArenaBacking(None, SMALL_PAGE)
-    spill_directory: str | None = None
-    config: Config = Config()
-    object_id_seed: int | None = None
-    node_ip_address: str = "127.0.0.1"
-    shutdown_grace: float = 5.0
-    num_redis_shards: int = 0
-    redis_max_clients: int | None = None
-    driver_mode: int = SCRIPT_MODE
-    redirect_worker_output: bool = False
-    redirect_output: bool = True
-    verbose: bool = False
 
 
 class SessionPlan(NamedTuple):

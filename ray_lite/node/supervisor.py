@@ -95,7 +95,7 @@ class Supervisor:
         if not self.driver.tell_ready():
             session_dir.remove(self.setting.session_dir)
             return
-        serialization.pickler()  # before the first fork: workers inherit it
+        serialization.pickler()  # takes 10 ms: after the driver goes on, and before the first fork, so that workers inherit it
         self.adjust(at_least=self.setting.num_workers)
         while True:
             for fd, _ in self.poll.poll(self.patience()):

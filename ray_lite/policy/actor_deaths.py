@@ -3,8 +3,6 @@
 Neighbours: scheduler.py does the same for workers; node/deaths.py asks.  Must not do I/O or read a clock.
 """
 
-from __future__ import annotations
-
 from textwrap import indent
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ task keeps its CPUs: they are lent if tasks lack nothing else and no task ends. 
 began last ends with DeadlockError.  Neighbour: node/pool.py sends the events and carries out the instructions.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

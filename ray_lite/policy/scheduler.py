@@ -8,8 +8,6 @@ Neighbours: attempt_ends.py says what follows; node/ sends the events and carrie
 read a clock.
 """
 
-from __future__ import annotations
-
 import math
 from textwrap import indent
 from typing import Any, NamedTuple

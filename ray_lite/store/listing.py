@@ -3,8 +3,6 @@
 Rows are read without a lock: each fact was true at some moment.  Neighbours: memory_report.py and global_state.py show them.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from ray_lite import _core

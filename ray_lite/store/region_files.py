@@ -7,11 +7,9 @@
     one on a hugetlbfs   True         an unnamed file there, with the pages of that mount
 
 No file has a name, so none can be left behind, and no other process can open one.  The kernel reserves huge pages when the
-arena is mapped: too few are an error then, and never a SIGBUS later.  Neighbours: driver/launch.py makes the files; the core
+arena is mapped: too few are an error then, and never a SIGBUS later.  Neighbours: driver/begin.py makes the files; the core
 lays out the region in them.
 """
-
-from __future__ import annotations
 
 import errno
 import fcntl

@@ -3,8 +3,6 @@
 Neighbours: backends/session_view.py and node/answers.py show them; memory_report.py has the processes' memory, too.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ray_lite import _core

@@ -5,7 +5,6 @@ Neighbours: actor_runner.py asks for them; _core keeps the calls since the last 
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 from ray_lite import _core
@@ -82,6 +81,8 @@ class Checkpoints:
         self._say("the restoration", "__ray_restore__", error)
 
     def _say(self, what: str, hook: str, error: BaseException) -> None:
+        import traceback  # 3 ms, which the node needn't take
+
         where = f" in {self.facts.class_name}.{hook}" if hook in self.facts.hooks else ""
         trace = "".join(traceback.format_exception(error)) if where else described(error)
         self.reporter.note(f"{what} of the actor {self._title} failed{where}: {trace}", "checkpoint")

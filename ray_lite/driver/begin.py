@@ -1,0 +1,131 @@
+"""Beginning a private session beside its node, which was just started: files, region and backend; then the node is greeted.
+
+Neighbours: launch.py calls, and undoes every step if one fails; plan.py says what to make; driver.py is what results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+import time
+from typing import Any
+
+from ray_lite import _core
+from ray_lite.calls.runtime_env import observed
+from ray_lite.config import SCRIPT_MODE
+from ray_lite.control.store_binaries import NO_BINARIES
+from ray_lite.control.store_server import SOCKET
+from ray_lite.driver.driver import Belongings, Driver
+from ray_lite.driver.plan import SessionPlan
+from ray_lite.exceptions import RaySystemError
+from ray_lite.node.spawn_node import READY, REFUSED, send_setting
+from ray_lite.session_setting import SessionInfo, SessionSetting
+from ray_lite.store.region_files import Files, make_files
+from ray_lite.system.polling import readable
+from ray_lite.system.process import started_at
+
+Node = tuple[int, socket.socket]  # its pid, and the driver's end of the socketpair
+
+
+def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitStack) -> Driver:
+    """Makes files, region and backend, and greets the node.
+
+    Args:
+        node: as spawn_node started it.
+        directory: the session's, which the node makes.
+        undo: gets what undoes each step.
+    """
+    request = plan.request
+    files = make_files(plan.sizes, request.backing.directory, request.spill_directory)
+    undo.callback(files.close)
+    region = _region(plan, files)
+    undo.callback(region.close)
+    region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
+    region.make_current()
+    info = SessionInfo(request.config, plan.resources, region.slot, plan.sizes.session_id, files.spill, directory)
+    driver = Driver(region, info, Belongings(*node, files, request.shutdown_grace, _address(plan, directory)))
+    undo.callback(os.close, driver.node_pidfd)
+    _core.set_root(_root_id(request.object_id_seed))
+    driver.runtime_env.begin()
+    driver.call_sites.begin()
+    undo.callback(driver.call_sites.end)
+    _greet(driver, _setting(plan, driver))
+    if not plan.store.binaries and request.driver_mode == SCRIPT_MODE:
+        print(f"ray_lite: there is no control store: {NO_BINARIES}", file=sys.stderr)
+    if request.verbose:
+        print(f"ray_lite: {plan.summary}, session {directory}", file=sys.stderr)
+    return driver
+
+
+def _address(plan: SessionPlan, directory: str) -> dict[str, Any]:
+    """What `init` returns, but for the node's pid."""
+    return {
+        "node_ip_address": plan.request.node_ip_address, "object_store_address": None, "webui_url": None,
+        "redis_address": os.path.join(directory, SOCKET) if plan.store.binaries else None, "session_dir": directory,
+    }
+
+
+def _region(plan: SessionPlan, files: Files) -> _core.Region:
+    try:
+        return _core.Region.create(files.control, files.arena, files.bell, plan.sizes)
+    except OSError as error:
+        backing = plan.request.backing
+        if backing.huge and error.errno == errno.ENOMEM:  # another process took huge pages meanwhile
+            raise backing.too_few(plan.sizes.arena_bytes) from error
+        raise
+
+
+def _root_id(seed: int | None) -> bytes:
+    return os.urandom(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
+
+
+def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
+    """The setting that the node gets."""
+    request = plan.request
+    return SessionSetting(
+        info=driver.info, worker_limit=plan.worker_limit, process_limit=plan.process_limit, driver_pid=os.getpid(),
+        umask=_core.get_umask(), argv=list(sys.argv), path=observed().path,
+        store=plan.store,
+        num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
+        redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
+        preload=request.preload,
+    )
+
+
+def _greet(driver: Driver, setting: SessionSetting) -> None:
+    """Sends the node its setting and waits for its answer, at most Config.start_timeout, or Config.preload_timeout."""
+    fds = [fd for fd in driver.files if fd >= 0]
+    timeout, name = setting.config.start_timeout, "RAY_LITE_START_TIMEOUT"
+    if setting.preload and setting.config.preload_timeout > timeout:
+        timeout, name = setting.config.preload_timeout, "RAY_LITE_PRELOAD_TIMEOUT"
+    try:
+        send_setting(driver.link, setting, fds)
+        deadline = time.monotonic() + timeout
+        while not readable(driver.link.fileno(), 1.0):
+            if time.monotonic() > deadline:
+                raise RaySystemError(f"the node process (pid {driver.node_pid}) did not answer within "
+                                     f"{timeout:g} s ({name})")
+        answer = driver.link.recv(len(READY))
+        if answer == READY:
+            return
+        if answer == REFUSED:
+            raise _refusal(driver.link)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the error below says it
+    whiles = f"it preloaded {', '.join(setting.preload)}, or started" if setting.preload else "it started"
+    raise RaySystemError(f"the node process ended while {whiles}; its output on stderr says why")
+
+
+def _refusal(link: socket.socket) -> ImportError | ValueError:
+    """What `init` raises, since the node has refused to preload a package."""
+    import json
+
+    with link.makefile("rb") as file:
+        try:
+            error, text = json.load(file)
+        except ValueError:  # somebody killed it
+            raise RaySystemError("the node process ended while it said why it can't preload a package") from None
+    return ImportError(text) if error == "ImportError" else ValueError(text)
