@@ -67,7 +67,7 @@ class Looker:
     def _counts(self) -> dict[str, int]:
         """Numbers of workers and of actors' processes by what they do."""
         counts = {"workers": 0, "idle": 0, "starting": 0, "busy": 0, "blocked": 0, "actors": 0}
-        for _, _, role, availability, blocked, _, _, _, _, _ in _core.process_rows(self.region):
+        for _, _, role, availability, blocked, *_ in _core.process_rows(self.region):
             if role == _core.ACTOR:
                 counts["actors"] += 1
             elif role == _core.WORKER:
@@ -90,11 +90,9 @@ class Looker:
     def _waits(self) -> list[str]:
         """Who waits for what."""
         found = []
-        for _, pid, role, _, _, _, _, task, function, awaited in _core.process_rows(self.region):
-            if task and awaited:
-                name, other = kept_text(self.region, function), kept_text(self.region, awaited[0])
-                found.append(f"{ROLES.get(role, '?')} {pid}: {name} waits for {other}, which is "
-                             f"{SHOWN_AS.get(awaited[1], 'ending')}")
+        for pid, role, function, awaited, state in _core.wait_rows(self.region):
+            name, other = kept_text(self.region, function), kept_text(self.region, awaited)
+            found.append(f"{ROLES.get(role, '?')} {pid}: {name} waits for {other}, which is {SHOWN_AS.get(state, 'ending')}")
         scarce = [self.setting.info.resources.name_of(resource) for resource in _core.scarce_resources(self.region)]
         if scarce:
             found.append(f"ready tasks wait for {', '.join(scarce)}")
@@ -117,7 +115,7 @@ class Looker:
     def processes(self) -> list[dict[str, Any]]:
         """A row for each process."""
         rows = []
-        for _, pid, role, availability, blocked, finished, actor, task, function, _ in _core.process_rows(self.region)[:LISTED]:
+        for _, pid, role, availability, blocked, finished, actor, task, function in _core.process_rows(self.region)[:LISTED]:
             label = kept_label(self.region, _core.facts_of_actor(self.region, actor)) if actor else None
             doing = "waits" if blocked else "runs" if task else availability.lower() if role == _core.WORKER else ""
             rows.append({"pid": pid, "kind": ROLES.get(role, "?"), "class": label[0] if label else None,

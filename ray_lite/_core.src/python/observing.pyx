@@ -8,8 +8,24 @@ cdef tuple AVAILABILITIES = ("BUSY", "IDLE", "STARTING", "RUNG")
 
 def process_rows(Region region) -> list:
     """The processes that have a slot: (slot, pid, role, availability of a worker, depth of its waits, tasks that it has
-    finished, its actor or 0, its innermost task or 0, index of that task's function or 0, (index of the function, state) of
-    the task that it awaits or None)."""
+    finished, its actor or 0, its innermost task or 0, index of that task's function or 0)."""
+    cdef rl_region* R = region.R
+    cdef rl_slot* s
+    cdef uint32_t i, t
+    cdef list out = []
+    check_region(R)
+    for i in range(1, rl_load(&R.h.slots.used)):
+        s = rl_slot_at(R, i)
+        if s.state == RL_ALIVE and s.pid:
+            t = rl_load(&s.running)
+            out.append((i, s.pid, s.role, AVAILABILITIES[s.availability], s.blocked - s.lent, s.finished, s.actor, t,
+                        task_at(R, t).function if t else 0))
+    return out
+
+
+def wait_rows(Region region) -> list:
+    """Who has waited for a task for a while, without a timeout: (pid, role, index of the function of the task that waits, index
+    of that of the awaited task, state of the awaited task)."""
     cdef rl_region* R = region.R
     cdef rl_slot* s
     cdef uint32_t i, t, w
@@ -17,12 +33,14 @@ def process_rows(Region region) -> list:
     check_region(R)
     for i in range(1, rl_load(&R.h.slots.used)):
         s = rl_slot_at(R, i)
-        if s.state == RL_ALIVE and s.pid:
-            t = rl_load(&s.running)
-            w = object_at(R, rl_load(&s.awaits)).task
-            awaited = (task_at(R, w).function, TASK_STATES[task_at(R, w).state]) if w else None
-            out.append((i, s.pid, s.role, AVAILABILITIES[s.availability], s.blocked - s.lent, s.finished, s.actor, t,
-                        task_at(R, t).function if t else 0, awaited))
+        t = rl_load(&s.running) if s.state == RL_ALIVE else 0
+        for _ in range(max(1, actor_at(R, s.actor).most)):  # a list that changes meanwhile may lead anywhere
+            if t == 0 or task_at(R, t).state != RL_RUNNING or task_at(R, t).owner != i:
+                break
+            w = object_at(R, rl_load(&s.awaits) or rl_load(&task_at(R, t).awaits)).task
+            if w:
+                out.append((s.pid, s.role, task_at(R, t).function, task_at(R, w).function, TASK_STATES[task_at(R, w).state]))
+            t = task_at(R, t).next if s.actor and not rl_load(&s.awaits) else 0
     return out
 
 

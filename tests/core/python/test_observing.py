@@ -18,14 +18,39 @@ def test_processes_and_what_they_do(ray_session, region, gate, wait_until):
     x = ray_session.remote(num_cpus=0)(lambda: (arrive("in"), wait())).remote()
     waits = ray_session.remote(num_cpus=0, inline=False)(lambda ids: ray_session.get(ids[0]))
     y = waits.remote([x])
-    wait_until(lambda: gate.arrived("in") and any(row[9] for row in _core.process_rows(region)))
+    wait_until(lambda: gate.arrived("in") and _core.wait_rows(region))
     rows = {row[1]: row for row in _core.process_rows(region)}
     assert rows[os.getpid()][2] == _core.DRIVER and rows[ray_session.session.current().address["node_pid"]][2] == _core.NODE
-    [waiting] = [row for row in rows.values() if row[9]]
-    assert waiting[2] == _core.WORKER and waiting[4] == 1 and waiting[9][1] == "RUNNING" and waiting[7] and waiting[8]
-    assert pickle.loads(_core.kept_stream(region, waiting[9][0])[0]).endswith("<lambda>")
+    [(pid, role, function, awaited, state)] = _core.wait_rows(region)
+    waiting = rows[pid]
+    assert role == waiting[2] == _core.WORKER and waiting[4] == 1 and state == "RUNNING"
+    assert waiting[7] and waiting[8] == function
+    assert pickle.loads(_core.kept_stream(region, awaited)[0]).endswith("<lambda>")
     gate.open()
     ray_session.get(y)
+
+
+def test_each_of_several_calls_that_waits_is_told(ray_session, region, gate, wait_until):
+    arrive, wait = gate.arrive, gate.wait
+    x = ray_session.remote(num_cpus=0)(lambda: (arrive("in"), wait())).remote()
+
+    @ray_session.remote(num_cpus=0, max_concurrency=3)
+    class Waits:
+        def wait(self, ids):
+            ray_session.get(ids[0])
+
+        def hold(self):
+            wait()
+
+    actor = Waits.remote()
+    calls = [actor.wait.remote([x]), actor.hold.remote(), actor.wait.remote([x])]
+    wait_until(lambda: len(_core.wait_rows(region)) == 2)
+    names = [pickle.loads(_core.kept_stream(region, row[2])[0]) for row in _core.wait_rows(region)]
+    assert all(name.endswith("Waits.wait") for name in names)
+    assert {(row[1], row[4]) for row in _core.wait_rows(region)} == {(_core.ACTOR, "RUNNING")}
+    gate.open()
+    ray_session.get(calls)
+    wait_until(lambda: _core.wait_rows(region) == [])
 
 
 def test_tasks_are_counted_by_function_and_state(ray_session, region, gate):
