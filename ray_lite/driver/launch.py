@@ -56,5 +56,5 @@ def _abandon(node: Node) -> None:
     from ray_lite.driver.driver import reap
 
     node[1].close()
-    os.kill(node[0], signal.SIGKILL)
+    os.killpg(node[0], signal.SIGKILL)  # it leads a group, in which a preloaded package may have started processes
     reap(node[0])

@@ -33,7 +33,7 @@ class Actors:
         self.at_limit = False  #: whether no more processes can be started now, so that actors may wait for one
         self.processes: dict[int, WorkerProcess] = {}
         self.tries: dict[int, int] = {}  #: by actor: processes that died before they took their slot, one after the other
-        self._spare_cause: _core.ObjectID | None = None
+        self._spare_cause = self._cause("of this call", None, "the object store was too full to keep how it died", True)
         self._dying: set[int] = set()  # DEAD actors that have calls or handles left
 
     def pids(self) -> set[int]:
@@ -47,8 +47,6 @@ class Actors:
 
     def adjust(self, workers: int) -> None:
         """Starts what can be started besides so many workers, and does what is due."""
-        if self._spare_cause is None:
-            self._spare_cause = self._cause("of this call", None, "the object store was too full to keep how it died", True)
         while actor := _core.take_due_actor(self.region):
             self._due(actor)
         while not self._is_full(workers) and self._start(workers):
@@ -98,7 +96,7 @@ class Actors:
         """Makes an actor without a process DEAD."""
         class_name, name, *_ = kept_label(self.region, _core.facts_of_actor(self.region, actor))
         try:
-            cause: _core.ObjectID | None = self._cause(class_name, name, how)
+            cause = self._cause(class_name, name, how)
         except ObjectStoreFullError:  # not even an entry of the table is left
             cause = self._spare_cause
         _core.end_actor(self.region, actor, cause)

@@ -70,10 +70,12 @@ def pack(error: BaseException, task_name: str) -> Failure | SystemFailure:
 def stored(failure: Failure | SystemFailure) -> Pickled:
     """A failure as its objects store it: quickly, if nothing of the user's is in it but what is pickled already."""
     if isinstance(failure, SystemFailure):
-        return dumps(("system", *failure))
-    if failure.cause is not None and failure.cause.ids:
-        return dumps(("task", *failure))
-    return Pickled(pickle.dumps(("task", *failure), PROTOCOL), [], [], [])
+        kind, is_plain = "system", all(type(value) in PLAIN for value in failure.attributes.values())
+    else:
+        kind, is_plain = "task", failure.cause is None or not failure.cause.ids
+    if not is_plain:
+        return dumps((kind, *failure))
+    return Pickled(pickle.dumps((kind, *failure), PROTOCOL), [], [], [])
 
 
 def described(error: BaseException) -> str:
