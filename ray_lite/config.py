@@ -71,6 +71,7 @@ class Config(NamedTuple):
     control_restart: float = 1.0  #: least seconds between two starts of the control process
     tidy: float = 1.0  #: seconds after a worker's death in which the node reaps processes that the worker had started
     cancel_again: float = 0.005  #: seconds before a cancellation is repeated that came when the task could not be interrupted
+    cancel_resend: float = 0.05  #: seconds before the node repeats a cancellation that was not delivered; doubles, up to 1 s
     oom_score: int = 200  #: added to a worker's oom_score_adj, so that the out-of-memory killer spares the node
     oom_window: float = 1.0  #: seconds after an out-of-memory kill in which a SIGKILL counts as one, too
     watch: float = 1.0  #: seconds between two checks for a process that was stopped inside the lock

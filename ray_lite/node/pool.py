@@ -23,6 +23,8 @@ from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 from ray_lite.workers.cancellation import CANCEL_SIGNAL
 
+RESEND_MOST = 1.0  # seconds; the longest pause before a process is signalled again, of which the first is Config.cancel_resend
+
 
 class Startable(NamedTuple):
     """What the region knows about work for one worker more (`_core.can_start`)."""
@@ -46,7 +48,8 @@ class Pool:
         self.deadlocks = Deadlocks(self.config.deadlock)
         self.workers: dict[int, WorkerProcess] = {}
         self.others: dict[int, WorkerProcess] = {}  #: processes of actors, which get cancellations as workers do
-        self._cancelled = 0  # number of cancellations of running tasks that were delivered
+        self._cancelled = 0  # number of cancellations of running tasks when processes were last signalled
+        self._resend_at, self._pause = math.inf, 0.0  # when they are signalled again; the pause before that
 
     def __len__(self) -> int:
         return len(self.workers)
@@ -75,8 +78,7 @@ class Pool:
         _core.set_at_limit(self.region, 0 < len(self) >= self.scheduler.max_workers)
         while self.scheduler.may_retire(len(self) - self._leaving()) and self._retire(self.config.retire_after):
             pass
-        if _core.cancel_count(self.region) != self._cancelled:
-            self.deliver_cancellations()
+        self.deliver_cancellations()
 
     def _resolve(self) -> tuple[Startable, WaitState]:
         """Lends CPUs, or ends waits in vain, until no more of that is due; returns what is known afterwards."""
@@ -122,17 +124,25 @@ class Pool:
         return slot != 0
 
     def patience(self) -> float:
-        """Seconds until a worker may be retired, or a deadlock broken, if no event comes before; infinite: never."""
-        due = self.deadlocks.due(time.monotonic())
+        """Seconds until a worker may be retired or signalled again, or a deadlock broken, if no event comes before; infinite:
+        never."""
+        now = time.monotonic()
+        due = min(self.deadlocks.due(now), max(0.0, self._resend_at - now))
         if not self.scheduler.may_retire(len(self) - self._leaving()):
             return due
         idle = _core.longest_idle(self.region)
         return float(min(due, max(0.01, self.config.retire_after - max(0, idle) / 1e9)))
 
     def deliver_cancellations(self) -> None:
-        """Signals the workers whose running tasks were cancelled, or kills them."""
-        self._cancelled = _core.cancel_count(self.region)
+        """Signals the processes whose running tasks were cancelled, or kills them: at new cancellations, and again while some
+        are not told. A signal that comes just before a task waits in C code, such as `time.sleep`, is only handled after it."""
+        count, now = _core.cancel_count(self.region), time.monotonic()
+        if count == self._cancelled and now < self._resend_at:
+            return
+        self._pause = min(2 * self._pause, RESEND_MOST) if count == self._cancelled else self.config.cancel_resend
+        self._cancelled = count
         marks = {slot: (innermost, forced) for slot, innermost, forced in _core.cancel_marks(self.region)}
+        self._resend_at = now + self._pause if any(innermost for innermost, _ in marks.values()) else math.inf
         for pidfd, one in [*self.workers.items(), *self.others.items()]:
             innermost, forced = marks.get(one.slot, (False, False))
             if forced:

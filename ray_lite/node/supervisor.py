@@ -211,6 +211,7 @@ class Supervisor:
             for fd, _ in self.poll.poll(min(left, self.config.node_look)):
                 if not (self.pool.reap(fd) or self.actors.reap(fd)):
                     return False  # the driver is gone: no reason to wait
+            self.pool.deliver_cancellations()
         return self._has_processes()
 
 

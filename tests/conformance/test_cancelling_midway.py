@@ -47,6 +47,35 @@ def test_an_import_comes_first(gate, wait_until, tmp_path):
     assert set(ray.get([whole.remote() for _ in range(20)])) <= {True, "not loaded here"}
 
 
+def miss_a_signal(arrive, wait):
+    """Misses the first signal, as a process does that it reaches just before `time.sleep`, then sleeps."""
+    from ray_lite.workers.cancellation import CANCEL_SIGNAL
+
+    handler = signal.signal(CANCEL_SIGNAL, signal.SIG_IGN)
+    arrive("in")
+    wait()
+    signal.signal(CANCEL_SIGNAL, handler)
+    time.sleep(1000)
+
+
+@pytest.mark.parametrize("of_an_actor", [False, True])
+def test_a_signal_that_was_missed_comes_again(gate, wait_until, of_an_actor):
+    arrive, wait = gate.arrive, gate.wait
+
+    @ray.remote
+    class Misses:
+        def miss(self):
+            miss_a_signal(arrive, wait)
+
+    actor = Misses.remote()
+    x = actor.miss.remote() if of_an_actor else ray.remote(miss_a_signal).remote(arrive, wait)
+    wait_until(lambda: gate.arrived("in"))
+    assert ray.cancel(x) and ray.wait([x], timeout=200)[0] == []
+    gate.open()
+    with pytest.raises(Cancelled):
+        ray.get(x, timeout=20)
+
+
 def test_a_cancellation_that_comes_too_late_hits_nobody_else(gate, wait_until, worker_pids):
     """It comes while a task makes its last call of ours: the next task of that worker makes such calls, too."""
     arrive, wait = gate.arrive, gate.wait
