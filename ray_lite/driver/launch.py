@@ -56,5 +56,7 @@ def _abandon(node: Node) -> None:
     from ray_lite.driver.driver import reap
 
     node[1].close()
-    os.killpg(node[0], signal.SIGKILL)  # it leads a group, in which a preloaded package may have started processes
+    os.kill(node[0], signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # whoever killed it came before it led a group
+        os.killpg(node[0], signal.SIGKILL)  # a preloaded package may have started processes
     reap(node[0])
