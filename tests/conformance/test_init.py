@@ -4,6 +4,8 @@ private session does.
 
 import inspect
 import os
+import signal
+import socket
 import stat
 import threading
 
@@ -363,3 +365,16 @@ def test_no_more_workers_than_slots(output_of):
         ray.session.current().view.check()
     """, env={"RAY_LITE_SLOTS": "8"})
     assert output == "49\nTrue\n"
+
+
+def test_a_node_that_was_killed_before_it_led_a_group_is_given_up():
+    from ray_lite.driver.launch import _abandon
+
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    _abandon((pid, ours))
+    theirs.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, 0)
