@@ -51,7 +51,7 @@ def kill(actor: ActorHandle) -> None:
     """Ends an actor at once, for good: no exit handler runs, and its queued calls raise RayActorError. Idempotent.
 
     Raises:
-        TypeError: not a handle.
+        TypeError: not a handle.  RayActorError: the handle is of an earlier session.
     """
     if not isinstance(actor, ActorHandle):
         raise TypeError(f"kill takes the handle of an actor, got {actor!r}; cancel(id) ends a task")

@@ -56,11 +56,10 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         num_custom_resource: number of names in `resources`; only checked against it.
         max_workers: most worker processes at once, blocked ones included. Default: 1,000 (RAY_LITE_MAX_WORKERS), or less where
             RLIMIT_NPROC, pids.max or RLIMIT_NOFILE leaves less.
-        pin: whether each worker is pinned to CPUs of its own, as many as its task has, while there are enough CPUs. Default
-            False.
+        pin: whether each worker is pinned to a core, and a task of n CPUs to that core and the next n - 1. Default False.
         preload: names of packages that are imported once, in the process from which all workers are forked, so that no worker
             imports them again; `init` returns when that is done (at most RAY_LITE_PRELOAD_TIMEOUT, 300 s). A package that
-            starts threads or opens a GPU when it is imported is refused. Default: none.
+            starts threads or processes, or opens a GPU, when it is imported is refused. Default: none.
         plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none (anonymous
             memory).
         huge_pages: whether the object store is on huge pages: those of the hugetlbfs that holds plasma_directory, or without
@@ -68,7 +67,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         spill_directory: directory of the spill file, to which a full store moves objects that have no reader. The file has no
             name and ends with the session. Default: none; a full store is then an error.
         object_store_memory: most bytes of the object store; any number above 0, rounded up to whole pages of the store and
-            to at least 4 MiB (RAY_LITE_STORE_LEAST). Default: 30 % of the memory that this process may use.
+            to at least 4 MiB (RAY_LITE_STORE_LEAST). Default: 30 % of the memory that this process may use
+            (RAY_LITE_STORE_FRACTION), or all free huge pages, if these are fewer.
         redirect_worker_output: whether stdout and stderr of workers go to capped files, `<session_dir>/logs/worker-<pid>.out`
             and `.err`, which end with the session, instead of to the driver's stdout and stderr. Default False.
         redirect_output: whether the node process's output goes to such files, `node.out` and `node.err`. Default True.
@@ -79,7 +79,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
             the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
-        The other arguments belong to features that come later.
+        redis_address, redis_password, use_raylet: NotImplementedError, unless None or False.
 
     Returns:
         dict with node_ip_address, redis_address (path of the control store's Unix socket, or None if there is no Redis or
@@ -90,7 +90,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         OSError: not enough huge pages, memory, address space or processes; the message says of which.
         RaySystemError: the node process did not start.
         ImportError: a package of `preload` can't be imported.
-        TypeError, ValueError: a wrong argument.  NotImplementedError: an argument whose feature does not exist yet.
+        TypeError, ValueError: a wrong argument, or a package that must not be forked.
+        NotImplementedError: an argument whose feature does not exist yet.
     """
     return _init(dict(locals()))
 
@@ -253,8 +254,9 @@ def get(object_ids: Any, worker: Any = None, *, timeout: float | None = None, wr
     Raises:
         GetTimeoutError: not ready in time.  ObjectLostError: an object is gone, or never existed.
         RayTaskError: the task failed (the error is an instance of the exception's own class too).
-        WorkerCrashedError: the process that ran the task died.  TaskCancelledError: the task was cancelled.
-        DeadlockError: no process is left that could run the task.  TypeError: not ids.
+        WorkerCrashedError: the process that ran the task died.  RayActorError: the actor is dead, or the call was lost.
+        TaskCancelledError: the task was cancelled.  DeadlockError: in a task or an actor, the wait could never end.
+        RaySystemError: the session has ended.  ForkedError: in a forked child.  TypeError: not ids.
     """
     if not isinstance(writable, bool):
         raise TypeError(f"writable must be True or False, got {writable!r}")
@@ -278,14 +280,15 @@ def memory(most: int = 10) -> Any:
 
 def error_info(worker: Any = None) -> list[dict[str, Any]]:
     """The newest errors of this session, oldest first: failures of tasks, whether a `get` has raised them or not, deaths of
-    processes, checkpoints that failed. Reading them clears nothing.
+    processes that ran something, checkpoints that failed. Reading them clears nothing.
 
     Args:
         worker: ignored.
 
     Returns:
         dicts with `type` ("task", "worker_died", "worker_crash", "checkpoint", ...), `message`, `data` (dict of further facts,
-        such as function_name) and `timestamp` (seconds since 1970); at most 1,000 (RAY_LITE_ERRORS). In PYTHON_MODE none.
+        such as function_name) and `timestamp` (seconds since 1970); at most 1,000 (RAY_LITE_ERRORS), with at most 4 MiB of text
+        (RAY_LITE_ERROR_BYTES). In PYTHON_MODE none.
 
     Raises:
         RaySystemError: the session did not answer within 5 s (RAY_LITE_ANSWER_TIMEOUT), or has ended.
@@ -346,14 +349,13 @@ def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool
     """Cancels the task that returns an object; `get` of that object then raises TaskCancelledError.
 
     A task that has not begun never runs. A running task gets TaskCancelledError in the main thread of its worker, as soon as
-    that thread runs Python code of the task, or sleeps. It gets the error later in two cases: while its worker runs another
-    task inline, once it is the innermost task again; during an import or a call of ray_lite, once that ends or waits. Each
-    call of `cancel` raises the error at most once in the task. What ends the task first counts: a value, or an error after
-    which it would not have run again, stays. A cancelled task never runs again; where it would have, and where its worker
+    that thread runs Python code of the task, or sleeps. The error comes later if the worker runs another task inline, imports
+    something, or is in a call of ray_lite. Each call of `cancel` raises it at most once. A task that returns a value or fails
+    before that keeps its outcome. A cancelled task is never tried again: if an attempt would have followed, or its worker
     dies, `get` raises TaskCancelledError.
 
     Args:
-        object_id: an ObjectID that the call of a remote function returned.
+        object_id: an ObjectID that a call returned: of a remote function, or of an actor's method.
         force: whether to kill the worker that runs the task, with the processes that it started. Other tasks of that worker
             run again. Default False.
         recursive: whether to cancel also the tasks that the task submitted, the tasks that these submitted, and so on; a task
@@ -364,6 +366,7 @@ def cancel(object_id: Any, force: bool = False, recursive: bool = False) -> bool
 
     Raises:
         TypeError: not an ObjectID.  ObjectLostError: the object is gone, or never existed.
+        ValueError: force=True for a call of an actor; ray_lite.kill(handle) ends the actor.
     """
     backend = session.current()
     for name, value in (("force", force), ("recursive", recursive)):

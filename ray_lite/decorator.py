@@ -35,7 +35,7 @@ def remote(*args: Any, **options: Any) -> Any:
     An `async def` runs to its end in an event loop of its own, on the worker's main thread: `get` and `wait` in it block the
     loop. A generator function yields the returns of a call with num_return_vals above 1.
 
-    Options of classes (docs/actors.md says what they promise); in PYTHON_MODE the first three, max_concurrency,
+    Options of classes (docs/actors.md says what they promise); in PYTHON_MODE num_cpus, num_gpus, resources, max_concurrency,
     max_pending_calls, on_full and max_restarts have no effect:
         num_cpus, num_gpus, resources: what an actor holds as long as it lives; if one is given, num_cpus is 1 by default.
             Default: nothing, and 1 CPU while a method runs.
@@ -49,6 +49,14 @@ def remote(*args: Any, **options: Any) -> Any:
             instance. A new process begins in that state, and runs the calls since again. Default, and if negative: never.
         max_restarts: how often an actor gets a new process after a death, counted from its last checkpoint. Default 0, with
             checkpoints 10.
+
+    Ranges: num_return_vals up to 1,000,000; max_retries up to 65,534; max_concurrency up to 10,000; names of actors up to 200
+    characters; amounts of resources 0 or at least 0.0001.
+
+    A call `f.remote(...)` returns at once. It raises TypeError for arguments that don't fit, SerializationError for one that
+    can't be pickled, ValueError for a demand that the session can never meet, ObjectStoreFullError without room for the
+    arguments, and RaySystemError without a session. An ObjectID that is an argument becomes its value; one inside a list or a
+    dict stays an id.
 
     Returns:
         A RemoteFunction, called as `f.remote(...)`, or an ActorClass; with options alone, a decorator that makes one.

@@ -3,13 +3,13 @@
     RayError
     +-- RayTaskError            a task raised an exception; the error is an instance of that exception's class too
     +-- WorkerCrashedError      the process that ran the task died
-    +-- RayActorError           the actor is dead
-    |   +-- PendingCallsLimitExceeded   the actor has max_pending_calls calls that have not begun
-    +-- GetTimeoutError         `get(timeout=)` ran out
+    +-- RayActorError           the actor is dead, or a call was lost when its process died
+    |   +-- PendingCallsLimitExceeded   raised at the call: the actor lives, and has max_pending_calls calls that have not begun
+    +-- GetTimeoutError         (a TimeoutError too) `get(timeout=)` ran out
     +-- TaskCancelledError      the task was cancelled
     +-- ObjectStoreFullError    no room for an object
     +-- ObjectLostError         the object is gone, or never existed
-    +-- DeadlockError           no process is left that could run what a task waits for, or tasks and actors wait for each other
+    +-- DeadlockError           a wait that can never end: no worker or no resource is left, or a cycle of calls
     +-- SerializationError      (a TypeError too) a value can't be pickled
     +-- ForkedError             a forked child used its parent's session
     +-- RaySystemError          a bug of ray_lite, or a session that has ended
@@ -31,7 +31,7 @@ class RayTaskError(RayError):
         cause: the exception that the task raised, or None when it could not be pickled.
         task_name: name of the remote function.
         remote_traceback: the traceback in the worker, as text.
-        attempts: how often the task ran; more than 1 only with retry_exceptions.
+        attempts: how many attempts were begun, if the task has retry_exceptions; else 1, also after a worker was killed.
     """
 
     cause: BaseException | None = None

@@ -23,16 +23,17 @@ from ray_lite.exceptions import RaySystemError
 from ray_lite.store.memory_report import private_bytes
 
 FOLLOWED = 0.2  # seconds between two looks of `logs --follow`
-ABOUT = "Shows what running sessions of ray_lite do. It disturbs no session, and works on those of any script of yours."
+ABOUT = "Shows what running sessions of ray_lite do. It only looks, at the sessions of all your scripts on this machine."
 EXAMPLES = """examples:
   ray-lite status                what the session has, does, and waits for
   ray-lite status --watch        the same every two seconds
-  ray-lite errors                failures of tasks, and deaths of processes
+  ray-lite errors                failures of tasks, deaths of processes that ran something
   ray-lite logs --follow         what workers print, as it comes
   ray-lite stack 4711            where worker 4711 is in its Python code
-  ray-lite ps --json | jq .      for programs: one JSON value on stdout
+  ray-lite ps --json | jq .      for programs: JSON on stdout
 
-With several sessions name one: --address takes its directory, or the pid of its script."""
+With several sessions name one: --address takes its directory, or the pid of its script.
+Exit codes: 0; 1 no session, or no answer; 2 wrong usage; 130 Ctrl-C."""
 
 
 class Session:
@@ -60,13 +61,13 @@ def status(one: Session, args: argparse.Namespace) -> None:
 
 
 def errors(one: Session, args: argparse.Namespace) -> None:
-    """Failures of tasks, deaths of processes."""
+    """Failures of tasks, deaths of processes that ran something."""
     answer = one.ask("errors")
     _print(args, answer["entries"], lambda entries: show.errors(entries, answer["dropped"]))
 
 
 def logs(one: Session, args: argparse.Namespace) -> None:
-    """What processes have written lately."""
+    """What workers, actors and the node process have written lately: the newest 64 KiB of each (RAY_LITE_LOG_TAIL)."""
     answer = one.ask("logs", pid=args.pid)
     _print_output(args, answer["pieces"])
     while args.follow:
@@ -121,18 +122,19 @@ def parser() -> argparse.ArgumentParser:
         about = (run.__doc__ or "").rstrip(".")
         command = commands.add_parser(run.__name__, help=about[0].lower() + about[1:], description=about + ".")
         command.add_argument("--address", help="the session's directory, or the pid of its script")
-        command.add_argument("--json", action="store_true", help="print JSON, for programs")
+        command.add_argument("--json", action="store_true", help="print JSON; logs: one value a line")
         command.set_defaults(run=run)
         return command
 
-    add(status).add_argument("--watch", type=_seconds, nargs="?", const=2.0, metavar="SECONDS", help="look again and again")
+    add(status).add_argument("--watch", type=_seconds, nargs="?", const=2.0, metavar="SECONDS",
+                             help="repeat every SECONDS (default 2), until Ctrl-C")
     add(errors)
     command = add(logs)
     command.add_argument("pid", type=int, nargs="?", help="of one process; default: all")
-    command.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
+    command.add_argument("--follow", "-f", action="store_true", help="print what comes, until Ctrl-C or the end of the session")
     add(memory).add_argument("--most", type=_count, default=20, metavar="N", help="objects to list; default 20")
     add(ps)
-    add(stack).add_argument("pid", type=int, nargs="?", help="of one worker; default: all")
+    add(stack).add_argument("pid", type=int, nargs="?", help="of one worker or actor; default: all")
     command = commands.add_parser("completion", help="print a script that lets a shell complete commands")
     command.add_argument("shell", choices=sorted(completion.SHELLS))
     command.set_defaults(words=_words(commands))

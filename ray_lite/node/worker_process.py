@@ -18,6 +18,8 @@ from ray_lite.workers import main as worker
 from ray_lite.workers.child import end_child
 from ray_lite.workers.graceful_end import end_worker
 
+NOT_PINNED = -1  # the pin index of actors: they stay, however many there are, and most of them wait
+
 
 class WorkerProcess:
     """A worker process as the node tracks it."""

@@ -292,6 +292,17 @@ def test_pinned_workers_have_cores_of_their_own(fresh, gate, wait_until):
 
 
 @PINNED
+def test_actors_are_not_pinned(fresh):
+    class Cores:
+        def get(self):
+            return os.sched_getaffinity(0)
+
+    fresh.init(num_cpus=2, pin=True)
+    actors = [ray.remote(Cores).remote(), ray.remote(num_cpus=1)(Cores).remote()]
+    assert ray.get([actor.get.remote() for actor in actors]) == [os.sched_getaffinity(0)] * 2
+
+
+@PINNED
 def test_without_pin_workers_are_not_pinned(fresh):
     fresh.init(num_cpus=2)
     assert ray.get(ray.remote(lambda: os.sched_getaffinity(0)).remote()) == os.sched_getaffinity(0)
