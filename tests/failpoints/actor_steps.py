@@ -24,6 +24,13 @@ def late(x):
     return x
 
 
+@ray.remote(num_cpus=0)
+def much_later(x):
+    """After who waits for it has said that it waits."""
+    time.sleep(0.5)
+    return x
+
+
 class Tally:
     """Notes the calls that it ran, and refuses those that come out of their order."""
 
@@ -72,6 +79,9 @@ class Threads:
 
     def work(self, k):
         return ray.get(ray.put(ray.get(late.remote(k))))
+
+    def wait(self, k):
+        return ray.get(much_later.remote(k))
 
 
 @ray.remote
@@ -222,8 +232,8 @@ def losses():
 def crowds():
     """Calls that run at the same time, in no order."""
     threads, coroutines = Threads.remote(), Coroutines.remote()
-    for method in (threads.work, coroutines.work, coroutines.nap):
-        found = [outcome(x) for x in [method.remote(k) for k in range(12)]]
+    for method, many in ((threads.work, 12), (coroutines.work, 12), (coroutines.nap, 12), (threads.wait, 2)):
+        found = [outcome(x) for x in [method.remote(k) for k in range(many)]]
         assert all(its in (k, DEAD) for k, its in enumerate(found)), found
 
 

@@ -101,7 +101,6 @@ cdef int call_awaits(rl_region* R, uint32_t t, uint32_t i) noexcept nogil:
     if i:
         rl_owe_node()
     rl_commit(R)
-    rl_failpoint(R, b"calls.await")
     return DONE
 
 
