@@ -60,8 +60,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         preload: names of packages that are imported once, in the process from which all workers are forked, so that no worker
             imports them again; `init` returns when that is done (at most RAY_LITE_PRELOAD_TIMEOUT, 300 s). A package that
             starts threads or processes, or opens a GPU, when it is imported is refused. Default: none.
-        plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none (anonymous
-            memory).
+        plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none.
         huge_pages: whether the object store is on huge pages: those of the hugetlbfs that holds plasma_directory, or without
             a plasma_directory anonymous ones of 2 MiB (RAY_LITE_HUGE_PAGE). Default False.
         spill_directory: directory of the spill file, to which a full store moves objects that have no reader. The file has no
@@ -72,14 +71,12 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         redirect_worker_output: whether stdout and stderr of workers go to capped files, `<session_dir>/logs/worker-<pid>.out`
             and `.err`, which end with the session, instead of to the driver's stdout and stderr. Default False.
         redirect_output: whether the node process's output goes to such files, `node.out` and `node.err`. Default True.
-        num_redis_shards: servers of the control store besides the primary, at most 31, over which its larger tables are spread.
-            Default 0.
+        num_redis_shards: servers of the control store besides the primary, at most 31; larger tables are on these. Default 0.
         redis_max_clients: most connections to each of these servers at a time. Default: 10,000, as the server has it.
-        include_webui: accepted without effect; there is no web page yet.
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
             the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
-        redis_address, redis_password, use_raylet: NotImplementedError, unless None or False.
+        redis_address, redis_password, use_raylet: NotImplementedError, unless None or False. include_webui: no effect yet.
 
     Returns:
         dict with node_ip_address, redis_address (path of the control store's Unix socket, or None if there is no Redis or
@@ -87,11 +84,9 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
 
     Raises:
         RuntimeError: this process has a session already, or is a worker.
-        OSError: not enough huge pages, memory, address space or processes; the message says of which.
-        RaySystemError: the node process did not start.
-        ImportError: a package of `preload` can't be imported.
+        OSError: not enough huge pages, memory, address space or processes.  RaySystemError: the node process did not start.
         TypeError, ValueError: a wrong argument, or a package that must not be forked.
-        NotImplementedError: an argument whose feature does not exist yet.
+        ImportError: a package of `preload` can't be imported.  NotImplementedError: there is no such feature yet.
     """
     return _init(dict(locals()))
 

@@ -18,13 +18,13 @@ def remote(*args: Any, **options: Any) -> Any:
     """Makes a function or a class remote: `@remote`, `@remote(num_cpus=2)`, `remote(f)`, `remote(num_cpus=2)(f)`.
 
     Options of functions:
-        num_return_vals: number of ids that a call returns. Default 1.
+        num_return_vals: number of ids that a call returns, up to 1,000,000. Default 1.
         num_cpus: CPUs that a call needs; fractions allowed. Default 1.
         num_gpus: GPUs that a call needs: a whole number, or a part of one GPU as a number below 1. Default 0.
-        resources: dict of custom resources that a call needs, name -> amount. Default: none.
+        resources: dict of custom resources that a call needs, name -> amount, at least 0.0001. Default: none.
         max_calls: number of calls of the function, inline ones included, after which a worker ends as soon as it runs nothing
             else. Default 0: never.
-        max_retries: how often a call may run again after its worker was killed from outside. Default 3.
+        max_retries: how often a call may run again after its worker was killed from outside, up to 65,534. Default 3.
         retry_exceptions: exceptions after which a call runs again, up to max_retries times: a class, a list of classes, or
             True for every Exception; SystemExit and KeyboardInterrupt count only if they are named. Default False. The task
             learns from `get_attempt_number()` which attempt it is.
@@ -39,24 +39,16 @@ def remote(*args: Any, **options: Any) -> Any:
     max_pending_calls, on_full and max_restarts have no effect:
         num_cpus, num_gpus, resources: what an actor holds as long as it lives; if one is given, num_cpus is 1 by default.
             Default: nothing, and 1 CPU while a method runs.
-        name: name by which `get_actor` finds the actor; free again once it is dead. Default: none.
+        name: name by which `get_actor` finds the actor, of at most 200 characters; free once it is dead. Default: none.
         get_if_exists: whether `remote` returns the live actor of that name, if there is one. Default False.
-        max_concurrency: number of calls that run at once, in threads, in no promised order. Async methods run on one event
-            loop, at most Config.async_calls by default, and the others one at a time in a thread beside it. Default 1.
+        max_concurrency: number of calls that run at once, up to 10,000, in threads, in no promised order. Async methods run on
+            one event loop, at most Config.async_calls by default, the others one at a time in a thread. Default 1.
         max_pending_calls: most calls that have not begun; a further one raises PendingCallsLimitExceeded. Default: no limit.
         on_full: "wait" if such a call waits instead. Default "raise".
         checkpoint_interval: number of calls after which the state is saved, by the class's `__ray_save__` or by pickling the
             instance. A new process begins in that state, and runs the calls since again. Default, and if negative: never.
         max_restarts: how often an actor gets a new process after a death, counted from its last checkpoint. Default 0, with
             checkpoints 10.
-
-    Ranges: num_return_vals up to 1,000,000; max_retries up to 65,534; max_concurrency up to 10,000; names of actors up to 200
-    characters; amounts of resources 0 or at least 0.0001.
-
-    A call `f.remote(...)` returns at once. It raises TypeError for arguments that don't fit, SerializationError for one that
-    can't be pickled, ValueError for a demand that the session can never meet, ObjectStoreFullError without room for the
-    arguments, and RaySystemError without a session. An ObjectID that is an argument becomes its value; one inside a list or a
-    dict stays an id.
 
     Returns:
         A RemoteFunction, called as `f.remote(...)`, or an ActorClass; with options alone, a decorator that makes one.

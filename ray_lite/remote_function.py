@@ -23,7 +23,13 @@ _ordinals: dict[tuple[str, str], int] = {}
 
 
 class RemoteFunction:
-    """A function whose calls run in workers. Made by `ray_lite.remote`."""
+    """A function whose calls run in workers. Made by `ray_lite.remote`.
+
+    A call `f.remote(...)` returns at once. It raises TypeError for arguments that don't fit, SerializationError for one that
+    can't be pickled, ValueError for a demand that the session can never meet, ObjectStoreFullError without room for the
+    arguments, and RaySystemError without a session. An ObjectID that is an argument becomes its value; one inside a list or a
+    dict stays an id.
+    """
 
     __name__: str
     __qualname__: str

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from waiting_nodes import SOON, Node, why
+from waiting_nodes import SOON, Box, Early, Node, get_boxed, why
 
 import ray_lite as ray
 from ray_lite.exceptions import GetTimeoutError, TaskCancelledError
@@ -33,16 +33,8 @@ def test_a_method_that_waits_for_its_own_actor(session):
 
 
 def test_a_constructor_that_waits_for_its_own_actor(session):
-    @ray.remote(num_cpus=0)
-    class Early:
-        def __init__(self):
-            ray.get(ray.current_actor().name.remote())
-
-        def name(self):
-            return "early"
-
-    text = why(Early.remote().name.remote())
-    assert "Early.__init__ waits for Early.name, which can't begin before Early.__init__ has ended" in text
+    early = ray.remote(num_cpus=0)(Early).remote()
+    assert "Early.__init__ waits for Early.name, which can't begin before Early.__init__ has ended" in why(early.name.remote())
 
 
 @pytest.mark.parametrize("members", [2, 3, 5])
@@ -82,21 +74,8 @@ def test_a_cycle_of_an_actor_and_a_task(session):
 
 def test_a_task_that_waits_for_its_own_result(session):
     @ray.remote(num_cpus=0)
-    class Box:
-        def __init__(self):
-            self.held, self.there = [], threading.Event()
-
-        def keep(self, box):
-            self.held = box
-
-        def get(self):
-            return self.held
-
-    @ray.remote(num_cpus=0)
     def own(box):
-        while not (held := ray.get(box.get.remote())):
-            time.sleep(0.01)
-        return ray.get(held[0])
+        return get_boxed(box)
 
     box = Box.remote()
     x = own.remote(box)

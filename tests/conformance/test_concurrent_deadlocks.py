@@ -1,9 +1,7 @@
 """Cycles of waits through actors that run several calls at a time, in threads."""
 
-import time
-
 import pytest
-from waiting_nodes import SOON, Node, why
+from waiting_nodes import SOON, Box, Early, Node, get_boxed, why
 
 import ray_lite as ray
 from ray_lite.exceptions import DeadlockError
@@ -49,32 +47,18 @@ def result(x):
 
 def test_a_call_among_several_that_waits_for_itself(session):
     """Another one has room to run."""
-    @ray.remote(num_cpus=0)
-    class Giver:
-        def __init__(self):
-            self.held = []
-
-        def keep(self, box):
-            self.held = box
-
-        def get(self):
-            return self.held
-
-    giver = Giver.remote()
-
     @ray.remote(num_cpus=0, max_concurrency=2)
     class Own:
-        def own(self, giver):
-            while not (held := ray.get(giver.get.remote())):
-                time.sleep(0.01)
-            return ray.get(held[0])
+        def own(self, box):
+            return get_boxed(box)
 
         def name(self):
             return "own"
 
+    box = Box.remote()
     actor = Own.remote()
-    x = actor.own.remote(giver)
-    giver.keep.remote([x])
+    x = actor.own.remote(box)
+    box.keep.remote([x])
     assert why(x).rstrip().endswith("Own.own waits for Own.own")
     assert ray.get(actor.name.remote()) == "own"
 
@@ -99,13 +83,5 @@ def test_both_calls_of_an_actor_wait_for_another_one(session):
 
 
 def test_a_constructor_that_waits_for_a_call_of_its_own_among_several(session):
-    @ray.remote(num_cpus=0, max_concurrency=3)
-    class Early:
-        def __init__(self):
-            ray.get(ray.current_actor().name.remote())
-
-        def name(self):
-            return "early"
-
-    text = why(Early.remote().name.remote())
-    assert "Early.__init__ waits for Early.name, which can't begin before Early.__init__ has ended" in text
+    early = ray.remote(num_cpus=0, max_concurrency=3)(Early).remote()
+    assert "Early.__init__ waits for Early.name, which can't begin before Early.__init__ has ended" in why(early.name.remote())

@@ -11,6 +11,37 @@ from ray_lite.exceptions import DeadlockError, RayActorError
 SOON = 10  # seconds within which a cycle is found, even on a busy machine
 
 
+@ray.remote(num_cpus=0)
+class Box:
+    """Holds an id, in a list, until somebody takes it out."""
+
+    def __init__(self):
+        self.held = []
+
+    def keep(self, ids):
+        self.held = ids
+
+    def get(self):
+        return self.held
+
+
+def get_boxed(box):
+    """The value of the id in a box, as soon as there is one."""
+    while not (held := ray.get(box.get.remote())):
+        time.sleep(0.01)
+    return ray.get(held[0])
+
+
+class Early:
+    """Waits for itself before it is made."""
+
+    def __init__(self):
+        ray.get(ray.current_actor().name.remote())
+
+    def name(self):
+        return "early"
+
+
 def why(x):
     """The text of the DeadlockError (or of the actor's end by one) that `get` raises, without the names of tests in it."""
     with pytest.raises((DeadlockError, RayActorError), match="wait for each other for ever") as caught:
