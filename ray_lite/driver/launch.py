@@ -19,6 +19,7 @@ from ray_lite.system import machine, session_dir
 if TYPE_CHECKING:
     from ray_lite.driver.begin import Node
     from ray_lite.driver.driver import Driver
+    from ray_lite.driver.plan import SessionPlan
 
 
 def launch(request: Request) -> Driver:
@@ -28,21 +29,23 @@ def launch(request: Request) -> Driver:
         OSError, ObjectStoreFullError: no memory, address space, process or huge pages for it.
         ValueError: it claims more GPUs than there can be.  RaySystemError: the node did not start.
     """
-    if request.backing.huge:
-        from ray_lite.driver.plan import make_plan
-
-        make_plan(request)  # too few huge pages are an error before anything starts
+    plan = _plan(request) if request.backing.huge else None  # too few huge pages are an error before anything starts
     with contextlib.ExitStack() as undo:
         directory = session_dir.new_path()
         undo.callback(session_dir.remove, directory)  # undone last: the node makes it
         node = _spawn()
         undo.callback(_abandon, node)
         from ray_lite.driver.begin import begin
-        from ray_lite.driver.plan import make_plan
 
-        driver = begin(make_plan(request), node, directory, undo)
+        driver = begin(plan or _plan(request), node, directory, undo)
         undo.pop_all()
         return driver
+
+
+def _plan(request: Request) -> SessionPlan:
+    from ray_lite.driver.plan import make_plan
+
+    return make_plan(request)
 
 
 def _spawn() -> Node:

@@ -10,7 +10,7 @@ import select
 
 from ray_lite import _core
 from ray_lite.exceptions import ObjectStoreFullError
-from ray_lite.node.worker_process import NOT_PINNED, WorkerProcess
+from ray_lite.node.worker_process import WorkerProcess
 from ray_lite.node.worker_starter import There, WorkerStarter
 from ray_lite.policy.actor_deaths import KILLED
 from ray_lite.policy.scheduler import actors_most
@@ -70,7 +70,7 @@ class Actors:
         if not actor:
             return False
         class_name = kept_label(self.region, _core.facts_of_actor(self.region, actor))[0].rpartition("<locals>.")[2]
-        started = self.starter.fork(slot, NOT_PINNED, There(workers, len(self)), class_name)
+        started = self.starter.fork(slot, None, There(workers, len(self)), class_name)
         if started is None:
             if _core.actor_facts(self.region, actor)[0] == "ENDING":
                 self.end(actor, KILLED)

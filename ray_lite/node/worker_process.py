@@ -18,13 +18,11 @@ from ray_lite.workers import main as worker
 from ray_lite.workers.child import end_child
 from ray_lite.workers.graceful_end import end_worker
 
-NOT_PINNED = -1  # the pin index of actors: they stay, however many there are, and most of them wait
-
 
 class WorkerProcess:
     """A worker process as the node tracks it."""
 
-    def __init__(self, pid: int, slot: int, pin_index: int) -> None:
+    def __init__(self, pid: int, slot: int, pin_index: int | None) -> None:
         self.pid, self.slot, self.pin_index = pid, slot, pin_index
         self.forced = False  #: killed by `cancel(force=True)`
         self.leaving = False  #: asked to end
@@ -44,13 +42,13 @@ def kill_group(pid: int) -> None:
 
 
 def become_worker(
-    region: _core.Region, setting: SessionSetting, reporter: Reporter, files: tuple[int, int], place: tuple[int, int]
+    region: _core.Region, setting: SessionSetting, reporter: Reporter, files: tuple[int, int], place: tuple[int, int | None]
 ) -> NoReturn:
     """Makes the forked child a worker until the session ends, then ends it: as an interpreter would, unless the worker failed.
 
     Args:
         files: soft and hard limit of descriptors, as in the driver.
-        place: (slot, pin index).
+        place: (slot, pin index; None: it is not pinned).
     """
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, files)

@@ -58,7 +58,7 @@ class WorkerStarter:
             return None
         return self.fork(slot, pin_index, there)
 
-    def fork(self, slot: int, pin_index: int, there: There, class_name: str = "") -> tuple[int, WorkerProcess] | None:
+    def fork(self, slot: int, pin_index: int | None, there: There, class_name: str = "") -> tuple[int, WorkerProcess] | None:
         """Forks a process into an open slot; the slot is free again if that fails. `class_name`: of its actor, or ""."""
         pid = pidfd = -1
         try:
@@ -74,7 +74,7 @@ class WorkerStarter:
         self._failing_since, self.hopeless = math.inf, ""
         return pidfd, WorkerProcess(pid, slot, pin_index)
 
-    def _become(self, slot: int, pin_index: int) -> None:
+    def _become(self, slot: int, pin_index: int | None) -> None:
         """Turns the forked child into a worker that leads a process group; does not return."""
         try:
             os.setpgid(0, 0)

@@ -31,11 +31,11 @@ class WorkerBackend(LocalBackend):
 
     is_worker = True
 
-    def __init__(self, region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
+    def __init__(self, region: _core.Region, setting: SessionSetting, pin_index: int | None, reporter: Reporter) -> None:
         super().__init__(region, setting.info)
         self.worker_limit, self.process_limit = setting.worker_limit, setting.process_limit
         pools = 1 if setting.preload else 0  # node/preload.py lets libraries make them for one thread
-        resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin and pin_index >= 0 else None, pools)
+        resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None, pools)
         self.signals = SignalWatch(lambda: self.worker.ask())
         runner = ActorRunner if _core.own_actor(region) else TaskRunner
         self.runner = runner(self, resource_env, reporter, self.signals)

@@ -27,7 +27,7 @@ from ray_lite.workers.isolation import reseed
 FIRST_PARK = 0.05  # seconds; doubles up to Config.idle_park
 
 
-def main(region: _core.Region, setting: SessionSetting, pin_index: int, reporter: Reporter) -> None:
+def main(region: _core.Region, setting: SessionSetting, pin_index: int | None, reporter: Reporter) -> None:
     """Runs tasks in this process, which holds its slot already; returns when the session or this worker is to end."""
     _begin(setting)
     region.make_current()
