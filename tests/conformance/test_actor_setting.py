@@ -225,7 +225,7 @@ def test_files_of_actors(fresh, wait_until):
 def test_output_after_the_control_process_has_died(run_script):
     """The next one knows the names, too."""
     done = run_script("""
-        import os, time
+        import contextlib, os, time
         import psutil
         import ray_lite as ray
 
@@ -238,11 +238,15 @@ def test_output_after_the_control_process_has_died(run_script):
         one = Survivor.remote()
         ray.get(one.say.remote("before"))
         def control():
-            return [child for child in psutil.Process(node).children() if os.getpgid(child.pid) == os.getpgid(node)]
+            children = psutil.Process(node).children()
+            with contextlib.suppress(ProcessLookupError):  # one has ended meanwhile
+                found = [child for child in children if os.getpgid(child.pid) == os.getpgid(node)]
+                return found[0] if len(found) == 1 else None
 
-        first, = control()
+        while not (first := control()):
+            time.sleep(0.01)
         first.kill()
-        while first in control() or not control():
+        while control() in (first, None):
             time.sleep(0.01)
         ray.get(one.say.remote("after"))
     """)

@@ -228,10 +228,7 @@ def test_a_control_process_that_is_killed_publishes_all_again(served, client, co
     failed(fail.remote(1))
     one = client(address)
     wait_until(lambda: one.llen("errors") == 1)
-    node = psutil.Process(ray.session.current().address["node_pid"])
-    ours = {process.pid for process in servers()}
-    [control] = [child for child in node.children() if child.pid not in ours and os.getpgid(child.pid) == os.getpgid(node.pid)]
-    control.kill()
+    control_process().kill()
     failed(fail.remote(2))
     one = client(address, 2)
     wait_until(lambda: one.llen("errors") == 2)
