@@ -7,12 +7,13 @@ cdef extern from "region/layout.h" nogil:
     enum:
         RL_MAGIC, RL_VERSION, RL_NONE, RL_ID_BYTES, RL_PAGE, RL_LOG_MAX, RL_LOG_BUDGET, RL_STAGE_MAX
         RL_OBJECT_SMALL, RL_TASK_SMALL, RL_REPORTS, RL_CLASSES, RL_FIRST, RL_SECOND
-        RL_SHAPES, RL_LANES, RL_NAMES, RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
+        RL_SHAPES, RL_LANES, RL_NAMES, RL_JOBS, RL_JOB_WORDS, RL_HOST_JOB
+        RL_DEPTHS, RL_GPUS, RL_GPU_WORDS, RL_NAMESPACES, RL_ATTEMPTS, RL_UNIT
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED, RL_MAILED, RL_LANED, RL_PAST
         RL_ACTOR_PENDING, RL_ACTOR_STARTING, RL_ACTOR_ALIVE, RL_ACTOR_ENDING, RL_ACTOR_DEAD
         RL_LANE_STALLED, RL_LANE_OPEN
-        RL_ALIVE, RL_SWEEPING
+        RL_ALIVE, RL_SWEEPING, RL_JOB_ALIVE
         RL_DRIVER, RL_NODE, RL_WORKER, RL_ACTOR
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
         RL_UNLISTED, RL_IN_RING, RL_STALLED
@@ -28,8 +29,7 @@ cdef extern from "region/layout.h" nogil:
         RL_CANCEL_RECURSIVE, RL_DEADLOCKED, RL_AGAIN, RL_REPLAY, RL_IN_CYCLE
         RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_HANDLE_VALUE, RL_ERROR, RL_ALIAS
         RL_PUBLISH_STATE, RL_PUBLISH_BELL
-    const uint32_t RL_NOBODY
-    const uint32_t RL_MANY
+    const uint32_t RL_NOBODY, RL_MANY
 
     ctypedef struct rl_table:
         uint64_t offset
@@ -101,7 +101,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t gpus[4]
         uint32_t gpu_bound, threads
         int64_t since
-        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held, awaits
+        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held, awaits, job
     ctypedef struct rl_actor:
         uint32_t state, next, serial, handle, slot, creation, head, tail, length, waiting, open, stalled, nlanes, lane_last
         uint32_t ncalls, nrunning, most, limit, life, turn, wants, want_next, want_prev, resting
@@ -110,11 +110,19 @@ cdef extern from "region/layout.h" nogil:
         uint8_t name[20]
         uint32_t name_next, past, past_tail
         uint64_t past_bytes
-        uint32_t stale, rebuild, nkept, nagain, checkpoint, restarts, max_restarts, incarnation, nwaiting
+        uint32_t stale, rebuild, nkept, nagain, checkpoint, restarts, max_restarts, incarnation, nwaiting, job
     ctypedef struct rl_lane:
         uint32_t state, next, prev, actor
         uint64_t caller
         uint32_t head, tail, chain, serial, behind
+    ctypedef struct rl_job:
+        uint32_t state, next, serial, ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready
+        uint32_t nworking, nworking_nested, nblocked, turn_ring, life_ring, nwanting
+        uint32_t nested_rings[8]
+        int64_t toplevel_waiting_since
+        uint32_t turn_given, actors_due, cancelled_queued, node_looks, workers_differ, threads_wait, nawaiting
+        uint32_t bell_rung, at_limit, closing
+        pthread_mutex_t node_life
     ctypedef struct rl_header:
         uint64_t magic
         uint32_t version, abi
@@ -123,28 +131,23 @@ cdef extern from "region/layout.h" nogil:
         uint64_t control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits
         uint32_t buckets, spill_least
         uint64_t bucket_offset
-        uint32_t poison, bell_rung, closing, reports, waiting_for_room, room_precedence
-        rl_table objects, tasks, refs, extents, queues, slots, resources, demands, actors, lanes
+        uint32_t rung_jobs[8]
+        uint32_t poison, reports, waiting_for_room, room_precedence
+        rl_table objects, tasks, refs, extents, queues, slots, resources, demands, actors, lanes, jobs
         int64_t aging
         uint32_t shapes[1024]
         uint32_t lane_chains[1024]
         uint32_t names[256]
-        uint32_t wide_holders, nstalled, reserved_for, working_holders, cancelled_queued, cancels, at_limit
-        uint32_t node_looks, workers_differ, nworking, nworking_nested, nblocked
+        uint32_t wide_holders, nstalled, reserved_for, working_holders, cancels
         int64_t cpus_held
-        uint32_t turn_ring, life_ring, nwanting, turn_given, actors_due
-        int64_t toplevel_waiting_since
-        uint32_t nested_rings[8]
         uint64_t gpu_free[4]
         uint64_t gpu_shared[4]
         int64_t gpu_room[256]
-        uint32_t ready_ring, idle_first, idle_last, nidle, nstarting, ncoming, nready, garbage, reserve, kept, nameless
-        uint32_t threads_wait, nawaiting
+        uint32_t garbage, reserve, kept, nameless
         uint64_t used_bytes, spilled_bytes, kept_bytes
         rl_space arena, spill, holes
         uint32_t ntrims, trimming, trim_least, trimmable, grew
         uint32_t partial[18]
-        pthread_mutex_t node_life
         rl_mutex lock
         uint32_t raised[1]
 
@@ -186,6 +189,7 @@ cdef extern from "region/states.h" nogil:
     bint rl_process_may(rl_region* R, rl_slot* s, uint32_t to)
     bint rl_actor_may(rl_region* R, rl_actor* a, uint32_t to)
     bint rl_lane_may(rl_region* R, rl_lane* l, uint32_t to)
+    void rl_job_become(rl_region* R, rl_job* j, uint32_t to)
     void rl_actor_become(rl_region* R, rl_actor* a, uint32_t to)
     void rl_lane_become(rl_region* R, rl_lane* l, uint32_t to)
     void rl_object_become(rl_region* R, rl_object* o, uint32_t to)
@@ -199,10 +203,11 @@ cdef extern from "region/sync.h" nogil:
         char* meta
         char* arena
         rl_header* h
+        rl_job* j
         uint32_t* handles
         uint32_t* reads
-        int control_fd, arena_fd, bell_fd
-        uint32_t slot, fork_generation, row_limit, closed, shared
+        int control_fd, arena_fd, bell_fd, host_bell_fd
+        uint32_t slot, job, fork_generation, row_limit, closed, shared
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
@@ -232,12 +237,18 @@ cdef extern from "region/sync.h" nogil:
     bint rl_staged_full(rl_region* R)
     void rl_stage_up(rl_region* R, uint32_t what, uint32_t index, uint32_t value)
     rl_slot* rl_slot_at(rl_region* R, uint32_t i)
+    rl_job* rl_job_at(rl_region* R, uint32_t i)
+    void rl_act_for(rl_region* R, uint32_t job)
     void rl_bump(rl_slot* s)
     void rl_recover(rl_region* R)
     int rl_lock(rl_region* R)
     void rl_commit(rl_region* R)
     void rl_abort(rl_region* R)
-    void rl_owe_node()
+    void rl_owe_node(rl_region* R)
+    void rl_owe_node_of(uint32_t job)
+    void rl_owe_job(uint32_t job)
+    bint rl_owes_jobs()
+    uint32_t rl_take_owed_job()
     void rl_failpoint(rl_region* R, const char* name)
     void rl_block_taken(char* at, uint64_t bytes)
     void rl_block_given(char* at, uint64_t bytes)
@@ -281,25 +292,13 @@ cdef struct rl_creation:
 cdef struct rl_spec:
     # what a submission asks for, and its progress
     uint8_t id[20]
-    uint32_t function
-    uint32_t queue
-    uint32_t parent
-    uint32_t parent_serial
-    uint32_t max_retries
-    uint32_t flags
-    uint32_t runtime_env
-    uint32_t site
-    uint32_t nreturns
-    uint32_t nrefs
-    uint32_t args_size
+    uint32_t function, queue, parent, parent_serial, max_retries, flags, runtime_env, site, nreturns, nrefs, args_size
     const char* args
     const uint32_t* refs      # argument objects, all held by the caller
     uint32_t* returns         # out: index and generation of each return
     uint32_t* generations
     uint32_t task
-    uint32_t returned         # progress
-    uint32_t referred
-    uint32_t roomed
+    uint32_t returned, referred, roomed  # progress
     uint32_t actor            # of a call: the actor, and its serial
     uint32_t actor_serial
     rl_creation* creates  # of a constructor's call: the actor that it makes

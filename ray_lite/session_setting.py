@@ -16,7 +16,6 @@ class SessionInfo(NamedTuple):
 
     config: Config
     resources: Resources
-    job: int  #: slot of the driver
     session_id: int
     spill_fd: int = -1  #: descriptor of the spill file, or -1
     session_dir: str = ""

@@ -103,6 +103,8 @@ COVERED_BY: dict[str, str] = {
     "_core.src/tasks/blocking.pyx": "core/records/test_slots.py",
     "_core.src/verify/fsck_objects.pyx": "core/verify/test_fsck.py",
     "_core.src/verify/fsck_scheduling.pyx": "core/verify/test_fsck_tasks.py",
+    "_core.src/python/jobs.pyx": "core/scheduling/test_jobs.py",
+    "_core.src/verify/fsck_jobs.pyx": "core/verify/test_fsck_tasks.py",
     "_core.src/python/mapping.pyx": "core/python/test_region.py",
     "_core.src/python/current_task.pyx": "core/python/test_submit.py",
     "_core.src/python/listing.pyx": "core/python/test_spilling.py",

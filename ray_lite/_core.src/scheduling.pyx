@@ -4,9 +4,11 @@ Mechanism only: the rules are fixed and O(1); policy/scheduler.py decides how ma
 task.
 """
 from libc.errno cimport EIO
+from libc.string cimport memset
 
 include "scheduling/amounts.pyx"
 include "scheduling/gpus.pyx"
+include "scheduling/jobs.pyx"
 include "scheduling/reservation.pyx"
 include "scheduling/fits.pyx"
 include "scheduling/grants.pyx"

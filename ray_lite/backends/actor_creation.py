@@ -97,10 +97,10 @@ class ActorCreator:
         else:
             cpus = 1 if options.num_cpus is None else options.num_cpus
             life, turn = plain._replace(num_cpus=cpus, num_gpus=options.num_gpus or 0, resources=options.resources or ()), None
-        held = _core.actor_queue(region, _core.LIVES, (info.job, *info.resources.demand(name, life), 0))
+        held = _core.actor_queue(region, _core.LIVES, (*info.resources.demand(name, life), 0))
         if turn is None:
             return held, 0
-        return held, _core.actor_queue(region, _core.TURNS, (info.job, *info.resources.demand(name, turn), 0))
+        return held, _core.actor_queue(region, _core.TURNS, (*info.resources.demand(name, turn), 0))
 
 
 def packed(backend: Any, function: Function, call: Creation | MethodCall, most: int) -> tuple[bytes, list[_core.ObjectID]]:

@@ -80,7 +80,7 @@ class LocalBackend:
         if key not in self._queues:
             demand = self.info.resources.demand(function.name, options)
             kept = self.store.keep(options.for_worker) if options.for_worker != WorkerOptions() else 0
-            self._queues[key] = _core.demand_queue(self.region, self.info.job, *demand, kept)
+            self._queues[key] = _core.demand_queue(self.region, *demand, kept)
         return self._queues[key]
 
     def export(self, function: Function) -> Token:

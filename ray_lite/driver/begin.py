@@ -45,7 +45,7 @@ def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSt
     undo.callback(region.close)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
     region.make_current()
-    info = SessionInfo(request.config, plan.resources, region.slot, plan.sizes.session_id, files.spill, directory)
+    info = SessionInfo(request.config, plan.resources, plan.sizes.session_id, files.spill, directory)
     driver = Driver(region, info, Belongings(*node, files, request.shutdown_grace, _address(plan, directory)))
     undo.callback(os.close, driver.node_pidfd)
     _core.set_root(_root_id(request.object_id_seed))

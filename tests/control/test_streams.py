@@ -33,7 +33,7 @@ def streams(tmp_path):
     made = []
 
     def make(redirect=False, **config):
-        info = SessionInfo(Config(**config), Resources(1, (), "", {}), 1, 1, session_dir=str(tmp_path))
+        info = SessionInfo(Config(**config), Resources(1, (), "", {}), 1, session_dir=str(tmp_path))
         os.mkdir(tmp_path / "logs")
         setting = SessionSetting(info, Limit(1, ""), Limit(1, ""), 1, 0, [], [], redirect_worker_output=redirect)
         one = Streams(setting, (Screen(), Screen()), select.epoll())

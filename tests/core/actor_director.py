@@ -32,8 +32,8 @@ class ActorDirector(RuleBasedStateMachine):
         _core.set_root(b"root of this machine")
         self.function = self.stage.store.put("puppet")
         self.index = _core.id_token(self.function)[0]
-        self.life = _core.actor_queue(region, _core.LIVES, (region.slot, 0, 0, (), 0))
-        self.turn = _core.actor_queue(region, _core.TURNS, (region.slot, CPU, 0, (), 0))
+        self.life = _core.actor_queue(region, _core.LIVES, (0, 0, (), 0))
+        self.turn = _core.actor_queue(region, _core.TURNS, (CPU, 0, (), 0))
         self.tables = Tables(self.stage.files.control)
         self.model, self.callers = ActorLedger(), {}
         self.fuse, self.numbers, self.story, self.sound = None, 0, [], False

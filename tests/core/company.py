@@ -30,7 +30,7 @@ class Company:
         self.processes = {}  #: {actor: (child, slot)}
 
     def queue(self, members, cpus):
-        return _core.actor_queue(self.region, members, (self.region.slot, cpus, 0, (), 0))
+        return _core.actor_queue(self.region, members, (cpus, 0, (), 0))
 
     def create(self, needs=0, holds=0, most=1, after=(), **how):
         """A handle. `needs`: CPUs of a call; `holds`: CPUs for life; `after`: what the constructor needs; `how`: `limit` of

@@ -67,6 +67,14 @@ class Place(SimpleNamespace):
         self.regions.append(_core.Region.attach(*self.files, namespaces))
         return self.regions[-1]
 
+    def another_job(self):
+        """A region of a new job whose driver is this process, too; its node's doorbell is the last of `files`."""
+        job = _core.open_job(self.regions[0])
+        self.files = (*self.files, os.eventfd(0, os.EFD_NONBLOCK))
+        self.regions.append(_core.Region.attach(*self.files[:2], self.files[-1], (0, 0, 0), job, self.files[2]))
+        self.regions[-1].join(_core.DRIVER, os.getpid(), 0)
+        return self.regions[-1]
+
     def rung(self):
         """Whether the node's doorbell was rung since the last look."""
         ready = bool(select.select([self.files[2]], [], [], 0)[0])
@@ -252,7 +260,7 @@ class Tasks:
         key = (name, cpus, nreturns, retries, flags)
         if key not in self.calls:
             call = _core.RemoteCall(declined)
-            queue = _core.demand_queue(self.region, self.region.slot, cpus)
+            queue = _core.demand_queue(self.region, cpus)
             index = next(i for i, n in self.by_index.items() if n == name)
             call.arm(self.region, index, queue, (nreturns, retries, flags, 0, 255))
             self.calls[key] = call
@@ -262,7 +270,7 @@ class Tasks:
         """The same, for a shape: CPUs, GPUs, and pairs of a custom resource and an amount."""
         call = _core.RemoteCall(declined)
         index = next(i for i, n in self.by_index.items() if n == name)
-        call.arm(self.region, index, _core.demand_queue(self.region, self.region.slot, *shape), (1, 3, 0, 0, 255))
+        call.arm(self.region, index, _core.demand_queue(self.region, *shape), (1, 3, 0, 0, 255))
         return call
 
     def runner(self, region):

@@ -12,7 +12,7 @@ REGION = Path(__file__).parents[2] / "ray_lite" / "_core.src" / "region"
 HEADERS = [REGION / name for name in ("constants.h", "entries.h", "layout.h")]
 TYPES = {"char": 1, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int64_t": 8, "uint64_t": 8, "rl_table": 32, "rl_space": 1096}
 TABLES = {"object": "objects", "task": "tasks", "ref": "refs", "extent": "extents", "queue": "queues", "slot": "slots",
-          "resource": "resources", "actor": "actors", "lane": "lanes"}
+          "resource": "resources", "actor": "actors", "lane": "lanes", "job": "jobs"}
 
 
 def structs():
@@ -50,6 +50,11 @@ class Words:
         if inner:
             start, (at, size) = at, self.structs["rl_space"][inner]
             at += start
+        return at + k * size, size
+
+    def job(self, field, k=0):
+        """A word of the first job."""
+        at, size = self.entry("job", 1, field)
         return at + k * size, size
 
     def table(self, table, field):
@@ -151,6 +156,9 @@ class Scene:
 
     def header_must_notice(self, field, change, message, k=0):
         self.must_notice(self.words.header(field, k), change, message, field)
+
+    def job_must_notice(self, field, change, message):
+        self.must_notice(self.words.job(field), change, message, field)
 
     def bit_must_notice(self, slot, index, message):
         """A holder bit that appears or goes."""

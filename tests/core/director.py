@@ -47,7 +47,7 @@ class Director(RuleBasedStateMachine):
         region = self.stage.region
         _core.set_root(b"root of this machine")
         self.function = self.stage.store.put("puppet")
-        self.queues = [_core.demand_queue(region, region.slot, cpus) for cpus in SHAPES]
+        self.queues = [_core.demand_queue(region, cpus) for cpus in SHAPES]
         self.model = Ledger(region.slot, region.cpus)
         self.index, _, binary = _core.id_token(self.function)
         value = bytes(_core.payload(region, self.function)[1])

@@ -124,7 +124,7 @@ cdef void run_calls(rl_process* p) noexcept nogil:
     cdef uint32_t a = rl_slot_at(&p.R, p.R.slot).actor
     cdef uint32_t t = 0
     cdef uint32_t done = 0
-    while not p.dying and not rl_load(&p.R.h.closing) and not rl_load(&rl_slot_at(&p.R, p.R.slot).leaving):
+    while not p.dying and not rl_load(&p.R.j.closing) and not rl_load(&rl_slot_at(&p.R, p.R.slot).leaving):
         did(p, CALL, call_next_run(&p.R, done, TURN * roll(p, 2), True, &t))
         done = t
         if t:
@@ -148,7 +148,7 @@ cdef void run_calls(rl_process* p) noexcept nogil:
 
 cdef void* play(void* it) noexcept nogil:
     cdef rl_process* p = <rl_process*>it
-    while not rl_load(&p.R.h.closing):
+    while not rl_load(&p.R.j.closing):
         if rl_load(&p.gone) != 2:
             usleep(PAUSE)
             continue

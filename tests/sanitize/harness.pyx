@@ -80,6 +80,9 @@ cdef void make_region(rl_region* R) noexcept nogil:
             broken(b"grow a table", t, 0, 1)
     resources_begin(R, CPUS, 0)
     resource_begin(R, RL_CUSTOM, CPUS)
+    if job_open(R, &R.job):
+        broken(b"open a job", 0, 0, 1)
+    rl_act_for(R, R.job)
     forbid_gaps(R)
 
 
@@ -124,7 +127,7 @@ cdef void make_shape(uint32_t k) noexcept nogil:
     cdef uint32_t resource = RL_CUSTOM
     cdef int64_t amount = CPUS // 2
     shape.members = RL_TASKS
-    shape.job, shape.options, shape.gpus, shape.resources, shape.amounts = drivers[0].R.slot, 0, 0, &resource, &amount
+    shape.job, shape.options, shape.gpus, shape.resources, shape.amounts = node.R.job, 0, 0, &resource, &amount
     shape.cpus, shape.n = k * CPUS // 4 if k < 3 else CPUS, k == 2
     if shape_queue(&node.R, &shape, &world.queues[k]):
         broken(b"shape", k, 0, 1)
@@ -135,7 +138,7 @@ cdef uint32_t actor_shape(uint32_t members, int64_t cpus) noexcept nogil:
     cdef rl_shape shape
     cdef uint32_t q = 0
     memset(&shape, 0, sizeof(shape))
-    shape.job, shape.members, shape.cpus = drivers[0].R.slot, members, cpus
+    shape.job, shape.members, shape.cpus = node.R.job, members, cpus
     if shape_queue(&node.R, &shape, &q):
         broken(b"shape", members, 0, 1)
     return q
@@ -219,7 +222,7 @@ cdef void finish() noexcept nogil:
         patience -= 1
         if patience == 0:
             broken(b"tasks that never end", 0, 0, node.R.h.tasks.live)
-    rl_store(&node.R.h.closing, 1)
+    rl_store(&node.R.j.closing, 1)
     wake_everybody(&node.R)
     for k in range(WORKERS):
         pthread_join(workers[k].thread, NULL)
@@ -249,8 +252,8 @@ cdef void nothing_is_left() noexcept nogil:
         answer_due(a)
     did(&node, RELEASE, object_release(&node.R, cause))
     check_all()
-    if h.actors.live or h.lanes.live or h.nwanting:
-        broken(b"actors or lanes are left", h.actors.live, h.lanes.live, h.nwanting)
+    if h.actors.live or h.lanes.live or node.R.j.nwanting:
+        broken(b"actors or lanes are left", h.actors.live, h.lanes.live, node.R.j.nwanting)
     if h.objects.live or h.tasks.live or h.refs.live or h.garbage:
         broken(b"objects, tasks or refs are left", h.objects.live, h.tasks.live, h.refs.live)
     if h.spilled_bytes:
@@ -258,7 +261,7 @@ cdef void nothing_is_left() noexcept nogil:
     if h.used_bytes or h.slots.live != 1 or resource_at(&node.R, RL_CPU).free != CPUS:
         broken(b"bytes, slots or CPUs are left", h.used_bytes, h.slots.live, <uint64_t>resource_at(&node.R, RL_CPU).free)
     custom = <uint64_t>resource_at(&node.R, RL_CUSTOM).free
-    if custom != CPUS or h.nstalled or h.reserved_for or h.cancelled_queued:
+    if custom != CPUS or h.nstalled or h.reserved_for or node.R.j.cancelled_queued:
         broken(b"of the custom resource, or what is stalled", custom, h.nstalled, h.reserved_for)
 
 

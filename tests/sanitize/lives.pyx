@@ -146,7 +146,7 @@ cdef void* work(void* it) noexcept nogil:
     cdef uint32_t t = 0
     cdef uint32_t done = 0
     cdef int rc
-    while not rl_load(&p.R.h.closing):
+    while not rl_load(&p.R.j.closing):
         if rl_load(&rl_slot_at(&p.R, p.R.slot).leaving):
             retired(p, done)
             die(p)
@@ -241,7 +241,7 @@ cdef void* supervise(void* it) noexcept nogil:
     while not rl_load(&world.over):
         if posix_read(node.R.bell_fd, &rung, 8) == 8:
             count(&node, BELL)
-            rl_store(&node.R.h.bell_rung, 0)
+            rl_store(&node.R.j.bell_rung, 0)
         died = False
         for k in range(WORKERS):
             died |= look_after(&workers[k])

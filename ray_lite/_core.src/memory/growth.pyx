@@ -42,7 +42,7 @@ cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) n
     run_give(R, S, x)
     if S == &R.h.arena and not R.h.grew and rl_slot_at(R, R.slot).role != RL_NODE:
         rl_set32(R, &R.h.grew, 1)
-        rl_owe_node()
+        rl_owe_node(R)
     return DONE
 
 

@@ -35,7 +35,7 @@ cdef int grow(rl_region* R, int missing, uint64_t size) noexcept nogil:
         return space_grow(R, &R.h.spill, size, False)
     if (missing == GROW_QUEUES or missing == GROW_DEMANDS) and table_of(R, missing).limit == table_of(R, missing).capacity:
         return FULL_SHAPES
-    if GROW_SLOTS <= missing < 0 or GROW_LANES <= missing <= GROW_DEMANDS:
+    if GROW_SLOTS <= missing < 0 or GROW_JOBS <= missing <= GROW_DEMANDS:
         return table_grow(R, table_of(R, missing))
     return missing
 

@@ -4,7 +4,7 @@ Every structure of the region keeps its entries in such a table; python/region.p
 entry means, only that its first word is a state (0: free) and its second a link.
 """
 cdef enum:
-    TABLES = 10  # objects, tasks, refs, extents, queues, slots, resources, demands, actors, lanes, in the order of the header
+    TABLES = 11  # objects, tasks, refs, extents, queues, slots, resources, demands, actors, lanes, jobs: in the header's order
 
 
 cdef inline char* table_entry(rl_region* R, rl_table* t, uint32_t i) noexcept nogil:
@@ -85,6 +85,8 @@ cdef rl_table* table_of(rl_region* R, int missing) noexcept nogil:
         return &R.h.actors
     if missing == GROW_LANES:
         return &R.h.lanes
+    if missing == GROW_JOBS:
+        return &R.h.jobs
     return &R.h.slots
 
 
@@ -104,7 +106,7 @@ cdef int commit_pages(int fd, uint64_t start, uint64_t end) noexcept nogil:
 cdef int table_grow(rl_region* R, rl_table* t) noexcept nogil:
     """Lock not held. Commits the next step of a table. Growing at the same time as another process is harmless."""
     cdef uint32_t limit = rl_load(&t.limit)
-    cdef bint rare = t == &R.h.actors or t == &R.h.lanes  # most sessions have none: their first step is a page
+    cdef bint rare = t == &R.h.actors or t == &R.h.lanes or t == &R.h.jobs  # of few entries: their first step is a page
     cdef uint64_t step = (RL_PAGE if rare and limit == 0 else R.h.commit_bytes) // t.stride
     cdef uint64_t wanted = limit + (step if step else 1)
     if limit >= t.capacity:

@@ -40,7 +40,7 @@ cdef int check_region(rl_region* R) except -1:
     if R.fork_generation != rl_generation:
         raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "
                           "Call ray_lite.init() here to start its own")
-    if rl_node_died(R) and not rl_load(&R.h.closing):
+    if rl_node_died(R) and not rl_load(&R.j.closing):
         raise RaySystemError("the node process of this session died, and the session with it; shutdown() and init() start "
                              "a new one")
     return 0

@@ -73,7 +73,7 @@ cdef class Worker:
         cdef bint hot = False
         cdef int rc
         check_region(R)
-        while not rl_load(&R.h.closing) and not self.leaves():
+        while not rl_load(&R.j.closing) and not self.leaves():
             check(task_next(R, done, &t))
             done = 0
             if t:
@@ -105,7 +105,7 @@ cdef class Worker:
         cdef bint hot = False
         cdef int rc
         check_region(R)
-        while not rl_load(&R.h.closing) and not self.leaves() and not actor_left(R):
+        while not rl_load(&R.j.closing) and not self.leaves() and not actor_left(R):
             if done and self.interval and self.checkpoint_due(done):
                 check(task_finish(R, done))
                 done = 0

@@ -21,11 +21,11 @@ def can_start_actor(Region region) -> bool:
     cdef rl_region* R = region.R
     cdef bint found
     check_region(R)
-    if rl_load(&R.h.life_ring) == 0:
+    if rl_load(&R.j.life_ring) == 0:
         return False
     if rl_lock(R):
         check(EIO)
-    found = R.h.life_ring != 0 and lacking_resource(R, R.h.life_ring) == 0
+    found = R.j.life_ring != 0 and lacking_resource(R, R.j.life_ring) == 0
     rl_commit(R)
     return found
 
@@ -38,7 +38,7 @@ cdef int held_wait_read(rl_region* R, uint32_t q, rl_held_wait* w) noexcept nogi
         return EIO
     w.lacks = lacking_resource(R, q) if e.head else 0
     if w.lacks or e.head and e.members == RL_LIVES:
-        w.head, w.kind, w.length, w.idle = e.head, e.members, e.length, R.h.nworking == 0
+        w.head, w.kind, w.length, w.idle = e.head, e.members, e.length, R.j.nworking == 0
         if e.members == RL_TASKS:
             w.serial = task_at(R, e.head).serial
         else:  # an actor waits for a turn again and again

@@ -13,14 +13,14 @@ def recheck_stalled(Region region):
 
 cdef uint32_t unserved(rl_region* R, uint32_t others) noexcept nogil:
     """Lock held. Number of tasks that fit after `others` like them, and for which no idle worker is suitable."""
-    cdef uint32_t q = R.h.ready_ring
+    cdef uint32_t q = R.j.ready_ring
     cdef uint32_t found = 0
     cdef uint32_t _
     for _ in range(<uint32_t>SCAN_LIMIT):
         if q and fits_after(R, q, others) and idle_suitable(R, q, False) == 0:
             found += queue_at(R, q).length
         q = queue_at(R, q).next if q else 0
-        if q == R.h.ready_ring:
+        if q == R.j.ready_ring:
             break
     return found
 
@@ -38,10 +38,10 @@ def can_start(Region region) -> tuple:
     check_region(R)
     if rl_lock(R):
         check(EIO)
-    coming = R.h.ncoming + R.h.nstarting
-    ready = unserved(R, coming) if R.h.workers_differ else R.h.nready
-    fits = ready > coming if R.h.workers_differ else pick_unserved(R, coming, False, &slot) != 0
-    out = ready, 0 if R.h.workers_differ else R.h.nidle, coming, resource_at(R, RL_CPU).free, fits, R.h.nidle
+    coming = R.j.ncoming + R.j.nstarting
+    ready = unserved(R, coming) if R.j.workers_differ else R.j.nready
+    fits = ready > coming if R.j.workers_differ else pick_unserved(R, coming, False, &slot) != 0
+    out = ready, 0 if R.j.workers_differ else R.j.nidle, coming, resource_at(R, RL_CPU).free, fits, R.j.nidle
     rl_commit(R)
     return out
 
@@ -49,7 +49,7 @@ def can_start(Region region) -> tuple:
 def set_at_limit(Region region, bint full):
     """Says whether no more workers can be started: then no process rings the node for one."""
     check_region(region.R)
-    rl_store(&region.R.h.at_limit, full)
+    rl_store(&region.R.j.at_limit, full)
 
 
 cdef int retire_step(rl_region* R, int64_t before, uint32_t* out) noexcept nogil:
@@ -57,7 +57,7 @@ cdef int retire_step(rl_region* R, int64_t before, uint32_t* out) noexcept nogil
     cdef uint32_t s
     if rl_lock(R):
         return EIO
-    s = R.h.idle_last
+    s = R.j.idle_last
     out[0] = 0
     if s and rl_slot_at(R, s).since <= before:
         idle_remove(R, s, RL_BUSY)
@@ -83,7 +83,7 @@ def longest_idle(Region region) -> int:
     check_region(R)
     if rl_lock(R):
         check(EIO)
-    since = rl_slot_at(R, R.h.idle_last).since if R.h.idle_last else 0
+    since = rl_slot_at(R, R.j.idle_last).since if R.j.idle_last else 0
     rl_commit(R)
     return rl_now() - since if since else -1
 
@@ -117,7 +117,7 @@ def fix_threads(Region region, uint32_t threads):
     if rl_lock(R):
         check(EIO)
     rl_set32(R, &rl_slot_at(R, R.slot).threads, threads)
-    rl_set32(R, &R.h.workers_differ, 1)
+    rl_set32(R, &R.j.workers_differ, 1)
     rl_commit(R)
 
 

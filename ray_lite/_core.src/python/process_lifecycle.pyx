@@ -111,19 +111,19 @@ def while_thread_waits(Region region, bint for_ever, wait, int32_t calls=0, uint
 def answer_bell(Region region):
     """Answers the node's doorbell: a process that rings from now on writes to the eventfd again."""
     check_region(region.R)
-    rl_store(&region.R.h.bell_rung, 0)
+    rl_store(&region.R.j.bell_rung, 0)
     rl_failpoint(region.R, b"answer.check")
 
 
 def is_bell_rung(Region region) -> bool:
     """Whether a process claimed the doorbell and the node has not answered. A forked child of the node may ask."""
-    return not region.R.closed and rl_load(&region.R.h.bell_rung) != 0
+    return not region.R.closed and rl_load(&region.R.j.bell_rung) != 0
 
 
 def close_session(Region region):
     """Tells workers to take no more tasks, and to end."""
     check_region(region.R)
-    rl_store(&region.R.h.closing, 1)
+    rl_store(&region.R.j.closing, 1)
     rl_failpoint(region.R, b"closing.wake")
     wake_everybody(region.R)
 
@@ -131,7 +131,7 @@ def close_session(Region region):
 def is_closing(Region region) -> bool:
     """Whether the session ends."""
     check_region(region.R)
-    return rl_load(&region.R.h.closing) != 0
+    return rl_load(&region.R.j.closing) != 0
 
 
 def begin_sweep(Region region, uint32_t slot):
@@ -203,7 +203,7 @@ def be_subreaper():
 
 def node_died(Region region) -> bool:
     """Whether the session's node died, and not at the orderly end of the session."""
-    return not region.R.closed and rl_node_died(region.R) and not rl_load(&region.R.h.closing)
+    return not region.R.closed and rl_node_died(region.R) and not rl_load(&region.R.j.closing)
 
 
 def lock_owner(Region region) -> int:
@@ -218,14 +218,14 @@ def must_look(Region region) -> bool:
     cdef rl_region* R = region.R
     cdef bint found
     check_region(R)
-    found = wakeups_wanted(R) != 0 or rl_load(&R.h.threads_wait) != 0 or rl_load(&R.h.nawaiting) != 0
-    if found or rl_load(&R.h.node_looks) == 0:
+    found = wakeups_wanted(R) != 0 or rl_load(&R.j.threads_wait) != 0 or rl_load(&R.j.nawaiting) != 0
+    if found or rl_load(&R.j.node_looks) == 0:
         return found
     if rl_lock(R):
         check(EIO)
     found = wakeups_wanted(R) != 0
     if not found:
-        rl_set32(R, &R.h.node_looks, 0)
+        rl_set32(R, &R.j.node_looks, 0)
     rl_commit(R)
     return found
 

@@ -39,6 +39,7 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     at = lay_table(&h.extents, at, sizeof(rl_extent), objects)
     at = lay_table(&h.actors, at, sizeof(rl_actor), min(objects, <uint32_t>ACTORS_MOST))
     at = lay_table(&h.lanes, at, sizeof(rl_lane), objects)
+    at = lay_table(&h.jobs, at, sizeof(rl_job), RL_JOBS)
     h.rows = at
     h.reader_bits = up(objects // 8 + 8, RL_PAGE)
     h.row_bytes = 2 * h.reader_bits
@@ -89,7 +90,7 @@ cdef class Region:
         madvise(R.arena, arena, MADV_HUGEPAGE)  # if the kernel allows them for shared memory (shmem_enabled); else harmless
         R.h = <rl_header*>R.meta
         R.reads = R.handles + handles // 8
-        R.control_fd, R.arena_fd, R.bell_fd = control_fd, arena_fd, bell_fd
+        R.control_fd, R.arena_fd, R.bell_fd, R.host_bell_fd = control_fd, arena_fd, bell_fd, bell_fd
         R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
         R.fork_generation = rl_generation
         self.R = R
@@ -145,9 +146,7 @@ cdef class Region:
         h.aging = sizes.aging
         for t in range(TABLES):
             (<rl_table*>&h.objects)[t].used = 1
-        rc = rl_mutex_make(&h.node_life)
-        if rc == 0:
-            rc = rl_mutex_make(&h.lock.mutex)
+        rc = rl_mutex_make(&h.lock.mutex)
         if rc == 0:
             rc = rl_robust_works(&h.lock.mutex)
         if rc == EAGAIN:
@@ -162,12 +161,19 @@ cdef class Region:
         resources_begin(self.R, sizes.cpus, sizes.gpus)
         for t in range(len(sizes.resources)):
             resource_begin(self.R, RL_CUSTOM + t, sizes.resources[t])
+        check(job_open(self.R, &self.R.job))
+        rl_act_for(self.R, self.R.job)
+        check(rl_mutex_make(&self.R.j.node_life))
         h.magic = RL_MAGIC
         return 0
 
     @staticmethod
-    def attach(int control_fd, int arena_fd, int bell_fd, namespaces):
+    def attach(int control_fd, int arena_fd, int bell_fd, namespaces, uint32_t job=RL_HOST_JOB, int host_bell_fd=-1):
         """Maps a region that another process created.
+
+        Args:
+            job: the one to which this process belongs; `bell_fd` wakes its node.
+            host_bell_fd: eventfd that wakes the host; of the host's job it is `bell_fd`.
 
         Raises:
             RaySystemError: another version, another ABI (libc, architecture), or another namespace: of pids, by which the
@@ -198,14 +204,20 @@ cdef class Region:
                 raise RaySystemError(f"the region belongs to another {kind} namespace (container); sessions don't cross them")
         if lseek(control_fd, 0, SEEK_END) < <int64_t>control or lseek(arena_fd, 0, SEEK_END) < <int64_t>arena:
             raise RaySystemError("the region's files are shorter than its header says")
-        return Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
+        cdef Region self = Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
+        if not 0 < job < self.R.h.jobs.used or rl_job_at(self.R, job).state != RL_JOB_ALIVE:
+            self.close()
+            raise RaySystemError(f"the region has no job {job}")
+        rl_act_for(self.R, job)
+        self.R.host_bell_fd = bell_fd if job == RL_HOST_JOB else host_bell_fd
+        return self
 
     def join(self, int role, uint32_t pid, uint64_t started):
         """Takes a slot for this process. `kind`: its role, driver or node. `started`: its start in clock ticks since boot."""
         check_region(self.R)
         check(slot_open(self.R, role, pid, started, &self.R.slot))
-        if role == RL_NODE and pthread_mutex_lock(&self.R.h.node_life):
-            raise RaySystemError("the session has a node already")
+        if role == RL_NODE and pthread_mutex_lock(&self.R.j.node_life):
+            raise RaySystemError("the job has a node already")
         rl_failpoint(self.R, b"join.work")
 
     def make_current(self):
@@ -234,6 +246,11 @@ cdef class Region:
     def slot(self) -> int:
         """Slot of this process."""
         return self.R.slot
+
+    @property
+    def job(self) -> int:
+        """Job of this process."""
+        return self.R.job
 
     @property
     def cpus(self) -> int:
@@ -287,8 +304,9 @@ cdef class Region:
     def statistics(self) -> dict:
         """Counts of what the region holds now, in entries, bytes and pages; racy: each number was true at some moment."""
         cdef rl_header* h
+        cdef rl_job* j
         check_region(self.R)
-        h = self.R.h
+        h, j = self.R.h, self.R.j
         tables = sum((<rl_table*>&h.objects)[t].limit * <uint64_t>(<rl_table*>&h.objects)[t].stride for t in range(TABLES))
         return {
             "objects": max(0, <int64_t>h.objects.live - h.nameless),  # each of the two is racy
@@ -299,7 +317,7 @@ cdef class Region:
             "bytes_committed": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE,
             "region_bytes": (h.arena.committed - h.holes.committed) * <uint64_t>RL_PAGE + tables, "arena_bytes": h.arena_bytes,
             "page_bytes": h.page_bytes,
-            "ready": h.nready, "idle": h.nidle, "starting": h.nstarting, "slots": h.slots.live,
+            "ready": j.nready, "idle": j.nidle, "starting": j.nstarting, "slots": h.slots.live, "jobs": h.jobs.live,
             "cpus": resource_at(self.R, RL_CPU).total / 10000.0,  # C would cut off the fraction
             "cpus_free": resource_at(self.R, RL_CPU).free / 10000.0, "stalled": h.nstalled, "reserved": h.reserved_for != 0,
             "recoveries": h.lock.recoveries, "longest_section": h.lock.longest, "poisoned": h.poison != 0,

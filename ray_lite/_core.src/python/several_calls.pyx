@@ -19,7 +19,7 @@ cdef RunningCall make_call(Worker worker, uint32_t t):
 cdef bint takes_calls(Worker worker) noexcept:
     """Whether this process's actor may begin further calls."""
     cdef rl_region* R = worker.region.R
-    if rl_load(&R.h.closing) or worker.leaves():
+    if rl_load(&R.j.closing) or worker.leaves():
         return False
     return rl_load(&actor_at(R, rl_slot_at(R, R.slot).actor).state) == RL_ACTOR_ALIVE
 

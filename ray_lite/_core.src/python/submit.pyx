@@ -180,27 +180,26 @@ cdef uint32_t find_queue(rl_region* R, rl_shape* s, list pairs) except 0:
     return q
 
 
-def demand_queue(Region region, uint32_t job, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
-    """Queue of a driver's tasks that have the same demands and options.
+def demand_queue(Region region, int64_t cpus, int64_t gpus=0, demands=(), uint32_t options=0) -> int:
+    """Queue of the job's tasks that have the same demands and options.
 
     Args:
-        job: slot of the driver.
         cpus, gpus: in ten-thousandths; GPUs: a part of one, or whole ones.
         demands: (number, amount) of custom resources, which are numbered from 0 as in Region.create.
         options: index of the object with more options, or 0.
     """
     cdef rl_shape s
     check_region(region.R)
-    s.job, s.options, s.members, s.cpus, s.gpus = job, options, RL_TASKS, cpus, gpus
+    s.job, s.options, s.members, s.cpus, s.gpus = region.R.job, options, RL_TASKS, cpus, gpus
     return find_queue(region.R, &s, sorted(demands))
 
 
 def actor_queue(Region region, uint32_t members, demand) -> int:
-    """Queue of a driver's actors that wait for the same.
+    """Queue of the job's actors that wait for the same.
 
     Args:
         members: TURNS, for the CPUs of a call; or LIVES, for what an actor holds as long as its process lives.
-        demand: (slot of the driver, CPUs, GPUs, demands, options), as for `demand_queue`.
+        demand: (CPUs, GPUs, demands, options), as for `demand_queue`.
 
     Raises:
         ValueError: a turn that demands more than CPUs.
@@ -208,7 +207,8 @@ def actor_queue(Region region, uint32_t members, demand) -> int:
     cdef rl_shape s
     check_region(region.R)
     s.members = members
-    s.job, s.cpus, s.gpus, demands, s.options = demand
+    s.job = region.R.job
+    s.cpus, s.gpus, demands, s.options = demand
     if members == RL_TURNS and (s.gpus or demands):
         raise ValueError("calls of an actor need CPUs only; it holds everything else for life")
     return find_queue(region.R, &s, sorted(demands))

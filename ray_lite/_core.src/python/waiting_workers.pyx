@@ -35,10 +35,10 @@ cdef bint is_held_for_life(rl_region* R, uint32_t k) noexcept nogil:
 cdef bint all_lack(rl_region* R) noexcept nogil:
     """Lock held. Whether tasks are queued, each lacks something that others hold, but no actor for life, and no worker is on
     its way."""
-    cdef uint32_t q = R.h.ready_ring
+    cdef uint32_t q = R.j.ready_ring
     cdef uint32_t k, _
     cdef uint32_t known = 0
-    if R.h.nready == 0 or R.h.ncoming or R.h.nstarting:
+    if R.j.nready == 0 or R.j.ncoming or R.j.nstarting:
         return False
     for _ in range(<uint32_t>SCAN_LIMIT):
         if q == 0:
@@ -48,7 +48,7 @@ cdef bint all_lack(rl_region* R) noexcept nogil:
             return False
         known = k
         q = queue_at(R, q).next
-        if q == R.h.ready_ring:
+        if q == R.j.ready_ring:
             return True
     return False
 
@@ -69,9 +69,9 @@ cdef int64_t least_lacking_cpus(rl_region* R) noexcept nogil:
     cdef uint32_t n, q, _
     cdef int64_t lack
     cdef int64_t least = 0
-    if R.h.ncoming or R.h.nstarting:
+    if R.j.ncoming or R.j.nstarting:
         return 0
-    lists[0], lists[1] = R.h.ready_ring, resource_at(R, RL_CPU).head
+    lists[0], lists[1] = R.j.ready_ring, resource_at(R, RL_CPU).head
     for n in range(2):
         q = lists[n]
         for _ in range(<uint32_t>SCAN_LIMIT):
@@ -142,8 +142,8 @@ cdef int waits_read(rl_region* R, int64_t broken, rl_waits* w) noexcept nogil:
     count_waits(R, broken, w)
     w.lacks = all_lack(R)
     w.short_cpus = least_lacking_cpus(R)
-    if R.h.threads_wait and not w.threads:
-        rl_set32(R, &R.h.threads_wait, 0)  # the next thread that waits rings the node
+    if R.j.threads_wait and not w.threads:
+        rl_set32(R, &R.j.threads_wait, 0)  # the next thread that waits rings the node
     rl_commit(R)
     return DONE
 
@@ -165,8 +165,8 @@ cdef uint32_t scarce_resources_step(rl_region* R, uint32_t* out) noexcept nogil:
     cdef uint32_t k
     if not all_lack(R):
         return 0
-    if R.h.ready_ring:
-        out[0] = lacking_resource(R, R.h.ready_ring)
+    if R.j.ready_ring:
+        out[0] = lacking_resource(R, R.j.ready_ring)
         found = 1
     for k in range(RL_CPU, R.h.resources.used):
         if found < RESOURCES_NAMED and resource_at(R, k).head and (found == 0 or k != out[0]):

@@ -14,9 +14,9 @@ cdef void actor_due(rl_region* R, uint32_t a) noexcept nogil:
     cdef rl_actor* e = actor_at(R, a)
     if e.flags & RL_DUE == 0:
         rl_set32(R, &e.flags, e.flags | RL_DUE)
-        rl_set32(R, &e.next, R.h.actors_due)
-        rl_set32(R, &R.h.actors_due, a)
-    rl_owe_node()
+        rl_set32(R, &e.next, rl_job_at(R, e.job).actors_due)
+        rl_set32(R, &rl_job_at(R, e.job).actors_due, a)
+    rl_owe_node_of(e.job)
 
 
 cdef void call_link(rl_region* R, uint32_t t, uint32_t* head, uint32_t* tail, bint front) noexcept nogil:

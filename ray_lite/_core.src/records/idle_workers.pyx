@@ -11,19 +11,21 @@ cdef enum:
 cdef void idle_add(rl_region* R, uint32_t slot) noexcept nogil:
     """Lock held. Adds the worker to the idle list."""
     cdef rl_slot* s = rl_slot_at(R, slot)
-    rl_set32(R, &s.next, R.h.idle_first)
+    cdef rl_job* j = rl_job_at(R, s.job)
+    rl_set32(R, &s.next, j.idle_first)
     rl_set32(R, &s.prev, 0)
-    rl_set32(R, &rl_slot_at(R, R.h.idle_first).prev if R.h.idle_first else &R.h.idle_last, slot)
+    rl_set32(R, &rl_slot_at(R, j.idle_first).prev if j.idle_first else &j.idle_last, slot)
     rl_set64(R, <uint64_t*>&s.since, <uint64_t>rl_now())
-    rl_set32(R, &R.h.idle_first, slot)
+    rl_set32(R, &j.idle_first, slot)
     rl_worker_become(R, s, RL_IDLE)
 
 
 cdef void idle_remove(rl_region* R, uint32_t slot, uint32_t to) noexcept nogil:
     """Lock held. Takes the worker off the idle list: it leaves by itself (BUSY) or is rung (RUNG)."""
     cdef rl_slot* s = rl_slot_at(R, slot)
-    list_remove(R, &rl_slot_at(R, s.prev).next if s.prev else &R.h.idle_first,
-                &rl_slot_at(R, s.next).prev if s.next else &R.h.idle_last, s.next, s.prev)
+    cdef rl_job* j = rl_job_at(R, s.job)
+    list_remove(R, &rl_slot_at(R, s.prev).next if s.prev else &j.idle_first,
+                &rl_slot_at(R, s.next).prev if s.next else &j.idle_last, s.next, s.prev)
     rl_worker_become(R, s, to)
 
 
@@ -63,6 +65,6 @@ cdef int idle_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     EINTR."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t bell = rl_load(&me.bell)
-    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving) or rl_load(&R.h.closing):
+    if rl_load(&me.availability) != RL_IDLE or rl_load(&me.leaving) or rl_load(&R.j.closing):
         return DONE  # the bell may have rung before it was loaded
     return bell_wait(R, bell, spin, park)

@@ -29,6 +29,7 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     memset(&s.gpus, 0, <size_t>(<char*>&s.since - <char*>&s.gpus))
     memset(&s.thread_waits, 0, <size_t>(<char*>&s.awaits - <char*>&s.thread_waits) + sizeof(s.awaits))
     rl_fresh32(&s.role, role)
+    rl_fresh32(&s.job, R.job)
     if role == RL_WORKER:
         rl_worker_become(R, s, RL_STARTING)
     rl_store(&s.parked, 0)

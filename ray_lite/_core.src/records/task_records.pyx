@@ -82,8 +82,8 @@ cdef void cancelled_queued_add(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Puts a cancelled record that does not run on the list for the node."""
     rl_task_become(R, task_at(R, t), RL_CANCELLED_QUEUED)
     rl_set32(R, &task_at(R, t).owner, 0)
-    rl_set32(R, &task_at(R, t).next, R.h.cancelled_queued)
-    rl_set32(R, &R.h.cancelled_queued, t)
+    rl_set32(R, &task_at(R, t).next, R.j.cancelled_queued)
+    rl_set32(R, &R.j.cancelled_queued, t)
 
 
 cdef bint is_undelivered(rl_task* k) noexcept nogil:

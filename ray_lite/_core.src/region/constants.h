@@ -4,7 +4,7 @@
 #define RL_CONSTANTS_H
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" in little-endian bytes, so that another byte order is noticed */
-#define RL_VERSION 12u
+#define RL_VERSION 13u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u
@@ -20,6 +20,9 @@
 #define RL_SHAPES 1024  /* chains of the index of queues */
 #define RL_NAMES 256    /* chains of the index of actors by name */
 #define RL_LANES 1024   /* chains of the index of lanes */
+#define RL_JOBS 256     /* entries of the table of jobs, the unused first one included */
+#define RL_JOB_WORDS 8  /* words of 32 bits for RL_JOBS bits */
+#define RL_HOST_JOB 1u  /* its node is the session's host */
 #define RL_DEPTHS 8     /* nesting depths that are told apart, 0 (top-level tasks) included */
 #define RL_GPUS 256     /* most GPUs of a session */
 #define RL_GPU_WORDS 4  /* words of 64 bits for RL_GPUS bits */
@@ -33,6 +36,7 @@ enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING =
 enum rl_actor_state { RL_ACTOR_PENDING = 1, RL_ACTOR_STARTING = 2, RL_ACTOR_ALIVE = 3, RL_ACTOR_ENDING = 4, RL_ACTOR_DEAD = 5 };
 enum rl_lane_state { RL_LANE_STALLED = 1, RL_LANE_OPEN = 2 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
+enum rl_job_state { RL_JOB_ALIVE = 1 };
 enum rl_role { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3, RL_ACTOR = 4 };
 enum rl_availability { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
 enum rl_listed { RL_UNLISTED = 0, RL_IN_RING = 1, RL_STALLED = 2 };

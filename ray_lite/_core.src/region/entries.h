@@ -82,7 +82,7 @@ typedef struct {
 } rl_block_info;
 
 /* task record - two cache lines.  In exactly one place: the free list; a slot's `building`; no list (WAITING: reached through
- * the edges of its arguments); a queue (READY); a slot's `running`; or the header's `cancelled_queued` (cancelled and not
+ * the edges of its arguments); a queue (READY); a slot's `running`; or a job's `cancelled_queued` (cancelled and not
  * running, until the node takes it).  A call of an actor has no queue: it is in the actor's mailbox (MAILED), in a lane
  * (LANED), or on the list of its waiting calls (WAITING); a constructor's call that does not run is `creation` of its actor.
  * If its owner dies, a BUILDING record is unwound, a RUNNING one is queued again or failed. */
@@ -178,7 +178,7 @@ typedef struct {
     uint32_t state;  /*  0 writer: lock; 1 in use */
     uint32_t next;   /*  4 writer: lock; ready ring, or queues stalled on the same resource */
     uint32_t prev;   /*  8 writer: lock */
-    uint32_t job;    /* 12 writer: fresh; slot of the driver */
+    uint32_t job;    /* 12 writer: fresh */
     int64_t cpus;    /* 16 writer: fresh; in units of 1/RL_UNIT */
     int64_t gpus;    /* 24 writer: fresh; below RL_UNIT a part of one GPU, else whole ones */
     uint32_t first;  /* 32 writer: fresh; its demands of custom resources: the first, */
@@ -237,7 +237,8 @@ typedef struct {
     uint32_t actor;     /* 192 writer: lock; the actor whose process this is, or none */
     uint32_t held;      /* 196 writer: lock; queue whose demand the slot holds for life, or none; it holds nothing else then */
     uint32_t awaits;    /* 200 writer: lock; an object for which its main thread has waited for a while without a timeout, or none */
-    uint32_t spare2[13]; /* 204 writer: nobody */
+    uint32_t job;       /* 204 writer: fresh */
+    uint32_t spare2[12]; /* 208 writer: nobody */
 } rl_slot;
 
 /* actor - its process takes calls from the mailbox and from open lanes without the node.  The mailbox has calls of all callers,
@@ -245,7 +246,7 @@ typedef struct {
  * have another process then, calls that have ended since its last checkpoint are PAST, to be run again. */
 typedef struct {
     uint32_t state;     /*   0 writer: lock; rl_actor_state */
-    uint32_t next;      /*   4 writer: lock; free list, or the header's list `actors_due` */
+    uint32_t next;      /*   4 writer: lock; free list, or the list `actors_due` of its job */
     uint32_t serial;    /*   8 writer: lock; grows when the entry is freed */
     uint32_t handle;    /*  12 writer: lock; its handle, an object that it pins until it is DEAD; 0: that object has ended */
     uint32_t slot;      /*  16 writer: lock; slot of its process, or none */
@@ -287,7 +288,8 @@ typedef struct {
     uint32_t max_restarts; /* 184 writer: fresh; most of these; 0: it has one process */
     uint32_t incarnation; /* 188 writer: lock; processes that it has lost in all */
     uint32_t nwaiting;  /* 192 writer: lock; of its running calls, if several may run, those that wait in a call of ours */
-    uint32_t spare[15]; /* 196 writer: nobody */
+    uint32_t job;       /* 196 writer: fresh */
+    uint32_t spare[14]; /* 200 writer: nobody */
 } rl_actor;
 
 /* lane - the calls of one caller to one actor, from the first whose arguments lack until none is left: so they run in order */
@@ -305,6 +307,46 @@ typedef struct {
     uint32_t spare;  /* 44 writer: nobody */
 } rl_lane;
 
+/* job - what belongs to one driver: its processes, its tasks and its actors.  Its node is the parent of its workers, and does for
+ * them what the core leaves to a node.  Resources, the store and the lock are the session's.  The last cache line is written with
+ * atomic instructions; it also says whether the node lives. */
+typedef struct {
+    uint32_t state;      /*   0 writer: lock; rl_job_state */
+    uint32_t next;       /*   4 writer: lock; free list */
+    uint32_t serial;     /*   8 writer: lock; grows when the entry is freed */
+    uint32_t ready_ring; /*  12 writer: lock; ring of queues that have tasks and may fit; the next to be served */
+    uint32_t idle_first; /*  16 writer: lock; head of the idle list */
+    uint32_t idle_last;  /*  20 writer: lock; its tail: the worker that is idle the longest */
+    uint32_t nidle;      /*  24 writer: lock */
+    uint32_t nstarting;  /*  28 writer: lock; workers whose slot is open and whose process is not there yet */
+    uint32_t ncoming;    /*  32 writer: lock; workers rung, or just begun, that have not asked for a task yet */
+    uint32_t nready;     /*  36 writer: lock; tasks in queues */
+    uint32_t nworking;   /*  40 writer: lock; workers that run a task and are not blocked */
+    uint32_t nworking_nested; /* 44 writer: lock; of these, those whose outermost task is a nested one */
+    uint32_t nblocked;   /*  48 writer: lock; workers that are blocked in a task */
+    uint32_t turn_ring;  /*  52 writer: lock; ring of TURNS queues that have members and may fit */
+    uint32_t life_ring;  /*  56 writer: lock; ring of LIVES queues that have members and may fit */
+    uint32_t nwanting;   /*  60 writer: lock; actors that are members of queues */
+    uint32_t nested_rings[RL_DEPTHS]; /* 64 writer: lock; of the queues in the ready ring, a ring for each depth from 1 on */
+    int64_t toplevel_waiting_since; /* 96 writer: lock; since when top-level tasks are passed over for nested ones, or 0 */
+    uint32_t turn_given; /* 104 writer: lock; rl_turn_given: whether the next free CPUs are a task's, if one fits */
+    uint32_t actors_due; /* 108 writer: lock; actors for which the node has something to do, by next */
+    uint32_t cancelled_queued; /* 112 writer: lock; cancelled tasks that do not run, for the node to fail, by next */
+    uint32_t node_looks; /* 116 writer: lock; 1: the node was rung for somebody who waits, and looks until nobody does */
+    uint32_t workers_differ; /* 120 writer: lock; 1 once some workers can't serve all shapes */
+    uint32_t threads_wait; /* 124 writer: lock; 1: threads of workers may wait besides the main ones */
+    uint32_t nawaiting;  /* 128 writer: lock; slots and calls that say what they await */
+    uint32_t spare[15];  /* 132 writer: nobody */
+    uint32_t bell_rung;  /* 192 writer: atomic; the node's doorbell is rung and not yet answered */
+    uint32_t at_limit;   /* 196 writer: atomic; no more workers can be started. Stale: a vain or a late ring */
+    uint32_t closing;    /* 200 writer: atomic; the job ends */
+    uint32_t spare2;     /* 204 writer: nobody */
+    union {
+        pthread_mutex_t node_life; /* 208 writer: glibc and the kernel; the node holds it as long as it lives */
+        char room[48];   /* 208 writer: nobody */
+    };
+} rl_job;
+
 #define RL_AT(type, field, at) _Static_assert(offsetof(type, field) == (at), #type "." #field)
 RL_AT(rl_object, waiter, 64);
 RL_AT(rl_object, data, 88);
@@ -317,6 +359,8 @@ RL_AT(rl_slot, lent, 188);
 RL_AT(rl_actor, flags, 108);
 RL_AT(rl_actor, past_bytes, 152);
 RL_AT(rl_lane, chain, 32);
+RL_AT(rl_job, nested_rings, 64);
+RL_AT(rl_job, bell_rung, 192);
 _Static_assert(sizeof(rl_table) == 32, "rl_table");
 _Static_assert(sizeof(rl_object) == 128, "rl_object");
 _Static_assert(sizeof(rl_block_info) <= RL_OBJECT_SMALL, "rl_block_info");
@@ -329,8 +373,9 @@ _Static_assert(sizeof(rl_queue) == 128, "rl_queue");
 _Static_assert(sizeof(rl_slot) == 256, "rl_slot");
 _Static_assert(sizeof(rl_actor) == 256, "rl_actor");
 _Static_assert(sizeof(rl_lane) == 48, "rl_lane");
+_Static_assert(sizeof(rl_job) == 256, "rl_job");
 _Static_assert(offsetof(rl_object, next) == 4 && offsetof(rl_task, next) == 4 && offsetof(rl_ref, next) == 4 &&
                offsetof(rl_extent, next) == 4 && offsetof(rl_queue, next) == 4 && offsetof(rl_slot, next) == 4 &&
-               offsetof(rl_actor, next) == 4 && offsetof(rl_lane, next) == 4,
+               offsetof(rl_actor, next) == 4 && offsetof(rl_lane, next) == 4 && offsetof(rl_job, next) == 4,
                "tables link free entries through their second word");
 #endif

@@ -21,9 +21,9 @@
  * Read without the lock: `rl_object.state` (acquire; by processes whose holder bit or pin keeps the entry) and, once it is
  * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never
  * change; the atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed
- * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nready`, `nstalled`,
- * `reserved_for`, `cancels`, `threads_wait`, `nawaiting`, `node_looks`, `cpus_held`, `nwanting`, `trimming`, `row_limit` and `awaits` of a
- * slot, `resting` of the process's own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
+ * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nstalled`,
+ * `reserved_for`, `cancels`, `cpus_held`, `trimming`; of a job `nready`, `nwanting`, `life_ring`, `threads_wait`, `nawaiting` and
+ * `node_looks`; `row_limit` and `awaits` of a slot, `resting` of the process's own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
  *
@@ -53,9 +53,8 @@ typedef struct {
     uint32_t spill_least;              /* writer: init; bytes from which on an object may be spilled; 0: none may */
     uint64_t bucket_offset;            /* writer: init */
     uint32_t poison;                   /* writer: atomic; errno once the region cannot be trusted. Stale: one more section */
-    uint32_t bell_rung;                /* writer: atomic; the node's doorbell is rung and not yet answered */
-    uint32_t closing;                  /* writer: atomic; the session ends */
     uint32_t reports;                  /* writer: atomic; serial number of the last failure */
+    uint32_t rung_jobs[RL_JOB_WORDS];  /* writer: atomic; a bit for each job whose node the host is to ring */
     uint32_t waiting_for_room;         /* writer: atomic; a process may wait for room. Stale: one more look at the slots */
     uint32_t room_precedence;          /* writer: init; how long a waiter for room goes before others, in units of 2^20 ns */
     rl_table objects;                  /* writer: see rl_table */
@@ -68,6 +67,7 @@ typedef struct {
     rl_table demands;                  /* writer: see rl_table; no entry is ever freed */
     rl_table actors;                   /* writer: see rl_table */
     rl_table lanes;                    /* writer: see rl_table */
+    rl_table jobs;                     /* writer: see rl_table */
     int64_t aging;                     /* writer: init; ns after which a stalled queue, or a top-level task, is served first */
     uint32_t shapes[RL_SHAPES];        /* writer: lock; index of the queues: first of each chain */
     uint32_t names[RL_NAMES];          /* writer: lock; index of the actors that have a name: first of each chain */
@@ -76,38 +76,15 @@ typedef struct {
     uint32_t nstalled;                 /* writer: lock; stalled queues */
     uint32_t reserved_for;             /* writer: lock; the queue that has the reservation, or none */
     uint32_t working_holders;          /* writer: lock; slots that work and hold the resource it lacks */
-    uint32_t cancelled_queued;         /* writer: lock; cancelled tasks that do not run, for the node to fail, by next */
     uint32_t cancels;                  /* writer: lock; grows when a running task is cancelled */
-    uint32_t at_limit;                 /* writer: atomic; no more workers can be started. Stale: a vain or a late ring */
-    uint32_t node_looks;               /* writer: lock; 1: the node was rung for somebody who waits, and looks until nobody does */
-    uint32_t workers_differ;           /* writer: lock; 1 once some workers can't serve all shapes */
     uint64_t gpu_free[RL_GPU_WORDS];   /* writer: lock; bit: no task has a part of this GPU */
     uint64_t gpu_shared[RL_GPU_WORDS]; /* writer: lock; bit: tasks have parts of this GPU */
     int64_t gpu_room[RL_GPUS];         /* writer: lock; free part of a shared GPU */
     int64_t cpus_held;                 /* writer: lock; CPUs that actors hold for life, without those of blocked ones */
-    uint32_t turn_ring;                /* writer: lock; ring of TURNS queues that have members and may fit */
-    uint32_t life_ring;                /* writer: lock; ring of LIVES queues that have members and may fit */
-    uint32_t nwanting;                 /* writer: lock; actors that are members of queues */
-    uint32_t turn_given;               /* writer: lock; rl_turn_given: whether the next free CPUs are a task's, if one fits */
-    uint32_t actors_due;               /* writer: lock; actors for which the node has something to do, by next */
-    int64_t toplevel_waiting_since;    /* writer: lock; since when top-level tasks are passed over for nested ones, or 0 */
-    uint32_t nested_rings[RL_DEPTHS];  /* writer: lock; of the queues in the ready ring, a ring for each depth from 1 on */
-    uint32_t nworking;                 /* writer: lock; workers that run a task and are not blocked */
-    uint32_t nworking_nested;          /* writer: lock; of these, those whose outermost task is a nested one */
-    uint32_t nblocked;                 /* writer: lock; workers that are blocked in a task */
-    uint32_t ready_ring;               /* writer: lock; ring of queues that have tasks and may fit; the next to be served */
-    uint32_t idle_first;               /* writer: lock; head of the idle list */
-    uint32_t idle_last;                /* writer: lock; its tail: the worker that is idle the longest */
-    uint32_t nidle;                    /* writer: lock */
-    uint32_t nstarting;                /* writer: lock; workers whose slot is open and whose process is not there yet */
-    uint32_t ncoming;                  /* writer: lock; workers rung, or just begun, that have not asked for a task yet */
-    uint32_t nready;                   /* writer: lock; tasks in queues */
     uint32_t garbage;                  /* writer: lock; dead objects whose contents are still pinned, chained by next */
     uint32_t reserve;                  /* writer: init; number of the last pages of the arena, which only failures may use */
     uint32_t kept;                     /* writer: lock; objects kept until the session ends, such as functions and call sites */
     uint32_t nameless;                 /* writer: lock; nameless objects, which only move bytes */
-    uint32_t threads_wait;             /* writer: lock; 1: threads of workers may wait besides the main ones */
-    uint32_t nawaiting;                /* writer: lock; slots and calls that say what they await */
     uint64_t used_bytes;               /* writer: lock; bytes of the arena's blocks in use */
     uint64_t spilled_bytes;            /* writer: lock; bytes of spilled blocks */
     uint64_t kept_bytes;               /* writer: lock; of the used bytes, those of kept objects */
@@ -120,9 +97,6 @@ typedef struct {
     uint32_t trimmable;                /* writer: lock; such a run appeared since the node last found none */
     uint32_t grew;                     /* writer: lock; another process than the node grew the arena since it preallocated */
     uint32_t partial[RL_CLASSES];      /* writer: lock; slabs with room, by class */
-    char pad1[64];                     /* writer: nobody */
-    pthread_mutex_t node_life;         /* writer: glibc and the kernel; the node holds it as long as it lives */
-    char pad2[64];                     /* writer: nobody */
     rl_mutex lock __attribute__((aligned(64))); /* writer: see rl_mutex */
     uint32_t raised[RL_REPORTS / 32];  /* writer: atomic; a bit for each failure: a get has raised it. Stale: one print more */
 } rl_header;

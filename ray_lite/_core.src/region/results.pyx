@@ -18,6 +18,7 @@ cdef enum:
     GROW_DEMANDS = -10
     GROW_ACTORS = -11
     GROW_LANES = -12
+    GROW_JOBS = -13
     STALE = -20      # the object or the task is gone, has changed, or does not exist
     FULL_ARENA = -21
     FULL_TABLE = -22

@@ -17,9 +17,9 @@ static inline int rl_mutex_make(pthread_mutex_t *m) {
     return rc;
 }
 
-/* Whether the node died.  It holds a robust lock for life; when it dies, the kernel marks the word, so one load tells. */
+/* Whether this job's node died.  It holds a robust lock for life; when it dies, the kernel marks the word, so one load tells. */
 static inline int rl_node_died(rl_region *R) {
-    return (__atomic_load_n((uint32_t *)&R->h->node_life, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED) != 0;
+    return (__atomic_load_n((uint32_t *)&R->j->node_life, __ATOMIC_RELAXED) & FUTEX_OWNER_DIED) != 0;
 }
 
 /* Id of the thread that has the lock, 0 for none; stale at once, so only for the watchdog.  Reads the kernel's own format. */

@@ -5,7 +5,7 @@
  *          If its owner dies while it is CREATING, the sweep ends it; if the worker of its task dies, the sweep empties it.
  *          SEALED is published (sync.h).
  * Task     FREE; BUILDING: on its slot's list `building`; WAITING: on no list, reached by the edges of its arguments; READY:
- *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled and not running, on the header's list
+ *          in a queue; RUNNING: on its slot's stack `running`; CANCELLED_QUEUED: cancelled and not running, on its job's list
  *          for the node.  If its owner dies, BUILDING is unwound, and RUNNING is queued again or failed.
  *          A call of an actor is never READY: MAILED: it can run, and is in the actor's mailbox; LANED: it is in a lane, behind
  *          a call of the same caller that lacks arguments, or lacks them itself.  PAST: it has ended, its returns are let go, and
@@ -15,9 +15,10 @@
  *          process has not adopted; ALIVE; ENDING: it takes no more calls, and its process ends; DEAD: it has no process, and
  *          its calls fail.
  *          If its process dies, STARTING and ALIVE are PENDING again, or DEAD; ENDING becomes DEAD.  The node decides.
+ * Job      FREE; ALIVE: a driver has it.
  * Lane     FREE; STALLED: its first call lacks arguments; OPEN: its first call can run.
  * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
- *          was rung or has just begun, and has not asked for a task yet.  The header counts the last three.
+ *          was rung or has just begun, and has not asked for a task yet.  Its job counts the last three.
  *
  * Only table_give (memory/tables.pyx) makes an entry FREE.  It knows no state machine, so callers ask rl_object_may, rl_task_may,
  * rl_process_may or rl_actor_may before.  A forbidden move poisons the region and changes nothing: it is a bug, after
@@ -68,6 +69,10 @@ static const rl_state_rule rl_actor_rules[] = {
     [RL_ACTOR_ENDING] = {RL_TO(ACTOR_DEAD), RL_HAS_SLOT},
     [RL_ACTOR_DEAD] = {RL_TO(FREE), 0},
 };
+static const rl_state_rule rl_job_rules[] = {
+    [RL_FREE] = {RL_TO(JOB_ALIVE), 0},
+    [RL_JOB_ALIVE] = {RL_TO(FREE), 0},
+};
 static const rl_state_rule rl_lane_rules[] = {
     [RL_FREE] = {RL_TO(LANE_STALLED), 0},
     [RL_LANE_STALLED] = {RL_TO(LANE_OPEN) | RL_TO(FREE), 0},
@@ -101,6 +106,9 @@ static inline int rl_actor_may(rl_region *R, rl_actor *a, uint32_t to) {
 static inline int rl_lane_may(rl_region *R, rl_lane *l, uint32_t to) {
     return rl_may(R, rl_lane_rules, RL_STATES(rl_lane_rules), l->state, to);
 }
+static inline int rl_job_may(rl_region *R, rl_job *j, uint32_t to) {
+    return rl_may(R, rl_job_rules, RL_STATES(rl_job_rules), j->state, to);
+}
 /* Setters.  Lock held. */
 static inline void rl_object_become(rl_region *R, rl_object *o, uint32_t to) {
     if (rl_object_may(R, o, to)) rl_set32(R, &o->state, to);
@@ -121,12 +129,16 @@ static inline void rl_actor_become(rl_region *R, rl_actor *a, uint32_t to) {
 static inline void rl_lane_become(rl_region *R, rl_lane *l, uint32_t to) {
     if (rl_lane_may(R, l, to)) rl_set32(R, &l->state, to);
 }
-static inline uint32_t *rl_worker_count(rl_header *h, uint32_t availability) {
-    return availability == RL_IDLE ? &h->nidle : availability == RL_STARTING ? &h->nstarting
-         : availability == RL_RUNG ? &h->ncoming : NULL;
+static inline void rl_job_become(rl_region *R, rl_job *j, uint32_t to) {
+    if (rl_job_may(R, j, to)) rl_set32(R, &j->state, to);
 }
-static inline void rl_worker_become(rl_region *R, rl_slot *s, uint32_t to) { /* changes the header's counts, too */
-    uint32_t *less = rl_worker_count(R->h, s->availability), *more = rl_worker_count(R->h, to);
+static inline uint32_t *rl_worker_count(rl_job *j, uint32_t availability) {
+    return availability == RL_IDLE ? &j->nidle : availability == RL_STARTING ? &j->nstarting
+         : availability == RL_RUNG ? &j->ncoming : NULL;
+}
+static inline void rl_worker_become(rl_region *R, rl_slot *s, uint32_t to) { /* changes the job's counts, too */
+    rl_job *j = rl_job_at(R, s->job);
+    uint32_t *less = rl_worker_count(j, s->availability), *more = rl_worker_count(j, to);
     if (!rl_may(R, rl_worker_rules, RL_STATES(rl_worker_rules), s->availability, to)) return;
     if (less) rl_set32(R, less, *less - 1);
     if (more) rl_set32(R, more, *more + 1);

@@ -12,18 +12,13 @@
 #include <signal.h>
 #include <string.h>
 #include "atomics.h"
-#include "failpoints.h"
 #include "mutants.h"
-#include "region.h"
+#include "debt.h"
+#include "failpoints.h"
 
 #define RL_LOCK_SPINS 40
 #define RL_LOCK_STEP_NS 20000000L /* a bounded sleep, so that a wake-up which the kernel loses does no harm */
-#define RL_WAKES 64
 #define RL_OWNER_DIED EOWNERDEAD
-
-/* system calls owed after the unlock; one record per thread, because a section belongs to a thread */
-typedef struct { uint32_t n; int ring; uint32_t *word[RL_WAKES]; } rl_debt;
-static __thread rl_debt rl_owed;
 
 /* tell ASAN which bytes of the arena belong to blocks, if tests/sanitize defines them; otherwise they do nothing */
 #ifndef rl_block_taken
@@ -63,11 +58,6 @@ static inline void rl_stage_up(rl_region *R, uint32_t kind, uint32_t index, uint
     if (L->staged >= RL_STAGE_MAX) { kill(getpid(), SIGKILL); for (;;) pause(); }
     L->stage[L->staged++] = s;
 }
-static inline void rl_owe(uint32_t *word) { /* too many at once are woken now, under the lock: slow, but correct */
-    if (rl_owed.n < RL_WAKES) rl_owed.word[rl_owed.n++] = word; else rl_futex_wake(word);
-}
-static inline void rl_owe_node(void) { rl_owed.ring = 1; } /* rings the node's doorbell after the unlock */
-static inline rl_slot *rl_slot_at(rl_region *R, uint32_t i) { return (rl_slot *)(R->meta + R->h->slots.offset) + i; }
 static inline void rl_bump(rl_slot *s) {
     uint32_t v = rl_add(&s->arrived, 1) + 1; /* pairs with the waiter's store of wake_at and its re-check of arrived */
     if (__atomic_load_n(&s->waiting, __ATOMIC_SEQ_CST) && (int32_t)(v - __atomic_load_n(&s->wake_at, __ATOMIC_SEQ_CST)) >= 0)
@@ -124,18 +114,6 @@ static inline void rl_recover(rl_region *R) {
     else rl_publish_all(R);
     L->recoveries++;
 }
-static inline void rl_pay(rl_region *R) { /* makes the system calls that the section owes, after the unlock */
-    uint64_t one = 1;
-    rl_failpoint(R, "unlock.wake");
-    for (uint32_t i = 0; i < rl_owed.n; i++) rl_futex_wake(rl_owed.word[i]);
-    if (rl_owed.ring && rl_swap(&R->h->bell_rung, 1) == 0) {
-        rl_failpoint(R, "claim.ring");
-        /* the eventfd is full only if the node is awake already: nothing is lost if the write fails */
-        if (write(R->bell_fd, &one, sizeof one) < 0) rl_store(&R->h->bell_rung, 0);
-    }
-    rl_owed.n = 0;
-    rl_owed.ring = 0;
-}
 static inline int rl_lock(rl_region *R) { /* returns 0, or EIO if the region is poisoned */
     rl_mutex *L = &R->h->lock;
     int r = EBUSY;
@@ -178,12 +156,13 @@ static inline void rl_commit(rl_region *R) { /* commits, publishes, unlocks, the
     RL_ORDER();
     L->word = 0;
 #endif
-    if (rl_owed.n || rl_owed.ring) rl_pay(R);
+    if (rl_owed.n || rl_owed.rings) rl_pay(R);
 }
 static inline void rl_abort(rl_region *R) { /* undoes the section as if it had never begun */
     rl_roll_back(R);
     rl_blocks_settle(0);
-    rl_owed.ring = 0;
+    if (rl_owed.rings) memset(rl_owed.ring, 0, sizeof rl_owed.ring);
+    rl_owed.rings = 0;
     pthread_mutex_unlock(&R->h->lock.mutex);
     if (rl_owed.n) rl_pay(R); /* wake-ups of a recovery in this section's rl_lock */
 }

@@ -15,6 +15,7 @@ cdef void want(rl_region* R, uint32_t a, uint32_t q, bint front) noexcept nogil:
     """Lock held. Makes an actor a member of a queue, behind or (`front`) before the others."""
     cdef rl_actor* e = actor_at(R, a)
     cdef rl_queue* w = queue_at(R, q)
+    cdef rl_job* j = rl_job_at(R, w.job)
     cdef uint32_t before = 0 if front else w.tail
     cdef uint32_t after = w.head if front else 0
     rl_set32(R, &e.wants, q)
@@ -23,20 +24,23 @@ cdef void want(rl_region* R, uint32_t a, uint32_t q, bint front) noexcept nogil:
     rl_set32(R, &actor_at(R, before).want_next if before else &w.head, a)
     rl_set32(R, &actor_at(R, after).want_prev if after else &w.tail, a)
     rl_set32(R, &w.length, w.length + 1)
-    rl_set32(R, &R.h.nwanting, R.h.nwanting + 1)
-    let_node_look(R)
+    rl_set32(R, &j.nwanting, j.nwanting + 1)
+    let_node_look(R, w.job)
     if w.listed == RL_UNLISTED:
         ring_add(R, q)
+    if w.job != R.job:
+        rl_owe_job(w.job)
 
 
 cdef void want_remove(rl_region* R, uint32_t a) noexcept nogil:
     """Lock held. Takes an actor out of the queue of which it is a member."""
     cdef rl_actor* e = actor_at(R, a)
     cdef rl_queue* w = queue_at(R, e.wants)
+    cdef rl_job* j = rl_job_at(R, w.job)
     list_remove(R, &actor_at(R, e.want_prev).want_next if e.want_prev else &w.head,
                 &actor_at(R, e.want_next).want_prev if e.want_next else &w.tail, e.want_next, e.want_prev)
     rl_set32(R, &w.length, w.length - 1)
-    rl_set32(R, &R.h.nwanting, R.h.nwanting - 1)
+    rl_set32(R, &j.nwanting, j.nwanting - 1)
     if w.head == 0:
         unlist(R, e.wants)
     rl_set32(R, &e.wants, 0)
@@ -66,17 +70,19 @@ cdef void actor_wake(rl_region* R, uint32_t a) noexcept nogil:
 
 cdef void turn_begin(rl_region* R, uint32_t a) noexcept nogil:
     """Lock held. Grants an actor the CPUs of a turn, which fit."""
+    cdef rl_job* j = rl_job_at(R, actor_at(R, a).job)
     grant(R, actor_at(R, a).slot, actor_at(R, a).turn)
     rl_set64(R, <uint64_t*>&actor_at(R, a).turn_began, 0)
-    if R.h.turn_given != RL_TURN_GIVEN:
-        rl_set32(R, &R.h.turn_given, RL_TURN_GIVEN)
+    if j.turn_given != RL_TURN_GIVEN:
+        rl_set32(R, &j.turn_given, RL_TURN_GIVEN)
 
 
 cdef bint turn_ask(rl_region* R, uint32_t a) noexcept nogil:
     """Lock held. Gives an actor that holds nothing a turn at once, if nobody else waits for one and no task comes first; else
     it waits for it. Whether it has it."""
     cdef uint32_t q = actor_at(R, a).turn
-    if R.h.turn_ring == 0 and queue_at(R, q).head == 0 and (R.h.ready_ring == 0 or R.h.turn_given == RL_TURN_NONE):
+    cdef rl_job* j = rl_job_at(R, actor_at(R, a).job)
+    if j.turn_ring == 0 and queue_at(R, q).head == 0 and (j.ready_ring == 0 or j.turn_given == RL_TURN_NONE):
         if lacking_resource(R, q) == 0:
             turn_begin(R, a)
             return True
@@ -98,10 +104,10 @@ cdef bint turns_give(rl_region* R, bint once) noexcept nogil:
     """Lock held. Gives turns to actors (`once`: to one) as long as they fit; stalls queues that don't. False: the log or the
     stage is full."""
     cdef uint32_t q, k
-    while R.h.turn_ring:
+    while R.j.turn_ring:
         if rl_log_used(R) + TURN_LOG + (UNSTALL_LOG if R.h.nstalled else 0) > RL_LOG_BUDGET or rl_staged_full(R):
             return False
-        q = R.h.turn_ring
+        q = R.j.turn_ring
         k = lacking_resource(R, q)
         if k:
             if not stall_lacking(R, q, k):
@@ -116,11 +122,11 @@ cdef bint turns_give(rl_region* R, bint once) noexcept nogil:
 cdef bint lives_look(rl_region* R) noexcept nogil:
     """Lock held. Rings the node if an actor can be started; stalls queues that don't fit. False: the log is full."""
     cdef uint32_t k
-    while R.h.life_ring:
-        k = lacking_resource(R, R.h.life_ring)
+    while R.j.life_ring:
+        k = lacking_resource(R, R.j.life_ring)
         if k == 0:
-            rl_owe_node()
+            rl_owe_node(R)
             break
-        if not stall_lacking(R, R.h.life_ring, k):
+        if not stall_lacking(R, R.j.life_ring, k):
             return False
     return True

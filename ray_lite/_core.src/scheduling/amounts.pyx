@@ -80,8 +80,20 @@ cdef bint fits_within(rl_region* R, uint32_t q, uint32_t outer) noexcept nogil:
     return True
 
 
+cdef void owe_waiting_jobs(rl_region* R) noexcept nogil:
+    """Lock held. Notes that other jobs, of which tasks or actors wait in a ring, may make use of what is released."""
+    cdef uint32_t i
+    cdef rl_job* j
+    for i in range(1, R.h.jobs.used):
+        j = rl_job_at(R, i)
+        if i != R.job and (j.ready_ring or j.turn_ring or j.life_ring):
+            rl_owe_job(i)
+
+
 cdef void resource_add(rl_region* R, uint32_t k, int64_t amount) noexcept nogil:
     """Lock held. Adds to the free amount of a resource; `amount` may be negative."""
+    if amount > 0 and R.h.jobs.live > 1:
+        owe_waiting_jobs(R)
     if amount:
         rl_set64(R, <uint64_t*>&resource_at(R, k).free, <uint64_t>(resource_at(R, k).free + amount))
 
@@ -102,4 +114,3 @@ cdef void resources_begin(rl_region* R, int64_t cpus, uint32_t gpus) noexcept no
     resource_begin(R, RL_GPU, <int64_t>gpus * RL_UNIT)
     for g in range(gpus):
         R.h.gpu_free[g // 64] |= <uint64_t>1 << (g % 64)
-    R.h.workers_differ = gpus != 0

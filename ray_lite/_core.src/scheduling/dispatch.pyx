@@ -9,7 +9,7 @@ cdef void reserve_nested(rl_region* R) noexcept nogil:
     there are CPUs. Otherwise the free CPUs would start parents, one after the other, which block and free them again."""
     cdef uint32_t q = resource_at(R, RL_CPU).head
     cdef uint32_t _
-    if R.h.nblocked * <int64_t>RL_UNIT <= resource_at(R, RL_CPU).total or overdue_toplevel(R):
+    if R.j.nblocked * <int64_t>RL_UNIT <= resource_at(R, RL_CPU).total or overdue_toplevel(R):
         return
     for _ in range(<uint32_t>SCAN_LIMIT):
         if q == 0:
@@ -37,8 +37,8 @@ cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
     """Lock held. The next queue in turn that fits; stalls those before it, which don't. 0: none fits, or (MORE) the log is
     full."""
     cdef uint32_t q, k
-    while R.h.ready_ring:
-        if R.h.nstalled and R.h.reserved_for == 0 and R.h.nblocked > R.h.nworking_nested:
+    while R.j.ready_ring:
+        if R.h.nstalled and R.h.reserved_for == 0 and R.j.nblocked > R.j.nworking_nested:
             if rl_log_used(R) > RL_LOG_BUDGET - RESERVE_LOG - UNSTALL_LOG:
                 rc[0] = MORE
                 return 0
@@ -56,10 +56,10 @@ cdef uint32_t pick_fitting(rl_region* R, int* rc) noexcept nogil:
 cdef uint32_t idle_suitable(rl_region* R, uint32_t q, bint keyed) noexcept nogil:
     """Lock held. An idle worker that may run tasks of a shape: one bound to the right GPUs, else (unless `keyed`) a fresh
     one."""
-    cdef uint32_t s = R.h.idle_first
+    cdef uint32_t s = R.j.idle_first
     cdef uint32_t fresh = 0
     cdef uint32_t _
-    if not R.h.workers_differ and not keyed:
+    if not R.j.workers_differ and not keyed:
         return s
     for _ in range(<uint32_t>SCAN_LIMIT):
         if s == 0:
@@ -78,7 +78,7 @@ cdef uint32_t pick_for_worker(rl_region* R, uint32_t slot, int* rc) noexcept nog
     cdef uint32_t first = q
     cdef bint fresh = resource_at(R, RL_GPU).total and not rl_slot_at(R, slot).gpu_bound
     cdef uint32_t _
-    if q == 0 or not R.h.workers_differ:
+    if q == 0 or not R.j.workers_differ:
         return q
     for _ in range(<uint32_t>SCAN_LIMIT):
         if suits_worker(R, slot, q) and lacking_resource(R, q) == 0 and not (fresh and idle_suitable(R, q, True)):
@@ -93,7 +93,7 @@ cdef uint32_t pick_unserved(rl_region* R, uint32_t others, bint any_worker, uint
     """Lock held. A queue in which one more worker would find a task, after `others` workers on their way have taken theirs;
     `slot`: the idle worker for it, or 0. `any_worker`: only a queue for which there is an idle worker. 0: there is none, or
     (`slot` is RL_MANY) there may be one further on in the ring."""
-    cdef uint32_t q = R.h.ready_ring
+    cdef uint32_t q = R.j.ready_ring
     cdef uint32_t tasks = 0
     cdef uint32_t _
     slot[0] = 0
@@ -106,7 +106,7 @@ cdef uint32_t pick_unserved(rl_region* R, uint32_t others, bint any_worker, uint
             if tasks > others and (slot[0] or not any_worker):
                 return q
         q = queue_at(R, q).next
-        if q == R.h.ready_ring:
+        if q == R.j.ready_ring:
             slot[0] = 0
             return 0
     slot[0] = RL_MANY
@@ -117,15 +117,15 @@ cdef uint32_t take_task(rl_region* R, uint32_t slot, uint32_t q, uint32_t* owed)
     """Lock held. Makes a queue's first task, which fits and suits, RUNNING in a worker; `owed`: a shape to recheck, or 0."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t t = e.head
-    if R.h.ready_ring == q and e.next != q:
-        rl_set32(R, &R.h.ready_ring, e.next)
+    if R.j.ready_ring == q and e.next != q:
+        rl_set32(R, &R.j.ready_ring, e.next)
     nested_ring_turn(R, q)
-    if e.depth == 0 and R.h.toplevel_waiting_since:
-        rl_set64(R, <uint64_t*>&R.h.toplevel_waiting_since, 0)
+    if e.depth == 0 and R.j.toplevel_waiting_since:
+        rl_set64(R, <uint64_t*>&R.j.toplevel_waiting_since, 0)
     if e.stalled_since:
         rl_set64(R, <uint64_t*>&e.stalled_since, 0)
-    if R.h.turn_given != RL_TURN_NONE:
-        rl_set32(R, &R.h.turn_given, RL_TURN_NONE)
+    if R.j.turn_given != RL_TURN_NONE:
+        rl_set32(R, &R.j.turn_given, RL_TURN_NONE)
     if R.h.reserved_for == q:
         rl_set32(R, &R.h.reserved_for, 0)
         owed[0] = q

@@ -9,10 +9,11 @@ cdef enum:
 
 cdef void count_working(rl_region* R, uint32_t shape, int by) noexcept nogil:
     """Lock held. Counts a worker whose outermost task is of this queue, and which begins (`by` 1) or stops (-1) working."""
+    cdef rl_job* j = rl_job_at(R, queue_at(R, shape).job)
     count_working_holders(R, shape, by)
-    rl_set32(R, &R.h.nworking, R.h.nworking + by)
+    rl_set32(R, &j.nworking, j.nworking + by)
     if queue_at(R, shape).depth:
-        rl_set32(R, &R.h.nworking_nested, R.h.nworking_nested + by)
+        rl_set32(R, &j.nworking_nested, j.nworking_nested + by)
 
 
 cdef void count_held(rl_region* R, uint32_t q, int by) noexcept nogil:
@@ -21,9 +22,10 @@ cdef void count_held(rl_region* R, uint32_t q, int by) noexcept nogil:
         rl_set64(R, <uint64_t*>&R.h.cpus_held, <uint64_t>(R.h.cpus_held + by * queue_at(R, q).cpus))
 
 
-cdef void count_blocked(rl_region* R, int by) noexcept nogil:
-    """Lock held. Adds `by` to the number of blocked workers."""
-    rl_set32(R, &R.h.nblocked, R.h.nblocked + by)
+cdef void count_blocked(rl_region* R, rl_slot* s, int by) noexcept nogil:
+    """Lock held. Counts a worker that is blocked from now on (`by` 1), or no longer (-1)."""
+    cdef rl_job* j = rl_job_at(R, s.job)
+    rl_set32(R, &j.nblocked, j.nblocked + by)
 
 
 cdef uint32_t grant_log(rl_region* R, uint32_t q) noexcept nogil:
@@ -104,7 +106,7 @@ cdef void release(rl_region* R, uint32_t slot, uint32_t* q) noexcept nogil:
     if q[0] == 0:
         return
     if s.blocked:
-        count_blocked(R, -1)
+        count_blocked(R, s, -1)
         loan_end(R, s)
     else:
         resource_add(R, RL_CPU, e.cpus)

@@ -10,9 +10,9 @@ cdef enum:
 
 cdef uint32_t overdue_toplevel(rl_region* R) noexcept nogil:
     """Lock held. A queue of top-level tasks in the ring, if these were passed over for too long; else 0."""
-    cdef uint32_t q = R.h.ready_ring
+    cdef uint32_t q = R.j.ready_ring
     cdef uint32_t _
-    if R.h.toplevel_waiting_since == 0 or rl_now() - R.h.toplevel_waiting_since < R.h.aging:
+    if R.j.toplevel_waiting_since == 0 or rl_now() - R.j.toplevel_waiting_since < R.h.aging:
         return 0
     for _ in range(<uint32_t>SCAN_LIMIT):
         if queue_at(R, q).depth == 0:
@@ -23,11 +23,11 @@ cdef uint32_t overdue_toplevel(rl_region* R) noexcept nogil:
 
 cdef uint32_t pick_next(rl_region* R) noexcept nogil:
     """Lock held. The queue of the ring that is served next, if it fits."""
-    cdef uint32_t q = overdue_toplevel(R) if R.h.nblocked > R.h.nworking_nested else R.h.ready_ring
+    cdef uint32_t q = overdue_toplevel(R) if R.j.nblocked > R.j.nworking_nested else R.j.ready_ring
     cdef uint32_t depth = RL_DEPTHS
     while q == 0 and depth > 1:
         depth -= 1
-        q = R.h.nested_rings[depth]
-        if q and R.h.toplevel_waiting_since == 0:
-            rl_set64(R, <uint64_t*>&R.h.toplevel_waiting_since, <uint64_t>rl_now())
-    return q if q else R.h.ready_ring
+        q = R.j.nested_rings[depth]
+        if q and R.j.toplevel_waiting_since == 0:
+            rl_set64(R, <uint64_t*>&R.j.toplevel_waiting_since, <uint64_t>rl_now())
+    return q if q else R.j.ready_ring

@@ -133,6 +133,7 @@ cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
     """Lock held. Makes a task READY, behind or (`front`) before the others of its queue."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_queue* e = queue_at(R, k.queue)
+    cdef rl_job* j = rl_job_at(R, e.job)
     cdef uint32_t before = 0 if front else e.tail
     cdef uint32_t after = e.head if front else 0
     rl_task_become(R, k, RL_READY)
@@ -142,9 +143,11 @@ cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
     rl_set32(R, &task_at(R, before).next if before else &e.head, t)
     rl_set32(R, &task_at(R, after).prev if after else &e.tail, t)
     rl_set32(R, &e.length, e.length + 1)
-    rl_set32(R, &R.h.nready, R.h.nready + 1)
+    rl_set32(R, &j.nready, j.nready + 1)
     if e.listed == RL_UNLISTED:
         ring_add(R, k.queue)
+    if e.job != R.job:
+        rl_owe_job(e.job)
 
 
 cdef void queue_push(rl_region* R, uint32_t t) noexcept nogil:
@@ -155,9 +158,10 @@ cdef void queue_remove(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Takes a READY task out of its queue, at any place in it."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_queue* e = queue_at(R, k.queue)
+    cdef rl_job* j = rl_job_at(R, e.job)
     list_remove(R, &task_at(R, k.prev).next if k.prev else &e.head, &task_at(R, k.next).prev if k.next else &e.tail,
                 k.next, k.prev)
     rl_set32(R, &e.length, e.length - 1)
-    rl_set32(R, &R.h.nready, R.h.nready - 1)
+    rl_set32(R, &j.nready, j.nready - 1)
     if e.head == 0:
         unlist(R, k.queue)

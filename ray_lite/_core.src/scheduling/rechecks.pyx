@@ -25,6 +25,8 @@ cdef bint recheck_resource(rl_region* R, uint32_t k) noexcept nogil:
             return False
         unstall(R, q)
         ring_add(R, q)
+        if queue_at(R, q).job != R.job:
+            rl_owe_job(queue_at(R, q).job)
         q = unstallable(R, k) if queue_at(R, q).members == RL_LIVES else 0
     return True
 

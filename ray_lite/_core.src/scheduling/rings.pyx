@@ -13,7 +13,7 @@ cdef enum:
 cdef void nested_ring_add(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. Adds a queue of nested tasks, which is in the ready ring, to the ring of its depth."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef uint32_t* head = &R.h.nested_rings[e.depth]
+    cdef uint32_t* head = &rl_job_at(R, e.job).nested_rings[e.depth]
     if e.depth == 0:
         return
     if head[0] == 0:
@@ -30,7 +30,7 @@ cdef void nested_ring_add(rl_region* R, uint32_t q) noexcept nogil:
 cdef void nested_ring_remove(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. Takes a queue of nested tasks out of the ring of its depth."""
     cdef rl_queue* e = queue_at(R, q)
-    cdef uint32_t* head = &R.h.nested_rings[e.depth]
+    cdef uint32_t* head = &rl_job_at(R, e.job).nested_rings[e.depth]
     if e.depth == 0:
         return
     if e.nested_next == q:
@@ -45,22 +45,25 @@ cdef void nested_ring_remove(rl_region* R, uint32_t q) noexcept nogil:
 cdef void nested_ring_turn(rl_region* R, uint32_t q) noexcept nogil:
     """Lock held. Turns the ring of a queue's depth after a task of the queue was taken: another queue is next."""
     cdef rl_queue* e = queue_at(R, q)
-    if e.depth and R.h.nested_rings[e.depth] == q and e.nested_next != q:
-        rl_set32(R, &R.h.nested_rings[e.depth], e.nested_next)
+    cdef uint32_t* head = &rl_job_at(R, e.job).nested_rings[e.depth]
+    if e.depth and head[0] == q and e.nested_next != q:
+        rl_set32(R, head, e.nested_next)
 
 
-cdef inline void let_node_look(rl_region* R) noexcept nogil:
-    """Lock held. Rings the node if it does not look already: somebody waits, perhaps for what an actor holds for life."""
-    if R.h.node_looks == 0 and rl_log_used(R) < RL_LOG_BUDGET:
-        rl_set32(R, &R.h.node_looks, 1)
-        rl_owe_node()
+cdef inline void let_node_look(rl_region* R, uint32_t job) noexcept nogil:
+    """Lock held. Rings the job's node if it does not look already: somebody waits, perhaps for what an actor holds for life."""
+    cdef rl_job* j = rl_job_at(R, job)
+    if j.node_looks == 0 and rl_log_used(R) < RL_LOG_BUDGET:
+        rl_set32(R, &j.node_looks, 1)
+        rl_owe_node_of(job)
 
 
 cdef inline uint32_t* ring_of(rl_region* R, rl_queue* e) noexcept nogil:
-    """The ring to which a queue belongs: the ready ring, or that of queues of actors."""
+    """The ring to which a queue belongs: the ready ring of its job, or one of the two for queues of actors."""
+    cdef rl_job* j = rl_job_at(R, e.job)
     if e.members == RL_TASKS:
-        return &R.h.ready_ring
-    return &R.h.turn_ring if e.members == RL_TURNS else &R.h.life_ring
+        return &j.ready_ring
+    return &j.turn_ring if e.members == RL_TURNS else &j.life_ring
 
 
 cdef void ring_add(rl_region* R, uint32_t q) noexcept nogil:

@@ -4,6 +4,13 @@ Actors that wait get their turns here, too.  Also the rechecks that are owed aft
 into the ring for which a worker must be rung.  Neighbours: dispatch.pyx (which worker would find work), records/slots.pyx
 (which are idle).  Must not start workers.
 """
+cdef enum:
+    OTHERS_LOG = 30  # log entries that are free before a section goes on with another job
+
+
+cdef inline bint is_own_node(rl_region* R) noexcept nogil:
+    """Whether this process is the node of the job for which it acts."""
+    return rl_slot_at(R, R.slot).role == RL_NODE and rl_slot_at(R, R.slot).job == R.job
 
 
 cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
@@ -12,10 +19,10 @@ cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     cdef uint32_t slot = 0
     cdef uint32_t stalled
     cdef int rc = DONE
-    while wanted and R.h.idle_first:
-        if pick_unserved(R, R.h.ncoming, True, &slot) == 0:
+    while wanted and R.j.idle_first:
+        if pick_unserved(R, R.j.ncoming, True, &slot) == 0:
             stalled = R.h.nstalled
-            if R.h.ncoming or slot != RL_MANY:  # a worker on its way looks for tasks itself
+            if R.j.ncoming or slot != RL_MANY:  # a worker on its way looks for tasks itself
                 break
             if pick_fitting(R, &rc) == 0:
                 return wanted if rc == MORE else 0
@@ -27,14 +34,14 @@ cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
         idle_remove(R, slot, RL_RUNG)
         rl_stage_up(R, RL_PUBLISH_BELL, slot, 0)
         wanted -= 1
-    if rl_slot_at(R, R.slot).role == RL_NODE or wanted == 0 or R.h.nstarting:
+    if is_own_node(R) or wanted == 0 or R.j.nstarting:
         return 0  # the node checks before it sleeps; a starting worker looks for tasks itself
     if R.h.actors.live:
-        let_node_look(R)
-    if R.h.idle_first == 0 and R.h.nworking and rl_load(&R.h.at_limit):
+        let_node_look(R, R.job)
+    if R.j.idle_first == 0 and R.j.nworking and rl_load(&R.j.at_limit):
         return 0  # the node can't start a worker, and workers run, so it need not search for a deadlock
-    if pick_unserved(R, R.h.ncoming, False, &slot) and slot == 0:
-        rl_owe_node()
+    if pick_unserved(R, R.j.ncoming, False, &slot) and slot == 0:
+        rl_owe_node(R)
     return 0
 
 
@@ -42,55 +49,79 @@ cdef bint task_comes_next(rl_region* R) noexcept nogil:
     """Lock held. Whether the next free CPUs are a task's, and not an actor's: one fits, and a worker comes for it, or the node
     is rung to start one. The node itself leaves them to the task once; if it started no worker, an actor gets them."""
     cdef uint32_t slot = 0
-    if R.h.turn_given == RL_TURN_NONE or R.h.ready_ring == 0 or pick_unserved(R, 0, False, &slot) == 0:
+    if R.j.turn_given == RL_TURN_NONE or R.j.ready_ring == 0 or pick_unserved(R, 0, False, &slot) == 0:
         return False
-    if R.h.ncoming or R.h.nstarting:
+    if R.j.ncoming or R.j.nstarting:
         return True
-    if rl_slot_at(R, R.slot).role != RL_NODE:
-        return rl_load(&R.h.at_limit) == 0
-    if R.h.turn_given == RL_TURN_HELD_BACK:
+    if not is_own_node(R):
+        return rl_load(&R.j.at_limit) == 0
+    if R.j.turn_given == RL_TURN_HELD_BACK:
         return False
-    rl_set32(R, &R.h.turn_given, RL_TURN_HELD_BACK)
+    rl_set32(R, &R.j.turn_given, RL_TURN_HELD_BACK)
     return True
 
 
 cdef uint32_t wake_all_sorts(rl_region* R) noexcept nogil:
     """Lock held. As `wake_workers`, while actors wait, too: what leaves a ring may let others in that anybody can run."""
     cdef uint32_t left
-    if not lives_look(R) or (R.h.turn_given == RL_TURN_NONE and not turns_give(R, True)):
-        return max(R.h.nready, <uint32_t>1)
-    left = ring_workers(R, R.h.nready)
-    if R.h.turn_ring == 0 or task_comes_next(R):
+    if not lives_look(R) or (R.j.turn_given == RL_TURN_NONE and not turns_give(R, True)):
+        return max(R.j.nready, <uint32_t>1)
+    left = ring_workers(R, R.j.nready)
+    if R.j.turn_ring == 0 or task_comes_next(R):
         return left
     if not turns_give(R, False):
-        return max(R.h.nready, <uint32_t>1)
-    left = ring_workers(R, R.h.nready)
-    return left if R.h.turn_ring == 0 or task_comes_next(R) else max(left, <uint32_t>1)
+        return max(R.j.nready, <uint32_t>1)
+    left = ring_workers(R, R.j.nready)
+    return left if R.j.turn_ring == 0 or task_comes_next(R) else max(left, <uint32_t>1)
+
+
+cdef uint32_t wake_own(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock held. As `wake_workers`, for one job."""
+    cdef uint32_t left = 0
+    if R.j.turn_ring == 0 and R.j.life_ring == 0:
+        left = ring_workers(R, wanted)
+        if R.j.turn_ring == 0 and R.j.life_ring == 0:
+            return left
+    return max(left, wake_all_sorts(R))
+
+
+cdef uint32_t wake_others(rl_region* R) noexcept nogil:
+    """Lock held. Wakes whoever can make use of what became READY or free in other jobs. Returns 1 if some is left for another
+    section."""
+    cdef rl_region its = R[0]
+    cdef uint32_t job
+    while rl_owes_jobs():
+        if rl_log_used(R) >= RL_LOG_BUDGET - OTHERS_LOG or rl_staged_full(R):
+            return 1
+        job = rl_take_owed_job()
+        if job == 0 or rl_job_at(R, job).state != RL_JOB_ALIVE:
+            continue
+        rl_act_for(&its, job)
+        if wake_own(&its, its.j.nready):
+            rl_owe_job(job)
+            return 1
+    return 0
 
 
 cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Wakes whoever can make use of what became READY (`wanted` tasks) or free: workers, the node, and actors that
     wait for a turn. Returns how many wake-ups are left for another section."""
-    cdef uint32_t left = 0
-    if R.h.turn_ring == 0 and R.h.life_ring == 0:
-        left = ring_workers(R, wanted)
-        if R.h.turn_ring == 0 and R.h.life_ring == 0:
-            return left
-    return max(left, wake_all_sorts(R))
+    cdef uint32_t left = wake_own(R, wanted)
+    return max(left, wake_others(R)) if rl_owes_jobs() else left
 
 
 cdef inline uint32_t wakeups_wanted(rl_region* R) noexcept nogil:
     """Lock not needed: a hint. How many tasks are queued; at least 1 if an actor waits for something."""
-    cdef uint32_t ready = rl_load(&R.h.nready)
-    return ready if ready or rl_load(&R.h.nwanting) == 0 else 1
+    cdef uint32_t ready = rl_load(&R.j.nready)
+    return ready if ready or rl_load(&R.j.nwanting) == 0 else 1
 
 
 cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock not held. Rings the workers for which earlier sections had no room."""
-    while wanted:
+    while wanted or rl_owes_jobs():
         if rl_lock(R):
             return EIO
-        wanted = wake_workers(R, min(wanted, R.h.nready))
+        wanted = wake_workers(R, min(wanted, R.j.nready))
         rl_commit(R)
     return DONE
 
@@ -100,11 +131,11 @@ cdef int recheck_owed(rl_region* R, uint32_t q) noexcept nogil:
     ring. Also when no queue is stalled: the ring may have tasks that did not fit before, and no worker was rung for them."""
     cdef uint32_t left = 0
     cdef bint done = q == 0
-    while not done and wakeups_wanted(R):
+    while not done and (wakeups_wanted(R) or rl_load(&R.h.nstalled)):
         if rl_lock(R):
             return EIO
         done = recheck_released(R, q)
-        left += wake_workers(R, R.h.nready)
+        left += wake_workers(R, R.j.nready)
         rl_commit(R)
     return wake_workers_unlocked(R, left)
 

@@ -156,6 +156,7 @@ cdef void actor_fields(rl_region* R, uint32_t a, rl_creation* c, uint32_t i, uin
     rl_fresh32(&e.life, c.life)
     rl_fresh32(&e.turn, c.turn)
     rl_fresh32(&e.facts, c.facts)
+    rl_fresh32(&e.job, R.job)
     rl_fresh32(&e.max_restarts, c.max_restarts)
     rl_fresh32(&e.flags, RL_KEEPS if c.keeps else 0)
     rl_actor_become(R, e, RL_ACTOR_PENDING)

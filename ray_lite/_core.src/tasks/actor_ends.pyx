@@ -11,7 +11,7 @@ cdef enum:
 
 cdef int actor_open_section(rl_region* R, uint32_t* out, uint32_t* slot) noexcept nogil:
     """Lock held. Opens a slot for the next actor whose resources fit, and grants these. MORE: the log is full."""
-    cdef uint32_t q = R.h.life_ring
+    cdef uint32_t q = R.j.life_ring
     cdef uint32_t k
     if q == 0:
         return DONE
@@ -168,9 +168,9 @@ cdef int actor_due_take(rl_region* R, uint32_t* out) noexcept nogil:
     """Takes an actor off the list of those that are due. `out`: the actor; 0: there is none."""
     if rl_lock(R):
         return EIO
-    out[0] = R.h.actors_due
+    out[0] = R.j.actors_due
     if out[0]:
-        rl_set32(R, &R.h.actors_due, actor_at(R, out[0]).next)
+        rl_set32(R, &R.j.actors_due, actor_at(R, out[0]).next)
         rl_set32(R, &actor_at(R, out[0]).flags, actor_at(R, out[0]).flags & ~<uint32_t>RL_DUE)
     rl_commit(R)
     return DONE

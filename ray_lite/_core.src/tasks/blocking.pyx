@@ -25,7 +25,7 @@ cdef uint32_t cpus_free(rl_region* R, uint32_t slot) noexcept nogil:
         return 0
     resource_add(R, RL_CPU, queue_at(R, shape).cpus)
     count_active(R, slot, -1)
-    count_blocked(R, 1)
+    count_blocked(R, rl_slot_at(R, slot), 1)
     recheck_resource(R, RL_CPU)
     return R.h.reserved_for if reservation_lifted(R) else 0
 
@@ -38,7 +38,7 @@ cdef void block_leave(rl_region* R) noexcept nogil:
     if me.blocked == 0 and holding(me):
         resource_add(R, RL_CPU, -queue_at(R, holding(me)).cpus)
         count_active(R, R.slot, 1)
-        count_blocked(R, -1)
+        count_blocked(R, me, -1)
 
 
 cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
@@ -53,9 +53,9 @@ cdef int block_begin(rl_region* R, bint for_ever) noexcept nogil:
     if me.blocked == 1:
         owed = cpus_free(R, R.slot)
     rl_store(&me.deadlock_flag, RL_WAITS_FOREVER if for_ever else 0)
-    left = wake_workers(R, R.h.nready)
-    if R.h.nworking == 0 and R.h.nready:
-        rl_owe_node()  # the queued tasks may lack what blocked workers hold: the node looks for a deadlock
+    left = wake_workers(R, R.j.nready)
+    if R.j.nworking == 0 and R.j.nready:
+        rl_owe_node(R)  # the queued tasks may lack what blocked workers hold: the node looks for a deadlock
     rl_commit(R)
     rl_failpoint(R, b"block.sleep")
     return recheck_owed(R, owed) or wake_workers_unlocked(R, left)
@@ -66,7 +66,7 @@ cdef void awaits_set(rl_region* R, uint32_t* awaits, uint32_t i) noexcept nogil:
     if awaits[0] == i:
         return
     if awaits[0] == 0 or i == 0:
-        rl_set32(R, &R.h.nawaiting, R.h.nawaiting + (1 if i else -1))
+        rl_set32(R, &R.j.nawaiting, R.j.nawaiting + (1 if i else -1))
     rl_set32(R, awaits, i)
 
 
@@ -79,7 +79,7 @@ cdef int await_object(rl_region* R, uint32_t i) noexcept nogil:
         return EIO
     if me.blocked > me.lent:
         awaits_set(R, &me.awaits, i)
-        rl_owe_node()
+        rl_owe_node(R)
     rl_commit(R)
     return DONE
 
@@ -99,7 +99,7 @@ cdef int call_awaits(rl_region* R, uint32_t t, uint32_t i) noexcept nogil:
         return EIO
     call_awaits_set(R, t, i)
     if i:
-        rl_owe_node()
+        rl_owe_node(R)
     rl_commit(R)
     return DONE
 
@@ -128,11 +128,11 @@ cdef int thread_wait_begin(rl_region* R, bint for_ever) noexcept nogil:
         rl_cas(&me.thread_deadlock_flag, 0, RL_WAITS_FOREVER)
         if me.shape:  # of an idle worker, `since` is its place among the idle ones
             rl_set64(R, <uint64_t*>&me.since, <uint64_t>rl_now())
-    if R.h.threads_wait == 0:
-        rl_set32(R, &R.h.threads_wait, 1)
-        rl_owe_node()  # it looks again and again from now on: what becomes ready later and doesn't fit rings nobody
-    elif R.h.nready:
-        rl_owe_node()
+    if R.j.threads_wait == 0:
+        rl_set32(R, &R.j.threads_wait, 1)
+        rl_owe_node(R)  # it looks again and again from now on: what becomes ready later and doesn't fit rings nobody
+    elif R.j.nready:
+        rl_owe_node(R)
     rl_commit(R)
     rl_failpoint(R, b"thread.sleep")
     return DONE
@@ -184,7 +184,7 @@ cdef int calls_wait(rl_region* R, int32_t by) noexcept nogil:
         return EIO
     rl_set32(R, &e.nwaiting, e.nwaiting + <uint32_t>by)
     owed = calls_settle(R)
-    left = wake_workers(R, R.h.nready)
+    left = wake_workers(R, R.j.nready)
     rl_commit(R)
     rl_failpoint(R, b"calls.wait")
     return recheck_owed(R, owed) or wake_workers_unlocked(R, left)
@@ -207,7 +207,7 @@ cdef int lend(rl_region* R, uint32_t slot, int64_t* lent) noexcept nogil:
         rl_set32(R, &s.lent, 1)
         rl_set32(R, &s.blocked, 1)
         owed = cpus_free(R, slot)
-        left = wake_workers(R, R.h.nready)
+        left = wake_workers(R, R.j.nready)
     rl_commit(R)
     rl_failpoint(R, b"lend.recheck")
     return recheck_owed(R, owed) or wake_workers_unlocked(R, left)

@@ -43,7 +43,7 @@ cdef int cancel_section(rl_region* R, uint32_t t, uint32_t how, uint32_t* owed) 
             rl_stage_up(R, RL_PUBLISH_BELL, k.owner, 0)
     else:
         return NOT_THERE
-    rl_owe_node()
+    rl_owe_node_of(rl_slot_at(R, k.owner).job if k.state == RL_RUNNING else R.job)
     return IS_RUNNING if k.state == RL_RUNNING else WAS_QUEUED
 
 
@@ -83,7 +83,7 @@ cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:
         r = ref_at(R, r).next
     if rl_log_used(R) > RL_LOG_BUDGET - 16:
         return MORE
-    rl_set32(R, &R.h.cancelled_queued, k.next)
+    rl_set32(R, &R.j.cancelled_queued, k.next)
     rl_task_become(R, k, RL_RUNNING)
     running_add(R, R.slot, t)
     return DONE
@@ -95,7 +95,7 @@ cdef int cancelled_queued_take(rl_region* R, uint32_t* out) noexcept nogil:
     while rc == MORE:
         if rl_lock(R):
             return EIO
-        out[0] = R.h.cancelled_queued
+        out[0] = R.j.cancelled_queued
         rc = cancelled_queued_section(R, out[0]) if out[0] else DONE
         rl_commit(R)
         rl_failpoint(R, b"cancelled.adopt")

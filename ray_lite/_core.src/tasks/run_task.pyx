@@ -137,7 +137,7 @@ cdef void queue_again(rl_region* R, uint32_t t, bint front) noexcept nogil:
     goes before the others: it was the first."""
     if task_at(R, t).flags & RL_CANCELLED:
         cancelled_queued_add(R, t)
-        rl_owe_node()
+        rl_owe_node(R)
     elif task_at(R, t).actor:
         mail_add(R, t, True)
     else:
@@ -218,7 +218,7 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
     if given[0] and not recheck_released(R, given[0]):
         return MORE
     given[0] = 0
-    if R.h.turn_ring and R.h.turn_given == RL_TURN_NONE and not turns_give(R, True):  # it is an actor's turn
+    if R.j.turn_ring and R.j.turn_given == RL_TURN_NONE and not turns_give(R, True):  # it is an actor's turn
         return MORE
     q = pick_for_worker(R, R.slot, &rc)
     if rc == MORE or rl_log_used(R) + (grant_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
@@ -229,8 +229,8 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
             idle_remove(R, R.slot, RL_BUSY)
     elif me.availability == RL_BUSY:
         idle_add(R, R.slot)
-        if R.h.threads_wait and R.h.nready:
-            rl_owe_node()  # no worker may be on its way to what is ready any more: then the node lends CPUs
+        if R.j.threads_wait and R.j.nready:
+            rl_owe_node(R)  # no worker may be on its way to what is ready any more: then the node lends CPUs
     return DONE
 
 
@@ -251,7 +251,7 @@ cdef int task_next(rl_region* R, uint32_t finished, uint32_t* out) noexcept nogi
         if rc == DONE:
             finished = 0
             rc = next_section(R, &given, &owed, out)
-            fresh = R.h.nready if rc == DONE and (out[0] or R.h.workers_differ) else 0
+            fresh = R.j.nready if rc == DONE and (out[0] or R.j.workers_differ) else 0
         left += wake_workers(R, fresh)
         rl_commit(R)
         rl_failpoint(R, b"next.chunk")

@@ -99,7 +99,7 @@ cdef int submit_ready(rl_region* R, rl_spec* s) noexcept nogil:
         s.unrung = wake_workers(R, 0) if rc == DONE else 0
     elif s.parent and task_at(R, s.parent).serial == s.parent_serial and task_at(R, s.parent).flags & RL_CANCEL_RECURSIVE:
         cancelled_queued_add(R, s.task)
-        rl_owe_node()
+        rl_owe_node(R)
     elif k.actor:
         rc = call_post(R, s)
         s.unrung = wake_workers(R, 0) if rc == DONE else 0

@@ -32,7 +32,7 @@ cdef void call_take(rl_region* R, uint32_t t) noexcept nogil:
 
 cdef bint turn_is_over(rl_region* R, rl_actor* e, int64_t turn) noexcept nogil:
     """Lock held. Whether others wait for CPUs, and the first call that an actor ran in its turn began `turn` ns ago."""
-    return e.turn_began and (R.h.nready or R.h.nwanting) and rl_now() - e.turn_began >= turn
+    return e.turn_began and (R.j.nready or R.j.nwanting) and rl_now() - e.turn_began >= turn
 
 
 cdef int call_section(rl_region* R, int64_t turn, bint rests, uint32_t* given, uint32_t* fresh, uint32_t* out) noexcept nogil:
@@ -52,7 +52,7 @@ cdef int call_section(rl_region* R, int64_t turn, bint rests, uint32_t* given, u
     if given[0]:
         if not recheck_released(R, given[0]):
             return MORE
-        fresh[0] = max(fresh[0], R.h.nready)
+        fresh[0] = max(fresh[0], R.j.nready)
         given[0] = 0
     if rl_log_used(R) > RL_LOG_BUDGET - TAKE_CALL_LOG - (RESUME_LOG if e.nwaiting else 0):
         return MORE
@@ -115,6 +115,6 @@ cdef int call_wait(rl_region* R, int64_t spin, int64_t park) noexcept nogil:
     """Waits for this actor's bell: spins for `spin` ns, then sleeps for at most `park` ns. DONE (rung), ETIMEDOUT or EINTR."""
     cdef rl_slot* me = rl_slot_at(R, R.slot)
     cdef uint32_t bell = rl_load(&me.bell)
-    if rl_load(&actor_at(R, me.actor).resting) == 0 or rl_load(&me.leaving) or rl_load(&R.h.closing):
+    if rl_load(&actor_at(R, me.actor).resting) == 0 or rl_load(&me.leaving) or rl_load(&R.j.closing):
         return DONE  # the bell may have rung before it was loaded
     return bell_wait(R, bell, spin, park)

@@ -21,7 +21,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_table(R, &R.h.resources, f) or fsck_table(R, &R.h.demands, f):
         return 1
-    if fsck_table(R, &R.h.actors, f) or fsck_table(R, &R.h.lanes, f):
+    if fsck_table(R, &R.h.actors, f) or fsck_table(R, &R.h.lanes, f) or fsck_table(R, &R.h.jobs, f):
         return 1
     for i in range(1, R.h.objects.used):
         if fsck_object(R, i, f):
@@ -32,15 +32,30 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_tasks(R, f) or fsck_actors(R, scratch, f):
         return 1
-    return fsck_queues(R, f) or fsck_slots(R, f) or fsck_resources(R, f)
+    return fsck_queues(R, f) or fsck_resources(R, f) or fsck_jobs(R, f)
 
 
 cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:
     return rl_fold(a ^ FOLD_A, b ^ FOLD_B) + a
 
 
+cdef uint64_t digest_of_jobs(rl_region* R) noexcept nogil:
+    cdef uint64_t d = R.h.jobs.live
+    cdef uint64_t e
+    cdef uint32_t i
+    cdef rl_job* j
+    for i in range(1, R.h.jobs.used):
+        j = rl_job_at(R, i)
+        if j.state != RL_FREE:
+            e = mix(mix(i, j.state), mix(j.serial, j.turn_given))
+            d += mix(mix(e, mix(j.nready, j.ready_ring)), mix(j.idle_first, j.nstarting))
+            d += mix(mix(j.nblocked, j.nworking), mix(j.nworking_nested, j.cancelled_queued))
+            d += mix(mix(j.nwanting, j.actors_due), mix(j.turn_ring, j.life_ring))
+    return d
+
+
 cdef uint64_t digest_of_actors(rl_region* R) noexcept nogil:
-    cdef uint64_t d = mix(mix(R.h.nwanting, R.h.actors_due), mix(R.h.turn_ring, R.h.life_ring))
+    cdef uint64_t d = 0
     cdef uint64_t e
     cdef uint32_t i
     cdef rl_actor* a
@@ -55,12 +70,12 @@ cdef uint64_t digest_of_actors(rl_region* R) noexcept nogil:
             d += mix(mix(i, a.facts), a.name_next if a.flags & RL_NAMED else 0)
     for i in range(RL_NAMES):
         d += mix(i, R.h.names[i]) if R.h.names[i] else 0
-    return d + mix(<uint64_t>R.h.cpus_held, R.h.turn_given) + mix(R.h.actors.live, R.h.lanes.live)
+    return d + mix(<uint64_t>R.h.cpus_held, mix(R.h.actors.live, R.h.lanes.live))
 
 
 cdef uint64_t digest(rl_region* R) noexcept nogil:
     """Hash of what the region says, not of how it is stored: equal before and after a section that was rolled back."""
-    cdef uint64_t d = mix(R.h.nstalled, R.h.used_bytes) + digest_of_actors(R)
+    cdef uint64_t d = mix(R.h.nstalled, R.h.used_bytes) + digest_of_jobs(R) + digest_of_actors(R)
     cdef uint64_t e, id
     cdef uint32_t i
     cdef rl_object* o
@@ -88,9 +103,8 @@ cdef uint64_t digest(rl_region* R) noexcept nogil:
             d += mix(mix(i, s.lent), mix(s.thread_waits, s.thread_waits_forever)) + mix(mix(i, s.actor), s.held)
     for i in range(1, R.h.resources.used):
         d += mix(mix(i, <uint64_t>resource_at(R, i).free), mix(resource_at(R, i).head, resource_at(R, i).tail))
-    d += mix(mix(R.h.nready, R.h.ready_ring), mix(R.h.idle_first, R.h.nstarting)) + mix(R.h.kept, R.h.kept_bytes)
-    d += mix(mix(R.h.nblocked, R.h.nworking), R.h.nworking_nested)
-    d += mix(mix(mix(R.h.reserved_for, R.h.working_holders), R.h.cancelled_queued), mix(R.h.cancels, R.h.wide_holders))
+    d += mix(R.h.kept, R.h.kept_bytes)
+    d += mix(mix(R.h.reserved_for, R.h.working_holders), mix(R.h.cancels, R.h.wide_holders))
     d += mix(mix(R.h.arena.committed, R.h.spilled_bytes), mix(R.h.holes.committed, R.h.ntrims))
     d += mix(R.h.nameless, R.h.trimming)
     return d + mix(mix(R.h.objects.live, R.h.tasks.live), R.h.refs.live)

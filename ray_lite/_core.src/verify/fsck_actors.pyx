@@ -128,23 +128,6 @@ cdef int fsck_actor(rl_region* R, uint32_t a, uint32_t* counts, rl_finding* f) n
     return fsck_past(R, a, &counts[4], f) or fsck_actor_process(R, a, f)
 
 
-cdef int fsck_due(rl_region* R, rl_finding* f) noexcept nogil:
-    """Checks that the list of actors that are due names those with the flag."""
-    cdef uint32_t due = 0
-    cdef uint32_t n = 0
-    cdef uint32_t a
-    for a in range(1, R.h.actors.used):
-        if actor_at(R, a).state != RL_FREE and actor_at(R, a).flags & RL_DUE:
-            due += 1
-    a = R.h.actors_due
-    while a:
-        n += 1
-        if n > due or actor_at(R, a).state == RL_FREE or not actor_at(R, a).flags & RL_DUE:
-            return wrong(f, b"actor: list of those that are due", a, due, n)
-        a = actor_at(R, a).next
-    return wrong(f, b"actor: due, but not listed", 0, due, n) if n != due else 0
-
-
 cdef int fsck_names(rl_region* R, rl_finding* f) noexcept nogil:
     """Checks that the chains of names are those of the actors that have one: none that ends, and no two that have the same."""
     cdef uint32_t named = 0
@@ -171,7 +154,6 @@ cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogi
     """Checks all actors, and that no call is in a list of none. `calls`: scratch memory, a word for each actor."""
     cdef uint32_t counts[5]
     cdef uint32_t found[5]
-    cdef uint32_t wanting = 0
     cdef uint32_t a, t
     memset(counts, 0, sizeof(counts))
     memset(found, 0, sizeof(found))
@@ -194,10 +176,7 @@ cdef int fsck_actors(rl_region* R, uint32_t* calls, rl_finding* f) noexcept nogi
             return 1
         if calls[a] != actor_at(R, a).ncalls:
             return wrong(f, b"actor: ncalls", a, calls[a], actor_at(R, a).ncalls)
-        wanting += actor_at(R, a).wants != 0
     for a in range(5):
         if counts[a] != found[a]:
             return wrong(f, b"actors: lanes or calls in no list", a, found[a], counts[a])
-    if wanting != R.h.nwanting:
-        return wrong(f, b"actors: nwanting", 0, wanting, R.h.nwanting)
-    return fsck_due(R, f) or fsck_names(R, f)
+    return fsck_names(R, f)

@@ -58,10 +58,12 @@ cdef int fsck_stacks(rl_region* R, uint32_t s, uint32_t* counts, uint32_t* runni
 
 
 cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
-    """Checks records against the slots' lists and the list of cancelled tasks; `fsck_queue` checks READY ones."""
+    """Checks records against the slots' lists and the jobs' lists of cancelled tasks; `fsck_queue` checks READY ones."""
     cdef uint32_t counts[RL_PAST + 1]
     cdef uint32_t running = 0
     cdef uint32_t building = 0
+    cdef uint32_t cancelled = 0
+    cdef uint32_t ready = 0
     cdef uint32_t t, s
     memset(counts, 0, sizeof(counts))
     for t in range(1, R.h.tasks.used):
@@ -73,56 +75,17 @@ cdef int fsck_tasks(rl_region* R, rl_finding* f) noexcept nogil:
     for s in range(1, R.h.slots.used):
         if rl_slot_at(R, s).state != RL_FREE and fsck_stacks(R, s, counts, &running, &building, f):
             return 1
-    t = R.h.cancelled_queued
-    s = 0
-    while t:
-        s += 1
-        if s > counts[RL_CANCELLED_QUEUED] or task_at(R, t).state != RL_CANCELLED_QUEUED:
-            return wrong(f, b"task: list of the cancelled", t, counts[RL_CANCELLED_QUEUED], s)
-        t = task_at(R, t).next
-    if s != counts[RL_CANCELLED_QUEUED]:
-        return wrong(f, b"task: ends outside the list", 0, counts[RL_CANCELLED_QUEUED], s)
+    for s in range(1, R.h.jobs.used):
+        t = rl_job_at(R, s).cancelled_queued if rl_job_at(R, s).state else 0
+        while t:
+            cancelled += 1
+            if cancelled > counts[RL_CANCELLED_QUEUED] or task_at(R, t).state != RL_CANCELLED_QUEUED:
+                return wrong(f, b"task: list of the cancelled", t, counts[RL_CANCELLED_QUEUED], cancelled)
+            t = task_at(R, t).next
+    if cancelled != counts[RL_CANCELLED_QUEUED]:
+        return wrong(f, b"task: ends outside the list", 0, counts[RL_CANCELLED_QUEUED], cancelled)
     if running != counts[RL_RUNNING] or building != counts[RL_BUILDING]:
         return wrong(f, b"task: running or building outside the lists", running, counts[RL_RUNNING], building)
-    return wrong(f, b"queues: nready", 0, counts[RL_READY], R.h.nready) if counts[RL_READY] != R.h.nready else 0
-
-
-cdef int fsck_slots(rl_region* R, rl_finding* f) noexcept nogil:
-    """Checks the idle list, the counts of idle, starting and rung workers, loans, waiting threads, and what is awaited."""
-    cdef uint32_t idle = 0
-    cdef uint32_t starting = 0
-    cdef uint32_t coming = 0
-    cdef uint32_t awaiting = 0
-    cdef uint32_t n = 0
-    cdef uint32_t prev = 0
-    cdef uint32_t i
-    cdef rl_slot* s
-    for i in range(1, R.h.tasks.used):
-        awaiting += task_at(R, i).state == RL_RUNNING and task_at(R, i).awaits != 0
-    for i in range(1, R.h.slots.used):
-        s = rl_slot_at(R, i)
-        if s.state != RL_FREE:
-            idle += s.availability == RL_IDLE
-            starting += s.availability == RL_STARTING
-            coming += s.availability == RL_RUNG
-            awaiting += s.awaits != 0
-            if s.awaits and s.blocked <= s.lent:
-                return wrong(f, b"slots: awaits an object, but is not blocked", i, s.awaits, s.blocked)
-            if s.lent > 1 or s.lent and (holding(s) == 0 or s.blocked == 0):
-                return wrong(f, b"slots: lent without a task, or not blocked", i, s.blocked, s.lent)
-            if s.thread_waits_forever > s.thread_waits or s.state == RL_ALIVE and s.thread_waits and not R.h.threads_wait:
-                return wrong(f, b"slots: waiting threads", i, s.thread_waits, s.thread_waits_forever)
-    if awaiting != R.h.nawaiting:
-        return wrong(f, b"slots: nawaiting", 0, awaiting, R.h.nawaiting)
-    if starting != R.h.nstarting or coming != R.h.ncoming:
-        return wrong(f, b"slots: starting, coming", coming, starting, R.h.nstarting)
-    i = R.h.idle_first
-    while i:
-        n += 1
-        if n > idle or rl_slot_at(R, i).availability != RL_IDLE or rl_slot_at(R, i).prev != prev:
-            return wrong(f, b"slots: idle list", i, idle, n)
-        prev = i
-        i = rl_slot_at(R, i).next
-    if prev != R.h.idle_last:
-        return wrong(f, b"slots: end of the idle list", prev, prev, R.h.idle_last)
-    return wrong(f, b"slots: idle", 0, idle, n) if n != idle or n != R.h.nidle else 0
+    for t in range(1, R.h.queues.used):
+        ready += queue_at(R, t).length if queue_at(R, t).state and queue_at(R, t).members == RL_TASKS else 0
+    return wrong(f, b"queues: READY tasks", 0, counts[RL_READY], ready) if counts[RL_READY] != ready else 0

@@ -172,16 +172,16 @@ cdef bint demanded_in_ring(rl_region* R, uint32_t first, uint32_t k) noexcept no
 
 
 cdef bint demanded_in_rings(rl_region* R, uint32_t k) noexcept nogil:
-    return demanded_in_ring(R, R.h.ready_ring, k) or demanded_in_ring(R, R.h.turn_ring, k)
+    return demanded_in_ring(R, R.j.ready_ring, k) or demanded_in_ring(R, R.j.turn_ring, k)
 
 
 cdef int no_turn_owed(rl_region* R) noexcept nogil:
     """No actor waits for CPUs that are free, unless the next ones are a task's: then a worker comes, or the node is rung."""
-    cdef uint32_t q = R.h.turn_ring if R.h.ready_ring == 0 or not R.h.turn_given else 0
+    cdef uint32_t q = R.j.turn_ring if R.j.ready_ring == 0 or not R.j.turn_given else 0
     while q:
         if lacking_resource(R, q) == 0:
             return object_to(b"owed: a turn", q, 0, queue_at(R, q).head)
-        q = queue_at(R, q).next if queue_at(R, q).next != R.h.turn_ring else 0
+        q = queue_at(R, q).next if queue_at(R, q).next != R.j.turn_ring else 0
     return 0
 
 
@@ -198,7 +198,7 @@ cdef int nothing_owed(rl_region* R) noexcept nogil:
         if q and queue_at(R, q).listed == RL_STALLED and queue_at(R, q).stalled_on == k and has_enough(R, q, k, 1):
             if not demanded_in_rings(R, k):
                 return object_to(b"owed: a recheck of what is reserved for", k, 0, q)
-    q = pick_unserved(R, R.h.ncoming, True, &slot) if R.h.idle_first else 0
+    q = pick_unserved(R, R.j.ncoming, True, &slot) if R.j.idle_first else 0
     return object_to(b"owed: a bell", q, 0, slot) if q else no_turn_owed(R)
 
 

@@ -129,7 +129,7 @@ cdef int order_shape(rl_order* o) noexcept nogil:
     cdef uint32_t d
     for d in range(o.n):
         resources[d], amounts[d] = RL_CUSTOM + o.targets[d], RL_UNIT
-    shape.job, shape.options, shape.members, shape.cpus, shape.gpus = o.a, 0, o.members, <int64_t>o.size, o.b
+    shape.job, shape.options, shape.members, shape.cpus, shape.gpus = o.who.job, 0, o.members, <int64_t>o.size, o.b
     shape.n, shape.resources, shape.amounts = o.n, resources, amounts
     return shape_queue(o.who, &shape, &o.out)
 

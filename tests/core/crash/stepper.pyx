@@ -7,6 +7,7 @@ cdef enum:
     ACTORS = 8
     QUEUES = 63        # so many are ever made here
     DEMANDS = 64
+    JOBS = 4
 
 
 cdef char* private_copy(uint64_t n) except NULL:
@@ -69,6 +70,7 @@ cdef class Stepper:
         R[0] = self.region.R[0]
         R.meta = private_copy(n)
         R.h = <rl_header*>R.meta
+        R.j = <rl_job*>(R.meta + self.region.R.h.jobs.offset) + R.job  # the copy is empty still
         R.control_fd = R.arena_fd = R.bell_fd = -1
         return 0
 
@@ -90,6 +92,7 @@ cdef class Stepper:
             rl_span_add(t.offset, <uint64_t>t.capacity * t.stride, True)
         rl_span_add(R.h.actors.offset, <uint64_t>R.h.actors.capacity * R.h.actors.stride, True)
         rl_span_add(R.h.lanes.offset, <uint64_t>R.h.lanes.capacity * R.h.lanes.stride, True)
+        rl_span_add(R.h.jobs.offset, JOBS * sizeof(rl_job), True)
         for k in range(R.h.slots.capacity):
             rl_span_add(R.h.rows + k * R.h.row_bytes, ROW_BYTES, True)
             rl_span_add(R.h.rows + k * R.h.row_bytes + R.h.reader_bits, ROW_BYTES, True)
@@ -189,6 +192,7 @@ cdef class Stepper:
         cdef uint64_t instructions = rl_step.instructions
         R.meta = self.nested
         R.h = <rl_header*>R.meta
+        R.j = <rl_job*>(R.meta + self.region.R.h.jobs.offset) + R.job
         rl_step.live = self.nested
         rl_step.changed = judge_recovery
         rl_step.states = 0

@@ -12,7 +12,7 @@ def test_a_call_of_what_is_no_handle_is_refused(company):
     with pytest.raises(ValueError, match="no handle"):
         crew.call(x, "note", 1)
     with pytest.raises(ValueError, match="CPUs only"):
-        _core.actor_queue(crew.region, _core.TURNS, (crew.region.slot, 0, 10000, (), 0))
+        _core.actor_queue(crew.region, _core.TURNS, (0, 10000, (), 0))
 
 
 def test_many_actors_and_what_the_listing_says(company):

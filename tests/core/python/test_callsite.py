@@ -16,7 +16,7 @@ ELSEWHERE = os.path.join(os.sep, "no", "such", "folder", "")
 def asked(region, tasks):
     """`asked.call()` submits on the fast path; `asked.places`: what was asked, each answered by its number."""
     calls = tasks(region, {"f": None})
-    queue, [function] = _core.demand_queue(region, region.slot, 10000), calls.by_index
+    queue, [function] = _core.demand_queue(region, 10000), calls.by_index
     ours = {"submit": functools.partial(_core.submit, region)}
     source = f"def slow(remote, args, kwargs): return submit(({function}, {queue}, 1, 3, 0, 0), b'nothing', [])"
     exec(compiled(source, ELSEWHERE + "slow.py"), ours)

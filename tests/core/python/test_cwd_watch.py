@@ -17,7 +17,7 @@ def call(region, tasks):
     calls = tasks(region, {"f": None})
     slow_calls = []
     remote = _core.RemoteCall(lambda remote, args, kwargs: slow_calls.append(args))
-    remote.arm(region, next(iter(calls.by_index)), _core.demand_queue(region, region.slot, 1), (1, 3, 0, 0, 4))
+    remote.arm(region, next(iter(calls.by_index)), _core.demand_queue(region, 1), (1, 3, 0, 0, 4))
     _core.watch_cwd()
     _core.mark_env()
     return SimpleNamespace(remote=remote, slow_calls=slow_calls, keep=calls)

@@ -16,7 +16,7 @@ def call(region, tasks):
     calls = tasks(region, {"f": None})
     slow = []
     remote = _core.RemoteCall(lambda remote, args, kwargs: slow.append((args, kwargs)))
-    queue = _core.demand_queue(region, region.slot, 10000)
+    queue = _core.demand_queue(region, 10000)
     remote.arm(region, next(iter(calls.by_index)), queue, (1, 3, 0, 1, 4))
     remote.slow_calls = slow
     remote.keep = calls
@@ -130,7 +130,7 @@ def test_submit_takes_bytes_and_ids(region, tasks):
     calls = tasks(region, {"f": None})
     held = _core.put_plain(region, 1)
     bare = _core.ObjectID(held.binary())
-    record = (next(iter(calls.by_index)), _core.demand_queue(region, region.slot, 0), 2, 3, 0, 0)
+    record = (next(iter(calls.by_index)), _core.demand_queue(region, 0), 2, 3, 0, 0)
     assert len(_core.submit(region, record, b"arguments", [held, bare])) == 2
     with pytest.raises(ObjectLostError):
         _core.submit(region, record, b"arguments", [held, _core.ObjectID(b"nobody knows this id")])
@@ -143,4 +143,4 @@ def test_roots_and_shapes_are_checked(make_region):
         _core.set_root(b"short")
     region.close()
     with pytest.raises(RaySystemError):
-        _core.demand_queue(region, 1, 1)
+        _core.demand_queue(region, 1)

@@ -9,7 +9,7 @@ from ray_lite import _core
 from ray_lite.exceptions import RaySystemError
 
 STATES = "|".join("""PENDING CREATING SEALED GARBAGE BUILDING WAITING READY RUNNING CANCELLED_QUEUED ALIVE SWEEPING BUSY IDLE
-STARTING RUNG MAILED LANED ACTOR_\\w+ LANE_\\w+""".split())
+STARTING RUNG MAILED LANED ACTOR_\\w+ LANE_\\w+ JOB_ALIVE""".split())
 
 
 def machines():
@@ -28,7 +28,7 @@ def full(machine, state):
 
 def test_the_tables_are_read_whole():
     assert {name: len(rows) for name, rows in machines().items()} == {
-        "object": 5, "task": 9, "process": 3, "actor": 6, "lane": 3, "worker": 4,
+        "object": 5, "task": 9, "process": 3, "actor": 6, "lane": 3, "worker": 4, "job": 2,
     }
     for rows in machines().values():
         assert {state for moves in rows.values() for state in moves} <= set(rows)
@@ -37,9 +37,10 @@ def test_the_tables_are_read_whole():
 def test_docs_show_the_tables():
     page = (ROOT / "docs/internals.md").read_text()
     shown = {}
-    for name, rows in re.findall(r"^(Object|Task|Process|Actor|Lane|Worker) {2,}(\w+ -> (?:.|\n)*?)(?=\n\n|```)", page, re.M):
+    kinds = "Object|Task|Process|Actor|Lane|Worker|Job"
+    for name, rows in re.findall(rf"^({kinds}) {{2,}}(\w+ -> (?:.|\n)*?)(?=\n\n|```)", page, re.M):
         shown[name.lower()] = {state: moves.split(", ") for state, moves in re.findall(r"(\w+) -> ([\w, ]+)", rows)}
-    for name in ("actor", "lane"):  # their states have the name of the machine before them, since the words are in use
+    for name in ("actor", "lane", "job"):  # their states have the name of the machine before them, since the words are in use
         shown[name] = {full(name, state): {full(name, move) for move in moves} for state, moves in shown[name].items()}
     assert {name: {state: set(moves) for state, moves in rows.items()} for name, rows in shown.items()} == {
         name: {state: set(moves) for state, moves in rows.items()} for name, rows in machines().items()

@@ -18,7 +18,7 @@ class Family:
         self.told, self.tells = os.pipe()
         self.gate, self.held = (os.eventfd(0, os.EFD_SEMAPHORE) for _ in range(2))
         self.calls = tasks(region, {"nest": self.nest, "block": self.block, "hold": self.hold})
-        self.queue = self.children = _core.demand_queue(region, region.slot, CPU)
+        self.queue = self.children = _core.demand_queue(region, CPU)
         self.index = {name: index for index, name in self.calls.by_index.items()}
 
     def close(self):
@@ -123,8 +123,8 @@ def test_damage_is_found(family, worker, wait_until, words, make_region):
     one.until_blocked(wait_until, 3)
     all_words = words(make_region.files_of(one.region))
     [deep] = [q for q in range(1, 9) if all_words.get(all_words.entry("queue", q, "depth"))]
-    damaged = [all_words.header(name) for name in ("nblocked", "nworking_nested", "nworking")]
-    damaged += [all_words.header("nested_rings", 1)]
+    damaged = [all_words.job(name) for name in ("nblocked", "nworking_nested", "nworking")]
+    damaged += [all_words.job("nested_rings", 1)]
     damaged += [all_words.entry("queue", deep, name) for name in ("depth", "nested_next", "nested_prev")]
     for word in damaged:
         with all_words.damaged(word, lambda old: old ^ 1), pytest.raises(AssertionError, match="nesting"):
@@ -140,7 +140,7 @@ def test_without_room_for_another_queue_a_nested_task_goes_to_the_first_one_of_i
     one = family(cpus=CPU)
     with pytest.raises(ValueError):
         for cpus in range(1 << 20):
-            _core.demand_queue(one.region, one.region.slot, cpus)
+            _core.demand_queue(one.region, cpus)
     worker(one.region, one.calls.worker)
     assert one.calls.get(one.submit("nest", 2)) == 2
     assert sorted(one.seen(7)) == [0, 0, 0, 0, 1, 1, 2]
@@ -150,7 +150,7 @@ def test_without_room_for_another_queue_a_nested_task_goes_to_the_first_one_of_i
 def test_lent_cpus_are_kept_for_a_nested_task_that_needs_more_of_them(family, worker, wait_until):
     """Others would fit, and might be parents that lend their CPUs again: there are more of these than CPUs."""
     one = family(cpus=2 * CPU)
-    one.children = _core.demand_queue(one.region, one.region.slot, 2 * CPU)
+    one.children = _core.demand_queue(one.region, 2 * CPU)
     for _ in range(5):
         worker(one.region, one.calls.worker)
     held = one.submit("hold", 1)
@@ -169,7 +169,7 @@ def test_lent_cpus_are_kept_for_a_nested_task_that_needs_more_of_them(family, wo
 def test_a_nested_task_that_does_not_fit_holds_up_nobody_else(family, worker, wait_until):
     """There are more CPUs than tasks that lend one: no swarm of parents is in sight."""
     one = family(cpus=2 * CPU)
-    one.children = _core.demand_queue(one.region, one.region.slot, 2 * CPU)
+    one.children = _core.demand_queue(one.region, 2 * CPU)
     for _ in range(3):
         worker(one.region, one.calls.worker)
     held, x = one.submit("hold", 1), one.submit("block", 0)

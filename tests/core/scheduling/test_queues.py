@@ -15,12 +15,11 @@ def region(make_region):
 
 
 def shapes():
-    for job in (1, 2):
-        for cpus in (0, 1, CPU):
-            for gpus in (0, CPU // 2, 2 * CPU):
-                for demands in ((), ((0, 5),), ((0, 6),), ((1, 5),), ((0, 5), (1, 5)), tuple((k, 1) for k in range(20))):
-                    for options in (0, 3):
-                        yield job, cpus, gpus, demands, options
+    for cpus in (0, 1, CPU):
+        for gpus in (0, CPU // 2, 2 * CPU):
+            for demands in ((), ((0, 5),), ((0, 6),), ((1, 5),), ((0, 5), (1, 5)), tuple((k, 1) for k in range(20))):
+                for options in (0, 3):
+                    yield cpus, gpus, demands, options
 
 
 def test_a_shape_has_one_queue(region):
@@ -31,18 +30,18 @@ def test_a_shape_has_one_queue(region):
 
 
 def test_the_order_of_demands_does_not_matter(region):
-    assert _core.demand_queue(region, 1, 0, 0, [(3, 7), (1, 2)]) == _core.demand_queue(region, 1, 0, 0, [(1, 2), (3, 7)])
+    assert _core.demand_queue(region, 0, 0, [(3, 7), (1, 2)]) == _core.demand_queue(region, 0, 0, [(1, 2), (3, 7)])
 
 
 def test_a_thousand_shapes(region):
     """More than the index has chains for, and more than one step of the table."""
-    queues = [_core.demand_queue(region, 1, k) for k in range(3000)]
+    queues = [_core.demand_queue(region, k) for k in range(3000)]
     assert len(set(queues)) == 3000
-    assert queues == [_core.demand_queue(region, 1, k) for k in range(3000)]
+    assert queues == [_core.demand_queue(region, k) for k in range(3000)]
 
 
 def test_facts_of_a_shape(region):
-    assert _core.shape_facts(region, _core.demand_queue(region, 1, 5, 0, (), 0)) == (5, 0)
+    assert _core.shape_facts(region, _core.demand_queue(region, 5, 0, (), 0)) == (5, 0)
 
 
 def test_a_queue_is_first_in_first_out(make_region, tasks, worker):
@@ -59,5 +58,5 @@ def test_a_queue_is_first_in_first_out(make_region, tasks, worker):
 def test_when_there_are_too_many_shapes_the_error_says_of_what(region):
     with pytest.raises(ValueError, match="65,534 different sets of num_cpus, num_gpus, resources and options"):
         for k in range(1 << 16):
-            _core.demand_queue(region, 1, k)
-    assert _core.demand_queue(region, 1, 5) == _core.demand_queue(region, 1, 5), "those that are known go on"
+            _core.demand_queue(region, k)
+    assert _core.demand_queue(region, 5) == _core.demand_queue(region, 5), "those that are known go on"

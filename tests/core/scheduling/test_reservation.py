@@ -97,7 +97,7 @@ def test_damage_is_found(session, words, make_region, worker, wait_until, reserv
     reserved(region)
     region.check()
     all_words = words(make_region.files_of(region))
-    empty = _core.demand_queue(region, region.slot, 7)
+    empty = _core.demand_queue(region, 7)
     for field, value in (("working_holders", 0), ("working_holders", 2), ("reserved_for", empty)):
         with all_words.damaged(all_words.header(field), lambda old, value=value: value):
             with pytest.raises(AssertionError, match="reservation"):

@@ -237,7 +237,7 @@ def test_damage_is_found(scene, words, make_region):
         with all_words.damaged(all_words.entry("slot", slot, field), lambda old, damage=damage: damage):
             with pytest.raises(AssertionError):
                 one.region.check()
-    with all_words.damaged(all_words.header("threads_wait"), lambda old: 0), pytest.raises(AssertionError, match="threads"):
+    with all_words.damaged(all_words.job("threads_wait"), lambda old: 0), pytest.raises(AssertionError, match="threads"):
         one.region.check()
     one.order(b"e.")
     assert one.calls.get(x) == 1

@@ -22,7 +22,7 @@ class Program:
         _core.fill_object(self.region, index, 0, (name.encode(), [], [], []))
         _core.seal_object(self.region, x)
         call = _core.RemoteCall(None)
-        call.arm(self.region, index, _core.demand_queue(self.region, self.region.slot, cpus), (1, 0, flags, 0, 9))
+        call.arm(self.region, index, _core.demand_queue(self.region, cpus), (1, 0, flags, 0, 9))
         self.bodies[index] = (name, body)
         return call
 

@@ -120,7 +120,7 @@ def test_returns_that_nobody_wants_end_with_their_task(crew, wait_until):
 @pytest.mark.parametrize("size", [0, 1, 27, 28, 29, 5000, 32768, 40_000, 300_000])
 def test_arguments_of_every_size_arrive(crew, wait_until, size):
     region, calls = crew(1)
-    queue = _core.demand_queue(region, region.slot, 10000)
+    queue = _core.demand_queue(region, 10000)
     record = (next(i for i, name in calls.by_index.items() if name == "gathered"), queue, 1, 3, 0, 0)
     x = _core.submit(region, record, b"a" * max(size, 1), [])
     assert calls.get(x) == max(size, 1)
@@ -130,7 +130,7 @@ def test_arguments_of_every_size_arrive(crew, wait_until, size):
 
 def test_hundreds_of_references_in_one_call(crew, wait_until):
     region, calls = crew(1)
-    queue = _core.demand_queue(region, region.slot, 10000)
+    queue = _core.demand_queue(region, 10000)
     record = (next(i for i, name in calls.by_index.items() if name == "gathered"), queue, 1, 3, 0, 0)
     refs = [calls.call("total")(k) for k in range(300)] + [_core.put_plain(region, k) for k in range(100)]
     x = _core.submit(region, record, b"refs", refs + refs[:5])
@@ -145,7 +145,7 @@ def test_a_call_without_room_leaves_nothing(crew):
     region, calls = crew(0, arena=1 << 20)
     held = _core.put_plain(region, 5)
     before = region.statistics()
-    record = (1, _core.demand_queue(region, region.slot, 10000), 3, 3, 0, 0)
+    record = (1, _core.demand_queue(region, 10000), 3, 3, 0, 0)
     with pytest.raises(ObjectStoreFullError):
         _core.submit(region, record, b"a" * ((1 << 20) + 1), [held])
     region.check()

@@ -105,7 +105,7 @@ def test_a_row_for_more_objects_than_there_are_is_found(scene):
 
 
 def test_damage_of_the_header_is_found(scene):
-    for field in ("garbage", "nready", "idle_first", "nidle", "nstarting", "arena.committed"):
+    for field in ("garbage", "kept", "nstalled", "arena.committed"):
         scene.header_must_notice(field, lambda old: old + 1, ".")
 
 

@@ -89,8 +89,11 @@ def test_damage_of_what_is_held_is_found(scene):
     slot = scene.read("actor", scene.crew.of(scene.crew.alive), "slot")
     scene.entry_must_notice("slot", slot, (slot, "held", lambda old: 0, "CPUs"))
     scene.entry_must_notice("slot", slot, (slot, "actor", MORE, "process"))
-    for field in ("cpus_held", "nwanting", "life_ring", "actors_due"):
-        scene.header_must_notice(field, MORE, ".")
+    scene.header_must_notice("cpus_held", MORE, ".")
+    for field in ("nwanting", "life_ring", "actors_due"):
+        scene.job_must_notice(field, MORE, ".")
+    a = scene.crew.of(scene.crew.alive)
+    scene.entry_must_notice("actor", a, (a, "job", MORE, "job"))
 
 
 def test_damage_of_a_chain_of_names_is_found(scene):

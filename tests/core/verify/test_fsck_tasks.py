@@ -72,6 +72,12 @@ def test_damage_of_a_resource_is_found(scene):
 
 
 def test_damage_of_the_counts_is_found(scene):
-    scene.header_must_notice("ready_ring", lambda old: old + 1, "ring")
-    for field in ("nready", "nidle", "idle_first", "idle_last", "nstarting", "ncoming", "nstalled", "nawaiting"):
-        scene.header_must_notice(field, lambda old: old + 1, ".")
+    scene.job_must_notice("ready_ring", lambda old: old + 1, "ring")
+    for field in ("nready", "nidle", "idle_first", "idle_last", "nstarting", "ncoming", "nawaiting", "cancelled_queued"):
+        scene.job_must_notice(field, lambda old: old + 1, ".")
+
+
+def test_what_has_no_job_is_found(scene):
+    for kind, index in (("slot", scene.busy), ("queue", 1)):
+        for job in (0, 2, 1 << 30):
+            scene.entry_must_notice(kind, index, (job, "job", lambda old, job=job: job, "job"))
