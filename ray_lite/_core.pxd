@@ -12,15 +12,14 @@ cdef extern from "region/layout.h" nogil:
         RL_FREE, RL_PENDING, RL_CREATING, RL_SEALED, RL_GARBAGE
         RL_BUILDING, RL_WAITING, RL_READY, RL_RUNNING, RL_CANCELLED_QUEUED, RL_MAILED, RL_LANED, RL_PAST
         RL_ACTOR_PENDING, RL_ACTOR_STARTING, RL_ACTOR_ALIVE, RL_ACTOR_ENDING, RL_ACTOR_DEAD
-        RL_LANE_STALLED, RL_LANE_OPEN
-        RL_ALIVE, RL_SWEEPING, RL_JOB_ALIVE
+        RL_LANE_STALLED, RL_LANE_OPEN, RL_ALIVE, RL_SWEEPING, RL_JOB_ALIVE, RL_JOB_DROPPING
         RL_DRIVER, RL_NODE, RL_WORKER, RL_ACTOR
         RL_BUSY, RL_IDLE, RL_STARTING, RL_RUNG
         RL_UNLISTED, RL_IN_RING, RL_STALLED
         RL_TASKS, RL_TURNS, RL_LIVES
         RL_TURN_NONE, RL_TURN_GIVEN, RL_TURN_HELD_BACK
         RL_CPU, RL_GPU, RL_CUSTOM
-        RL_DUE, RL_KILLED, RL_KEEPS, RL_PAST_LOST, RL_NAMED
+        RL_DUE, RL_KILLED, RL_KEEPS, RL_PAST_LOST, RL_ORPHAN, RL_NAMED
         RL_DEADLOCK, RL_WAITS_FOREVER, RL_CYCLE
         RL_EXTENT_FREE, RL_EXTENT_USED, RL_EXTENT_SLAB, RL_EXTENT_SPILLED, RL_EXTENT_HOLE, RL_EXTENT_TRIMMING
         RL_REF_ARGUMENT, RL_REF_CONTENT
@@ -189,6 +188,7 @@ cdef extern from "region/states.h" nogil:
     bint rl_process_may(rl_region* R, rl_slot* s, uint32_t to)
     bint rl_actor_may(rl_region* R, rl_actor* a, uint32_t to)
     bint rl_lane_may(rl_region* R, rl_lane* l, uint32_t to)
+    bint rl_job_may(rl_region* R, rl_job* j, uint32_t to)
     void rl_job_become(rl_region* R, rl_job* j, uint32_t to)
     void rl_actor_become(rl_region* R, rl_actor* a, uint32_t to)
     void rl_lane_become(rl_region* R, rl_lane* l, uint32_t to)
@@ -203,11 +203,13 @@ cdef extern from "region/sync.h" nogil:
         char* meta
         char* arena
         rl_header* h
+        rl_job* jobs
         rl_job* j
         uint32_t* handles
         uint32_t* reads
+        uint32_t wake[8]
         int control_fd, arena_fd, bell_fd, host_bell_fd
-        uint32_t slot, job, fork_generation, row_limit, closed, shared
+        uint32_t slot, job, wakes, fork_generation, row_limit, closed, shared
         int64_t users
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
@@ -246,9 +248,8 @@ cdef extern from "region/sync.h" nogil:
     void rl_abort(rl_region* R)
     void rl_owe_node(rl_region* R)
     void rl_owe_node_of(uint32_t job)
-    void rl_owe_job(uint32_t job)
-    bint rl_owes_jobs()
-    uint32_t rl_take_owed_job()
+    void rl_owe_job(rl_region* R, uint32_t job)
+    uint32_t rl_take_owed_job(rl_region* R)
     void rl_failpoint(rl_region* R, const char* name)
     void rl_block_taken(char* at, uint64_t bytes)
     void rl_block_given(char* at, uint64_t bytes)

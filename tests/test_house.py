@@ -31,6 +31,7 @@ RAW_STORES: dict[str, str] = {
     "name_give": "the name of an actor that no other process can reach yet",
     "slot_begin": "fields of a slot that no other process can reach yet",
     "job_begin": "fields of a job that no process has yet",
+    "queue_begin": "fields of a queue that no task has yet",
     "submit_record": "the id, fields and arguments of a record that no other process can reach yet",
     "lay_table": "a new region, before it has a second user",
     "lay_out": "the same",

@@ -287,18 +287,19 @@ def test_a_doorbell_that_was_claimed_and_not_rung_is_rung(fresh, monkeypatch, ga
     first = ray.remote(held).remote()
     wait_until(lambda: len(gate.arrived()) == 1, what="the first task, and with it the control process")
     driver = ray.session.current()
-    os.pwrite(driver.files.control, (1).to_bytes(4, "little"), offset_of_bell_rung())
+    words = words_of(driver.files.control)
+    words.put(words.job("bell_rung"), 1)
     second = ray.remote(held).remote()
     wait_until(lambda: len(gate.arrived()) == 2, what="the second worker")
     gate.open()
     ray.get([first, second])
 
 
-def offset_of_bell_rung():
+def words_of(control):
     spec = importlib.util.spec_from_file_location("damage", Path(__file__).parents[1] / "core" / "damage.py")
     damage = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(damage)
-    return damage.Words(-1).header("bell_rung")[0]
+    return damage.Words(control)
 
 
 @pytest.mark.slow

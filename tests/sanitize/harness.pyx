@@ -80,9 +80,9 @@ cdef void make_region(rl_region* R) noexcept nogil:
             broken(b"grow a table", t, 0, 1)
     resources_begin(R, CPUS, 0)
     resource_begin(R, RL_CUSTOM, CPUS)
+    rl_act_for(R, RL_HOST_JOB)
     if job_open(R, &R.job):
         broken(b"open a job", 0, 0, 1)
-    rl_act_for(R, R.job)
     forbid_gaps(R)
 
 

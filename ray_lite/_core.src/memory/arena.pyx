@@ -191,7 +191,7 @@ cdef uint32_t run_give(rl_region* R, rl_space* S, uint32_t x) noexcept nogil:
     run_link(R, S, x)
     if S != &R.h.holes and R.h.trimmable == 0 and R.h.trim_least and extent_at(R, x).pages >= R.h.trim_least:
         rl_set32(R, &R.h.trimmable, 1)
-        rl_owe_node(R)
+        rl_owe_node_of(RL_HOST_JOB)
     return x
 
 

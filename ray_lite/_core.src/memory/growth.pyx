@@ -40,9 +40,9 @@ cdef int run_append(rl_region* R, rl_space* S, uint32_t first, uint32_t pages) n
     rl_set32(R, &S.last, x)
     rl_set32(R, &S.committed, first + pages)
     run_give(R, S, x)
-    if S == &R.h.arena and not R.h.grew and rl_slot_at(R, R.slot).role != RL_NODE:
+    if S == &R.h.arena and not R.h.grew and not (R.job == RL_HOST_JOB and rl_slot_at(R, R.slot).role == RL_NODE):
         rl_set32(R, &R.h.grew, 1)
-        rl_owe_node(R)
+        rl_owe_node_of(RL_HOST_JOB)
     return DONE
 
 

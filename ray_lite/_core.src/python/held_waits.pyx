@@ -78,7 +78,7 @@ def held_waits(Region region) -> list:
     cdef uint32_t q
     check_region(R)
     for q in range(1, rl_load(&R.h.queues.used) if rl_load(&R.h.actors.live) else 0):
-        if rl_load(&queue_at(R, q).head) == 0:
+        if rl_load(&queue_at(R, q).head) == 0 or queue_at(R, q).job != R.job:
             continue
         check(held_wait_read(R, q, &w))
         holders = life_holders(R, w.lacks, &held) if w.head and w.lacks else []

@@ -161,8 +161,8 @@ cdef class Region:
         resources_begin(self.R, sizes.cpus, sizes.gpus)
         for t in range(len(sizes.resources)):
             resource_begin(self.R, RL_CUSTOM + t, sizes.resources[t])
+        rl_act_for(self.R, RL_HOST_JOB)
         check(job_open(self.R, &self.R.job))
-        rl_act_for(self.R, self.R.job)
         check(rl_mutex_make(&self.R.j.node_life))
         h.magic = RL_MAGIC
         return 0
@@ -205,6 +205,7 @@ cdef class Region:
         if lseek(control_fd, 0, SEEK_END) < <int64_t>control or lseek(arena_fd, 0, SEEK_END) < <int64_t>arena:
             raise RaySystemError("the region's files are shorter than its header says")
         cdef Region self = Region._map(control_fd, arena_fd, control, arena, bell_fd, handles)
+        rl_act_for(self.R, RL_HOST_JOB)
         if not 0 < job < self.R.h.jobs.used or rl_job_at(self.R, job).state != RL_JOB_ALIVE:
             self.close()
             raise RaySystemError(f"the region has no job {job}")
@@ -219,6 +220,11 @@ cdef class Region:
         if role == RL_NODE and pthread_mutex_lock(&self.R.j.node_life):
             raise RaySystemError("the job has a node already")
         rl_failpoint(self.R, b"join.work")
+
+    def take_slot(self, uint32_t slot):
+        """Takes the slot that the host opened for this process."""
+        check_region(self.R)
+        self.R.slot = slot
 
     def make_current(self):
         """Makes this region the one that bare and unpickled ids belong to."""

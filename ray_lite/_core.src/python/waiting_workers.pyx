@@ -32,13 +32,22 @@ cdef bint is_held_for_life(rl_region* R, uint32_t k) noexcept nogil:
     return False
 
 
+cdef bint others_work(rl_region* R) noexcept nogil:
+    """Lock held. Whether workers of other jobs work, and so may release something."""
+    cdef uint32_t i
+    for i in range(1, R.h.jobs.used if R.h.jobs.live > 1 else 0):
+        if i != R.job and rl_job_at(R, i).state != RL_FREE and rl_job_at(R, i).nworking:
+            return True
+    return False
+
+
 cdef bint all_lack(rl_region* R) noexcept nogil:
     """Lock held. Whether tasks are queued, each lacks something that others hold, but no actor for life, and no worker is on
     its way."""
     cdef uint32_t q = R.j.ready_ring
     cdef uint32_t k, _
     cdef uint32_t known = 0
-    if R.j.nready == 0 or R.j.ncoming or R.j.nstarting:
+    if R.j.nready == 0 or R.j.ncoming or R.j.nstarting or others_work(R):
         return False
     for _ in range(<uint32_t>SCAN_LIMIT):
         if q == 0:
@@ -77,7 +86,7 @@ cdef int64_t least_lacking_cpus(rl_region* R) noexcept nogil:
         for _ in range(<uint32_t>SCAN_LIMIT):
             if q == 0:
                 break
-            lack = lacking_cpus(R, q)
+            lack = lacking_cpus(R, q) if queue_at(R, q).job == R.job else 0
             if lack and (least == 0 or lack < least):
                 least = lack
             q = queue_at(R, q).next
@@ -119,7 +128,7 @@ cdef void count_waits(rl_region* R, int64_t broken, rl_waits* w) noexcept nogil:
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
         w.finished += s.finished
-        if s.state != RL_ALIVE or s.role != RL_WORKER and s.role != RL_ACTOR:
+        if s.state != RL_ALIVE or s.job != R.job or s.role != RL_WORKER and s.role != RL_ACTOR:
             continue
         w.threads |= s.thread_waits != 0
         if may_lend(R, s):
@@ -195,7 +204,8 @@ def lend_cpus(Region region, int64_t least=-1) -> int:
     for i in range(1, rl_load(&region.R.h.slots.used)):
         if 0 <= least <= lent:
             break
-        check(lend(region.R, i, &lent))
+        if rl_slot_at(region.R, i).job == region.R.job:
+            check(lend(region.R, i, &lent))
     return lent
 
 

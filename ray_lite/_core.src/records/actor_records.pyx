@@ -19,6 +19,16 @@ cdef void actor_due(rl_region* R, uint32_t a) noexcept nogil:
     rl_owe_node_of(e.job)
 
 
+cdef void due_remove(rl_region* R, uint32_t a) noexcept nogil:
+    """Lock held. Takes an actor off its job's list of those that are due."""
+    cdef uint32_t* at = &rl_job_at(R, actor_at(R, a).job).actors_due
+    while at[0] and at[0] != a:
+        at = &actor_at(R, at[0]).next
+    if at[0]:
+        rl_set32(R, at, actor_at(R, a).next)
+    rl_set32(R, &actor_at(R, a).flags, actor_at(R, a).flags & ~<uint32_t>RL_DUE)
+
+
 cdef void call_link(rl_region* R, uint32_t t, uint32_t* head, uint32_t* tail, bint front) noexcept nogil:
     """Lock held. Adds a call to a list, behind or (`front`) before the others. `tail`: NULL if the list has none."""
     cdef rl_task* k = task_at(R, t)

@@ -161,6 +161,8 @@ cdef int object_seal(rl_region* R, uint32_t i, uint32_t kind) noexcept nogil:
     if rl_lock(R):
         return EIO
     rl_fresh32(&object_at(R, i).format, kind)
+    if object_at(R, i).flags & RL_JOB_PINNED:
+        rl_set32(R, &object_at(R, i).owner, R.job)
     rl_object_publish(R, i)
     rl_commit(R)
     return DONE

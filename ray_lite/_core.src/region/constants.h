@@ -36,7 +36,7 @@ enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING =
 enum rl_actor_state { RL_ACTOR_PENDING = 1, RL_ACTOR_STARTING = 2, RL_ACTOR_ALIVE = 3, RL_ACTOR_ENDING = 4, RL_ACTOR_DEAD = 5 };
 enum rl_lane_state { RL_LANE_STALLED = 1, RL_LANE_OPEN = 2 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
-enum rl_job_state { RL_JOB_ALIVE = 1 };
+enum rl_job_state { RL_JOB_ALIVE = 1, RL_JOB_DROPPING = 2 };
 enum rl_role { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3, RL_ACTOR = 4 };
 enum rl_availability { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };
 enum rl_listed { RL_UNLISTED = 0, RL_IN_RING = 1, RL_STALLED = 2 };
@@ -51,7 +51,7 @@ enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4, RL_HA
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
                      RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128,
                      RL_DEADLOCKED = 256, RL_AGAIN = 512, RL_REPLAY = 1024, RL_IN_CYCLE = 2048 };
-enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2, RL_KEEPS = 4, RL_PAST_LOST = 8, RL_NAMED = 1 << 8 };
+enum rl_actor_flags { RL_DUE = 1, RL_KILLED = 2, RL_KEEPS = 4, RL_PAST_LOST = 8, RL_ORPHAN = 16, RL_NAMED = 1 << 8 };
 enum rl_deadlock { RL_DEADLOCK = 1, RL_WAITS_FOREVER = 2, RL_CYCLE = 3 };
 enum rl_format { RL_PLAIN = 1, RL_PICKLE = 2, RL_BUFFERS = 3, RL_HANDLE_VALUE = 4, RL_ERROR = 0x100, RL_ALIAS = 0x200 };
 enum rl_publication { RL_PUBLISH_STATE = 1, RL_PUBLISH_BELL = 2 };

@@ -8,12 +8,11 @@
 
 #define RL_WAKES 64
 
-/* one record per thread, because a section belongs to a thread: words to wake, nodes to ring, and other jobs of which tasks have
- * become ready (scheduling/wakeups.pyx) */
+/* one record per thread, because a section belongs to a thread: words to wake, and nodes to ring */
 typedef struct {
-    uint32_t n, rings, wakes;
+    uint32_t n, rings;
     uint32_t *word[RL_WAKES];
-    uint32_t ring[RL_JOB_WORDS], wake[RL_JOB_WORDS]; /* bits, by job */
+    uint32_t ring[RL_JOB_WORDS]; /* bits, by job */
 } rl_debt;
 static __thread rl_debt rl_owed;
 
@@ -22,8 +21,6 @@ static inline void rl_owe(uint32_t *word) { /* too many at once are woken now, u
 }
 static inline void rl_owe_node_of(uint32_t job) { rl_owed.rings = 1; rl_owed.ring[job / 32] |= 1u << job % 32; }
 static inline void rl_owe_node(rl_region *R) { rl_owe_node_of(R->job); } /* rings the node's doorbell after the unlock */
-static inline void rl_owe_job(uint32_t job) { rl_owed.wakes = 1; rl_owed.wake[job / 32] |= 1u << job % 32; }
-static inline int rl_owes_jobs(void) { return rl_owed.wakes != 0; }
 static inline uint32_t rl_take_bit(uint32_t *words) { /* clears and returns the first bit of RL_JOB_WORDS words; 0: none */
     for (uint32_t k = 0; k < RL_JOB_WORDS; k++)
         if (words[k]) {
@@ -33,9 +30,11 @@ static inline uint32_t rl_take_bit(uint32_t *words) { /* clears and returns the 
         }
     return 0;
 }
-static inline uint32_t rl_take_owed_job(void) { /* a job to which a wake-up is owed; 0: none */
-    uint32_t job = rl_take_bit(rl_owed.wake);
-    rl_owed.wakes = job != 0;
+/* Wake-ups that are owed to other jobs, of which tasks have become ready (scheduling/wakeups.pyx).  Lock held. */
+static inline void rl_owe_job(rl_region *R, uint32_t job) { R->wakes = 1; R->wake[job / 32] |= 1u << job % 32; }
+static inline uint32_t rl_take_owed_job(rl_region *R) { /* 0: none is owed */
+    uint32_t job = rl_take_bit(R->wake);
+    R->wakes = job != 0;
     return job;
 }
 

@@ -56,7 +56,7 @@ typedef struct {
     uint32_t format;     /*  32 writer: fresh, owner; rl_format, with RL_ERROR for a failure */
     uint32_t pins;       /*  36 writer: lock; refs (arguments, contents) that name it, and one if the session keeps it */
     uint32_t holders;    /*  40 writer: lock; processes with a holder bit; fsck compares it with the rows */
-    uint32_t owner;      /*  44 writer: lock; slot of the process that creates it */
+    uint32_t owner;      /*  44 writer: lock; slot of the process that creates it; of a SEALED one that is kept, the job */
     uint64_t size;       /*  48 writer: fresh, owner; payload bytes */
     uint32_t extent;     /*  56 writer: lock; extent of its block, or none when the payload is small */
     uint16_t cell;       /*  60 writer: lock; cell of its block in a slab */

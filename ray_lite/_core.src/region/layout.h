@@ -92,10 +92,10 @@ typedef struct {
     rl_space spill;                    /* writer: see rl_space */
     rl_space holes;                    /* writer: see rl_space; lists of the arena's runs that were trimmed, and their sum */
     uint32_t ntrims;                   /* writer: lock; counts trims of the arena; a hole keeps its number in `clas` */
-    uint32_t trimming;                 /* writer: lock; the run that the node trims now, or none */
+    uint32_t trimming;                 /* writer: lock; the run that the host trims now, or none */
     uint32_t trim_least;               /* writer: init; pages from which on a free run is worth trimming; 0: none is */
-    uint32_t trimmable;                /* writer: lock; such a run appeared since the node last found none */
-    uint32_t grew;                     /* writer: lock; another process than the node grew the arena since it preallocated */
+    uint32_t trimmable;                /* writer: lock; such a run appeared since the host last found none */
+    uint32_t grew;                     /* writer: lock; another process than the host grew the arena since it preallocated */
     uint32_t partial[RL_CLASSES];      /* writer: lock; slabs with room, by class */
     rl_mutex lock __attribute__((aligned(64))); /* writer: see rl_mutex */
     uint32_t raised[RL_REPORTS / 32];  /* writer: atomic; a bit for each failure: a get has raised it. Stale: one print more */

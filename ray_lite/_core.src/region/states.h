@@ -15,7 +15,7 @@
  *          process has not adopted; ALIVE; ENDING: it takes no more calls, and its process ends; DEAD: it has no process, and
  *          its calls fail.
  *          If its process dies, STARTING and ALIVE are PENDING again, or DEAD; ENDING becomes DEAD.  The node decides.
- * Job      FREE; ALIVE: a driver has it.
+ * Job      FREE; ALIVE: a driver has it; DROPPING: it ends, and the host frees what is left of it.
  * Lane     FREE; STALLED: its first call lacks arguments; OPEN: its first call can run.
  * Worker   (`availability`)  BUSY; IDLE: on the idle list; STARTING: its slot is open, its process is not there yet; RUNG: it
  *          was rung or has just begun, and has not asked for a task yet.  Its job counts the last three.
@@ -71,7 +71,8 @@ static const rl_state_rule rl_actor_rules[] = {
 };
 static const rl_state_rule rl_job_rules[] = {
     [RL_FREE] = {RL_TO(JOB_ALIVE), 0},
-    [RL_JOB_ALIVE] = {RL_TO(FREE), 0},
+    [RL_JOB_ALIVE] = {RL_TO(JOB_DROPPING), 0},
+    [RL_JOB_DROPPING] = {RL_TO(FREE), 0},
 };
 static const rl_state_rule rl_lane_rules[] = {
     [RL_FREE] = {RL_TO(LANE_STALLED), 0},

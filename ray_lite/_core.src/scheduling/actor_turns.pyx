@@ -29,7 +29,7 @@ cdef void want(rl_region* R, uint32_t a, uint32_t q, bint front) noexcept nogil:
     if w.listed == RL_UNLISTED:
         ring_add(R, q)
     if w.job != R.job:
-        rl_owe_job(w.job)
+        rl_owe_job(R, w.job)
 
 
 cdef void want_remove(rl_region* R, uint32_t a) noexcept nogil:

@@ -87,7 +87,7 @@ cdef void owe_waiting_jobs(rl_region* R) noexcept nogil:
     for i in range(1, R.h.jobs.used):
         j = rl_job_at(R, i)
         if i != R.job and (j.ready_ring or j.turn_ring or j.life_ring):
-            rl_owe_job(i)
+            rl_owe_job(R, i)
 
 
 cdef void resource_add(rl_region* R, uint32_t k, int64_t amount) noexcept nogil:

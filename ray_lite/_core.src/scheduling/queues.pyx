@@ -3,6 +3,9 @@
 Queues with the same job, demands and options but different depths are one shape, named by its first queue.  Neighbours:
 rings.pyx (where a queue is listed), dispatch.pyx (which one is next).
 """
+cdef enum:
+    DEMANDS_SEARCHED = 1024  # demands among which those of a new shape are searched for
+
 cdef struct rl_shape:
     # what the tasks of a shape demand; `resources`: the numbers of custom ones, in increasing order
     uint32_t job
@@ -36,11 +39,28 @@ cdef bint shape_equal(rl_region* R, rl_queue* e, rl_shape* s) noexcept nogil:
     return True
 
 
+cdef uint32_t demands_find(rl_region* R, rl_shape* s) noexcept nogil:
+    """Lock held. Where the demands of a shape stand in a row, among the first ones; 0: nowhere."""
+    cdef uint32_t at, d
+    for at in range(1, min(R.h.demands.used, <uint32_t>DEMANDS_SEARCHED)):
+        d = 0
+        while d < s.n and at + d < R.h.demands.used and demand_at(R, at + d).resource == s.resources[d] and \
+                demand_at(R, at + d).amount == s.amounts[d]:
+            d += 1
+        if d == s.n:
+            return at
+    return 0
+
+
 cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogil:
-    """Lock held. Writes the demands of a new shape, in a row behind all others."""
+    """Lock held. Writes the demands of a new shape, in a row behind all others, unless there is such a row: demands are never
+    freed, and a later job often has the shapes of an earlier one."""
     cdef rl_table* t = &R.h.demands
     cdef uint32_t d
     if s.n == 0:
+        return DONE
+    first[0] = demands_find(R, s)
+    if first[0]:
         return DONE
     if t.limit - t.used < s.n:
         return GROW_DEMANDS
@@ -57,6 +77,7 @@ cdef int demands_write(rl_region* R, rl_shape* s, uint32_t* first) noexcept nogi
 cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noexcept nogil:
     """Lock held. Initializes a new queue for tasks of a shape; its demands begin at `first`."""
     cdef rl_queue* e = queue_at(R, q)
+    memset(&e.prev, 0, sizeof(rl_queue) - <size_t>(<char*>&e.prev - <char*>e))
     rl_set32(R, &e.state, 1)
     rl_fresh32(&e.job, s.job)
     rl_fresh32(&e.options, s.options)
@@ -65,6 +86,21 @@ cdef void queue_begin(rl_region* R, uint32_t q, rl_shape* s, uint32_t first) noe
     rl_fresh64(<uint64_t*>&e.gpus, <uint64_t>s.gpus)
     rl_fresh32(&e.first, first)
     rl_fresh32(&e.count, s.n)
+
+
+cdef void queue_free(rl_region* R, uint32_t q) noexcept nogil:
+    """Lock held. Frees an empty queue of a job that ends, whose other queues are freed, too."""
+    cdef uint32_t chain
+    cdef uint32_t* at
+    if queue_at(R, q).base == q:
+        for chain in range(<uint32_t>RL_SHAPES):
+            at = &R.h.shapes[chain]
+            while at[0] and at[0] != q:
+                at = &queue_at(R, at[0]).chain
+            if at[0]:
+                rl_set32(R, at, queue_at(R, q).chain)
+                break
+    table_give(R, &R.h.queues, q)
 
 
 cdef int queue_for(rl_region* R, rl_shape* s, uint32_t* out) noexcept nogil:
@@ -147,7 +183,7 @@ cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
     if e.listed == RL_UNLISTED:
         ring_add(R, k.queue)
     if e.job != R.job:
-        rl_owe_job(e.job)
+        rl_owe_job(R, e.job)
 
 
 cdef void queue_push(rl_region* R, uint32_t t) noexcept nogil:

@@ -26,7 +26,7 @@ cdef bint recheck_resource(rl_region* R, uint32_t k) noexcept nogil:
         unstall(R, q)
         ring_add(R, q)
         if queue_at(R, q).job != R.job:
-            rl_owe_job(queue_at(R, q).job)
+            rl_owe_job(R, queue_at(R, q).job)
         q = unstallable(R, k) if queue_at(R, q).members == RL_LIVES else 0
     return True
 

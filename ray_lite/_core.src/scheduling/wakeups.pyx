@@ -89,25 +89,25 @@ cdef uint32_t wake_others(rl_region* R) noexcept nogil:
     """Lock held. Wakes whoever can make use of what became READY or free in other jobs. Returns 1 if some is left for another
     section."""
     cdef rl_region its = R[0]
-    cdef uint32_t job
-    while rl_owes_jobs():
-        if rl_log_used(R) >= RL_LOG_BUDGET - OTHERS_LOG or rl_staged_full(R):
-            return 1
-        job = rl_take_owed_job()
-        if job == 0 or rl_job_at(R, job).state != RL_JOB_ALIVE:
-            continue
-        rl_act_for(&its, job)
-        if wake_own(&its, its.j.nready):
-            rl_owe_job(job)
-            return 1
-    return 0
+    cdef uint32_t job, word
+    while its.wakes and rl_log_used(R) < RL_LOG_BUDGET - OTHERS_LOG and not rl_staged_full(R):
+        job = rl_take_owed_job(&its)
+        if job and rl_job_at(R, job).state == RL_JOB_ALIVE:
+            rl_act_for(&its, job)
+            if wake_own(&its, its.j.nready):
+                rl_owe_job(&its, job)
+                break
+    R.wakes = its.wakes
+    for word in range(RL_JOB_WORDS):
+        R.wake[word] = its.wake[word]
+    return R.wakes
 
 
 cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Wakes whoever can make use of what became READY (`wanted` tasks) or free: workers, the node, and actors that
     wait for a turn. Returns how many wake-ups are left for another section."""
     cdef uint32_t left = wake_own(R, wanted)
-    return max(left, wake_others(R)) if rl_owes_jobs() else left
+    return max(left, wake_others(R)) if R.wakes else left
 
 
 cdef inline uint32_t wakeups_wanted(rl_region* R) noexcept nogil:
@@ -118,7 +118,7 @@ cdef inline uint32_t wakeups_wanted(rl_region* R) noexcept nogil:
 
 cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock not held. Rings the workers for which earlier sections had no room."""
-    while wanted or rl_owes_jobs():
+    while wanted or R.wakes:
         if rl_lock(R):
             return EIO
         wanted = wake_workers(R, min(wanted, R.j.nready))

@@ -271,5 +271,7 @@ cdef int actor_free(rl_region* R, uint32_t a, bint* freed) noexcept nogil:
         table_give(R, &R.h.actors, a)
         if cause:
             unpin(R, cause)
+        if e.flags & RL_ORPHAN and e.facts:
+            unpin(R, e.facts)
     rl_commit(R)
     return garbage_drain(R)

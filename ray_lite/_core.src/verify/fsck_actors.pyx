@@ -106,7 +106,7 @@ cdef int fsck_actor(rl_region* R, uint32_t a, uint32_t* counts, rl_finding* f) n
         return wrong(f, b"actor: no handle", a, 1, 0)
     if e.handle and (o.state != RL_SEALED or not o.flags & RL_HANDLE or handle_actor(R, e.handle) != a):
         return wrong(f, b"actor: handle", a, e.handle, o.state)
-    if e.facts and (e.facts >= R.h.objects.used or not object_at(R, e.facts).flags & RL_JOB_PINNED):
+    if e.facts and (e.facts >= R.h.objects.used or not (object_at(R, e.facts).flags & RL_JOB_PINNED or e.flags & RL_ORPHAN)):
         return wrong(f, b"actor: facts", a, RL_JOB_PINNED, e.facts)
     n = fsck_calls(R, a, e.head, RL_MAILED, 0, f)
     if n > 0 or e.length != <uint32_t>-n:

@@ -77,8 +77,8 @@ cdef int fsck_ready(rl_region* R, rl_finding* f) noexcept nogil:
 
 cdef int fsck_job(rl_region* R, rl_finding* f) noexcept nogil:
     """Checks the job of the region's view."""
-    if R.j.state > RL_JOB_ALIVE:
-        return wrong(f, b"job: state", R.job, RL_JOB_ALIVE, R.j.state)
+    if R.j.state > RL_JOB_DROPPING:
+        return wrong(f, b"job: state", R.job, RL_JOB_DROPPING, R.j.state)
     if fsck_ring(R, RL_TASKS, f) or fsck_ring(R, RL_TURNS, f) or fsck_ring(R, RL_LIVES, f):
         return 1
     return fsck_ready(R, f) or fsck_nesting(R, f) or fsck_slots(R, f) or fsck_due(R, f)

@@ -70,7 +70,8 @@ cdef class Stepper:
         R[0] = self.region.R[0]
         R.meta = private_copy(n)
         R.h = <rl_header*>R.meta
-        R.j = <rl_job*>(R.meta + self.region.R.h.jobs.offset) + R.job  # the copy is empty still
+        R.jobs = <rl_job*>(R.meta + self.region.R.h.jobs.offset)  # the copy is empty still
+        R.j = R.jobs + R.job
         R.control_fd = R.arena_fd = R.bell_fd = -1
         return 0
 
@@ -192,7 +193,8 @@ cdef class Stepper:
         cdef uint64_t instructions = rl_step.instructions
         R.meta = self.nested
         R.h = <rl_header*>R.meta
-        R.j = <rl_job*>(R.meta + self.region.R.h.jobs.offset) + R.job
+        R.jobs = <rl_job*>(R.meta + self.region.R.h.jobs.offset)
+        R.j = R.jobs + R.job
         rl_step.live = self.nested
         rl_step.changed = judge_recovery
         rl_step.states = 0
