@@ -24,9 +24,11 @@ _changing = threading.RLock()  # held while a session starts or ends; reentrant:
 
 # Arguments of `init` whose features come later: name -> (the value that asks for nothing, the feature).
 _LATER = {
-    "redis_address": (None, "attaching to a running session"),
-    "redis_password": (None, "attaching to a running session"),
+    "redis_password": (None, "a session on TCP"),
 }
+# Arguments that describe a session, and so may not be given where one is attached to.
+_OF_THE_SESSION = ("num_workers", "num_cpus", "num_gpus", "resources", "num_custom_resource", "num_redis_shards",
+                   "redis_max_clients", "object_store_memory", "plasma_directory", "huge_pages", "spill_directory", "pin")
 
 
 def init(  # noqa: PLR0913  (the user fixed this signature)
@@ -39,9 +41,11 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     spill_directory: str | None = None, redis_password: str | None = None, max_workers: int | None = None,
     pin: bool = False, preload: Sequence[str] = (), shutdown_grace: float = 5.0, verbose: bool = False,
 ) -> dict[str, Any]:
-    """Starts a private session, whose processes end with this process.
+    """Starts a private session, whose processes end with this process, or attaches to a running one.
 
     Args:
+        redis_address: of the session to attach to, on this machine: what `init` returned there, or its session_dir. Tasks and
+            actors of this driver get processes of their own; resources and objects are shared. Default: a private session.
         node_ip_address: an address that is only recorded and shown. Default 127.0.0.1.
         object_id_seed: whole number; the same seed and program give the same ids in every run. Default: random ids.
         num_workers: worker processes to start immediately; the pool grows on demand in any case. Default 0.
@@ -76,7 +80,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
             the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
-        redis_address, redis_password, use_raylet: NotImplementedError, unless None or False. include_webui: no effect yet.
+        redis_password, use_raylet: NotImplementedError, unless None or False. include_webui: no effect yet.
 
     Returns:
         dict with node_ip_address, redis_address (path of the control store's Unix socket, or None if there is no Redis or
@@ -84,7 +88,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
 
     Raises:
         RuntimeError: this process has a session already, or is a worker.
-        OSError: not enough huge pages, memory, address space or processes.  RaySystemError: the node process did not start.
+        OSError: not enough huge pages, memory, address space or processes.
+        RaySystemError: the node process did not start, or no session runs at redis_address.
         TypeError, ValueError: a wrong argument, or a package that must not be forked.
         ImportError: a package of `preload` can't be imported.  NotImplementedError: there is no such feature yet.
     """
@@ -95,6 +100,7 @@ def _init(given: dict[str, Any]) -> dict[str, Any]:
     """Checks all arguments of `init`, then starts the session."""
     _check_free()
     _check_later(given)
+    _check_address(given)
     request = _request(given)
     with _changing:
         _check_free()
@@ -138,6 +144,18 @@ def _check_later(given: dict[str, Any]) -> None:
             raise NotImplementedError(f"{name}={given[name]!r}: {what} is not supported yet")
 
 
+def _check_address(given: dict[str, Any]) -> None:
+    """Checks the arguments of a driver that attaches to a running session."""
+    address = given["redis_address"]
+    if address is None or given["driver_mode"] == PYTHON_MODE:
+        return
+    if not isinstance(address, str):
+        raise TypeError(f"redis_address must be a string, got {address!r}")
+    wrong = [name for name in _OF_THE_SESSION if given[name] not in (None, False)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} can't be given with redis_address: the running session has its own")
+
+
 def _request(given: dict[str, Any]) -> Request:
     """Checks the arguments of `init`; the request for a private session."""
     mode = given["driver_mode"]
@@ -159,6 +177,7 @@ def _request(given: dict[str, Any]) -> Request:
     if workers is not None and most is not None and workers > most:
         raise ValueError(f"num_workers={workers} is more than max_workers={most}")
     return Request(
+        redis_address=given["redis_address"],
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
         num_gpus=None if given["num_gpus"] is None else session_gpus("num_gpus", given["num_gpus"]),
         resources=_resources(given),

@@ -51,6 +51,8 @@ class Config(NamedTuple):
     node_look: float = 0.1  #: seconds between two checks of the queues by the node while tasks are ready
     aging: float = 1.0  #: seconds that others may pass over a stalled shape before resources are reserved for it
     preload_timeout: float = 300.0  #: seconds that the node may take for the imports of `init(preload=...)`
+    hello_timeout: float = 2.0  #: seconds that a process which connects to attach may take to say what it is
+    job_end: float = 1.0  #: seconds after the death of an attached driver until its node is killed, if that has not ended
     start_timeout: float = 30.0  #: seconds that `init` waits for the node's answer, and tasks while no worker can be started
     report_delay: float = 0.5  #: seconds that a `get` has to raise a failure before it is shown (SCRIPT_MODE)
     errors: int = 1_000  #: newest entries that the table of errors keeps

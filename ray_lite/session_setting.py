@@ -29,6 +29,13 @@ class StoreSetting(NamedTuple):
     max_clients: int | None = None  #: connections to a server at a time; None: as the server has it
 
 
+class Attachment(NamedTuple):
+    """What a driver that has attached to a session tells its node."""
+
+    job: int
+    host_pid: int  #: the node of the session's first job
+
+
 class SessionSetting(NamedTuple):
     """What the driver has decided about the processes of a session."""
 
@@ -40,6 +47,8 @@ class SessionSetting(NamedTuple):
     argv: list[str]
     path: list[str]  #: sys.path
     store: StoreSetting = StoreSetting()
+    redis_address: str | None = None  #: path of the control store's socket
+    attachment: Attachment | None = None  #: None: the session is the driver's own, and its node the host
     preload: tuple[str, ...] = ()  #: packages that the node imports before it forks
     num_workers: int = 0  #: workers to start immediately
     shutdown_grace: float = 5.0  #: seconds that running tasks get at the end

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any
 
-from ray_lite.control.listener import END, SOCKET, peer_uid, reached
+from ray_lite.control.listener import END, SOCKET, peer, reached
 from ray_lite.exceptions import RaySystemError
 
 CHUNK = 1 << 16  # bytes of a read
@@ -52,7 +52,7 @@ def _exchange(directory: str, question: bytes, timeout: float) -> bytes:
         connection.settimeout(timeout)
         with reached(directory) as place:
             connection.connect(f"{place}/{SOCKET}")
-        if peer_uid(connection) not in (0, os.getuid()):
+        if peer(connection)[1] not in (0, os.getuid()):
             raise RaySystemError(f"the session in {directory} is another user's")
         connection.sendall(question)
         data = b"".join(iter(lambda: connection.recv(CHUNK), b""))

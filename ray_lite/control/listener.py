@@ -1,6 +1,6 @@
-"""The socket on which a session is asked, in its directory.
+"""Listening sockets of a session, in its directory: the one on which it is asked, and that of drivers that attach.
 
-Neighbours: control_starter.py makes it; questions.py answers; ask.py asks.
+Neighbours: control_starter.py makes the first, questions.py answers, ask.py asks; node/jobs.py makes the other.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ END = b"\n"  # of a question, and of an answer: without it whoever answered has 
 PEER = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
-def listen(directory: str) -> socket.socket:
-    """The listening socket of a session, in its directory, which only this user can enter.
+def listen(directory: str, name: str = SOCKET, kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """A listening socket of a session, in its directory, which only this user can enter.
 
     Raises:
         OSError: there is no such directory, or no socket can be made in it.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, kind)
     try:
-        path = os.path.join(directory, SOCKET)
+        path = os.path.join(directory, name)
         if len(os.fsencode(path)) <= ADDRESS_MOST:
             listener.bind(path)  # under this name /proc/net/unix lists it
         else:
             with reached(directory) as place:
-                listener.bind(f"{place}/{SOCKET}")
-        os.chmod(os.path.join(directory, SOCKET), 0o600)
+                listener.bind(f"{place}/{name}")
+        os.chmod(os.path.join(directory, name), 0o600)
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
@@ -50,6 +50,7 @@ def reached(directory: str) -> Iterator[str]:
         os.close(fd)
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """The user of the process at the other end."""
-    return int(PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[1])
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """(pid, uid) of the process at the other end, when it connected or began to listen."""
+    pid, uid, _ = PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
+    return pid, uid

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ray_lite.control.listener import END, peer_uid
+from ray_lite.control.listener import END, peer
 
 AT_ONCE = 8  # connections that are answered at a time
 PATIENCE = 5.0  # seconds that a client may take to send its question, or to read the answer
@@ -72,7 +72,7 @@ class QuestionServer:
             with connection:
                 connection.settimeout(PATIENCE)
                 line = _line(connection)  # read in any case: what is left unread would reset the connection
-                is_ours = peer_uid(connection) in (0, os.getuid())
+                is_ours = peer(connection)[1] in (0, os.getuid())
                 answer = self._answer(line) if is_ours else {"error": "it is another user's"}
                 connection.sendall(json.dumps(answer).encode() + END)
         except OSError:

@@ -22,8 +22,8 @@ from ray_lite.driver.driver import Belongings, Driver
 from ray_lite.driver.plan import SessionPlan
 from ray_lite.exceptions import RaySystemError
 from ray_lite.node.spawn_node import READY, REFUSED, send_setting
-from ray_lite.session_setting import SessionInfo, SessionSetting
-from ray_lite.store.region_files import Files, make_files
+from ray_lite.session_setting import Attachment, SessionInfo, SessionSetting
+from ray_lite.store.region_files import Files, Sizes, make_files
 from ray_lite.system.polling import readable
 from ray_lite.system.process import started_at
 
@@ -39,20 +39,15 @@ def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSt
         undo: gets what undoes each step.
     """
     request = plan.request
+    assert plan.sizes is not None, "the plan of a private session has sizes"
     files = make_files(plan.sizes, request.backing.directory, request.spill_directory)
     undo.callback(files.close)
-    region = _region(plan, files)
+    region = _region(plan, plan.sizes, files)
     undo.callback(region.close)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
-    region.make_current()
     info = SessionInfo(request.config, plan.resources, plan.sizes.session_id, files.spill, directory)
-    driver = Driver(region, info, Belongings(*node, files, request.shutdown_grace, _address(plan, directory)))
-    undo.callback(os.close, driver.node_pidfd)
-    _core.set_root(_root_id(request.object_id_seed))
-    driver.runtime_env.begin()
-    driver.call_sites.begin()
-    undo.callback(driver.call_sites.end)
-    _greet(driver, _setting(plan, driver))
+    address = address_of(plan, directory, os.path.join(directory, SOCKET) if plan.store.binaries else None)
+    driver = enter(plan, region, info, Belongings(*node, files, request.shutdown_grace, address), undo)
     if not plan.store.binaries and request.driver_mode == SCRIPT_MODE:
         print(f"ray_lite: there is no control store: {NO_BINARIES}", file=sys.stderr)
     if request.verbose:
@@ -60,21 +55,36 @@ def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSt
     return driver
 
 
-def _address(plan: SessionPlan, directory: str) -> dict[str, Any]:
+def enter(plan: SessionPlan, region: _core.Region, info: SessionInfo, belongings: Belongings, undo: contextlib.ExitStack,
+          attachment: Attachment | None = None) -> Driver:
+    """Makes the driver of a region in which this process has its slot, and greets its node. `attachment`: what the node must
+    know of a session to which this driver has attached."""
+    region.make_current()
+    driver = Driver(region, info, belongings)
+    undo.callback(os.close, driver.node_pidfd)
+    _core.set_root(_root_id(plan.request.object_id_seed))
+    driver.runtime_env.begin()
+    driver.call_sites.begin()
+    undo.callback(driver.call_sites.end)
+    _greet(driver, _setting(plan, driver)._replace(attachment=attachment))
+    return driver
+
+
+def address_of(plan: SessionPlan, directory: str, redis_address: str | None) -> dict[str, Any]:
     """What `init` returns, but for the node's pid."""
     return {
         "node_ip_address": plan.request.node_ip_address, "object_store_address": None, "webui_url": None,
-        "redis_address": os.path.join(directory, SOCKET) if plan.store.binaries else None, "session_dir": directory,
+        "redis_address": redis_address, "session_dir": directory,
     }
 
 
-def _region(plan: SessionPlan, files: Files) -> _core.Region:
+def _region(plan: SessionPlan, sizes: Sizes, files: Files) -> _core.Region:
     try:
-        return _core.Region.create(files.control, files.arena, files.bell, plan.sizes)
+        return _core.Region.create(files.control, files.arena, files.bell, sizes)
     except OSError as error:
         backing = plan.request.backing
         if backing.huge and error.errno == errno.ENOMEM:  # another process took huge pages meanwhile
-            raise backing.too_few(plan.sizes.arena_bytes) from error
+            raise backing.too_few(sizes.arena_bytes) from error
         raise
 
 
@@ -88,7 +98,7 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
     return SessionSetting(
         info=driver.info, worker_limit=plan.worker_limit, process_limit=plan.process_limit, driver_pid=os.getpid(),
         umask=_core.get_umask(), argv=list(sys.argv), path=observed().path,
-        store=plan.store,
+        store=plan.store, redis_address=driver.address["redis_address"],
         num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
         preload=request.preload,

@@ -1,7 +1,7 @@
-"""Launching a private session: its node is started, and the rest is planned and made meanwhile. A failure undoes every step.
+"""Launching a driver: its node is started, and the rest is planned and made meanwhile. A failure undoes every step.
 
 The node's interpreter takes longest to start, so nothing comes before it that can come later: this file imports little.
-Neighbours: plan.py plans, begin.py makes.
+Neighbours: plan.py plans, begin.py makes a private session, attach.py joins a running one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 from ray_lite.driver.request import Request
@@ -23,23 +24,39 @@ if TYPE_CHECKING:
 
 
 def launch(request: Request) -> Driver:
-    """Starts a private session.
+    """Starts a private session, or attaches to a running one.
 
     Raises:
         OSError, ObjectStoreFullError: no memory, address space, process or huge pages for it.
-        ValueError: it claims more GPUs than there can be.  RaySystemError: the node did not start.
+        ValueError: it claims more GPUs than there can be, or the address is wrong.
+        RaySystemError: the node did not start, or no session runs at the address.
     """
-    plan = _plan(request) if request.backing.huge else None  # too few huge pages are an error before anything starts
+    connection = _connect(request) if request.redis_address is not None else None
     with contextlib.ExitStack() as undo:
+        if connection is not None:
+            undo.callback(connection.close)
+        plan = _plan(request) if request.backing.huge else None  # too few huge pages are an error before anything starts
         directory = session_dir.new_path()
         undo.callback(session_dir.remove, directory)  # undone last: the node makes it
         node = _spawn()
         undo.callback(_abandon, node)
-        from ray_lite.driver.begin import begin
+        if connection is None:
+            from ray_lite.driver.begin import begin
 
-        driver = begin(plan or _plan(request), node, directory, undo)
+            driver = begin(plan or _plan(request), node, directory, undo)
+        else:
+            from ray_lite.driver.attach import attach
+
+            driver = attach(request, connection, node, directory, undo)
         undo.pop_all()
         return driver
+
+
+def _connect(request: Request) -> socket.socket:
+    """A connection with the session at the request's address: a wrong one is an error before anything starts."""
+    from ray_lite.driver.attach import connect
+
+    return connect(str(request.redis_address), request.config.hello_timeout)
 
 
 def _plan(request: Request) -> SessionPlan:

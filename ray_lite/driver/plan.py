@@ -3,8 +3,9 @@
 Neighbours: request.py is what the arguments ask for; begin.py acts on the plan.  Must not start, map or reserve anything.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ray_lite.config import Config
 from ray_lite.control.store_binaries import find_binaries
 from ray_lite.driver.request import Request
 from ray_lite.options import GPUS_MOST
@@ -22,7 +23,7 @@ class SessionPlan(NamedTuple):
     resources: Resources
     worker_limit: Limit
     process_limit: Limit  #: of workers and actors together
-    sizes: Sizes
+    sizes: Sizes | None  #: of the region; None: it is there already
     store: StoreSetting
     summary: str  #: what was detected, and from which source, for `init(verbose=True)`
 
@@ -49,6 +50,15 @@ def make_plan(request: Request) -> SessionPlan:
                f"{sizes.page_bytes:,}")
     store = StoreSetting(find_binaries(), request.num_redis_shards, request.redis_max_clients)
     return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, store, summary)
+
+
+def attached_plan(request: Request, config: dict[str, Any], resources: list[Any]) -> SessionPlan:
+    """What a driver has that attaches to a session with these limits and resources, as Welcome has them."""
+    cpus, gpu_ids, gpu_variable, custom = resources
+    request = request._replace(config=Config(**config))
+    return SessionPlan(request, Resources(cpus, tuple(gpu_ids), gpu_variable, custom),
+                       machine.workers(request.config, request.max_workers), machine.processes(request.config), None,
+                       StoreSetting(), "")
 
 
 def _rounded(asked: int | None, given: int, least: int) -> str:

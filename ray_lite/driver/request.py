@@ -12,6 +12,7 @@ from ray_lite.store.region_files import SMALL_PAGE, ArenaBacking
 class Request(NamedTuple):
     """What the arguments of `init` ask for; checked by api.py. None: as detected."""
 
+    redis_address: str | None = None  #: of the session to attach to; None: a private one
     num_cpus: float | None = None
     num_gpus: int | None = None
     resources: dict[str, float] = {}

@@ -15,7 +15,6 @@ from ray_lite.calls.actor_rows import actor_rows
 from ray_lite.config import __version__
 from ray_lite.control.questions import Answer
 from ray_lite.control.stack_dumps import StackDumps
-from ray_lite.control.store_server import SOCKET
 from ray_lite.policy.long_waits import HeldWait, needed_text, waiter_text
 from ray_lite.session_setting import SessionSetting
 from ray_lite.store.kept_labels import kept_label, kept_text
@@ -51,7 +50,7 @@ class Looker:
         return {
             "session_dir": setting.session_dir, "version": __version__, "node_pid": setting.node_pid,
             "driver_pid": setting.driver_pid, "script": setting.argv, "started": setting.started,
-            "redis_address": os.path.join(setting.session_dir, SOCKET) if setting.store.binaries else None,
+            "redis_address": setting.redis_address,
         }
 
     def status(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 The node ends with the driver (driver_link.py), and then removes the session directory.  Workers die with the node (the core's
 die_with_node.h), and so do their children, since each worker leads a process group.  Neighbours: driver/launch.py starts the
-node; pool.py, deaths.py, task_ends.py and memory_upkeep.py do what an event asks for; policy/scheduler.py decides.
+node; pool.py, deaths.py, task_ends.py and host.py do what an event asks for; policy/scheduler.py decides.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from ray_lite.control.stack_dumps import STACK_SIGNAL, StackDumps
 from ray_lite.node.actors import Actors
 from ray_lite.node.deaths import Deaths
 from ray_lite.node.driver_link import DriverLink
-from ray_lite.node.memory_upkeep import MemoryUpkeep
+from ray_lite.node.host import Guest, Host
 from ray_lite.node.pool import Pool
-from ray_lite.node.store_servers import StoreServers
 from ray_lite.node.task_ends import TaskEnds
 from ray_lite.node.wait_watch import WaitWatch
 from ray_lite.node.worker_starter import WorkerStarter
@@ -44,12 +43,14 @@ class Supervisor:
 
     def __init__(self, driver: DriverLink) -> None:
         self.driver = driver
-        setting, (control, arena, self.bell, *spill) = driver.receive()
+        setting, (control, arena, self.bell, *more) = driver.receive()
         self.dumps = dumps = StackDumps()
-        self.setting = setting = setting.in_node(os.getpid(), spill[0] if spill else -1, dumps.write_end)
+        spill_fd = more.pop(0) if setting.info.spill_fd >= 0 else -1
+        self.setting = setting = setting.in_node(os.getpid(), spill_fd, dumps.write_end)
         self.config = setting.config
         self.lock = session_dir.make(setting.session_dir)
-        self.region = _core.Region.attach(control, arena, self.bell, namespaces())
+        job = setting.attachment.job if setting.attachment else 1
+        self.region = _core.Region.attach(control, arena, self.bell, namespaces(), job, *more)
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
@@ -62,9 +63,12 @@ class Supervisor:
         self.actors = Actors(store, setting, self.starter, self.poll)
         self.pool.others = self.actors.processes
         self.deaths = Deaths(store, self.control, self.pool, self.actors, self.task_ends)
-        self.upkeep = MemoryUpkeep(self.region, self.config, setting.info.spill_fd)
         self.wait_watch = WaitWatch(self.actors, self.task_ends, reporter)
-        self.store_servers = StoreServers(setting, reporter, self.poll)
+        self.host: Host | Guest
+        if setting.attachment is None:
+            self.host = Host(store, setting, reporter, self.poll, (control, arena, self.bell))
+        else:
+            self.host = Guest(setting.attachment, self.poll)
         self.is_asked = False  # whether somebody asks who needs the control process
         for fd in (*driver.descriptors(), self.bell, self.control.listener.fileno()):
             self._watch(fd)
@@ -80,13 +84,13 @@ class Supervisor:
     def private(self) -> list[int]:
         """Descriptors of the node that no child may have."""
         return [self.poll.fileno(), self.lock, *self.driver.descriptors(), *self.pool.workers, *self.actors.processes,
-                *self.store_servers.pidfds()]
+                *self.host.fds()]
 
     def _has_processes(self) -> bool:
         return len(self.pool) + len(self.actors) > 0
 
     def _needs_control(self) -> bool:
-        return self.is_asked or self._has_processes() or bool(self.store_servers.pids())
+        return self.is_asked or self._has_processes() or bool(self.host.children())
 
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended."""
@@ -105,17 +109,21 @@ class Supervisor:
                 self.end(self.setting.shutdown_grace if self.driver.asked_to_end(fd) else 0)
                 session_dir.remove(self.setting.session_dir)  # the driver may be gone by now
                 return
+            if self.host.over:
+                _core.lose_host(self.region)
+                self.end(0)
+                session_dir.remove(self.setting.session_dir)
+                return
             self.deaths.wake()
             self.deaths.finish_overdue()
             self.deaths.reap_orphans(self._children())
             self.adjust()
-            self.upkeep.step()
             self.wait_watch.step()
-            self.store_servers.start_due()
+            self.host.step()
 
     def _children(self) -> set[int]:
         """Pids of the node's own children."""
-        return {self.control.pid, *self.pool.pids(), *self.actors.pids(), *self.store_servers.pids()}
+        return {self.control.pid, *self.pool.pids(), *self.actors.pids(), *self.host.children()}
 
     def on_event(self, fd: int) -> None:
         """Handles the doorbell, a worker's death, or the control process; the descriptor may have been closed meanwhile."""
@@ -135,7 +143,7 @@ class Supervisor:
             if answer is not None:
                 self.deaths.on_last_words(*answer)
         else:
-            self.store_servers.on_exit(fd)
+            self.host.on_event(fd)
 
     def on_bell(self) -> None:
         """Clears the doorbell before the node checks anything, so that no later ring is lost."""
@@ -144,6 +152,7 @@ class Supervisor:
         except BlockingIOError:
             pass  # the process that claimed the doorbell has not written yet
         _core.answer_bell(self.region)
+        self.host.on_bell()
 
     def on_control_exit(self) -> None:
         """Reaps the control process; `adjust` starts another."""
@@ -157,8 +166,7 @@ class Supervisor:
         if self.task_ends.due:
             return 0
         waits = [self.config.node_look if _core.must_look(self.region) else None, self.deaths.patience(),
-                 self.control.due_in() if self._needs_control() else None, self.upkeep.patience(), self.pool.patience(),
-                 self.store_servers.due_in()]
+                 self.control.due_in() if self._needs_control() else None, self.host.patience(), self.pool.patience()]
         least = min(wait for wait in waits if wait is not None)
         return None if least > LONGEST_SLEEP else least
 
@@ -190,7 +198,7 @@ class Supervisor:
         if not grace:
             self.actors.kill()  # before they see the end, at which they would call their hooks
         _core.close_session(self.region)
-        self.store_servers.end()
+        self.host.end()
         for fd in (self.bell, self.control.pidfd, self.control.answers_on(), self.control.listener.fileno()):
             if fd >= 0:
                 with contextlib.suppress(FileNotFoundError):  # it is not watched now

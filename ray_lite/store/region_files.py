@@ -33,6 +33,7 @@ class Files(NamedTuple):
     arena: int
     bell: int
     spill: int  #: the spill file, or -1
+    host_bell: int = -1  #: of an attached job the host's doorbell; `bell` is that of its own node
 
     def close(self) -> None:
         for fd in self:

@@ -16,6 +16,7 @@ from ray_lite.system import machine
 
 PREFIX = "ray_lite"
 BASES = ("XDG_RUNTIME_DIR", "TMPDIR")  # variables that name a parent of session directories
+SHARED = "/tmp/ray_lite-{uid}"  #: the parent of directories of shared sessions
 LOGS = "logs"  #: name of the directory of log files inside the session's directory
 
 
@@ -24,6 +25,12 @@ def new_path() -> str:
     base = _base()
     _remove_stale(base)
     return os.path.join(base, f"{PREFIX}-{os.getuid()}-{os.getpid()}-{os.urandom(8).hex()}")
+
+
+def shared_path(port: int) -> str:
+    """The path of the session of this user that others attach to by its port: independent of the environment, which differs
+    between a login, cron and a batch job."""
+    return os.path.join(SHARED.format(uid=os.getuid()), str(port))
 
 
 def make(path: str) -> int:

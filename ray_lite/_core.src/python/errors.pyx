@@ -40,7 +40,10 @@ cdef int check_region(rl_region* R) except -1:
     if R.fork_generation != rl_generation:
         raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "
                           "Call ray_lite.init() here to start its own")
-    if rl_node_died(R) and not rl_load(&R.j.closing):
+    if rl_load(&R.j.closing) == RL_HOST_LOST and rl_slot_at(R, R.slot).role == RL_DRIVER:
+        raise RaySystemError("the session to which this driver was attached has ended; shutdown() and init() start or find "
+                             "another one")
+    if rl_node_died(R) and (not rl_load(&R.j.closing) or rl_slot_at(R, R.slot).role == RL_DRIVER):
         raise RaySystemError("the node process of this session died, and the session with it; shutdown() and init() start "
                              "a new one")
     return 0

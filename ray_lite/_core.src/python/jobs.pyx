@@ -1,5 +1,5 @@
-"""Jobs as the session's host sees them: it opens one for each driver, rings their nodes for processes of other jobs, and frees what
-a job leaves behind.
+"""Jobs as the session's host sees them: it opens one for each driver, rings their nodes for processes of other jobs, and frees
+what a job leaves behind.
 
 Neighbour: tasks/job_ends.pyx.  Must not decide when a job ends: node/jobs.py does.
 """

@@ -123,9 +123,15 @@ def is_bell_rung(Region region) -> bool:
 def close_session(Region region):
     """Tells workers to take no more tasks, and to end."""
     check_region(region.R)
-    rl_store(&region.R.j.closing, 1)
+    rl_cas(&region.R.j.closing, 0, 1)
     rl_failpoint(region.R, b"closing.wake")
     wake_everybody(region.R)
+
+
+def lose_host(Region region):
+    """Says that the session has ended, whose host is gone: calls of this job's driver raise that from now on."""
+    check_region(region.R)
+    rl_store(&region.R.j.closing, RL_HOST_LOST)
 
 
 def is_closing(Region region) -> bool:

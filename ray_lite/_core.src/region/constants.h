@@ -36,6 +36,7 @@ enum rl_task_state { RL_BUILDING = 1, RL_WAITING = 2, RL_READY = 3, RL_RUNNING =
 enum rl_actor_state { RL_ACTOR_PENDING = 1, RL_ACTOR_STARTING = 2, RL_ACTOR_ALIVE = 3, RL_ACTOR_ENDING = 4, RL_ACTOR_DEAD = 5 };
 enum rl_lane_state { RL_LANE_STALLED = 1, RL_LANE_OPEN = 2 };
 enum rl_slot_state { RL_ALIVE = 1, RL_SWEEPING = 2 };
+enum rl_closing { RL_CLOSING = 1, RL_HOST_LOST = 2 };
 enum rl_job_state { RL_JOB_ALIVE = 1, RL_JOB_DROPPING = 2 };
 enum rl_role { RL_DRIVER = 1, RL_NODE = 2, RL_WORKER = 3, RL_ACTOR = 4 };
 enum rl_availability { RL_BUSY = 0, RL_IDLE = 1, RL_STARTING = 2, RL_RUNG = 3 };

@@ -339,7 +339,7 @@ typedef struct {
     uint32_t spare[15];  /* 132 writer: nobody */
     uint32_t bell_rung;  /* 192 writer: atomic; the node's doorbell is rung and not yet answered */
     uint32_t at_limit;   /* 196 writer: atomic; no more workers can be started. Stale: a vain or a late ring */
-    uint32_t closing;    /* 200 writer: atomic; the job ends */
+    uint32_t closing;    /* 200 writer: atomic; rl_closing: the job ends */
     uint32_t spare2;     /* 204 writer: nobody */
     union {
         pthread_mutex_t node_life; /* 208 writer: glibc and the kernel; the node holds it as long as it lives */

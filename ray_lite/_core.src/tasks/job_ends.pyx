@@ -2,8 +2,8 @@
 
     its slots are swept -> its tasks -> its actors -> what names its kept objects -> these objects -> its queues and itself
 
-The host does each step, once all processes of the job are gone or have let go of the region.  Each step is cut into sections and
-can be repeated.  Tasks of other jobs that wait for what the job would have made go on with an error, the cause.  Neighbours:
+The host does each step, once all processes of the job are gone or have let go of the region.  Each step is cut into sections
+and can be repeated.  Tasks of other jobs that wait for what the job would have made go on with an error, the cause.  Neighbours:
 sweep.pyx (slots), actor_ends.pyx (actors).  Must not decide when a job ends.
 """
 cdef enum:
@@ -18,7 +18,7 @@ cdef int job_dropping(rl_region* R, uint32_t job) noexcept nogil:
         return EIO
     if j.state == RL_JOB_ALIVE:
         rl_job_become(R, j, RL_JOB_DROPPING)
-    rl_store(&j.closing, 1)
+    rl_cas(&j.closing, 0, 1)
     rl_commit(R)
     return DONE
 
@@ -150,7 +150,7 @@ cdef int actor_orphan(rl_region* R, uint32_t a, uint32_t q) noexcept nogil:
 
 
 cdef int job_forget_sites(rl_region* R, uint32_t job, uint32_t* at) noexcept nogil:
-    """Takes a job's call sites away from objects that outlive it, among the next entries from `at` on; 0: all were looked at."""
+    """Takes a job's call sites away from objects that outlive it, among the next from `at` on; 0: all were looked at."""
     cdef uint32_t end, i
     if rl_lock(R):
         return EIO

@@ -128,7 +128,8 @@ cdef int fsck_refs(rl_region* R, uint32_t* pins, rl_finding* f) noexcept nogil:
             pins[actor_at(R, i).handle] += actor_at(R, i).state != RL_ACTOR_DEAD
             pins[actor_at(R, i).cause] += 1
             pins[actor_at(R, i).checkpoint] += 1
-            pins[actor_at(R, i).facts] += actor_at(R, i).flags & RL_ORPHAN != 0
+            if actor_at(R, i).flags & RL_ORPHAN and actor_at(R, i).facts < R.h.objects.used:
+                pins[actor_at(R, i).facts] += 1
     for i in range(1, R.h.objects.used):
         if object_at(R, i).state == RL_FREE:
             continue

@@ -77,9 +77,9 @@ class Host:
         return other.job, child, ids
 
     def counts(self):
-        names = ("objects", "tasks", "refs", "actors", "lanes", "kept", "bytes_kept", "bytes_used", "jobs", "slots", "cpus_free")
         facts = self.region.statistics()
-        return {name: facts[name] for name in names}
+        names = "objects tasks refs actors lanes kept bytes_kept bytes_used jobs slots cpus_free"
+        return {name: facts[name] for name in names.split()}
 
 
 @pytest.fixture

@@ -1,0 +1,103 @@
+"""Attaching to a running session: the driver's side, from the address to a driver like that of a private session.
+
+The host opens a job and a slot for this driver; its node, which launch.py has started meanwhile, joins that job.  Neighbours:
+address.py finds the session, node/attach_link.py has the messages, begin.py makes the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+
+from ray_lite import _core
+from ray_lite.control.listener import peer, reached
+from ray_lite.driver.address import directory_of
+from ray_lite.driver.begin import Node, address_of, enter
+from ray_lite.driver.driver import Belongings, Driver
+from ray_lite.driver.plan import attached_plan
+from ray_lite.driver.request import Request
+from ray_lite.exceptions import RaySystemError
+from ray_lite.node import attach_link
+from ray_lite.node.attach_link import WELCOME_FDS, Welcome
+from ray_lite.session_setting import Attachment, SessionInfo
+from ray_lite.store.region_files import Files
+from ray_lite.system.process import namespaces
+
+
+def connect(address: str, timeout: float) -> socket.socket:
+    """A connection with the host of the session at an address.
+
+    Args:
+        timeout: seconds that the host may take to answer.
+
+    Raises:
+        ValueError, RaySystemError: there is no such session, or it is not this user's.
+    """
+    directory = directory_of(address)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.settimeout(timeout)
+        with reached(directory) as place:
+            connection.connect(f"{place}/{attach_link.SOCKET}")
+        uid = peer(connection)[1]
+        if uid not in (os.getuid(), 0):
+            raise RaySystemError(f"the session at {address!r} belongs to user {uid}, not to this one ({os.getuid()})")
+    except OSError as error:
+        connection.close()
+        raise RaySystemError(f"no session answers at {address!r}: {error.strerror or error}") from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def attach(request: Request, connection: socket.socket, node: Node, directory: str, undo: contextlib.ExitStack) -> Driver:
+    """Makes this process a driver of the session at the other end.
+
+    Args:
+        node: this driver's, just started.
+        directory: of this driver's own job, which its node makes.
+        undo: gets what undoes each step; closing the connection is in it already.
+    """
+    host_pid = peer(connection)[0]
+    bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    undo.callback(os.close, bell)
+    welcome, fds = _greet(request, connection, node, bell)
+    files = Files(fds[0], fds[1], os.dup(bell), fds[3] if welcome.spills else -1, fds[2])
+    undo.callback(files.close)
+    region = _core.Region.attach(files.control, files.arena, files.bell, namespaces(), welcome.job, files.host_bell)
+    undo.callback(region.close)
+    region.take_slot(welcome.slot)
+    plan = attached_plan(request, welcome.config, welcome.resources)
+    nonce = int.from_bytes(os.urandom(8), "little") >> 1
+    info = SessionInfo(plan.request.config, plan.resources, nonce, files.spill, directory)
+    address = address_of(plan, directory, welcome.redis_address)
+    belongings = Belongings(*node, files, request.shutdown_grace, address, connection)
+    driver = enter(plan, region, info, belongings, undo, Attachment(welcome.job, host_pid))
+    if request.verbose:
+        print(f"ray_lite: attached to the session {welcome.session_dir}", file=sys.stderr)
+    return driver
+
+
+def _greet(request: Request, connection: socket.socket, node: Node, bell: int) -> tuple[Welcome, list[int]]:
+    """Says hello to the host, and returns its Welcome with the files."""
+    seed = "" if request.object_id_seed is None else str(request.object_id_seed)
+    pidfds: list[int] = []
+    try:
+        pidfds += [os.pidfd_open(os.getpid()), os.pidfd_open(node[0])]
+        attach_link.send(connection, attach_link.hello(seed), [*pidfds, bell])
+        message, fds = attach_link.receive(connection, WELCOME_FDS)
+    except OSError as error:
+        raise RaySystemError(f"the session did not answer: {error.strerror or error}") from None
+    finally:
+        for fd in pidfds:
+            os.close(fd)
+    if "refused" in message:
+        raise RaySystemError(f"this driver can't attach: {message['refused']}")
+    if not message:
+        raise RaySystemError("the session ended while this driver attached to it")
+    connection.settimeout(None)
+    return Welcome(**message), fds
+

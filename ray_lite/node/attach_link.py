@@ -1,0 +1,95 @@
+"""The socket by which a driver attaches to a running session and stays attached: its messages, and what each end checks.
+
+    driver -> host   Hello, with pidfds of the driver and of its node, and the node's doorbell
+    host -> driver   Welcome, with the region's files and the host's doorbell; or a refusal, one sentence
+
+Messages are JSON, one each.  The connection's end says that the driver uses the region no more.  Neighbours: jobs.py is the
+host's end, driver/attach.py the driver's.  Must not unpickle anything.
+"""
+
+import json
+import os
+import socket
+import sys
+from typing import Any, NamedTuple
+
+from ray_lite.config import __version__
+from ray_lite.system.process import namespaces
+
+SOCKET = "attach.sock"  #: its name in the session's directory
+MESSAGE_MOST = 1 << 16  # bytes
+HELLO_FDS = 3
+WELCOME_FDS = 4  # without a spill file one less
+
+
+class Hello(NamedTuple):
+    """What a driver says of itself."""
+
+    pid: int
+    version: str
+    python: str
+    namespaces: list[int]
+    seed: str  #: digest of its object_id_seed, or ""
+
+
+class Welcome(NamedTuple):
+    """What the host tells a driver of the session, and of its job."""
+
+    job: int
+    slot: int
+    config: dict[str, Any]
+    resources: list[Any]
+    spills: bool
+    redis_address: str | None
+    session_dir: str
+
+
+def hello(seed: str) -> Hello:
+    """This process's Hello."""
+    return Hello(os.getpid(), __version__, python(), list(namespaces()), seed)
+
+
+def python() -> str:
+    """The version of Python that both ends must have: what one pickles, the other loads."""
+    return ".".join(map(str, sys.version_info[:2]))
+
+
+def why_not(message: Hello, pid: int, uid: int) -> str:
+    """Why a driver is refused, in a sentence; "": it is not.
+
+    Args:
+        pid, uid: what the kernel says of the process at the other end.
+    """
+    if uid not in (os.getuid(), 0):
+        return f"the session belongs to user {os.getuid()}, and this process to user {uid}"
+    if message.version != __version__:
+        return f"the session runs ray_lite {__version__}, and this process {message.version}: both must have the same version"
+    if message.python != python():
+        return f"the session runs Python {python()}, and this process {message.python}: both must have the same version"
+    for kind, ours, its in zip(namespaces()._fields, namespaces(), message.namespaces, strict=True):
+        if ours != its:
+            return f"the session belongs to another {kind} namespace (container), which sessions don't cross"
+    if message.pid != pid:
+        return "the session does not see this process under its own number"
+    return ""
+
+
+def send(connection: socket.socket, message: NamedTuple, fds: list[int]) -> None:
+    """Sends a Hello or a Welcome with its descriptors."""
+    socket.send_fds(connection, [json.dumps(message._asdict()).encode()], fds)
+
+
+def refuse(connection: socket.socket, why: str) -> None:
+    """Sends a refusal."""
+    connection.send(json.dumps({"refused": why}).encode())
+
+
+def receive(connection: socket.socket, fds: int) -> tuple[dict[str, Any], list[int]]:
+    """The next message and its descriptors, at most `fds`; ({}, []): the other end is gone, or said what makes no sense."""
+    data, received, _, _ = socket.recv_fds(connection, MESSAGE_MOST, fds)
+    try:
+        message = json.loads(data)
+    except ValueError:
+        message = {}
+    return message if isinstance(message, dict) else {}, list(received)
+

@@ -1,0 +1,283 @@
+"""`init(redis_address=...)`: several drivers in one session, each with processes of its own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+import ray_lite as ray
+
+COUNTED = ("objects", "tasks", "refs", "actors", "lanes", "kept", "jobs", "slots", "cpus_free", "bytes_used")
+
+
+@pytest.fixture
+def counts(fresh):
+    """What the live session's tables hold."""
+
+    def count():
+        facts = fresh.session.current().region.statistics()
+        return {name: facts[name] for name in COUNTED}
+
+    return count
+
+
+@pytest.fixture
+def attached(start_script, ray_session):
+    """`attached(source)` starts a driver that attaches to this test's session, and runs the source then; `ray`, `os`, `sys`,
+    `time` and `info`, what `init` returned, are there.
+    """
+    address = ray_session.session.current().address["session_dir"]
+
+    def start(source, *, args=(), **how):
+        lines = ["import os, sys, time", "import ray_lite as ray", "address, *args = sys.argv[1:]",
+                 "info = ray.init(redis_address=address)"]
+        return start_script("\n".join([*lines, _dedented(source)]), args=[address, *args], **how)
+
+    return start
+
+
+def _dedented(source):
+    import textwrap
+
+    return textwrap.dedent(source)
+
+
+def finished(process):
+    """What a driver still prints that must succeed and say nothing on standard error."""
+    out, err = process.stdout.read(), process.stderr.read()  # `communicate` would lose what `readline` has read ahead
+    assert (process.wait(), err) == (0, ""), (out, err)
+    return out
+
+
+def family(pid):
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def gone(processes):
+    return not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_each_driver_has_workers_of_its_own(attached, worker_pids, tmp_path):
+    (tmp_path / "only_there.py").write_text("VALUE = 5")
+    script = attached("""
+        @ray.remote
+        def where():
+            import only_there
+            return os.getpid(), os.getcwd(), os.environ.get("MARK"), only_there.VALUE
+
+        pid, *rest = ray.get(where.remote())
+        print(pid, *rest, info["node_pid"])
+    """, env={"MARK": "theirs"}, cwd=tmp_path)
+    pid = ray.get(ray.remote(os.getpid).remote())
+    theirs, directory, mark, value, node = finished(script).split()
+    assert int(theirs) != pid and (directory, mark, value) == (str(tmp_path), "theirs", "5")
+    assert int(node) != ray.session.current().address["node_pid"]
+
+
+def test_functions_of_the_same_name_do_not_mix(attached):
+    script = """
+        @ray.remote
+        def f(x):
+            return x + {add}
+
+        print(ray.get([f.remote(k) for k in range(200)]) == [k + {add} for k in range(200)])
+    """
+    both = [attached(script.format(add=add)) for add in (1, 1000)]
+    assert [finished(one) for one in both] == ["True\n", "True\n"]
+
+
+def test_objects_are_handed_over_by_id(attached, gate):
+    """In both directions, as text; a value, and one that is not there yet."""
+    wait = gate.wait
+
+    @ray.remote
+    def later():
+        wait()
+        return "later"
+
+    value, pending = ray.put({"a": [1, 2]}), later.remote()
+    script = attached("""
+        value, pending = (ray.ObjectID(bytes.fromhex(one)) for one in args)
+        length = ray.remote(lambda x: len(x)).remote(pending)
+        print(ray.get(value), flush=True)
+        mine = ray.put("mine")
+        print(mine.hex(), flush=True)
+        print(ray.get(length), ray.get(pending))
+        sys.stdin.read()
+    """, args=[value.hex(), pending.hex()])
+    assert script.stdout.readline() == "{'a': [1, 2]}\n"
+    assert ray.get(ray.ObjectID(bytes.fromhex(script.stdout.readline().strip()))) == "mine"
+    gate.open()
+    assert finished(script) == "5 later\n"
+
+
+@pytest.mark.parametrize("how", ["shutdown", "exit", "kill"])
+def test_nothing_stays_of_a_driver(attached, counts, wait_until, how):
+    ray.get(ray.remote(os.getpid).remote())
+    before = counts()
+    for _ in range(2):
+        script = attached("""
+            @ray.remote
+            class Keeps:
+                def __init__(self):
+                    self.x = ray.put("kept")
+                def get(self):
+                    return self.x
+
+            @ray.remote
+            def nested(n):
+                return [ray.put(n), nested.remote(n - 1)] if n else []
+
+            actor = Keeps.remote()
+            kept = [ray.get(actor.get.remote()), ray.put(bytes(500_000)), nested.remote(3)]
+            waits = [nested.remote(0) for x in range(50)]
+            ray.wait(waits, num_returns=50)
+            stuck = ray.remote(lambda: time.sleep(100))
+            held = [stuck.remote() for _ in range(20)]
+            after = [nested.remote(x) for x in held]
+            print("ready", flush=True)
+            if args[0] == "shutdown":
+                for x in held:
+                    ray.cancel(x)
+                ray.shutdown()
+            elif args[0] == "kill":
+                time.sleep(100)
+        """, args=[how])
+        assert script.stdout.readline() == "ready\n"
+        processes = family(script.pid)
+        if how == "kill":
+            script.kill()
+        script.wait(20)
+        wait_until(lambda processes=processes: gone(processes), 3, "its processes are gone")
+        wait_until(lambda: counts() == before, 5, f"the tables are as before: {before}, now {counts()}")
+        ray.session.current().view.check()
+
+
+def test_what_a_killed_driver_would_have_made_is_an_error(attached, wait_until):
+    script = attached("""
+        x = ray.remote(lambda: time.sleep(100)).remote()
+        y = ray.remote(lambda x: x).remote(x)
+        there = ray.put("there")
+        print(x.hex(), y.hex(), there.hex(), flush=True)
+        time.sleep(100)
+    """)
+    x, y, there = (ray.ObjectID(bytes.fromhex(one)) for one in script.stdout.readline().split())
+    mine = ray.remote(lambda value: value).remote(y)
+    ray.wait([x, y, there], num_returns=1)
+    script.kill()
+    for lost in (x, y, mine):
+        with pytest.raises(ray.exceptions.ObjectLostError, match=f"pid {script.pid}"):
+            ray.get(lost, timeout=5)
+    assert ray.get(there) == "there"
+
+
+def test_the_owner_of_the_session_ends(attached, wait_until):
+    """Calls of attached drivers raise, blocked ones too."""
+    script = attached("""
+        blocked = ray.remote(lambda: time.sleep(100)).remote()
+        print("ready", flush=True)
+        for call in (lambda: ray.get(blocked), lambda: ray.put(1)):
+            try:
+                call()
+            except ray.exceptions.RaySystemError as error:
+                print(error, flush=True)
+        ray.shutdown()
+        print(ray.is_initialized())
+    """)
+    assert script.stdout.readline() == "ready\n"
+    processes = family(script.pid)
+    ray.shutdown()
+    assert "to which this driver was attached has ended" in script.stdout.readline()
+    assert "to which this driver was attached has ended" in script.stdout.readline()
+    assert finished(script) == "False\n"
+    assert gone(processes)
+
+
+def test_the_node_of_an_attached_driver_is_killed(attached, counts, wait_until):
+    """The driver's calls raise; the session and its other drivers go on, and what it took is free again."""
+    before = counts()
+    script = attached("""
+        blocked = ray.remote(lambda: time.sleep(100)).remote()
+        kept = ray.put(bytes(100_000))
+        print(info["node_pid"], flush=True)
+        try:
+            ray.get(blocked)
+        except ray.exceptions.RaySystemError as error:
+            print(error, flush=True)
+        ray.shutdown()
+    """)
+    os.kill(int(script.stdout.readline()), signal.SIGKILL)
+    assert "node process of this session died" in script.stdout.readline()
+    wait_until(lambda: counts()["cpus_free"] == 2, 3, "its CPUs are free")
+    assert ray.get(ray.remote(lambda: 5).remote()) == 5
+    finished(script)
+    wait_until(lambda: counts()["jobs"] == 1 and counts()["objects"] <= before["objects"] + 3, 5, "nothing of it is left")
+
+
+def test_resources_are_shared(attached, gate, wait_until, counts):
+    wait = gate.wait
+
+    @ray.remote(num_cpus=2)
+    def all_of_them():
+        wait()
+
+    held = all_of_them.remote()
+    wait_until(lambda: counts()["cpus_free"] == 0, what="both CPUs are taken")
+    script = attached("""
+        x = ray.remote(lambda: 7).remote()
+        print(ray.wait([x], timeout=300)[0] == [], flush=True)
+        print(ray.get(x))
+    """)
+    assert script.stdout.readline() == "True\n"
+    gate.open()
+    assert finished(script) == "7\n"
+    ray.get(held)
+
+
+def test_many_drivers_one_after_another_leave_the_tables_as_they_were(attached, counts, wait_until):
+    sizes = []
+    for k in range(8):
+        finished(attached("""
+            f = ray.remote(num_cpus=1, resources={})(lambda x: x)
+            assert ray.get([f.remote(k) for k in range(100)]) == list(range(100))
+        """))
+        wait_until(lambda: counts()["jobs"] == 1, 5, "its job has ended")
+        sizes.append((counts(), ray.session.current().region.statistics()["region_bytes"]))
+        assert k < 2 or sizes[k] == sizes[1]
+
+
+@pytest.mark.parametrize("argument", [dict(num_cpus=1), dict(pin=True), dict(spill_directory="/tmp", huge_pages=True)])
+def test_arguments_of_the_session_may_not_be_given(ray_session, argument):
+    session_dir = ray_session.session.current().address["session_dir"]
+    code = f"import ray_lite; ray_lite.init(redis_address={session_dir!r}, **{argument!r})"
+    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert f"ValueError: {', '.join(sorted(argument, key=list(argument).index)[::-1])} can't be given" in done.stderr or \
+        f"ValueError: {', '.join(argument)} can't be given" in done.stderr
+
+
+@pytest.mark.parametrize("address, error, text", [
+    ("12.345.67.89:6379", ValueError, "12.345.67.89 is not this machine"),
+    ("some-name-of-nobody:6379", ValueError, "is not this machine"),
+    ("8.8.8.8:6379", ValueError, "8.8.8.8 is not this machine"),
+    ("localhost", ValueError, "is no address"),
+    ("localhost:0", ValueError, "is no address"),
+    ("127.0.0.1:1", ray.exceptions.RaySystemError, "no session of this user runs at"),
+    ("/tmp", ray.exceptions.RaySystemError, "no session answers at '/tmp'"),
+    ("unix:/nowhere/redis.sock", ray.exceptions.RaySystemError, "no session of this user runs at"),
+])
+def test_a_wrong_address(fresh, address, error, text):
+    began = time.monotonic()
+    with pytest.raises(error, match=text):
+        fresh.init(redis_address=address)
+    assert time.monotonic() - began < 2 and not fresh.is_initialized()
+
+
+def test_an_address_is_a_string(fresh):
+    with pytest.raises(TypeError, match="redis_address must be a string, got 6379"):
+        fresh.init(redis_address=6379)
