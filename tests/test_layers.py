@@ -22,7 +22,8 @@ ROOMS = [
     "options", "system", "policy", "session_setting",
     "values", "store", "control", "calls",
     "abc", "session", "backends", "workers", "node", "driver",
-    "remote_function", "actor_handle", "actor_class", "global_state", "decorator", "actors", "api", "__init__",
+    "remote_function", "actor_handle", "actor_class", "global_state", "decorator", "actors", "init_arguments", "api",
+    "__init__",
     "cli", "__main__",
 ]
 RANK = {room: number for number, room in enumerate(ROOMS)}

@@ -8,7 +8,6 @@ import pytest
 import ray_lite as ray
 
 INIT = [
-    dict(redis_address="127.0.0.1:6379"),
     dict(use_raylet=True),
     dict(redis_password="secret"),
 ]

@@ -1,0 +1,155 @@
+"""The end of an attached job, as the host carries it out.
+
+    its node has ended -> its processes are gone -> they are swept -> the driver is gone, too, or has let go
+        -> all that is left of the job ends, piece by piece, while the host serves others
+
+Neighbours: jobs.py begins an end, and goes on with it; the core's tasks/job_ends.pyx does the pieces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+
+from ray_lite import _core
+from ray_lite.config import Config
+from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.store.object_store import Store
+from ray_lite.system.polling import readable
+from ray_lite.system.process import started_at
+from ray_lite.values.failures import SystemFailure
+
+LOOK = 0.02  # seconds between two looks at whether killed processes are gone
+DRAINED_AT_ONCE = 1_000  # calls of a dead actor that fail at a time
+WATCHED = 3  # of the descriptors of a job, those that the host watches: connection, driver, node
+
+
+class Job:
+    """One attached driver, with its node."""
+
+    def __init__(self, number: int, connection: socket.socket, fds: list[int], pid: int) -> None:
+        self.number, self.connection, self.pid = number, connection, pid
+        self.driver_pidfd, self.node_pidfd, self.bell = fds
+        self.has_let_go = False  # whether the driver is gone, or uses the region no more
+        self.has_no_node = False
+        self.ending: Iterator[float] | None = None  # the steps of its end; each says how many seconds may pass before the next
+        self.due = math.inf
+
+    def fds(self) -> list[int]:
+        """All descriptors that belong to it."""
+        return [self.connection.fileno(), self.driver_pidfd, self.node_pidfd, self.bell]
+
+    def close(self) -> None:
+        self.connection.close()
+        for fd in (self.driver_pidfd, self.node_pidfd, self.bell):
+            os.close(fd)
+
+
+class JobEnds:
+    """Ends jobs."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self.region, self.store, self.config = store.region, store, config
+        self._spare_cause = self._cause("the driver that it belonged to has ended")
+        self._orphans = 0  # the queue of actors whose job has ended
+
+    def end(self, job: Job) -> Iterator[float]:
+        """Ends a job, piece by piece; yields how many seconds may pass before the next piece."""
+        _core.begin_drop(self.region, job.number)
+        until = time.monotonic() + self.config.job_end
+        while not job.has_no_node:  # its node sees the driver's end, too
+            if job.has_let_go and time.monotonic() >= until:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(job.node_pidfd, signal.SIGKILL)
+            yield LOOK
+        yield from self._bury(job)
+        while not job.has_let_go:  # until then it may be in the midst of a call
+            yield LOOK
+        yield from self._free(job)
+
+    def _bury(self, job: Job) -> Iterator[float]:
+        """Sweeps all processes of a job but the driver, after they are gone; their parent's death has killed them."""
+        pidfds = [fd for slot, pid, started, _ in self._processes(job) if pid and (fd := _kill(pid, started)) >= 0]
+        while not all(readable(fd, 0) for fd in pidfds):
+            yield LOOK
+        for fd in pidfds:
+            os.close(fd)
+        cause = self._cause_of(job)
+        for slot, *_ in self._processes(job):
+            self._sweep(slot, cause)
+            yield 0.0
+        _core.wake_all(self.region)
+
+    def _processes(self, job: Job) -> list[tuple[int, int, int, int]]:
+        return [one for one in _core.job_processes(self.region, job.number) if one[3] != _core.DRIVER]
+
+    def _sweep(self, slot: int, cause: _core.ObjectID) -> None:
+        _core.begin_sweep(self.region, slot)
+        while (found := _core.adopt_task(self.region, slot))[0]:
+            task, complete = found
+            if complete:
+                _core.finish_task(self.region, task)
+            else:
+                _core.lose_task(self.region, task, cause)
+        if actor := _core.actor_in(self.region, slot):
+            _core.end_actor(self.region, actor, cause)
+        _core.end_sweep(self.region, slot)
+
+    def _free(self, job: Job) -> Iterator[float]:
+        """Ends all that is left of a job that has no process any more."""
+        cause = self._cause_of(job)
+        for slot, *_ in _core.job_processes(self.region, job.number):
+            self._sweep(slot, cause)
+        at = 1
+        while at := _core.lose_tasks(self.region, job.number, cause, at):
+            yield 0.0
+        for actor, is_dead in _core.job_actors(self.region, job.number):
+            if not is_dead:
+                _core.end_actor(self.region, actor, cause)
+            while _core.drain_actor(self.region, actor, DRAINED_AT_ONCE):
+                yield 0.0
+            if not _core.free_actor(self.region, actor):
+                _core.orphan_actor(self.region, actor, self._orphans_queue())
+        for piece in (_core.forget_sites, _core.unkeep_objects, _core.free_queues):
+            at = 1
+            while at := piece(self.region, job.number, at):
+                yield 0.0
+        _core.free_job(self.region, job.number)
+
+    def _orphans_queue(self) -> int:
+        if not self._orphans:
+            self._orphans = _core.actor_queue(self.region, _core.LIVES, (0, 0, (), 0))
+        return self._orphans
+
+    def _cause_of(self, job: Job) -> _core.ObjectID:
+        """The error of what a job would have made."""
+        try:
+            return self._cause(f"the driver that it belonged to (pid {job.pid}) has ended")
+        except ObjectStoreFullError:
+            return self._spare_cause
+
+    def _cause(self, text: str) -> _core.ObjectID:
+        x = self.store.create(_core.next_put_id(), for_job=False)
+        self.store.fail(_core.object_index(x), SystemFailure("ObjectLostError", text))
+        _core.seal_object(self.region, x)
+        return x
+
+
+def _kill(pid: int, started: int) -> int:
+    """Kills a process and its group, unless the pid belongs to a later one by now; its pidfd, or -1: it is gone."""
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        with contextlib.suppress(OSError):
+            if started_at(pid) == started:  # checked after the opening: the pidfd is that process's
+                with contextlib.suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                return pidfd
+        os.close(pidfd)
+    return -1
+
