@@ -40,7 +40,8 @@ def remote(*args: Any, **options: Any) -> Any:
         num_cpus, num_gpus, resources: what an actor holds as long as it lives; if one is given, num_cpus is 1 by default.
             Default: nothing, and 1 CPU while a method runs.
         name: name by which `get_actor` finds the actor, of at most 200 characters; free once it is dead. Default: none.
-        get_if_exists: whether `remote` returns the live actor of that name, if there is one. Default False.
+        get_if_exists, shared: whether `remote` returns the live actor of that name, if there is one; and whether all drivers
+            of the session find the actor by its name. Default False.
         max_concurrency: number of calls that run at once, up to 10,000, in threads, in no promised order. Async methods run on
             one event loop, at most Config.async_calls by default, the others one at a time in a thread. Default 1.
         max_pending_calls: most calls that have not begun; a further one raises PendingCallsLimitExceeded. Default: no limit.

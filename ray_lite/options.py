@@ -37,6 +37,7 @@ class ActorOptions(NamedTuple):
     resources: tuple[tuple[str, float], ...] | None = None
     name: str | None = None
     get_if_exists: bool = False
+    shared: bool = False
     max_concurrency: int | None = None
     max_pending_calls: int | None = None
     on_full: str = "raise"
@@ -62,8 +63,9 @@ class ActorOptions(NamedTuple):
 
     def check_creation(self) -> None:
         """Raises ValueError if no actor can be created with these options, which others may still complete."""
-        if self.get_if_exists and self.name is None:
-            raise ValueError("get_if_exists=True needs a name")
+        for option in ("get_if_exists", "shared"):
+            if getattr(self, option) and self.name is None:
+                raise ValueError(f"{option}=True needs a name")
 
     def check_for(self, class_name: str, is_async: bool) -> None:
         """Raises ValueError if the class can't have these options together."""
@@ -285,6 +287,7 @@ _ACTOR_CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "resources": _CHECKS["resources"],
     "name": _name,
     "get_if_exists": _flag,
+    "shared": _flag,
     "max_concurrency": lambda name, value: whole(name, value, 1, CONCURRENCY_MOST),
     "max_pending_calls": lambda name, value: whole(name, value, 1, CALLS_MOST),
     "on_full": _on_full,

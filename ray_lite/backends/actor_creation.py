@@ -50,7 +50,7 @@ class ActorCreator:
     def create(self, creation: Creation) -> LocalActor:
         """Makes an actor; its name, if it has one, was free a moment ago."""
         backend, options = self._backend, creation.options
-        digest = None if options.name is None else name_digest(options.name)
+        digest = None if options.name is None else name_digest(backend.region, options.name, options.shared)
         life, turn = self._queues(creation.methods.name, options)
         constructor, methods = self._functions(creation)
         token = backend.export(constructor)
@@ -113,9 +113,10 @@ def packed(backend: Any, function: Function, call: Creation | MethodCall, most: 
     return bytes(stream), refs
 
 
-def name_digest(name: str) -> bytes:
-    """What the core knows an actor's name by."""
-    return _core.digest_id(f"actor\0{name}".encode())
+def name_digest(region: _core.Region, name: str, shared: bool) -> bytes:
+    """What the core knows an actor's name by. `shared`: all drivers of the session share the name; else each has its own."""
+    job = "shared" if shared else region.job_key
+    return _core.digest_id(f"actor\0{job}\0{name}".encode())
 
 
 def _process_facts(creation: Creation, runtime_env: int, constructor: Token) -> ProcessFacts:
@@ -123,7 +124,7 @@ def _process_facts(creation: Creation, runtime_env: int, constructor: Token) -> 
     options, known = creation.options, creation.methods.known
     interval = options.checkpoint_interval if options.keeps else 0
     hooks = {name: known[name].is_async for name in HOOKS if name in known}
-    return ProcessFacts(creation.methods.name, options.name, runtime_env, constructor, interval, hooks)
+    return ProcessFacts(creation.methods.name, options.name, runtime_env, constructor, interval, hooks, options.shared)
 
 
 def _at_once(creation: Creation, config: Config) -> int:

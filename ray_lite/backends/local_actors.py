@@ -28,21 +28,25 @@ class LocalActors:
 
     def __init__(self, backend: Any) -> None:
         self._backend, self._creator = backend, ActorCreator(backend)
-        self._known: dict[int, CallerFacts] = {}  # by index of the object that holds them
+        self._known: dict[tuple[int, int], CallerFacts] = {}  # by job, and index of the object that holds them
 
     def create(self, creation: Creation) -> LocalActor:
-        name = creation.options.name
+        name, shared = creation.options.name, creation.options.shared
         if name is None:
             return self._creator.create(creation)
         while True:
-            known = _core.named_actor(self._backend.region, name_digest(name))
+            known = self._reference(name, shared)
             if known is not None:
                 return self._existing(self.find(known), creation)
             try:
                 return self._creator.create(creation)
             except ValueError:
-                if _core.named_actor(self._backend.region, name_digest(name)) is None:
+                if self._reference(name, shared) is None:
                     raise
+
+    def _reference(self, name: str, shared: bool) -> _core.ObjectID | None:
+        """The handle of the actor that has a name, among this driver's or (`shared`) among those of all drivers."""
+        return _core.named_actor(self._backend.region, name_digest(self._backend.region, name, shared))
 
     def _existing(self, known: LocalActor, creation: Creation) -> LocalActor:
         """The actor that has the name already, if the creation may take it."""
@@ -105,12 +109,13 @@ class LocalActors:
         except ObjectLostError:
             raise RayActorError(f"the actor {reference.hex()} is gone") from None
         facts = _core.facts_of_actor(region, index)
-        if facts not in self._known:
-            self._known[facts] = CallerFacts(*load_named(self._backend.store, facts))
-        return LocalActor(reference, self._known[facts])
+        key = _core.job_of_actor(region, index), facts
+        if key not in self._known:
+            self._known[key] = CallerFacts(*load_named(self._backend.store, facts))
+        return LocalActor(reference, self._known[key])
 
     def named(self, name: str) -> LocalActor:
-        known = _core.named_actor(self._backend.region, name_digest(name))
+        known = self._reference(name, shared=False) or self._reference(name, shared=True)
         if known is None:
             names = ", ".join(sorted(repr(row["Name"]) for row in self.rows() if row["Name"] is not None))
             raise ValueError(f"there is no actor named {name!r}; the names are {names or 'none'}")

@@ -1,4 +1,4 @@
-"""What is kept of an actor for as long as the session lives: for its processes, the node, and those who call it.
+"""What is kept of an actor for as long as its job lives: for its processes, the node, and those who call it.
 
 Neighbours: backends/local_actors.py makes both; store/named_values.py keeps them.  An actor's process must not load those of
 callers: signatures would import modules that most actors never need.
@@ -21,6 +21,7 @@ class ProcessFacts(NamedTuple):
     constructor: Token  #: of the function that is its constructor
     interval: int  #: calls between two checkpoints; 0: none are made
     hooks: dict[str, bool]  #: methods that ray_lite calls, if the class has them, and whether they are coroutine functions
+    shared: bool  #: all drivers of the session find it by its name
 
 
 class CallerFacts(NamedTuple):

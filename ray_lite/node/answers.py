@@ -59,7 +59,7 @@ class Looker:
         return {
             "session": self.session(), "time": time.time(), "store": statistics(self.region)._asdict(),
             "resources": {name: {"total": total, "free": free} for name, (total, free) in amounts.items()},
-            "processes": self._counts(), "tasks": self._tasks(), "actors": actor_rows(self.region)[:LISTED],
+            "processes": self._counts(), "tasks": self._tasks(), "actors": actor_rows(self.region, every=True)[:LISTED],
             "waits": self._waits(),
         }
 

@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.store.kept_labels import kept_label
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
 from ray_lite.system.process import started_at
-from ray_lite.values.failures import SystemFailure
+from ray_lite.values.failures import SystemFailure, dead
 
 LOOK = 0.02  # seconds between two looks at whether killed processes are gone
 DRAINED_AT_ONCE = 1_000  # calls of a dead actor that fail at a time
@@ -55,7 +56,7 @@ class JobEnds:
 
     def __init__(self, store: Store, config: Config) -> None:
         self.region, self.store, self.config = store.region, store, config
-        self._spare_cause = self._cause("the driver that it belonged to has ended")
+        self._spare_cause = self._cause(SystemFailure("ObjectLostError", "the driver that it belonged to has ended"))
         self._orphans = 0  # the queue of actors whose job has ended
 
     def end(self, job: Job) -> Iterator[float]:
@@ -79,16 +80,18 @@ class JobEnds:
             yield LOOK
         for fd in pidfds:
             os.close(fd)
-        cause = self._cause_of(job)
         for slot, *_ in self._processes(job):
-            self._sweep(slot, cause)
+            self._sweep(job, slot)
             yield 0.0
         _core.wake_all(self.region)
 
     def _processes(self, job: Job) -> list[tuple[int, int, int, int]]:
         return [one for one in _core.job_processes(self.region, job.number) if one[3] != _core.DRIVER]
 
-    def _sweep(self, slot: int, cause: _core.ObjectID) -> None:
+    def _sweep(self, job: Job, slot: int) -> None:
+        """Frees what a dead process held, and ends what it ran."""
+        actor = _core.actor_in(self.region, slot)
+        cause = self._cause_of(job, actor)
         _core.begin_sweep(self.region, slot)
         while (found := _core.adopt_task(self.region, slot))[0]:
             task, complete = found
@@ -96,7 +99,7 @@ class JobEnds:
                 _core.finish_task(self.region, task)
             else:
                 _core.lose_task(self.region, task, cause)
-        if actor := _core.actor_in(self.region, slot):
+        if actor:
             _core.end_actor(self.region, actor, cause)
         _core.end_sweep(self.region, slot)
 
@@ -104,13 +107,13 @@ class JobEnds:
         """Ends all that is left of a job that has no process any more."""
         cause = self._cause_of(job)
         for slot, *_ in _core.job_processes(self.region, job.number):
-            self._sweep(slot, cause)
+            self._sweep(job, slot)
         at = 1
         while at := _core.lose_tasks(self.region, job.number, cause, at):
             yield 0.0
         for actor, is_dead in _core.job_actors(self.region, job.number):
             if not is_dead:
-                _core.end_actor(self.region, actor, cause)
+                _core.end_actor(self.region, actor, self._cause_of(job, actor))
             while _core.drain_actor(self.region, actor, DRAINED_AT_ONCE):
                 yield 0.0
             if not _core.free_actor(self.region, actor):
@@ -126,16 +129,18 @@ class JobEnds:
             self._orphans = _core.actor_queue(self.region, _core.LIVES, (0, 0, (), 0))
         return self._orphans
 
-    def _cause_of(self, job: Job) -> _core.ObjectID:
-        """The error of what a job would have made."""
+    def _cause_of(self, job: Job, actor: int = 0) -> _core.ObjectID:
+        """The error of what a job, or one of its actors, would have made."""
+        how = f"the driver that it belonged to (pid {job.pid}) has ended"
+        label = kept_label(self.region, _core.facts_of_actor(self.region, actor)) if actor else None
         try:
-            return self._cause(f"the driver that it belonged to (pid {job.pid}) has ended")
+            return self._cause(dead(label[0], label[1], how) if label else SystemFailure("ObjectLostError", how))
         except ObjectStoreFullError:
             return self._spare_cause
 
-    def _cause(self, text: str) -> _core.ObjectID:
+    def _cause(self, failure: SystemFailure) -> _core.ObjectID:
         x = self.store.create(_core.next_put_id(), for_job=False)
-        self.store.fail(_core.object_index(x), SystemFailure("ObjectLostError", text))
+        self.store.fail(_core.object_index(x), failure)
         _core.seal_object(self.region, x)
         return x
 

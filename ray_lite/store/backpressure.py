@@ -31,8 +31,8 @@ class Backpressure:
         region: the region whose arena may be full.
         config: limits of the session.
         spill: moves bytes to the spill file.
-        others: whether other processes may free room by dropping ids, which can't be foreseen. True in a worker; False in a
-            driver, which drops no ids while it waits here.
+        others: whether other processes may free room by dropping ids, which can't be foreseen. True in a worker; False in the
+            only driver of a session, which drops no ids while it waits here.
     """
 
     def __init__(self, region: _core.Region, config: Config, spill: Spill, others: bool) -> None:
@@ -105,7 +105,8 @@ class Backpressure:
     def _is_hope_left(self) -> bool:
         """Whether others may free an unknown amount: by dropping ids, by ending a trim, or by ending to read or fill bytes that
         can then be spilled."""
-        if self.others or _core.bytes_trimmed_now(self.region):
+        others = self.others or self.region.statistics()["jobs"] > 1
+        if others or _core.bytes_trimmed_now(self.region):
             return True
         return self.spill.fd >= 0 and _core.others_reading(self.region)
 

@@ -54,14 +54,15 @@ class Store:
         return _core.create_object(self.region, binary, 0, for_job)
 
     def keep(self, value: Any) -> int:
-        """Keeps a value in an object until the session ends and returns the object's index; processes that keep equal values
-        share the object.
+        """Keeps a value in an object until the job ends and returns the object's index; processes of the job that keep equal
+        values share the object.
         """
         return self.keep_pickled(dumps(value))
 
     def keep_pickled(self, pickled: Pickled) -> int:
         """As `keep`, for a value that is pickled already."""
-        binary = _core.digest_id(b"".join(map(bytes, [pickled.stream, *pickled.buffers])))
+        job = self.region.job_key.to_bytes(8, "little")  # another job's object would go with that job
+        binary = _core.digest_id(b"".join(map(bytes, [job, pickled.stream, *pickled.buffers])))
         x = _core.find_object(self.region, binary)
         if x is None:
             x = self.create(binary, for_job=True)

@@ -4,6 +4,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
+import textwrap
 import time
 
 import psutil
@@ -35,15 +37,9 @@ def attached(start_script, ray_session):
     def start(source, *, args=(), **how):
         lines = ["import os, sys, time", "import ray_lite as ray", "address, *args = sys.argv[1:]",
                  "info = ray.init(redis_address=address)"]
-        return start_script("\n".join([*lines, _dedented(source)]), args=[address, *args], **how)
+        return start_script("\n".join([*lines, textwrap.dedent(source)]), args=[address, *args], **how)
 
     return start
-
-
-def _dedented(source):
-    import textwrap
-
-    return textwrap.dedent(source)
 
 
 def finished(process):
@@ -256,7 +252,7 @@ def test_many_drivers_one_after_another_leave_the_tables_as_they_were(attached, 
 def test_arguments_of_the_session_may_not_be_given(ray_session, argument):
     session_dir = ray_session.session.current().address["session_dir"]
     code = f"import ray_lite; ray_lite.init(redis_address={session_dir!r}, **{argument!r})"
-    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
     assert f"ValueError: {', '.join(sorted(argument, key=list(argument).index)[::-1])} can't be given" in done.stderr or \
         f"ValueError: {', '.join(argument)} can't be given" in done.stderr
 
@@ -281,3 +277,87 @@ def test_a_wrong_address(fresh, address, error, text):
 def test_an_address_is_a_string(fresh):
     with pytest.raises(TypeError, match="redis_address must be a string, got 6379"):
         fresh.init(redis_address=6379)
+
+
+ACTOR = """
+    @ray.remote
+    class Counter:
+        def __init__(self):
+            self.n = 0
+        def add(self, by=1):
+            self.n += by
+            return self.n
+        def pid(self):
+            return os.getpid()
+"""
+
+
+def test_names_of_actors_do_not_mix_but_for_shared_ones(attached, wait_until):
+    script = attached(ACTOR + """
+    own, shared = Counter.options(name="own").remote(), Counter.options(name="both", shared=True).remote()
+    print(ray.get([own.add.remote(), shared.add.remote(10)]), flush=True)
+    sys.stdin.read()
+    print(ray.get(shared.add.remote(0)), flush=True)
+    time.sleep(100)
+    """, stdin=subprocess.PIPE)
+    assert script.stdout.readline() == "[1, 10]\n"
+    with pytest.raises(ValueError, match="there is no actor named 'own'; the names are 'both'"):
+        ray.get_actor("own")
+    shared = ray.get_actor("both")
+    assert ray.get([shared.add.remote() for _ in range(5)]) == [11, 12, 13, 14, 15]
+    assert [row["Name"] for row in ray.global_state.actors()] == ["both"]
+
+    @ray.remote
+    class Counter:
+        pass
+
+    mine = Counter.options(name="own").remote()
+    with pytest.raises(ValueError, match="there is an actor named 'both' already"):
+        Counter.options(name="both", shared=True).remote()
+    with pytest.raises(ValueError, match="shared=True needs a name"):
+        Counter.options(shared=True).remote()
+    script.stdin.close()
+    assert script.stdout.readline() == "15\n"
+    script.kill()
+    with pytest.raises(ray.exceptions.RayActorError):
+        while True:
+            ray.get(shared.add.remote(), timeout=5)
+    wait_until(lambda: [row["Name"] for row in ray.global_state.actors()] == ["own"], what="the name is free")
+    del mine, shared
+
+
+def test_calls_of_a_dead_driver_do_not_stay_with_another_drivers_actor(attached, gate, counts, wait_until):
+    """Queued ones are gone; the actor lives on, and what its calls had of that driver is not used any more."""
+    wait, arrive = gate.wait, gate.arrive
+
+    @ray.remote
+    class Slow:
+        def hold(self):
+            arrive("here")
+            wait()
+
+        def add(self, x):
+            return x + 1
+
+    slow = Slow.options(name="slow", shared=True).remote()
+    before = counts()
+    held = slow.hold.remote()
+    wait_until(lambda: gate.arrived(), what="it runs")
+    script = attached("""
+        slow = ray.get_actor("slow")
+        waits = ray.remote(lambda: time.sleep(100)).remote()
+        calls = [slow.add.remote(k) for k in range(30)] + [slow.add.remote(waits)]
+        print(calls[0].hex(), flush=True)
+        time.sleep(100)
+    """)
+    lost = ray.ObjectID(bytes.fromhex(script.stdout.readline().strip()))
+    ray.wait([lost], timeout=0)
+    script.kill()
+    with pytest.raises(ray.exceptions.ObjectLostError, match=f"pid {script.pid}"):
+        ray.get(lost, timeout=5)
+    wait_until(lambda: counts()["jobs"] == 1, 5, "its job has ended")
+    gate.open()
+    assert ray.get(slow.add.remote(5)) == 6
+    del lost, held
+    wait_until(lambda: counts()["objects"] - counts()["kept"] == before["objects"] - before["kept"], 5, "nothing is left")
+    ray.session.current().view.check()

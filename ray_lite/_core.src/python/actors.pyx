@@ -78,6 +78,12 @@ def facts_of_actor(Region region, uint32_t a) -> int:
     return actor_at(region.R, a).facts
 
 
+def job_of_actor(Region region, uint32_t a) -> int:
+    """The `Region.job_key` of the job to which an actor belongs, which exists."""
+    check_region(region.R)
+    return job_key_of(region.R, actor_at(region.R, a).job)
+
+
 def actor_facts(Region region, uint32_t a) -> tuple:
     """(state, serial, slot or 0, pending calls, running calls, lanes, whether it is to be killed, index of its cause or 0).
     Racy, but for the node's own steps."""

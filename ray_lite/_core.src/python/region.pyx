@@ -58,6 +58,11 @@ cdef uint32_t abi() noexcept nogil:
     return ABI | <uint32_t>sizeof(pthread_mutex_t) | (<uint32_t>sizeof(rl_header) << 6 & 0xffc0)
 
 
+cdef uint64_t job_key_of(rl_region* R, uint32_t job) noexcept nogil:
+    """A number for a job that no other job of the session ever has."""
+    return <uint64_t>rl_job_at(R, job).serial << 32 | job
+
+
 cdef class Region:
     """One process's view of a session's shared memory.
 
@@ -257,6 +262,11 @@ cdef class Region:
     def job(self) -> int:
         """Job of this process."""
         return self.R.job
+
+    @property
+    def job_key(self) -> int:
+        """A number for this process's job that no other job of the session ever has."""
+        return job_key_of(self.R, self.R.job)
 
     @property
     def cpus(self) -> int:
