@@ -56,8 +56,13 @@ class JobEnds:
 
     def __init__(self, store: Store, config: Config) -> None:
         self.region, self.store, self.config = store.region, store, config
-        self._spare_cause = self._cause(SystemFailure("ObjectLostError", "the driver that it belonged to has ended"))
+        self._spare_cause: _core.ObjectID | None = None
         self._orphans = 0  # the queue of actors whose job has ended
+
+    def prepare(self) -> None:
+        """Makes what an end needs even if the store is full then."""
+        if self._spare_cause is None:
+            self._spare_cause = self._cause(SystemFailure("ObjectLostError", "the driver that it belonged to has ended"), True)
 
     def end(self, job: Job) -> Iterator[float]:
         """Ends a job, piece by piece; yields how many seconds may pass before the next piece."""
@@ -136,10 +141,11 @@ class JobEnds:
         try:
             return self._cause(dead(label[0], label[1], how) if label else SystemFailure("ObjectLostError", how))
         except ObjectStoreFullError:
+            assert self._spare_cause is not None, "a job has attached"
             return self._spare_cause
 
-    def _cause(self, failure: SystemFailure) -> _core.ObjectID:
-        x = self.store.create(_core.next_put_id(), for_job=False)
+    def _cause(self, failure: SystemFailure, for_job: bool = False) -> _core.ObjectID:
+        x = self.store.create(_core.next_put_id(), for_job)
         self.store.fail(_core.object_index(x), failure)
         _core.seal_object(self.region, x)
         return x

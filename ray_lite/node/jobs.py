@@ -105,6 +105,7 @@ class Jobs:
             attach_link.refuse(connection, why)
             return False
         try:
+            self.ends.prepare()
             number = _core.open_job(self.region)
             slot = _core.open_driver(self.region, number, pid, started_at(pid))
         except ObjectStoreFullError:

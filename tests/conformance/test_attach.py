@@ -116,6 +116,8 @@ def test_objects_are_handed_over_by_id(attached, gate):
 @pytest.mark.parametrize("how", ["shutdown", "exit", "kill"])
 def test_nothing_stays_of_a_driver(attached, counts, wait_until, how):
     ray.get(ray.remote(os.getpid).remote())
+    finished(attached("pass"))  # the first makes the host keep an error for later
+    wait_until(lambda: counts()["jobs"] == 1, what="its job has ended")
     before = counts()
     for _ in range(2):
         script = attached("""
