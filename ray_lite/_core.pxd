@@ -120,6 +120,7 @@ cdef extern from "region/layout.h" nogil:
         uint32_t nested_rings[8]
         int64_t toplevel_waiting_since
         uint32_t turn_given, actors_due, cancelled_queued, node_looks, workers_differ, threads_wait, nawaiting
+        int64_t over_since, yields_until
         uint32_t bell_rung, at_limit, closing
         pthread_mutex_t node_life
     ctypedef struct rl_header:
@@ -133,7 +134,7 @@ cdef extern from "region/layout.h" nogil:
         uint32_t rung_jobs[8]
         uint32_t poison, reports, waiting_for_room, room_precedence
         rl_table objects, tasks, refs, extents, queues, slots, resources, demands, actors, lanes, jobs
-        int64_t aging
+        int64_t aging, job_turn
         uint32_t shapes[1024]
         uint32_t lane_chains[1024]
         uint32_t names[256]
@@ -209,8 +210,8 @@ cdef extern from "region/sync.h" nogil:
         uint32_t* reads
         uint32_t wake[8]
         int control_fd, arena_fd, bell_fd, host_bell_fd
-        uint32_t slot, job, wakes, fork_generation, row_limit, closed, shared
-        int64_t users
+        uint32_t slot, job, released, wakes, fork_generation, row_limit, closed, shared
+        int64_t users, share_look
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
     uint32_t rl_load(const uint32_t* p)
     uint64_t rl_load64(const uint64_t* p)
@@ -300,8 +301,7 @@ cdef struct rl_spec:
     uint32_t* generations
     uint32_t task
     uint32_t returned, referred, roomed  # progress
-    uint32_t actor            # of a call: the actor, and its serial
-    uint32_t actor_serial
+    uint32_t actor, actor_serial  # of a call: the actor
     rl_creation* creates  # of a constructor's call: the actor that it makes
     uint32_t unrung           # wake-ups that are left for another section
 

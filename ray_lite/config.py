@@ -84,6 +84,7 @@ class Config(NamedTuple):
     fork_again: float = 2.0  #: seconds before a new try to start a worker, after the kernel refused a process
     deadlock: float = 1.0  #: seconds without a finished task before CPUs are lent, or a wait that can't end gets DeadlockError
     async_calls: int = 1_000  #: calls that an actor with async methods runs at a time, if it has no max_concurrency
+    job_turn: float = 0.01  #: seconds for which a job may have more than its share of the CPUs while another waits for its own
     actor_turn: float = 2e-3  #: seconds for which an actor keeps its CPUs from call to call while others wait for some
     max_workers: int = 1_000  #: most workers at once, blocked ones included; actors count only against `slots`
     held_note: float = 5.0  #: seconds that an actor or a task waits for what actors hold for life, or an actor for a process,

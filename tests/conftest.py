@@ -308,12 +308,12 @@ def start_script(tmp_path):
     """
     processes = []
 
-    def start(source, *, args=(), env=None, flags=(), cwd=None, command=(), stdin=subprocess.DEVNULL):  # noqa: PLR0913
+    def start(source, *, args=(), env=None, flags=(), cwd=None, command=()):
         path = tmp_path / f"script{len(processes)}.py"
         path.write_text(textwrap.dedent(source))
         process = subprocess.Popen(
             [*command, sys.executable, *flags, str(path), *map(str, args)],
-            stdin=stdin,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -59,6 +59,7 @@ class Sizes(NamedTuple):
     gpus: int
     resources: list[int]
     aging: int
+    job_turn: int
     session_id: int
     namespaces: Namespaces
 
@@ -108,7 +109,8 @@ def plan_sizes(
     return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
                  config.commit_step, backing.page, reserve,
                  config.spill_least if spills else 0, int(config.room_precedence * 1e9), config.trim,
-                 round(resources.cpus * CPU_UNIT), len(resources.gpu_ids), resources.units, int(config.aging * 1e9),
+                 round(resources.cpus * CPU_UNIT), len(resources.gpu_ids), resources.units,
+                 int(config.aging * 1e9), int(config.job_turn * 1e9),
                  int.from_bytes(os.urandom(8), 'little') >> 1, namespaces())
 
 

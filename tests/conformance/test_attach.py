@@ -294,14 +294,15 @@ ACTOR = """
 """
 
 
-def test_names_of_actors_do_not_mix_but_for_shared_ones(attached, wait_until):
+def test_names_of_actors_do_not_mix_but_for_shared_ones(attached, wait_until, tmp_path):
     script = attached(ACTOR + """
     own, shared = Counter.options(name="own").remote(), Counter.options(name="both", shared=True).remote()
     print(ray.get([own.add.remote(), shared.add.remote(10)]), flush=True)
-    sys.stdin.read()
+    while not os.path.exists(args[0]):
+        time.sleep(0.01)
     print(ray.get(shared.add.remote(0)), flush=True)
     time.sleep(100)
-    """, stdin=subprocess.PIPE)
+    """, args=[tmp_path / "go"])
     assert script.stdout.readline() == "[1, 10]\n"
     with pytest.raises(ValueError, match="there is no actor named 'own'; the names are 'both'"):
         ray.get_actor("own")
@@ -318,7 +319,7 @@ def test_names_of_actors_do_not_mix_but_for_shared_ones(attached, wait_until):
         Counter.options(name="both", shared=True).remote()
     with pytest.raises(ValueError, match="shared=True needs a name"):
         Counter.options(shared=True).remote()
-    script.stdin.close()
+    (tmp_path / "go").touch()
     assert script.stdout.readline() == "15\n"
     script.kill()
     with pytest.raises(ray.exceptions.RayActorError):
@@ -363,3 +364,36 @@ def test_calls_of_a_dead_driver_do_not_stay_with_another_drivers_actor(attached,
     del lost, held
     wait_until(lambda: counts()["objects"] - counts()["kept"] == before["objects"] - before["kept"], 5, "nothing is left")
     ray.session.current().view.check()
+
+
+@pytest.mark.parametrize("script_session", [1, 2], indirect=True)
+def test_cpus_are_shared_fairly(script_session):
+    """A driver that comes while another has thousands of tasks queued gets its half, on one CPU in turns."""
+    left, took = script_session("""
+        short = ray.remote(lambda: time.sleep(0.005))
+        began = time.monotonic()
+        ray.get([short.remote() for _ in range(int(args[0]) * 40)])
+        print(time.monotonic() - began)
+    """)
+    assert left > 0.8, "the first driver's tasks have not run meanwhile"
+    assert took < 4, "40 tasks of 5 ms for each CPU take 0.4 s at half of the CPUs"
+
+
+@pytest.fixture
+def script_session(request, fresh, start_script):
+    """A session of so many CPUs, whose driver has queued tasks of 5 ms for 10 s. Gives a function: what part of these is left
+    after another driver has run a source, and the number that this printed.
+    """
+    fresh.init(num_cpus=request.param)
+    short = fresh.remote(lambda: time.sleep(0.005))
+    queued = [short.remote() for _ in range(2000 * request.param)]
+    address = fresh.session.current().address["session_dir"]
+
+    def run(source):
+        head = f"import os, sys, time\nimport ray_lite as ray\nargs = sys.argv[1:]\nray.init(redis_address={address!r})\n"
+        printed = finished(start_script(head + textwrap.dedent(source), args=[request.param]))
+        return len(fresh.wait(queued, num_returns=len(queued), timeout=0)[1]) / len(queued), float(printed)
+
+    yield run
+    for x in queued:
+        fresh.cancel(x)

@@ -40,6 +40,7 @@ SIZES = SimpleNamespace(
     gpus=0,
     resources=(),
     aging=1_000_000_000,
+    job_turn=10_000_000,
     session_id=1,
     namespaces=(0, 0, 0),
 )

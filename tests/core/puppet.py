@@ -273,6 +273,7 @@ def small(cpus):
         gpus=0,
         resources=(),
         aging=1 << 60,
+        job_turn=1 << 60,
         session_id=1,
         namespaces=(0, 0, 0),
     )

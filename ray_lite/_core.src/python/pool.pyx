@@ -41,6 +41,8 @@ def can_start(Region region) -> tuple:
     coming = R.j.ncoming + R.j.nstarting
     ready = unserved(R, coming) if R.j.workers_differ else R.j.nready
     fits = ready > coming if R.j.workers_differ else pick_unserved(R, coming, False, &slot) != 0
+    if R.h.jobs.live > 1 and R.j.nready and coming == 0 and R.j.nidle == 0 and not has_its_share(R):
+        fits = True  # others will leave CPUs to it, but only for a worker that is there
     out = ready, 0 if R.j.workers_differ else R.j.nidle, coming, resource_at(R, RL_CPU).free, fits, R.j.nidle
     rl_commit(R)
     return out

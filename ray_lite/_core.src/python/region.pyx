@@ -113,7 +113,8 @@ cdef class Region:
                 spilled, 0: none), room_precedence (ns for which a process that waits for room goes before others),
                 trim_bytes (of a free run that is worth trimming, 0: none is), cpus (ten-thousandths), gpus (their number),
                 resources (list of the total of each custom resource, in ten-thousandths), aging (ns after which a stalled
-                shape gets the reservation), session_id, namespaces (system/process.py).
+                shape gets the reservation), job_turn (ns for which a job may have more than its share of the CPUs while
+                another has less), session_id, namespaces (system/process.py).
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -148,7 +149,7 @@ cdef class Region:
         h.spill_least, h.room_precedence = sizes.spill_least, sizes.room_precedence >> 20
         h.trim_least = <uint32_t>(<uint64_t>sizes.trim_bytes // RL_PAGE)
         h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
-        h.aging = sizes.aging
+        h.aging, h.job_turn = sizes.aging, sizes.job_turn
         for t in range(TABLES):
             (<rl_table*>&h.objects)[t].used = 1
         rc = rl_mutex_make(&h.lock.mutex)

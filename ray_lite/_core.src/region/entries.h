@@ -336,7 +336,10 @@ typedef struct {
     uint32_t workers_differ; /* 120 writer: lock; 1 once some workers can't serve all shapes */
     uint32_t threads_wait; /* 124 writer: lock; 1: threads of workers may wait besides the main ones */
     uint32_t nawaiting;  /* 128 writer: lock; slots and calls that say what they await */
-    uint32_t spare[15];  /* 132 writer: nobody */
+    uint32_t spare;      /* 132 writer: nobody */
+    int64_t over_since;  /* 136 writer: lock; since when it has more than its share of the CPUs while another job has less, or 0 */
+    int64_t yields_until; /* 144 writer: lock; until then its workers leave CPUs to a job that has less than its share */
+    uint32_t spare3[10]; /* 152 writer: nobody */
     uint32_t bell_rung;  /* 192 writer: atomic; the node's doorbell is rung and not yet answered */
     uint32_t at_limit;   /* 196 writer: atomic; no more workers can be started. Stale: a vain or a late ring */
     uint32_t closing;    /* 200 writer: atomic; rl_closing: the job ends */

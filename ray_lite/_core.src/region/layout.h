@@ -69,6 +69,7 @@ typedef struct {
     rl_table lanes;                    /* writer: see rl_table */
     rl_table jobs;                     /* writer: see rl_table */
     int64_t aging;                     /* writer: init; ns after which a stalled queue, or a top-level task, is served first */
+    int64_t job_turn;                  /* writer: init; ns for which a job may have more than its share while another has less */
     uint32_t shapes[RL_SHAPES];        /* writer: lock; index of the queues: first of each chain */
     uint32_t names[RL_NAMES];          /* writer: lock; index of the actors that have a name: first of each chain */
     uint32_t lane_chains[RL_LANES];    /* writer: lock; index of the lanes: first of each chain */

@@ -15,11 +15,13 @@ typedef struct {
     int bell_fd, host_bell_fd; /* doorbells: of this job's node and of the host; the same in the host's job */
     uint32_t slot;
     uint32_t job; /* the index of `j` */
+    uint32_t released; /* the last resource released in this section of which other jobs may make use, or none; guarded by the lock */
     uint32_t wakes; /* whether wake-ups of other jobs are owed, */
     uint32_t wake[RL_JOB_WORDS]; /* and of which: a bit for each; guarded by the lock */
     uint32_t fork_generation;
     uint32_t row_limit; /* of this process's slot, or 0; a copy, because it is read for each object that a process begins to hold */
     uint32_t closed;
+    int64_t share_look; /* when this worker looks next whether another job waits for CPUs (scheduling/sharing.pyx) */
     uint32_t shared; /* handles beyond the first one of each object; guarded by the GIL */
     uint64_t h_control_bytes, h_arena_bytes, handles_bytes; /* lengths of the mappings */
     int64_t users; /* calls inside the core and exported views; after a close the last one unmaps; guarded by the GIL */

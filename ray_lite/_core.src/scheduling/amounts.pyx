@@ -81,9 +81,14 @@ cdef bint fits_within(rl_region* R, uint32_t q, uint32_t outer) noexcept nogil:
 
 
 cdef void owe_waiting_jobs(rl_region* R) noexcept nogil:
-    """Lock held. Notes that other jobs, of which tasks or actors wait in a ring, may make use of what is released."""
+    """Lock held. Notes that other jobs, of which tasks or actors wait in a ring, may make use of what was released, unless this
+    job has taken it again."""
     cdef uint32_t i
     cdef rl_job* j
+    if R.released == RL_CPU and resource_at(R, RL_CPU).free <= 0:
+        R.released = 0
+        return
+    R.released = 0
     for i in range(1, R.h.jobs.used):
         j = rl_job_at(R, i)
         if i != R.job and (j.ready_ring or j.turn_ring or j.life_ring):
@@ -93,7 +98,7 @@ cdef void owe_waiting_jobs(rl_region* R) noexcept nogil:
 cdef void resource_add(rl_region* R, uint32_t k, int64_t amount) noexcept nogil:
     """Lock held. Adds to the free amount of a resource; `amount` may be negative."""
     if amount > 0 and R.h.jobs.live > 1:
-        owe_waiting_jobs(R)
+        R.released = k
     if amount:
         rl_set64(R, <uint64_t*>&resource_at(R, k).free, <uint64_t>(resource_at(R, k).free + amount))
 

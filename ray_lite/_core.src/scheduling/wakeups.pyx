@@ -13,6 +13,12 @@ cdef inline bint is_own_node(rl_region* R) noexcept nogil:
     return rl_slot_at(R, R.slot).role == RL_NODE and rl_slot_at(R, R.slot).job == R.job
 
 
+cdef bint is_unmanned(rl_region* R) noexcept nogil:
+    """Lock held. Whether tasks of a job are queued for which it has no worker: it needs one to get its share of the CPUs."""
+    return R.j.nready != 0 and R.j.nworking == 0 and R.j.nblocked == 0 and R.j.idle_first == 0 and \
+        R.j.ncoming == 0 and R.j.nstarting == 0
+
+
 cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Rings idle workers for `wanted` tasks that became READY, or the node if one more worker could run. Returns how
     many are left for another section, because the log or the stage of this one is full."""
@@ -40,7 +46,7 @@ cdef uint32_t ring_workers(rl_region* R, uint32_t wanted) noexcept nogil:
         let_node_look(R, R.job)
     if R.j.idle_first == 0 and R.j.nworking and rl_load(&R.j.at_limit):
         return 0  # the node can't start a worker, and workers run, so it need not search for a deadlock
-    if pick_unserved(R, R.j.ncoming, False, &slot) and slot == 0:
+    if pick_unserved(R, R.j.ncoming, False, &slot) and slot == 0 or R.h.jobs.live > 1 and is_unmanned(R):
         rl_owe_node(R)
     return 0
 
@@ -107,6 +113,8 @@ cdef uint32_t wake_workers(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. Wakes whoever can make use of what became READY (`wanted` tasks) or free: workers, the node, and actors that
     wait for a turn. Returns how many wake-ups are left for another section."""
     cdef uint32_t left = wake_own(R, wanted)
+    if R.released:
+        owe_waiting_jobs(R)
     return max(left, wake_others(R)) if R.wakes else left
 
 
@@ -118,7 +126,7 @@ cdef inline uint32_t wakeups_wanted(rl_region* R) noexcept nogil:
 
 cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock not held. Rings the workers for which earlier sections had no room."""
-    while wanted or R.wakes:
+    while wanted or R.released or R.wakes:
         if rl_lock(R):
             return EIO
         wanted = wake_workers(R, min(wanted, R.j.nready))

@@ -2,9 +2,9 @@
 
     its slots are swept -> its tasks -> its actors -> what names its kept objects -> these objects -> its queues and itself
 
-The host does each step, once all processes of the job are gone or have let go of the region.  Each step is cut into sections
-and can be repeated.  Tasks of other jobs that wait for what the job would have made go on with an error, the cause.  Neighbours:
-sweep.pyx (slots), actor_ends.pyx (actors).  Must not decide when a job ends.
+The host does each step, once all processes of the job are gone or have let go of the region.  Each step is cut into
+sections and can be repeated.  Tasks of other jobs that wait for what the job would have made go on with an error, the cause.
+Neighbours: sweep.pyx (slots), actor_ends.pyx (actors).  Must not decide when a job ends.
 """
 cdef enum:
     PIECE = 1024  # entries of a table that one call looks at

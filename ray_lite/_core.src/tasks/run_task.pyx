@@ -220,6 +220,13 @@ cdef int next_section(rl_region* R, uint32_t* given, uint32_t* owed, uint32_t* o
     given[0] = 0
     if R.j.turn_ring and R.j.turn_given == RL_TURN_NONE and not turns_give(R, True):  # it is an actor's turn
         return MORE
+    if R.h.jobs.live > 1:
+        if rl_log_used(R) > RL_LOG_BUDGET - LEAVE_LOG - IDLE_LOG:
+            return MORE
+        if leaves_cpus(R):
+            if me.availability == RL_BUSY:
+                idle_add(R, R.slot)
+            return DONE
     q = pick_for_worker(R, R.slot, &rc)
     if rc == MORE or rl_log_used(R) + (grant_log(R, q) if q else 0) > RL_LOG_BUDGET - IDLE_LOG:
         return MORE
