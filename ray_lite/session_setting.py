@@ -56,6 +56,7 @@ class SessionSetting(NamedTuple):
     redirect_worker_output: bool = False
     redirect_output: bool = True
     pin: bool = False
+    object_id_seed: int | None = None
     node_pid: int = 0  #: filled in by the node
     started: float = 0.0  #: when the session started, in seconds since 1970; filled in by the node
     stack_fd: int = -1  #: descriptor into which a process writes its stack when it is asked to; filled in by the node

@@ -41,7 +41,7 @@ COVERED_BY: dict[str, str] = {
     "calls/actor_facts.py": "conformance/test_actor_processes.py",
     "node/attach_link.py": "conformance/test_attach.py",
     "node/jobs.py": "conformance/test_attach.py",
-    "node/job_end.py": "conformance/test_attach.py",
+    "node/job_end.py": "conformance/test_attached_ends.py",
     "node/host.py": "conformance/test_attach.py",
     "driver/attach.py": "conformance/test_attach.py",
     "driver/address.py": "conformance/test_attach.py",

@@ -83,11 +83,10 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
 
 def _greet(request: Request, connection: socket.socket, node: Node, bell: int) -> tuple[Welcome, list[int]]:
     """Says hello to the host, and returns its Welcome with the files."""
-    seed = "" if request.object_id_seed is None else str(request.object_id_seed)
     pidfds: list[int] = []
     try:
         pidfds += [os.pidfd_open(os.getpid()), os.pidfd_open(node[0])]
-        attach_link.send(connection, attach_link.hello(seed), [*pidfds, bell])
+        attach_link.send(connection, attach_link.hello(request.object_id_seed), [*pidfds, bell])
         message, fds = attach_link.receive(connection, WELCOME_FDS)
     except OSError as error:
         raise RaySystemError(f"the session did not answer: {error.strerror or error}") from None

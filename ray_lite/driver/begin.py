@@ -101,7 +101,7 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
         store=plan.store, redis_address=driver.address["redis_address"],
         num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
-        preload=request.preload,
+        preload=request.preload, object_id_seed=request.object_id_seed,
     )
 
 

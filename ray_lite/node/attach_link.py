@@ -29,7 +29,7 @@ class Hello(NamedTuple):
     version: str
     python: str
     namespaces: list[int]
-    seed: str  #: digest of its object_id_seed, or ""
+    seed: int | None  #: its object_id_seed
 
 
 class Welcome(NamedTuple):
@@ -44,7 +44,7 @@ class Welcome(NamedTuple):
     session_dir: str
 
 
-def hello(seed: str) -> Hello:
+def hello(seed: int | None) -> Hello:
     """This process's Hello."""
     return Hello(os.getpid(), __version__, python(), list(namespaces()), seed)
 

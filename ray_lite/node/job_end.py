@@ -33,8 +33,8 @@ WATCHED = 3  # of the descriptors of a job, those that the host watches: connect
 class Job:
     """One attached driver, with its node."""
 
-    def __init__(self, number: int, connection: socket.socket, fds: list[int], pid: int) -> None:
-        self.number, self.connection, self.pid = number, connection, pid
+    def __init__(self, number: int, connection: socket.socket, fds: list[int], pid: int, seed: int | None) -> None:
+        self.number, self.connection, self.pid, self.seed = number, connection, pid, seed
         self.driver_pidfd, self.node_pidfd, self.bell = fds
         self.has_let_go = False  # whether the driver is gone, or uses the region no more
         self.has_no_node = False

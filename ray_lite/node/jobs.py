@@ -100,7 +100,7 @@ class Jobs:
     def _welcome(self, connection: socket.socket, hello: Hello, fds: list[int]) -> bool:
         """Opens a job, if the driver may have one; whether it has."""
         pid, uid = peer(connection)
-        why = attach_link.why_not(hello, pid, uid)
+        why = attach_link.why_not(hello, pid, uid) or self._why_not_the_seed(hello.seed)
         if why:
             attach_link.refuse(connection, why)
             return False
@@ -111,7 +111,7 @@ class Jobs:
         except ObjectStoreFullError:
             attach_link.refuse(connection, "the session has as many drivers or processes as it can have")
             return False
-        job = Job(number, connection, fds, pid)
+        job = Job(number, connection, fds, pid, hello.seed)
         for fd in job.fds()[:WATCHED]:
             self.jobs[fd] = job
             self.poll.register(fd, select.EPOLLIN)
@@ -123,6 +123,13 @@ class Jobs:
         with contextlib.suppress(OSError):  # it is gone: its pidfd says so
             attach_link.send(connection, welcome, [control, arena, bell, *([spill] if spill >= 0 else [])])
         return True
+
+    def _why_not_the_seed(self, seed: int | None) -> str:
+        """Why a driver can't have a seed, in a sentence; "": it can."""
+        seeds = [self.setting.object_id_seed, *(job.seed for job in self.live())]
+        if seed is None or seed not in seeds:
+            return ""
+        return f"another driver of the session has object_id_seed={seed} now, and two would give the same ids"
 
     # --- the end ---
 
