@@ -44,6 +44,7 @@ COVERED_BY: dict[str, str] = {
     "node/job_end.py": "conformance/test_attached_ends.py",
     "node/host.py": "conformance/test_attach.py",
     "driver/attach.py": "conformance/test_attach.py",
+    "driver/node_start.py": "conformance/test_attached_ends.py",
     "driver/address.py": "conformance/test_attach.py",
     "init_arguments.py": "conformance/test_init.py",
     "_core.src/python/task_facts.pyx": "core/python/test_execute.py",

@@ -10,7 +10,6 @@ import errno
 import os
 import socket
 import sys
-import time
 from typing import Any
 
 from ray_lite import _core
@@ -19,12 +18,10 @@ from ray_lite.config import SCRIPT_MODE
 from ray_lite.control.store_binaries import NO_BINARIES
 from ray_lite.control.store_server import SOCKET
 from ray_lite.driver.driver import Belongings, Driver
+from ray_lite.driver.node_start import NodeStart
 from ray_lite.driver.plan import SessionPlan
-from ray_lite.exceptions import RaySystemError
-from ray_lite.node.spawn_node import READY, REFUSED, send_setting
 from ray_lite.session_setting import Attachment, SessionInfo, SessionSetting
 from ray_lite.store.region_files import Files, Sizes, make_files
-from ray_lite.system.polling import readable
 from ray_lite.system.process import started_at
 
 Node = tuple[int, socket.socket]  # its pid, and the driver's end of the socketpair
@@ -57,8 +54,12 @@ def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSt
 
 def enter(plan: SessionPlan, region: _core.Region, info: SessionInfo, belongings: Belongings, undo: contextlib.ExitStack,
           attachment: Attachment | None = None) -> Driver:
-    """Makes the driver of a region in which this process has its slot, and greets its node. `attachment`: what the node must
-    know of a session to which this driver has attached."""
+    """Makes the driver of a region in which this process has its slot, and greets its node.
+
+    Args:
+        attachment: what the node must know of a session to which this driver has attached. The session is there, so nobody
+            waits for this driver's node, unless it preloads: the first tasks do.
+    """
     region.make_current()
     driver = Driver(region, info, belongings)
     undo.callback(os.close, driver.node_pidfd)
@@ -66,7 +67,11 @@ def enter(plan: SessionPlan, region: _core.Region, info: SessionInfo, belongings
     driver.runtime_env.begin()
     driver.call_sites.begin()
     undo.callback(driver.call_sites.end)
-    _greet(driver, _setting(plan, driver)._replace(attachment=attachment))
+    start = NodeStart(driver, _setting(plan, driver)._replace(attachment=attachment))
+    if attachment is None or plan.request.preload:
+        start.wait()
+    else:
+        driver.start = start
     return driver
 
 
@@ -103,39 +108,3 @@ def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
         preload=request.preload, object_id_seed=request.object_id_seed,
     )
-
-
-def _greet(driver: Driver, setting: SessionSetting) -> None:
-    """Sends the node its setting and waits for its answer, at most Config.start_timeout, or Config.preload_timeout."""
-    fds = [fd for fd in driver.files if fd >= 0]
-    timeout, name = setting.config.start_timeout, "RAY_LITE_START_TIMEOUT"
-    if setting.preload and setting.config.preload_timeout > timeout:
-        timeout, name = setting.config.preload_timeout, "RAY_LITE_PRELOAD_TIMEOUT"
-    try:
-        send_setting(driver.link, setting, fds)
-        deadline = time.monotonic() + timeout
-        while not readable(driver.link.fileno(), 1.0):
-            if time.monotonic() > deadline:
-                raise RaySystemError(f"the node process (pid {driver.node_pid}) did not answer within "
-                                     f"{timeout:g} s ({name})")
-        answer = driver.link.recv(len(READY))
-        if answer == READY:
-            return
-        if answer == REFUSED:
-            raise _refusal(driver.link)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # the error below says it
-    whiles = f"it preloaded {', '.join(setting.preload)}, or started" if setting.preload else "it started"
-    raise RaySystemError(f"the node process ended while {whiles}; its output on stderr says why")
-
-
-def _refusal(link: socket.socket) -> ImportError | ValueError:
-    """What `init` raises, since the node has refused to preload a package."""
-    import json
-
-    with link.makefile("rb") as file:
-        try:
-            error, text = json.load(file)
-        except ValueError:  # somebody killed it
-            raise RaySystemError("the node process ended while it said why it can't preload a package") from None
-    return ImportError(text) if error == "ImportError" else ValueError(text)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core, session
 from ray_lite.backends.local import LocalBackend
+from ray_lite.driver.node_start import NodeStart
 from ray_lite.node.spawn_node import SHUTDOWN
 from ray_lite.session_setting import SessionInfo
 from ray_lite.store.region_files import Files
@@ -44,7 +45,13 @@ class Driver(LocalBackend):
         self.attachment = belongings.attachment
         self.address = {**belongings.address, "node_pid": self.node_pid}
         self._closed = False
+        self.start: NodeStart | None = None  #: of an attached driver, until its node has answered
         self.node_pidfd = os.pidfd_open(self.node_pid)
+
+    def look_around(self, awaited: list[_core.ObjectID] | None = None, all_of_them: bool = False) -> None:
+        """Raises what must end a waiting call: that this driver's node has not started, or can't."""
+        if self.start is not None and self.start.is_over():
+            self.start = None
 
     def close(self) -> None:
         """Ends every process of the session, and removes its directory, its mapping and its files. Idempotent."""

@@ -13,6 +13,7 @@ import socket
 
 from ray_lite.node.spawn_node import READY, REFUSED, SHUTDOWN, receive_setting
 from ray_lite.session_setting import SessionSetting
+from ray_lite.system.polling import readable
 
 
 class DriverLink:
@@ -40,6 +41,10 @@ class DriverLink:
     def descriptors(self) -> tuple[int, int]:
         """Both descriptors; either becomes readable with the driver's order to end, or its death."""
         return self._socket.fileno(), self._pidfd
+
+    def is_gone(self) -> bool:
+        """Whether the driver has ended, or wants the end, already."""
+        return any(readable(fd, 0) for fd in self.descriptors())
 
     def tell_ready(self) -> bool:
         """Tells the driver that workers can start; False if it has ended."""

@@ -81,7 +81,7 @@ class Guest:
 
     def fds(self) -> list[int]:
         """Descriptors that no child may have."""
-        return [self.pidfd]
+        return [] if self.pidfd < 0 else [self.pidfd]
 
     def on_event(self, fd: int) -> None:
         """Notes that the host is gone."""

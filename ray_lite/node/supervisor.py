@@ -21,6 +21,7 @@ from ray_lite import _core
 from ray_lite.control.control_starter import ControlStarter
 from ray_lite.control.report_channel import Reporter
 from ray_lite.control.stack_dumps import STACK_SIGNAL, StackDumps
+from ray_lite.exceptions import RaySystemError
 from ray_lite.node.actors import Actors
 from ray_lite.node.deaths import Deaths
 from ray_lite.node.driver_link import DriverLink
@@ -48,9 +49,14 @@ class Supervisor:
         spill_fd = more.pop(0) if setting.info.spill_fd >= 0 else -1
         self.setting = setting = setting.in_node(os.getpid(), spill_fd, dumps.write_end)
         self.config = setting.config
-        self.lock = session_dir.make(setting.session_dir)
         job = setting.attachment.job if setting.attachment else 1
-        self.region = _core.Region.attach(control, arena, self.bell, namespaces(), job, *more)
+        try:
+            self.region = _core.Region.attach(control, arena, self.bell, namespaces(), job, *more)
+        except RaySystemError:
+            if setting.attachment and driver.is_gone():
+                raise SystemExit(0) from None  # the host has begun to end the job
+            raise
+        self.lock = session_dir.make(setting.session_dir)
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
@@ -93,7 +99,7 @@ class Supervisor:
         return self.is_asked or self._has_processes() or bool(self.host.children())
 
     def serve(self) -> None:
-        """Handles events until the driver asks for the end or has ended."""
+        """Handles events until the driver asks for the end or has ended, or the host has."""
         if self.setting.redirect_output:
             self.control.redirect_node()
         if not self.driver.tell_ready():
@@ -101,7 +107,7 @@ class Supervisor:
             return
         serialization.pickler()  # takes 10 ms: after the driver goes on, and before the first fork, so that workers inherit it
         self.adjust(at_least=self.setting.num_workers)
-        while True:
+        while not self.host.over:
             for fd, _ in self.poll.poll(self.patience()):
                 if fd not in self.driver.descriptors():
                     self.on_event(fd)
@@ -109,17 +115,15 @@ class Supervisor:
                 self.end(self.setting.shutdown_grace if self.driver.asked_to_end(fd) else 0)
                 session_dir.remove(self.setting.session_dir)  # the driver may be gone by now
                 return
-            if self.host.over:
-                _core.lose_host(self.region)
-                self.end(0)
-                session_dir.remove(self.setting.session_dir)
-                return
             self.deaths.wake()
             self.deaths.finish_overdue()
             self.deaths.reap_orphans(self._children())
             self.adjust()
             self.wait_watch.step()
             self.host.step()
+        _core.lose_host(self.region)
+        self.end(0)
+        session_dir.remove(self.setting.session_dir)
 
     def _children(self) -> set[int]:
         """Pids of the node's own children."""

@@ -108,6 +108,7 @@ def test_the_node_of_an_attached_driver_is_killed(attached, counts, wait_until, 
     """The driver's calls raise; the session and its other drivers go on, and what it took is free again."""
     before = counts()
     script = attached("""
+        ray.get(ray.remote(lambda: 1).remote())  # its node has started
         blocked = ray.remote(lambda: time.sleep(100)).remote()
         kept = ray.put(bytes(100_000))
         print(info["node_pid"], flush=True)
@@ -172,3 +173,21 @@ def test_calls_of_a_dead_driver_do_not_stay_with_another_drivers_actor(attached,
     del lost, held
     wait_until(lambda: counts()["objects"] - counts()["kept"] == before["objects"] - before["kept"], 5, "nothing is left")
     ray.session.current().view.check()
+
+
+def test_the_node_of_an_attached_driver_does_not_start(attached, counts, wait_until, finished):
+    """`init` does not wait for it; the first call that waits raises, and nothing is left."""
+    finished(attached("pass"))
+    wait_until(lambda: counts()["jobs"] == 1, what="its job has ended")
+    before = counts()
+    script = attached("""
+        os.kill(info["node_pid"], 9)
+        for _ in range(2):
+            try:
+                ray.get(ray.remote(lambda: 1).remote())
+            except ray.exceptions.RaySystemError as error:
+                print(error)
+    """)
+    out = finished(script)
+    assert out.count("the node process") == 2, out
+    wait_until(lambda: counts() == before, 5, f"the tables are as before: {before}")

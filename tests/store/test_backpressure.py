@@ -14,7 +14,7 @@ from ray_lite.store.backpressure import Backpressure
 class Core:
     """Stands for the region and the spill file, and keeps a diary."""
 
-    fd = 3
+    fd, jobs = 3, 1
 
     def __init__(self, monkeypatch, full=1 << 30, soon=(), spills=(), reason=FullReason.STORE, trims=()):
         self.full, self.reason = full, reason
@@ -27,7 +27,7 @@ class Core:
             _core, "bytes_freed_soon", lambda region: self.coming.pop(0) if len(self.coming) > 1 else sum(self.coming))
 
     def statistics(self):
-        return {"arena_bytes": 1000}
+        return {"arena_bytes": 1000, "jobs": self.jobs}
 
     def store(self):
         self.diary.append("try")
@@ -150,10 +150,11 @@ def test_a_vain_wait_is_not_repeated(core):
     assert mine.make_room(one.store, 100) == "stored", "more is about to be freed now"
 
 
-def test_a_driver_gives_up_at_once_and_a_worker_waits(core):
-    for others, least in ((False, 0), (True, 0.05)):
+def test_the_only_driver_gives_up_at_once_and_others_wait(core):
+    """A worker, and one of several drivers of a session."""
+    for others, jobs, least in ((False, 1, 0), (True, 1, 0.05), (False, 2, 0.05)):
         one = core()
-        one.fd = -1
+        one.fd, one.jobs = -1, jobs
         begun = time.monotonic()
         with pytest.raises(ObjectStoreFullError):
             backpressure(one, others).make_room(one.store, 100)
