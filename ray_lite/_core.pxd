@@ -26,8 +26,7 @@ cdef extern from "region/layout.h" nogil:
         RL_INDEXED, RL_JOB_PINNED, RL_NAMELESS, RL_HANDLE
         RL_NO_INLINE, RL_INTERRUPTED, RL_PLAIN_ARGS, RL_WRITABLE_ARGS, RL_CANCELLED, RL_CANCEL_FORCED, RL_CANCEL_DELIVERED
         RL_CANCEL_RECURSIVE, RL_DEADLOCKED, RL_AGAIN, RL_REPLAY, RL_IN_CYCLE
-        RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_HANDLE_VALUE, RL_ERROR, RL_ALIAS
-        RL_PUBLISH_STATE, RL_PUBLISH_BELL
+        RL_PLAIN, RL_PICKLE, RL_BUFFERS, RL_HANDLE_VALUE, RL_ERROR, RL_ALIAS, RL_PUBLISH_STATE, RL_PUBLISH_BELL
     const uint32_t RL_NOBODY, RL_MANY
 
     ctypedef struct rl_table:
@@ -209,7 +208,7 @@ cdef extern from "region/sync.h" nogil:
         uint32_t* handles
         uint32_t* reads
         uint32_t wake[8]
-        int control_fd, arena_fd, bell_fd, host_bell_fd
+        int control_fd, arena_fd, connection, bell_fd, host_bell_fd
         uint32_t slot, job, released, wakes, fork_generation, row_limit, closed, shared
         int64_t users, share_look
         uint64_t h_control_bytes, h_arena_bytes, handles_bytes
@@ -249,6 +248,7 @@ cdef extern from "region/sync.h" nogil:
     void rl_abort(rl_region* R)
     void rl_owe_node(rl_region* R)
     void rl_owe_node_of(uint32_t job)
+    void rl_ring_all(rl_region* R)
     void rl_owe_job(rl_region* R, uint32_t job)
     uint32_t rl_take_owed_job(rl_region* R)
     void rl_failpoint(rl_region* R, const char* name)

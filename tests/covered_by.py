@@ -40,7 +40,6 @@ COVERED_BY: dict[str, str] = {
     "backends/actor_creation.py": "conformance/test_actor_classes.py",
     "calls/actor_facts.py": "conformance/test_actor_processes.py",
     "node/attach_link.py": "conformance/test_attach.py",
-    "node/jobs.py": "conformance/test_attach.py",
     "node/job_end.py": "conformance/test_attached_ends.py",
     "node/host.py": "conformance/test_attach.py",
     "driver/attach.py": "conformance/test_attach.py",

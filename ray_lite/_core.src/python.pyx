@@ -24,7 +24,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset, strerror
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.stdlib cimport posix_memalign
-from posix.unistd cimport SEEK_END, lseek
+from posix.unistd cimport SEEK_END, close, lseek
 
 include "python/errors.pyx"
 include "python/mapping.pyx"

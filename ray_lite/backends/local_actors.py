@@ -28,7 +28,7 @@ class LocalActors:
 
     def __init__(self, backend: Any) -> None:
         self._backend, self._creator = backend, ActorCreator(backend)
-        self._known: dict[tuple[int, int], CallerFacts] = {}  # by job, and index of the object that holds them
+        self._known: dict[tuple[int, int], CallerFacts] = {}  # by index and generation of the object that holds them
 
     def create(self, creation: Creation) -> LocalActor:
         name, shared = creation.options.name, creation.options.shared
@@ -109,7 +109,7 @@ class LocalActors:
         except ObjectLostError:
             raise RayActorError(f"the actor {reference.hex()} is gone") from None
         facts = _core.facts_of_actor(region, index)
-        key = _core.job_of_actor(region, index), facts
+        key = _core.facts_key(region, index)
         if key not in self._known:
             self._known[key] = CallerFacts(*load_named(self._backend.store, facts))
         return LocalActor(reference, self._known[key])

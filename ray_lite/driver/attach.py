@@ -63,10 +63,12 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     """
     host_pid = peer(connection)[0]
     bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    undo.callback(os.close, bell)
-    welcome, fds = _greet(request, connection, node, bell)
-    files = Files(fds[0], fds[1], os.dup(bell), fds[3] if welcome.spills else -1, fds[2])
-    undo.callback(files.close)
+    with contextlib.ExitStack() as until_then:
+        until_then.callback(os.close, bell)
+        welcome, fds = _greet(request, connection, node, bell)
+        files = Files(fds[0], fds[1], bell, fds[3] if welcome.spills else -1, fds[2])
+        undo.callback(files.close)
+        until_then.pop_all()
     region = _core.Region.attach(files.control, files.arena, files.bell, namespaces(), welcome.job, files.host_bell)
     undo.callback(region.close)
     region.take_slot(welcome.slot)
@@ -74,7 +76,9 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     nonce = int.from_bytes(os.urandom(8), "little") >> 1
     info = SessionInfo(plan.request.config, plan.resources, nonce, files.spill, directory)
     address = address_of(plan, directory, welcome.redis_address)
-    belongings = Belongings(*node, files, request.shutdown_grace, address, connection)
+    region.keep_attached(os.dup(connection.fileno()))
+    connection.close()
+    belongings = Belongings(*node, files, request.shutdown_grace, address)
     driver = enter(plan, region, info, belongings, undo, Attachment(welcome.job, host_pid))
     if request.verbose:
         print(f"ray_lite: attached to the session {welcome.session_dir}", file=sys.stderr)

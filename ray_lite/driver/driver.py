@@ -32,7 +32,6 @@ class Belongings(NamedTuple):
     files: Files
     grace: float  #: seconds that running tasks get at the end
     address: dict[str, Any]  #: what `init` returns, but for the node's pid
-    attachment: socket.socket | None = None  #: connection with the host of a session to which this driver has attached
 
 
 class Driver(LocalBackend):
@@ -42,7 +41,6 @@ class Driver(LocalBackend):
         super().__init__(region, info)
         self.node_pid, self.link = belongings.node_pid, belongings.link
         self.files, self.session_dir, self.grace = belongings.files, info.session_dir, belongings.grace
-        self.attachment = belongings.attachment
         self.address = {**belongings.address, "node_pid": self.node_pid}
         self._closed = False
         self.start: NodeStart | None = None  #: of an attached driver, until its node has answered
@@ -67,8 +65,6 @@ class Driver(LocalBackend):
             self.region.close()
             self.link.close()
             self.files.close()
-            if self.attachment is not None:
-                self.attachment.close()  # after the region: from now on the host may free what is left of this job
             os.close(self.node_pidfd)
             self.node_pidfd = -1
 
@@ -124,8 +120,7 @@ def _close_link_in_child() -> None:
     backend = session.peek()
     if isinstance(backend, Driver):
         backend.link.close()
-        if backend.attachment is not None:
-            backend.attachment.close()
+        backend.region.forget_attachment()
 
 
 os.register_at_fork(after_in_child=_close_link_in_child)

@@ -44,6 +44,39 @@ class Welcome(NamedTuple):
     session_dir: str
 
 
+KINDS: dict[str, tuple[type, ...]] = {
+    "pid": (int,), "version": (str,), "python": (str,), "namespaces": (list,), "seed": (int, type(None)),
+}
+
+
+def said(message: dict[str, Any]) -> Hello | None:
+    """The Hello that a message is; None: it is none."""
+    if set(message) != set(KINDS) or not all(isinstance(message[name], kind) for name, kind in KINDS.items()):
+        return None
+    found = Hello(**message)
+    return found if [type(inode) for inode in found.namespaces] == [int] * len(namespaces()) else None
+
+
+def are_ends(fds: list[int], pid: int) -> bool:
+    """Whether the descriptors of a Hello are what they should be: the driver's pidfd, another one, and an eventfd.
+
+    Args:
+        pid: what the kernel says of the driver.
+    """
+    return len(fds) == HELLO_FDS and _pid_of(fds[0]) == pid and _pid_of(fds[1]) > 0 and _is_eventfd(fds[2])
+
+
+def _pid_of(fd: int) -> int:
+    """The process of a pidfd; 0: it is none, or that process has been reaped."""
+    with open(f"/proc/self/fdinfo/{fd}") as file:
+        pids = [line.split()[1] for line in file if line.startswith("Pid:")]
+    return max(0, int(pids[0])) if pids else 0
+
+
+def _is_eventfd(fd: int) -> bool:
+    return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventfd]"
+
+
 def hello(seed: int | None) -> Hello:
     """This process's Hello."""
     return Hello(os.getpid(), __version__, python(), list(namespaces()), seed)
@@ -87,9 +120,11 @@ def refuse(connection: socket.socket, why: str) -> None:
 def receive(connection: socket.socket, fds: int) -> tuple[dict[str, Any], list[int]]:
     """The next message and its descriptors, at most `fds`; ({}, []): the other end is gone, or said what makes no sense."""
     data, received, _, _ = socket.recv_fds(connection, MESSAGE_MOST, fds)
+    for fd in received:
+        os.set_inheritable(fd, False)  # `recv_fds` passes no flags on
     try:
         message = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = {}
     return message if isinstance(message, dict) else {}, list(received)
 

@@ -14,7 +14,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import TypeVar
 
 from ray_lite import _core
 from ray_lite.config import Config
@@ -27,6 +29,7 @@ from ray_lite.values.failures import SystemFailure, dead
 
 LOOK = 0.02  # seconds between two looks at whether killed processes are gone
 DRAINED_AT_ONCE = 1_000  # calls of a dead actor that fail at a time
+T = TypeVar("T")
 WATCHED = 3  # of the descriptors of a job, those that the host watches: connection, driver, node
 
 
@@ -70,12 +73,13 @@ class JobEnds:
         until = time.monotonic() + self.config.job_end
         while not job.has_no_node:  # its node sees the driver's end, too
             if job.has_let_go and time.monotonic() >= until:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(OSError):
                     signal.pidfd_send_signal(job.node_pidfd, signal.SIGKILL)
-            yield LOOK
+            yield LOOK if job.has_let_go else math.inf
         yield from self._bury(job)
+        yield from self._lose(job)  # at once: others may wait for that, however long the driver lives
         while not job.has_let_go:  # until then it may be in the midst of a call
-            yield LOOK
+            yield math.inf
         yield from self._free(job)
 
     def _bury(self, job: Job) -> Iterator[float]:
@@ -86,14 +90,13 @@ class JobEnds:
         for fd in pidfds:
             os.close(fd)
         for slot, *_ in self._processes(job):
-            self._sweep(job, slot)
-            yield 0.0
+            yield from self._sweep(job, slot)
         _core.wake_all(self.region)
 
     def _processes(self, job: Job) -> list[tuple[int, int, int, int]]:
         return [one for one in _core.job_processes(self.region, job.number) if one[3] != _core.DRIVER]
 
-    def _sweep(self, job: Job, slot: int) -> None:
+    def _sweep(self, job: Job, slot: int) -> Iterator[float]:
         """Frees what a dead process held, and ends what it ran."""
         actor = _core.actor_in(self.region, slot)
         cause = self._cause_of(job, actor)
@@ -103,26 +106,30 @@ class JobEnds:
             if complete:
                 _core.finish_task(self.region, task)
             else:
-                _core.lose_task(self.region, task, cause)
+                yield from _patiently(partial(_core.lose_task, self.region, task, cause))
         if actor:
             _core.end_actor(self.region, actor, cause)
         _core.end_sweep(self.region, slot)
+        yield 0.0
 
-    def _free(self, job: Job) -> Iterator[float]:
-        """Ends all that is left of a job that has no process any more."""
-        cause = self._cause_of(job)
-        for slot, *_ in _core.job_processes(self.region, job.number):
-            self._sweep(job, slot)
-        at = 1
-        while at := _core.lose_tasks(self.region, job.number, cause, at):
-            yield 0.0
+    def _lose(self, job: Job) -> Iterator[float]:
+        """Ends the tasks and the actors of a job whose processes, but perhaps its driver, are gone."""
+        cause, at = self._cause_of(job), 1
+        while at:
+            at = yield from _patiently(partial(_core.lose_tasks, self.region, job.number, cause, at))
         for actor, is_dead in _core.job_actors(self.region, job.number):
             if not is_dead:
                 _core.end_actor(self.region, actor, self._cause_of(job, actor))
-            while _core.drain_actor(self.region, actor, DRAINED_AT_ONCE):
-                yield 0.0
+            while (yield from _patiently(partial(_core.drain_actor, self.region, actor, DRAINED_AT_ONCE))):
+                pass
             if not _core.free_actor(self.region, actor):
                 _core.orphan_actor(self.region, actor, self._orphans_queue())
+
+    def _free(self, job: Job) -> Iterator[float]:
+        """Ends all that is left of a job that has no process any more."""
+        for slot, *_ in _core.job_processes(self.region, job.number):
+            yield from self._sweep(job, slot)
+        yield from self._lose(job)
         for piece in (_core.forget_sites, _core.unkeep_objects, _core.free_queues):
             at = 1
             while at := piece(self.region, job.number, at):
@@ -149,6 +156,18 @@ class JobEnds:
         self.store.fail(_core.object_index(x), failure)
         _core.seal_object(self.region, x)
         return x
+
+
+def _patiently(piece: Callable[[], T]) -> Generator[float, None, T]:
+    """The result of a piece, which is tried again and again while there is no room in a table."""
+    while True:
+        try:
+            result = piece()
+        except ObjectStoreFullError:
+            yield LOOK
+            continue
+        yield 0.0
+        return result
 
 
 def _kill(pid: int, started: int) -> int:

@@ -69,7 +69,8 @@ class Jobs:
         for number in _core.take_rung_jobs(self.region):
             for job in self.live():
                 if job.number == number:
-                    os.eventfd_write(job.bell, 1)
+                    with contextlib.suppress(OSError):  # it is full: its node is awake
+                        os.eventfd_write(job.bell, 1)
 
     # --- attaching ---
 
@@ -87,31 +88,41 @@ class Jobs:
         connection, _ = self._half_open.pop(fd)
         self.poll.unregister(fd)
         fds: list[int] = []
+        welcomed = False
         try:
             message, fds = attach_link.receive(connection, HELLO_FDS)
-            welcomed = len(fds) == HELLO_FDS and message and self._welcome(connection, Hello(**message), fds)
-        except (OSError, TypeError):  # it is gone, or no driver
-            welcomed = False
+            hello, (pid, uid) = attach_link.said(message), peer(connection)
+            if hello is not None and attach_link.are_ends(fds, pid):
+                why = attach_link.why_not(hello, pid, uid) or self._why_not_the_seed(hello.seed)
+                if why:
+                    attach_link.refuse(connection, why)
+                else:
+                    welcomed = self._welcome(connection, hello, fds)
+        except OSError:
+            pass  # it is gone
         if not welcomed:
             connection.close()
             for one in fds:
                 os.close(one)
 
     def _welcome(self, connection: socket.socket, hello: Hello, fds: list[int]) -> bool:
-        """Opens a job, if the driver may have one; whether it has."""
-        pid, uid = peer(connection)
-        why = attach_link.why_not(hello, pid, uid) or self._why_not_the_seed(hello.seed)
-        if why:
-            attach_link.refuse(connection, why)
-            return False
+        """Opens a job, if there is room for one; whether there was. Raises OSError if the driver is gone."""
+        started = started_at(hello.pid)
         try:
             self.ends.prepare()
             number = _core.open_job(self.region)
-            slot = _core.open_driver(self.region, number, pid, started_at(pid))
         except ObjectStoreFullError:
-            attach_link.refuse(connection, "the session has as many drivers or processes as it can have")
+            attach_link.refuse(connection, "the session has as many drivers as it can have")
             return False
-        job = Job(number, connection, fds, pid, hello.seed)
+        try:
+            slot = _core.open_driver(self.region, number, hello.pid, started)
+        except ObjectStoreFullError:
+            _core.begin_drop(self.region, number)
+            _core.free_job(self.region, number)
+            attach_link.refuse(connection, "the session has as many processes as it can have")
+            return False
+        job = Job(number, connection, fds, hello.pid, hello.seed)
+        os.set_blocking(job.bell, False)  # nobody can make the host wait
         for fd in job.fds()[:WATCHED]:
             self.jobs[fd] = job
             self.poll.register(fd, select.EPOLLIN)
@@ -135,11 +146,12 @@ class Jobs:
 
     def _on_end(self, fd: int) -> None:
         job = self.jobs[fd]
-        if fd == job.connection.fileno():
+        if fd == job.connection.fileno() and not _hung_up(fd):
             with contextlib.suppress(OSError):
-                if job.connection.recv(1):
-                    return  # a driver has nothing to say after its Hello
+                job.connection.recv(1)  # a driver has nothing to say after its Hello
+            return
         self.poll.unregister(fd)
+        os.eventfd_write(self.files[2], 1)  # it may have claimed the doorbell, and not rung it
         if fd == job.node_pidfd:
             job.has_no_node = True
         else:
@@ -175,3 +187,10 @@ class Jobs:
             with contextlib.suppress(FileNotFoundError):  # it has been readable
                 self.poll.unregister(fd)
         job.close()
+
+
+def _hung_up(fd: int) -> bool:
+    """Whether the other end of a connection is gone."""
+    poll = select.poll()
+    poll.register(fd, select.POLLRDHUP)
+    return bool(poll.poll(0))

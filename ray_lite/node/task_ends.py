@@ -97,6 +97,8 @@ class TaskEnds:
             try:
                 facts = ObjectFacts(*_core.object_facts(self.region, index))
                 task = _core.task_of(self.region, facts.id) if facts.state == _core.PENDING else (0, 0)
+                if _core.job_of_task(self.region, task[0]) != self.region.job:
+                    continue
                 if _core.cancel(self.region, *task, False):  # 0: the user has cancelled it already
                     self._given_up[task] = self._hopeless
             except ObjectLostError:

@@ -106,6 +106,14 @@ def test_the_owner_of_the_session_ends(attached, wait_until, finished):
 
 def test_the_node_of_an_attached_driver_is_killed(attached, counts, wait_until, finished):
     """The driver's calls raise; the session and its other drivers go on, and what it took is free again."""
+
+    @ray.remote
+    class Other:
+        def pid(self):
+            return os.getpid()
+
+    other = Other.remote()
+    pid = ray.get(other.pid.remote())
     before = counts()
     script = attached("""
         ray.get(ray.remote(lambda: 1).remote())  # its node has started
@@ -123,7 +131,9 @@ def test_the_node_of_an_attached_driver_is_killed(attached, counts, wait_until, 
     wait_until(lambda: counts()["cpus_free"] == 2, 3, "its CPUs are free")
     assert ray.get(ray.remote(lambda: 5).remote()) == 5
     finished(script)
-    wait_until(lambda: counts()["jobs"] == 1 and counts()["objects"] <= before["objects"] + 3, 5, "nothing of it is left")
+    assert ray.get(other.pid.remote()) == pid, "shutdown has ended nothing of another driver"
+    wait_until(lambda: counts()["jobs"] == 1, 5, "nothing of it is left")
+    assert counts()["slots"] == before["slots"] + 1, "a worker has run the task"
 
 
 def test_many_drivers_one_after_another_leave_the_tables_as_they_were(attached, counts, wait_until, finished):
@@ -191,3 +201,70 @@ def test_the_node_of_an_attached_driver_does_not_start(attached, counts, wait_un
     out = finished(script)
     assert out.count("the node process") == 2, out
     wait_until(lambda: counts() == before, 5, f"the tables are as before: {before}")
+
+
+def test_nobody_waits_for_a_driver_whose_node_was_killed(attached, wait_until):
+    """What it would have made is an error at once, though it lives on; calls of its actors, too."""
+    script = attached("""
+        @ray.remote
+        class Counter:
+            def add(self):
+                return 1
+
+        counter = Counter.options(name="theirs", shared=True).remote()
+        ray.get(counter.add.remote())
+        running, waits = ray.remote(lambda: time.sleep(100)).remote(), ray.remote(lambda x: x)
+        later = waits.remote(running)
+        print(info["node_pid"], running.hex(), later.hex(), flush=True)
+        time.sleep(100)
+    """)
+    node, *ids = script.stdout.readline().split()
+    running, later = (ray.ObjectID(bytes.fromhex(one)) for one in ids)
+    theirs, mine = ray.get_actor("theirs"), ray.remote(lambda x: x).remote(later)
+    ray.wait([running, later], timeout=0)
+    os.kill(int(node), signal.SIGKILL)
+    for lost in (running, later, mine):
+        with pytest.raises(ray.exceptions.ObjectLostError, match=f"pid {script.pid}"):
+            ray.get(lost, timeout=5)
+    for _ in range(3):
+        with pytest.raises(ray.exceptions.RayActorError, match="is dead"):
+            ray.get(theirs.add.remote(), timeout=5)
+    script.terminate()  # its session's directory goes with it
+    script.wait(20)
+
+
+def test_arrays_of_a_driver_that_has_let_go_stay_as_they_are(attached, counts, finished, wait_until, tmp_path):
+    """The host frees them when the last view is gone, or the driver."""
+    script = attached("""
+        import numpy as np
+        array = ray.get(ray.put(np.full(1_000_000, 7)))
+        ray.shutdown()
+        print("let go", flush=True)
+        while not os.path.exists(args[0]):
+            time.sleep(0.01)
+        print(array.min(), array.max())
+        del array
+        ray.init(redis_address=address)
+        print(ray.get(ray.remote(lambda: 3).remote()))
+    """, args=[tmp_path / "go"])
+    assert script.stdout.readline() == "let go\n"
+    kept = [ray.put(os.urandom(8_000_000)) for _ in range(5)]
+    (tmp_path / "go").touch()
+    assert finished(script) == "7 7\n3\n"
+    del kept
+    wait_until(lambda: counts()["jobs"] == 1, 5, "its jobs have ended")
+
+
+def test_a_driver_that_comes_and_goes_keeps_no_descriptor(attached, finished):
+    script = attached("""
+        import subprocess
+        seen, inherited = [], []
+        for _ in range(4):
+            ray.get(ray.remote(lambda: 1).remote())
+            inherited.append(subprocess.run("ls /proc/self/fd", shell=True, close_fds=False, stdout=-1).stdout)
+            ray.shutdown()
+            seen.append(len(os.listdir("/proc/self/fd")))
+            ray.init(redis_address=address)
+        print(len(set(seen[1:])), set(inherited) == {subprocess.run("ls /proc/self/fd", shell=True, stdout=-1).stdout})
+    """)
+    assert finished(script) == "1 True\n"

@@ -96,8 +96,9 @@ def test_any_integer_is_a_seed(fresh, seed):
     assert fresh.put(1) == first
 
 
-def test_a_parent_that_runs_again_does_not_give_the_ids_of_its_first_run(ray_session, tmp_path):
+def test_a_parent_that_runs_again_does_not_give_the_ids_of_its_first_run(fresh, tmp_path):
     """Its inline child was to blame for the death, so the attempt does not count; what it made may live on."""
+    fresh.init(num_cpus=1)  # no other worker can take the child
     notes = tmp_path / "notes"
 
     @ray.remote(inline=True)

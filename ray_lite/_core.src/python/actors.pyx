@@ -78,6 +78,14 @@ def facts_of_actor(Region region, uint32_t a) -> int:
     return actor_at(region.R, a).facts
 
 
+def facts_key(Region region, uint32_t a) -> tuple:
+    """What names the object with the facts of an actor for good: its index and generation."""
+    cdef uint32_t i
+    check_region(region.R)
+    i = actor_at(region.R, a).facts
+    return i, object_at(region.R, i).generation
+
+
 def job_of_actor(Region region, uint32_t a) -> int:
     """The `Region.job_key` of the job to which an actor belongs, which exists."""
     check_region(region.R)
@@ -229,14 +237,16 @@ def actor_of_task(Region region, uint32_t t) -> int:
 
 
 def actors_busy(Region region) -> int:
-    """Actors that can make progress by themselves: they start, or their process neither rests nor waits without a timeout.
-    Racy."""
+    """Actors of the job that can make progress by themselves: they start, or their process neither rests nor waits without a
+    timeout. Racy."""
     cdef rl_region* R = region.R
     cdef uint32_t a, n = 0
     cdef rl_actor* e
     check_region(R)
     for a in range(1, rl_load(&R.h.actors.used)):
         e = actor_at(R, a)
+        if e.job != R.job:
+            continue
         if e.state == RL_ACTOR_STARTING:
             n += 1
         elif e.state == RL_ACTOR_ALIVE and not e.resting:

@@ -52,6 +52,14 @@ def job_processes(Region region, uint32_t job) -> list:
     return out
 
 
+def job_of_task(Region region, uint32_t t) -> int:
+    """The job of a task: that of its queue, or of its actor. Racy."""
+    cdef rl_task* k
+    check_region(region.R)
+    k = task_at(region.R, t)
+    return actor_at(region.R, k.actor).job if k.actor else queue_at(region.R, k.queue).job
+
+
 def job_actors(Region region, uint32_t job) -> list:
     """(actor, whether it is DEAD) of a job's actors."""
     cdef rl_region* R = region.R

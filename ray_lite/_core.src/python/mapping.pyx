@@ -20,6 +20,9 @@ cdef void region_unmap(rl_region* R) noexcept:
     munmap(R.handles, R.handles_bytes)
     R.meta = NULL
     R.h = NULL
+    if R.connection >= 0:
+        close(R.connection)
+        R.connection = -1
 
 
 cdef void region_leave(rl_region* R) noexcept:

@@ -148,10 +148,13 @@ def begin_sweep(Region region, uint32_t slot):
 
 
 def wake_all(Region region):
-    """Wakes all processes: one that died may have owed a wake-up to any. Once is enough for all that are swept."""
+    """Wakes all processes, and all other nodes: one that died may have owed a wake-up to any. Once is enough for all that are
+    swept."""
     check_region(region.R)
     rl_failpoint(region.R, b"sweep.wake")
     wake_everybody(region.R)
+    if rl_load(&region.R.h.jobs.live) > 1:
+        rl_ring_all(region.R)
 
 
 def adopt_task(Region region, uint32_t slot) -> tuple:

@@ -98,6 +98,7 @@ cdef class Region:
         R.control_fd, R.arena_fd, R.bell_fd, R.host_bell_fd = control_fd, arena_fd, bell_fd, bell_fd
         R.h_control_bytes, R.h_arena_bytes, R.handles_bytes = control, arena, handles
         R.fork_generation = rl_generation
+        R.connection = -1
         self.R = R
         return self
 
@@ -237,6 +238,17 @@ cdef class Region:
         global current
         current = self.R
 
+    def keep_attached(self, int connection):
+        """Gives the region a connection with the host, to be closed when the memory is unmapped: until then somebody may read
+        it here, and the host must not free what this driver holds."""
+        self.R.connection = connection
+
+    def forget_attachment(self):
+        """Closes a forked child's copy of the connection."""
+        if self.R.connection >= 0:
+            close(self.R.connection)
+            self.R.connection = -1
+
     def retire(self):
         """Refuses calls from now on, since the session has ended. The mapping stays: some calls may be in progress."""
         global current
@@ -288,13 +300,15 @@ cdef class Region:
                 if rl_slot_at(self.R, i).state == RL_ALIVE and rl_slot_at(self.R, i).pid]
 
     def workers(self) -> list:
-        """(pid, start time, role) of workers and of actors' processes, also in a session that is retired or whose node died."""
+        """(pid, start time, role) of the job's workers and actors' processes, also in a session that is retired or whose node
+        died."""
         cdef uint32_t i
         if self.R.closed == MAPPING_GONE:
             return []
         return [(rl_slot_at(self.R, i).pid, rl_slot_at(self.R, i).started, rl_slot_at(self.R, i).role)
                 for i in range(1, self.R.h.slots.used) if rl_slot_at(self.R, i).state == RL_ALIVE
-                and rl_slot_at(self.R, i).role in (RL_WORKER, RL_ACTOR) and rl_slot_at(self.R, i).pid]
+                and rl_slot_at(self.R, i).job == self.R.job and rl_slot_at(self.R, i).role in (RL_WORKER, RL_ACTOR)
+                and rl_slot_at(self.R, i).pid]
 
     def check(self):
         """Runs fsck; raises AssertionError with the first invariant that does not hold."""

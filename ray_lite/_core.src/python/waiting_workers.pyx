@@ -32,11 +32,13 @@ cdef bint is_held_for_life(rl_region* R, uint32_t k) noexcept nogil:
     return False
 
 
-cdef bint others_work(rl_region* R) noexcept nogil:
-    """Lock held. Whether workers of other jobs work, and so may release something."""
+cdef bint others_hold(rl_region* R, uint32_t k) noexcept nogil:
+    """Lock held. Whether workers of other jobs work that hold some of a resource, and so may release it."""
+    cdef rl_slot* s
     cdef uint32_t i
-    for i in range(1, R.h.jobs.used if R.h.jobs.live > 1 else 0):
-        if i != R.job and rl_job_at(R, i).state != RL_FREE and rl_job_at(R, i).nworking:
+    for i in range(1, R.h.slots.used if R.h.jobs.live > 1 else 0):
+        s = rl_slot_at(R, i)
+        if s.state == RL_ALIVE and s.job != R.job and s.shape and s.blocked == 0 and demanded(R, s.shape, k):
             return True
     return False
 
@@ -47,13 +49,13 @@ cdef bint all_lack(rl_region* R) noexcept nogil:
     cdef uint32_t q = R.j.ready_ring
     cdef uint32_t k, _
     cdef uint32_t known = 0
-    if R.j.nready == 0 or R.j.ncoming or R.j.nstarting or others_work(R):
+    if R.j.nready == 0 or R.j.ncoming or R.j.nstarting:
         return False
     for _ in range(<uint32_t>SCAN_LIMIT):
         if q == 0:
             return True
         k = lacking_resource(R, q)
-        if k == 0 or k != known and is_held_for_life(R, k):
+        if k == 0 or k != known and (is_held_for_life(R, k) or others_hold(R, k)):
             return False
         known = k
         q = queue_at(R, q).next
@@ -127,8 +129,10 @@ cdef void count_waits(rl_region* R, int64_t broken, rl_waits* w) noexcept nogil:
     cdef uint32_t i
     for i in range(1, R.h.slots.used):
         s = rl_slot_at(R, i)
+        if s.job != R.job:
+            continue
         w.finished += s.finished
-        if s.state != RL_ALIVE or s.job != R.job or s.role != RL_WORKER and s.role != RL_ACTOR:
+        if s.state != RL_ALIVE or s.role != RL_WORKER and s.role != RL_ACTOR:
             continue
         w.threads |= s.thread_waits != 0
         if may_lend(R, s):

@@ -56,6 +56,13 @@ static inline void rl_ring(rl_region *R) { /* rings the nodes to which that is o
     rl_owed.rings = 0;
     if (relayed) rl_ring_bell(R, rl_job_at(R, RL_HOST_JOB), R->host_bell_fd);
 }
+/* Rings all other nodes after a death, whoever has claimed a bell: the dead process may have, and not rung it. */
+static inline void rl_ring_all(rl_region *R) {
+    uint64_t one = 1;
+    for (uint32_t i = RL_HOST_JOB + 1; i < R->h->jobs.used; i++)
+        if (rl_job_at(R, i)->state != RL_FREE) rl_set_bit(R->h->rung_jobs, i);
+    if (write(R->host_bell_fd, &one, sizeof one) < 0) return; /* it is full: the host is awake */
+}
 static inline void rl_pay(rl_region *R) { /* makes the system calls that the section owes, after the unlock */
     rl_failpoint(R, "unlock.wake");
     for (uint32_t i = 0; i < rl_owed.n; i++) rl_futex_wake(rl_owed.word[i]);

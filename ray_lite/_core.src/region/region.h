@@ -12,6 +12,7 @@ typedef struct {
     uint32_t *handles; /* number of this process's handles, by object; guarded by the GIL */
     uint32_t *reads;   /* how often this process reads an object's bytes that may be spilled, by object; guarded by the GIL */
     int control_fd, arena_fd;
+    int connection; /* of an attached driver with the host: closed when the memory is unmapped; else -1 */
     int bell_fd, host_bell_fd; /* doorbells: of this job's node and of the host; the same in the host's job */
     uint32_t slot;
     uint32_t job; /* the index of `j` */

@@ -18,7 +18,8 @@ cdef uint32_t unstallable(rl_region* R, uint32_t k) noexcept nogil:
 
 cdef bint recheck_resource(rl_region* R, uint32_t k) noexcept nogil:
     """Lock held. Moves the next queue that is stalled on a resource, or the one that has the reservation, to its ring if enough
-    of it is free. An actor that can be started may stay there for long: the next queue goes, too. False: the log is full."""
+    of it is free. An actor that can be started may stay there for long, and a queue of another job, too: then the next queue
+    goes as well. False: the log is full."""
     cdef uint32_t q = unstallable(R, k)
     while q:
         if rl_log_used(R) > RL_LOG_BUDGET - UNSTALL_LOG:
@@ -27,7 +28,7 @@ cdef bint recheck_resource(rl_region* R, uint32_t k) noexcept nogil:
         ring_add(R, q)
         if queue_at(R, q).job != R.job:
             rl_owe_job(R, queue_at(R, q).job)
-        q = unstallable(R, k) if queue_at(R, q).members == RL_LIVES else 0
+        q = unstallable(R, k) if queue_at(R, q).members == RL_LIVES or queue_at(R, q).job != R.job else 0
     return True
 
 

@@ -11,11 +11,11 @@ cdef enum:
 
 
 cdef bint can_use_cpus(rl_region* R, uint32_t job) noexcept nogil:
-    """Lock held. Whether a job waits for CPUs alone, and has a worker for them or can start one."""
+    """Lock held. Whether a job waits for CPUs alone, and has a worker for them."""
     cdef rl_job* j = rl_job_at(R, job)
     cdef uint32_t q = resource_at(R, RL_CPU).head
     cdef uint32_t _
-    if j.state != RL_JOB_ALIVE or j.nready == 0 or j.idle_first == 0 and rl_load(&j.at_limit):
+    if j.state != RL_JOB_ALIVE or j.nready == 0 or j.nidle + j.ncoming == 0:
         return False
     if j.ready_ring and (lacking_resource(R, j.ready_ring) == 0 or lacking_resource(R, j.ready_ring) == RL_CPU):
         return True
@@ -49,14 +49,18 @@ cdef bint has_its_share(rl_region* R) noexcept nogil:
     return used[R.job] >= share
 
 
-cdef uint32_t poorer_job(rl_region* R, int64_t* own, int64_t* share) noexcept nogil:
-    """Lock held. Another job that waits for CPUs and has less than its `share`, or 0. `own`: what this one's tasks hold."""
+cdef uint32_t poorer_job(rl_region* R, int64_t* own, int64_t* share, int64_t* lacks) noexcept nogil:
+    """Lock held. Another job that waits for CPUs and has less than its `share`, or 0. `own`: what this one's tasks hold;
+    `lacks`: how many CPUs the other can take now."""
     cdef int64_t used[RL_JOBS]
+    cdef rl_job* j
     cdef uint32_t i
     share[0] = shares(R, used)
     own[0] = used[R.job]
     for i in range(1, R.h.jobs.used):
         if i != R.job and used[i] < share[0] and can_use_cpus(R, i):
+            j = rl_job_at(R, i)
+            lacks[0] = min(share[0] - used[i], <int64_t>min(j.nready, j.nidle + j.ncoming) * RL_UNIT)
             return i
     return 0
 
@@ -85,18 +89,22 @@ cdef void leave_cpus_to(rl_region* R, uint32_t job, int64_t now) noexcept nogil:
 
 
 cdef bint leaves_cpus(rl_region* R) noexcept nogil:
-    """Lock held. Whether a worker, which holds nothing, leaves the next task to another job. It looks once in a while."""
+    """Lock held. Whether a worker, which holds nothing, leaves the next task to another job. It looks once in a while, and
+    takes tasks as long as enough is free for both."""
     cdef int64_t now = rl_now()
     cdef int64_t own = 0
     cdef int64_t share = 0
+    cdef int64_t lacks = 0
     cdef uint32_t poorer
-    if now < R.share_look:
+    if now < R.share_look or R.j.ready_ring == 0 or queue_at(R, R.j.ready_ring).cpus == 0:
         return False
-    poorer = poorer_job(R, &own, &share)
+    poorer = poorer_job(R, &own, &share, &lacks)
     if poorer == 0:
         R.share_look = now + SHARE_LOOK
         if R.j.over_since:
             rl_set64(R, <uint64_t*>&R.j.over_since, 0)
+        return False
+    if resource_at(R, RL_CPU).free - queue_at(R, R.j.ready_ring).cpus >= lacks:
         return False
     if now < R.j.yields_until:
         return True

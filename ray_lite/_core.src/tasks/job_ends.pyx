@@ -119,6 +119,10 @@ cdef int job_lose_tasks(rl_region* R, uint32_t job, uint32_t cause, uint32_t* at
     cdef uint32_t t
     cdef bint taken = False
     cdef int rc
+    while rl_slot_at(R, R.slot).running:  # of an earlier try, for which there was no room
+        rc = task_lose(R, rl_slot_at(R, R.slot).running, cause)
+        if rc:
+            return rc
     for t in range(at[0], end):
         rc = task_withdraw(R, t, job, &taken)
         if rc == DONE and taken:
