@@ -39,7 +39,7 @@ COVERED_BY: dict[str, str] = {
     "backends/copies.py": "conformance/test_python_mode.py",
     "backends/actor_creation.py": "conformance/test_actor_classes.py",
     "calls/actor_facts.py": "conformance/test_actor_processes.py",
-    "node/attach_link.py": "conformance/test_attach.py",
+    "node/jobs.py": "node/test_attach_link.py",
     "node/job_end.py": "conformance/test_attached_ends.py",
     "node/host.py": "conformance/test_attach.py",
     "driver/attach.py": "conformance/test_attach.py",

@@ -19,7 +19,7 @@ class Core:
     PENDING = 1
 
     def __init__(self, tasks):
-        self.tasks, self.cancelled, self.failures = tasks, [], {}
+        self.tasks, self.cancelled, self.failures, self.others = tasks, [], {}, []
 
     def largest(self, region, least, what, in_memory):
         assert what == ALL
@@ -30,6 +30,9 @@ class Core:
 
     def task_of(self, region, x):
         return x, 7
+
+    def job_of_task(self, region, task):
+        return 2 if task in self.others else region.job
 
     def cancel(self, region, task, serial, force):
         if task in self.cancelled:
@@ -62,7 +65,14 @@ def core(monkeypatch):
 @pytest.fixture
 def ends(core):
     store = types.SimpleNamespace(fail=lambda index, failure: core.failures.update({index: failure}))
-    return TaskEnds(None, store, None)
+    return TaskEnds(types.SimpleNamespace(job=1), store, None)
+
+
+def test_only_tasks_of_the_job_are_given_up(core, ends):
+    core.others = [4]
+    ends.give_up(WHY)
+    ends.cancel_hopeless(0)
+    assert sorted(core.cancelled) == [3, 5]
 
 
 def test_what_the_user_had_cancelled_is_told_so_even_when_no_worker_can_be_started(core, ends):

@@ -1,4 +1,4 @@
-"""jobs.py: whatever somebody says on the socket for drivers, the host and the session go on."""
+"""attach_link.py and jobs.py: whatever somebody says on the socket for drivers, the host and the session go on."""
 
 import json
 import os
