@@ -69,7 +69,10 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
         files = Files(fds[0], fds[1], bell, fds[3] if welcome.spills else -1, fds[2])
         undo.callback(files.close)
         until_then.pop_all()
-    region = _core.Region.attach(files.control, files.arena, files.bell, namespaces(), welcome.job, files.host_bell)
+    try:
+        region = _core.Region.attach(files.control, files.arena, files.bell, namespaces(), welcome.job, files.host_bell)
+    except RaySystemError as error:  # the host has begun to end the job
+        raise RaySystemError(f"this driver can't attach: its node process ended while it started ({error})") from None
     undo.callback(region.close)
     region.take_slot(welcome.slot)
     plan = attached_plan(request, welcome.config, welcome.resources)

@@ -100,14 +100,15 @@ class JobEnds:
         """Frees what a dead process held, and ends what it ran."""
         actor = _core.actor_in(self.region, slot)
         cause = self._cause_of(job, actor)
-        _core.begin_sweep(self.region, slot)
+        if not _core.resume_sweep(self.region, slot):  # the job's own node may have begun, and even ended the actor
+            _core.begin_sweep(self.region, slot)
         while (found := _core.adopt_task(self.region, slot))[0]:
             task, complete = found
             if complete:
                 _core.finish_task(self.region, task)
             else:
                 yield from _patiently(partial(_core.lose_task, self.region, task, cause))
-        if actor:
+        if actor and _core.actor_facts(self.region, actor)[0] != "DEAD":
             _core.end_actor(self.region, actor, cause)
         _core.end_sweep(self.region, slot)
         yield 0.0
@@ -143,7 +144,8 @@ class JobEnds:
 
     def _cause_of(self, job: Job, actor: int = 0) -> _core.ObjectID:
         """The error of what a job, or one of its actors, would have made."""
-        how = f"the driver that it belonged to (pid {job.pid}) has ended"
+        what = "the driver that" if job.has_let_go else "the node process of the driver that"
+        how = f"{what} it belonged to (pid {job.pid}) has ended"
         label = kept_label(self.region, _core.facts_of_actor(self.region, actor)) if actor else None
         try:
             return self._cause(dead(label[0], label[1], how) if label else SystemFailure("ObjectLostError", how))

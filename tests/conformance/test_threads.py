@@ -136,3 +136,29 @@ def test_threads_that_end_leave_nothing(statistics, wait_until):
         in_threads(16, lambda i: ray.get([ray.put(i), length.remote("abc")]))
     wait_until(lambda: statistics().objects <= before.objects + 1, what="the end of their objects")
     assert statistics().tasks <= before.tasks + 1
+
+
+def test_the_session_ends_while_a_thread_stores_a_large_value(output_of):
+    """The thread's call raises; its memory is there as long as it writes."""
+    assert output_of("""
+        import threading
+        import numpy as np
+        import ray_lite as ray
+
+        ray.init(num_cpus=1, object_store_memory=400_000_000)
+        large = np.ones(25_000_000)
+
+        def store():
+            try:
+                ray.put(large)
+            except ray.exceptions.RaySystemError as error:
+                print(error)
+
+        thread = threading.Thread(target=store)
+        thread.start()
+        while thread.is_alive() and ray.session.current().region.statistics()["bytes_used"] < large.nbytes:
+            pass
+        ray.shutdown()
+        thread.join()
+        print("over")
+    """).endswith("over\n")

@@ -142,9 +142,9 @@ def fill_object(Region region, uint32_t i, int flag, pickled):
     try:
         payload_fill(object_data(region.R, i), stream, buffers, lengths)
         contain(region.R, i, contained)
+        rl_fresh32(&object_at(region.R, i).format, (RL_BUFFERS if lengths else RL_PICKLE) | flag)
     finally:
-        region_leave(region.R)
-    rl_fresh32(&object_at(region.R, i).format, (RL_BUFFERS if lengths else RL_PICKLE) | flag)
+        region_leave(region.R)  # another thread may have ended the session meanwhile: then the memory is gone now
 
 
 def fill_bare_error(Region region, uint32_t i, facts):

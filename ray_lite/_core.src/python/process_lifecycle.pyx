@@ -140,6 +140,16 @@ def is_closing(Region region) -> bool:
     return rl_load(&region.R.j.closing) != 0
 
 
+def resume_sweep(Region region, uint32_t slot) -> bool:
+    """Goes on with a sweep that another node began before it died; False: none has begun."""
+    check_region(region.R)
+    if rl_slot_at(region.R, slot).state != RL_SWEEPING:
+        return False
+    check(recheck_all(region.R))
+    check(sweep(region.R, slot))
+    return True
+
+
 def begin_sweep(Region region, uint32_t slot):
     """Frees all that a process held which is gone for certain (its pidfd said so), except its running tasks."""
     check_region(region.R)
