@@ -27,6 +27,7 @@ from ray_lite.system.polling import readable
 from ray_lite.system.process import started_at
 from ray_lite.values.failures import SystemFailure, dead
 
+OTHERS = 1.5  # times the length of a piece of work, for which others have the lock before the next
 LOOK = 0.02  # seconds between two looks at whether killed processes are gone
 DRAINED_AT_ONCE = 1_000  # calls of a dead actor that fail at a time
 T = TypeVar("T")
@@ -163,12 +164,13 @@ class JobEnds:
 def _patiently(piece: Callable[[], T]) -> Generator[float, None, T]:
     """The result of a piece, which is tried again and again while there is no room in a table."""
     while True:
+        began = time.monotonic()
         try:
             result = piece()
         except ObjectStoreFullError:
             yield LOOK
             continue
-        yield 0.0
+        yield OTHERS * (time.monotonic() - began)
         return result
 
 

@@ -171,7 +171,7 @@ class Jobs:
         for job in self.live():
             if job.ending is not None and now >= job.due:
                 wait = next(job.ending, None)
-                job.due = math.inf if wait is None else now + wait
+                job.due = math.inf if wait is None else time.monotonic() + wait
 
     def patience(self) -> float | None:
         """Seconds until the next step; None: nothing is due."""
