@@ -36,7 +36,7 @@ def _check_address(given: dict[str, Any]) -> None:
     address = given["redis_address"]
     if address is None or given["driver_mode"] == PYTHON_MODE:
         return
-    wrong = [name for name in _OF_THE_SESSION if given[name] not in (None, False)]
+    wrong = [name for name in _OF_THE_SESSION if given[name] is not None and given[name] is not False]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} can't be given with redis_address: the running session has its own")
 

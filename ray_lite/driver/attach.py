@@ -20,7 +20,7 @@ from ray_lite.driver.plan import attached_plan
 from ray_lite.driver.request import Request
 from ray_lite.exceptions import RaySystemError
 from ray_lite.node import attach_link
-from ray_lite.node.attach_link import WELCOME_FDS, Welcome
+from ray_lite.node.attach_link import WELCOME_FDS, Hello, Welcome
 from ray_lite.session_setting import Attachment, SessionInfo
 from ray_lite.store.region_files import Files
 from ray_lite.system.process import namespaces
@@ -65,7 +65,7 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     with contextlib.ExitStack() as until_then:
         until_then.callback(os.close, bell)
-        welcome, fds = _greet(request, connection, node, bell)
+        welcome, fds = _greet(attach_link.hello(request.object_id_seed, directory), connection, node, bell)
         files = Files(fds[0], fds[1], bell, fds[3] if welcome.spills else -1, fds[2])
         undo.callback(files.close)
         until_then.pop_all()
@@ -88,12 +88,12 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     return driver
 
 
-def _greet(request: Request, connection: socket.socket, node: Node, bell: int) -> tuple[Welcome, list[int]]:
+def _greet(hello: Hello, connection: socket.socket, node: Node, bell: int) -> tuple[Welcome, list[int]]:
     """Says hello to the host, and returns its Welcome with the files."""
     pidfds: list[int] = []
     try:
         pidfds += [os.pidfd_open(os.getpid()), os.pidfd_open(node[0])]
-        attach_link.send(connection, attach_link.hello(request.object_id_seed), [*pidfds, bell])
+        attach_link.send(connection, hello, [*pidfds, bell])
         message, fds = attach_link.receive(connection, WELCOME_FDS)
     except OSError as error:
         raise RaySystemError(f"the session did not answer: {error.strerror or error}") from None

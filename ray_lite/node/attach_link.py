@@ -30,6 +30,7 @@ class Hello(NamedTuple):
     python: str
     namespaces: list[int]
     seed: int | None  #: its object_id_seed
+    directory: str  #: that its node makes
 
 
 class Welcome(NamedTuple):
@@ -45,7 +46,7 @@ class Welcome(NamedTuple):
 
 
 KINDS: dict[str, tuple[type, ...]] = {
-    "pid": (int,), "version": (str,), "python": (str,), "namespaces": (list,), "seed": (int, type(None)),
+    "pid": (int,), "version": (str,), "python": (str,), "namespaces": (list,), "seed": (int, type(None)), "directory": (str,),
 }
 
 
@@ -77,9 +78,9 @@ def _is_eventfd(fd: int) -> bool:
     return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventfd]"
 
 
-def hello(seed: int | None) -> Hello:
+def hello(seed: int | None, directory: str) -> Hello:
     """This process's Hello."""
-    return Hello(os.getpid(), __version__, python(), list(namespaces()), seed)
+    return Hello(os.getpid(), __version__, python(), list(namespaces()), seed, directory)
 
 
 def python() -> str:

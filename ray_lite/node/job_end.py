@@ -21,6 +21,7 @@ from typing import TypeVar
 from ray_lite import _core
 from ray_lite.config import Config
 from ray_lite.exceptions import ObjectStoreFullError
+from ray_lite.node.attach_link import Hello
 from ray_lite.store.kept_labels import kept_label
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
@@ -37,8 +38,8 @@ WATCHED = 3  # of the descriptors of a job, those that the host watches: connect
 class Job:
     """One attached driver, with its node."""
 
-    def __init__(self, number: int, connection: socket.socket, fds: list[int], pid: int, seed: int | None) -> None:
-        self.number, self.connection, self.pid, self.seed = number, connection, pid, seed
+    def __init__(self, number: int, connection: socket.socket, fds: list[int], hello: Hello) -> None:
+        self.number, self.connection, self.hello, self.pid = number, connection, hello, hello.pid
         self.driver_pidfd, self.node_pidfd, self.bell = fds
         self.has_let_go = False  # whether the driver is gone, or uses the region no more
         self.has_no_node = False

@@ -24,6 +24,7 @@ from ray_lite.node.attach_link import HELLO_FDS, Hello, Welcome
 from ray_lite.node.job_end import WATCHED, Job, JobEnds
 from ray_lite.session_setting import SessionSetting
 from ray_lite.store.object_store import Store
+from ray_lite.system import session_dir
 from ray_lite.system.process import started_at
 
 HALF_OPEN_MOST = 32  # connections that have not said hello yet
@@ -121,7 +122,7 @@ class Jobs:
             _core.free_job(self.region, number)
             attach_link.refuse(connection, "the session has as many processes as it can have")
             return False
-        job = Job(number, connection, fds, hello.pid, hello.seed)
+        job = Job(number, connection, fds, hello)
         os.set_blocking(job.bell, False)  # nobody can make the host wait
         for fd in job.fds()[:WATCHED]:
             self.jobs[fd] = job
@@ -137,7 +138,7 @@ class Jobs:
 
     def _why_not_the_seed(self, seed: int | None) -> str:
         """Why a driver can't have a seed, in a sentence; "": it can."""
-        seeds = [self.setting.object_id_seed, *(job.seed for job in self.live())]
+        seeds = [self.setting.object_id_seed, *(job.hello.seed for job in self.live())]
         if seed is None or seed not in seeds:
             return ""
         return f"another driver of the session has object_id_seed={seed} now, and two would give the same ids"
@@ -187,6 +188,7 @@ class Jobs:
             with contextlib.suppress(FileNotFoundError):  # it has been readable
                 self.poll.unregister(fd)
         job.close()
+        session_dir.remove_stale(job.hello.directory)  # its node was killed
 
 
 def _hung_up(fd: int) -> bool:

@@ -23,7 +23,7 @@ LOGS = "logs"  #: name of the directory of log files inside the session's direct
 def new_path() -> str:
     """The path of a new session directory; first removes the directories that killed sessions of this user left behind."""
     base = _base()
-    _remove_stale(base)
+    _remove_all_stale(base)
     return os.path.join(base, f"{PREFIX}-{os.getuid()}-{os.getpid()}-{os.urandom(8).hex()}")
 
 
@@ -60,6 +60,13 @@ def remove(path: str) -> None:
         pass  # another process has removed it
 
 
+def remove_stale(path: str) -> None:
+    """Removes a session's directory of this user that a killed node left behind; does nothing with any other path."""
+    with contextlib.suppress(OSError, ValueError):  # locked: its node lives; gone; or no path at all
+        if _is_ours(path):
+            _remove_unlocked(path)
+
+
 def _base() -> str:
     """The parent of session directories: $XDG_RUNTIME_DIR, else $TMPDIR, where writable and local; else /tmp."""
     for base in map(os.environ.get, BASES):
@@ -90,15 +97,13 @@ def _is_ours(path: str) -> bool:
     return False
 
 
-def _remove_stale(base: str) -> None:
+def _remove_all_stale(base: str) -> None:
     try:
         entries = list(os.scandir(base))
     except OSError:
         return  # writable but not readable: old directories can't be found
     for entry in entries:
-        if _is_ours(entry.path):
-            with contextlib.suppress(OSError):  # locked: its session lives; or gone
-                _remove_unlocked(entry.path)
+        remove_stale(entry.path)
 
 
 def _remove_unlocked(path: str) -> None:

@@ -216,6 +216,7 @@ def test_nobody_waits_for_a_driver_whose_node_was_killed(attached, wait_until):
         running, waits = ray.remote(lambda: time.sleep(100)).remote(), ray.remote(lambda x: x)
         later = waits.remote(running)
         print(info["node_pid"], running.hex(), later.hex(), flush=True)
+        print(info["session_dir"], flush=True)
         time.sleep(100)
     """)
     node, *ids = script.stdout.readline().split()
@@ -229,8 +230,10 @@ def test_nobody_waits_for_a_driver_whose_node_was_killed(attached, wait_until):
     for _ in range(3):
         with pytest.raises(ray.exceptions.RayActorError, match="is dead"):
             ray.get(theirs.add.remote(), timeout=5)
-    script.terminate()  # its session's directory goes with it
-    script.wait(20)
+    directory = script.stdout.readline().strip()
+    assert os.path.isdir(directory)
+    script.kill()
+    wait_until(lambda: not os.path.exists(directory), 5, "the host removes what its node has left behind")
 
 
 def test_arrays_of_a_driver_that_has_let_go_stay_as_they_are(attached, counts, finished, wait_until, tmp_path):

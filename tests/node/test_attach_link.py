@@ -12,7 +12,7 @@ import pytest
 import ray_lite as ray
 from ray_lite.node import attach_link
 
-HELLO = attach_link.hello(None)._asdict()
+HELLO = attach_link.hello(None, "")._asdict()
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ GARBAGE = {
     "nothing": b"", "no JSON": b"hello", "deep": b"[" * 60_000, "no object": b"[1]", "a number": b"5", "empty": b"{}",
     **{f"{name} is {value!r}": json.dumps(HELLO | {name: value}).encode()
        for name, values in {"namespaces": ([], ["x", 1, 2], None), "pid": ("x", 0, 1 << 70), "seed": (0.5, "y"),
-                            "version": (None, "0.0"), "more": (1,)}.items() for value in values},
+                            "version": (None, "0.0"), "directory": (5,), "more": (1,)}.items() for value in values},
 }
 
 
@@ -86,6 +86,19 @@ def test_descriptors_that_are_something_else(connect, ends, goes_on, place, made
     for fd in (reads, writes, file):
         os.close(fd)
     assert goes_on()
+
+
+@pytest.mark.parametrize("directory", ["", "/", "/etc", "\0", "\ud800", "relative", "x" * 10_000])
+def test_a_directory_that_is_not_the_drivers(connect, ends, goes_on, directory):
+    one = connect()
+    socket.send_fds(one, [json.dumps(HELLO | {"directory": directory}).encode()], ends)
+    message, fds = attach_link.receive(one, attach_link.WELCOME_FDS)
+    assert message["job"] == 2
+    for fd in fds:
+        os.close(fd)
+    one.close()
+    signal.pidfd_send_signal(ends[1], signal.SIGKILL)
+    assert goes_on() and os.path.isdir("/etc")
 
 
 def test_too_few_descriptors(connect, ends, goes_on):
@@ -125,7 +138,7 @@ from ray_lite.node import attach_link
 one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 one.connect({os.path.join(address["session_dir"], attach_link.SOCKET)!r})
 fds = [os.pidfd_open(os.getpid()), os.pidfd_open(os.getppid()), os.eventfd(0)]
-socket.send_fds(one, [json.dumps(attach_link.hello(None)._asdict()).encode()], fds)
+socket.send_fds(one, [json.dumps(attach_link.hello(None, "")._asdict()).encode()], fds)
 os._exit(0)
 """
     os.kill(address["node_pid"], signal.SIGSTOP)
