@@ -21,6 +21,7 @@ from ray_lite.options import duration, whole
 
 _changing = threading.RLock()  # held while a session starts or ends; reentrant: a signal handler may end what its thread starts
 
+
 def init(  # noqa: PLR0913  (the user fixed this signature)
     redis_address: str | None = None, node_ip_address: str | None = None, object_id_seed: int | None = None,
     num_workers: int | None = None, driver_mode: int = SCRIPT_MODE, redirect_worker_output: bool = False,
@@ -34,16 +35,14 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     """Starts a private session, whose processes end with this process, or attaches to a running one.
 
     Args:
-        redis_address: of the session to attach to, on this machine: what `init` returned there, or its session_dir. Tasks and
-            actors of this driver get processes of their own; resources and objects are shared. Default: a private session.
+        redis_address: of the session to attach to: what `init` returned there, or its session_dir. Default: a private one.
         node_ip_address: an address that is only recorded and shown. Default 127.0.0.1.
         object_id_seed: whole number; the same seed and program give the same ids in every run. Default: random ids.
         num_workers: worker processes to start immediately; the pool grows on demand in any case. Default 0.
         driver_mode: SCRIPT_MODE (default: a failure that no `get` has raised after half a second is shown on stderr),
             SILENT_MODE (such a failure is not shown), or PYTHON_MODE (a call runs at once in this process and returns its value
             instead of an id; resources and retries have no effect).
-        num_cpus: CPUs that tasks may use at once; any number from 0 on, even more than the machine has. Default:
-            RAY_LITE_NUM_CPUS, else the CPUs that this process may use.
+        num_cpus: CPUs that tasks may use at once, even more than there are. Default: RAY_LITE_NUM_CPUS, else those we may use.
         num_gpus: GPUs that tasks may use at once. Default: the GPUs that CUDA_VISIBLE_DEVICES (or the variable of ROCm or
             Intel), Slurm or the NVIDIA driver shows. Any number is accepted where no variable names the GPUs.
         resources: dict of custom resources, name -> amount, that tasks may use at once. Default: none.
@@ -78,8 +77,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
 
     Raises:
         RuntimeError: this process has a session already, or is a worker.
-        OSError: not enough huge pages, memory, address space or processes.
-        RaySystemError: the node process did not start, or no session runs at redis_address.
+        OSError: not enough memory, address space or processes.  RaySystemError: no node, or no session at redis_address.
         TypeError, ValueError: a wrong argument, or a package that must not be forked.
         ImportError: a package of `preload` can't be imported.  NotImplementedError: there is no such feature yet.
     """

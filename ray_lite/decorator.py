@@ -48,8 +48,7 @@ def remote(*args: Any, **options: Any) -> Any:
         on_full: "wait" if such a call waits instead. Default "raise".
         checkpoint_interval: number of calls after which the state is saved, by the class's `__ray_save__` or by pickling the
             instance. A new process begins in that state, and runs the calls since again. Default, and if negative: never.
-        max_restarts: how often an actor gets a new process after a death, counted from its last checkpoint. Default 0, with
-            checkpoints 10.
+        max_restarts: new processes after deaths since the last checkpoint, at most. Default 0, with checkpoints 10.
 
     Returns:
         A RemoteFunction, called as `f.remote(...)`, or an ActorClass; with options alone, a decorator that makes one.

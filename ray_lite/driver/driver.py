@@ -5,7 +5,6 @@ Neighbours: launch.py makes it; backends/local.py does the calls.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ from ray_lite.session_setting import SessionInfo
 from ray_lite.store.region_files import Files
 from ray_lite.system import session_dir
 from ray_lite.system.polling import readable
-from ray_lite.system.process import started_at
+from ray_lite.system.process import kill_family
 
 END_SLACK = 3.0  # seconds that the node may need beyond all graces before it is killed
 
@@ -98,21 +97,10 @@ def _end_workers(region: _core.Region) -> None:
     """Kills workers that outlived their node, because a task had blocked or ignored the parent-death signal, or had changed its
     user, after which the kernel sends none."""
     for pid, started, _ in region.workers():
-        with contextlib.suppress(OSError):  # it has ended
-            _end_group(pid, started)
-
-
-def _end_group(pid: int, started: int) -> None:
-    """Kills the process of this pid and its group, unless the pid now belongs to a process that started later."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        if started_at(pid) == started:  # checked after the opening: the pidfd is that process's
-            with contextlib.suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        pidfd = kill_family(pid, started)
+        if pidfd >= 0:
             readable(pidfd, END_SLACK)
-    finally:
-        os.close(pidfd)
+            os.close(pidfd)
 
 
 def _close_link_in_child() -> None:

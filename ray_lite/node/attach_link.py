@@ -7,7 +7,6 @@ Messages are JSON, one each.  The connection's end says that the driver uses the
 host's end, driver/attach.py the driver's.  Must not unpickle anything.
 """
 
-import json
 import os
 import socket
 import sys
@@ -110,16 +109,22 @@ def why_not(message: Hello, pid: int, uid: int) -> str:
 
 def send(connection: socket.socket, message: NamedTuple, fds: list[int]) -> None:
     """Sends a Hello or a Welcome with its descriptors."""
+    import json  # here and below: 2 ms of each node's start, which only attaching needs
+
     socket.send_fds(connection, [json.dumps(message._asdict()).encode()], fds)
 
 
 def refuse(connection: socket.socket, why: str) -> None:
     """Sends a refusal."""
+    import json
+
     connection.send(json.dumps({"refused": why}).encode())
 
 
 def receive(connection: socket.socket, fds: int) -> tuple[dict[str, Any], list[int]]:
     """The next message and its descriptors, at most `fds`; ({}, []): the other end is gone, or said what makes no sense."""
+    import json
+
     data, received, _, _ = socket.recv_fds(connection, MESSAGE_MOST, fds)
     for fd in received:
         os.set_inheritable(fd, False)  # `recv_fds` passes no flags on

@@ -25,7 +25,7 @@ from ray_lite.node.attach_link import Hello
 from ray_lite.store.kept_labels import kept_label
 from ray_lite.store.object_store import Store
 from ray_lite.system.polling import readable
-from ray_lite.system.process import started_at
+from ray_lite.system.process import kill_family
 from ray_lite.values.failures import SystemFailure, dead
 
 OTHERS = 1.5  # times the length of a piece of work, for which others have the lock before the next
@@ -86,7 +86,7 @@ class JobEnds:
 
     def _bury(self, job: Job) -> Iterator[float]:
         """Sweeps all processes of a job but the driver, after they are gone; their parent's death has killed them."""
-        pidfds = [fd for slot, pid, started, _ in self._processes(job) if pid and (fd := _kill(pid, started)) >= 0]
+        pidfds = [fd for slot, pid, started, _ in self._processes(job) if pid and (fd := kill_family(pid, started)) >= 0]
         while not all(readable(fd, 0) for fd in pidfds):
             yield LOOK
         for fd in pidfds:
@@ -173,18 +173,3 @@ def _patiently(piece: Callable[[], T]) -> Generator[float, None, T]:
             continue
         yield OTHERS * (time.monotonic() - began)
         return result
-
-
-def _kill(pid: int, started: int) -> int:
-    """Kills a process and its group, unless the pid belongs to a later one by now; its pidfd, or -1: it is gone."""
-    with contextlib.suppress(OSError):
-        pidfd = os.pidfd_open(pid)
-        with contextlib.suppress(OSError):
-            if started_at(pid) == started:  # checked after the opening: the pidfd is that process's
-                with contextlib.suppress(OSError):
-                    os.killpg(pid, signal.SIGKILL)
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                return pidfd
-        os.close(pidfd)
-    return -1
-

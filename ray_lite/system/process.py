@@ -5,7 +5,9 @@ Must not read anything but /proc.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from typing import NamedTuple
 
 
@@ -13,6 +15,21 @@ def started_at(pid: int) -> int:
     """Start time of a process in clock ticks since boot."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def kill_family(pid: int, started: int) -> int:
+    """Kills a process and the group that it leads, unless the pid belongs to a process that started later; its pidfd, or -1: it
+    has ended, or is not this user's."""
+    with contextlib.suppress(OSError):
+        pidfd = os.pidfd_open(pid)
+        with contextlib.suppress(OSError):
+            if started_at(pid) == started:  # checked after the opening: the pidfd is that process's
+                with contextlib.suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                return pidfd
+        os.close(pidfd)
+    return -1
 
 
 class Namespaces(NamedTuple):

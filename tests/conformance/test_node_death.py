@@ -11,9 +11,8 @@ import psutil
 import pytest
 
 import ray_lite as ray
-from ray_lite.driver import driver
 from ray_lite.exceptions import RaySystemError
-from ray_lite.system.process import started_at
+from ray_lite.system.process import kill_family, started_at
 
 SOON = 3.0  # one second is promised; the rest is for a loaded machine
 
@@ -141,9 +140,9 @@ def test_a_pid_that_belongs_to_another_by_now_is_spared():
     with subprocess.Popen(["sleep", "300"], start_new_session=True) as other:
         started = started_at(other.pid)
         for wrong in (started - 1, started + 1, 0):
-            driver._end_group(other.pid, wrong)
+            assert kill_family(other.pid, wrong) == -1
         assert other.poll() is None
-        driver._end_group(other.pid, started)
+        os.close(kill_family(other.pid, started))
         assert other.wait() == -signal.SIGKILL
 
 

@@ -22,3 +22,16 @@ cdef void edge_unlink(rl_region* R, uint32_t r) noexcept nogil:
     list_remove(R, &ref_at(R, f.edge_prev).edge_next if f.edge_prev else &object_at(R, f.object).edges,
                 &ref_at(R, f.edge_next).edge_prev if f.edge_next else NULL, f.edge_next, f.edge_prev)
     rl_set32(R, &f.linked, 0)
+
+
+cdef int edges_cut(rl_region* R, rl_task* k, uint32_t room) noexcept nogil:
+    """Lock held. Unlinks the edges of a task that will not run. MORE: the log has less room left than `room` entries."""
+    cdef uint32_t r = k.refs
+    while k.ndeps:
+        if rl_log_used(R) > RL_LOG_BUDGET - room:
+            return MORE
+        if ref_at(R, r).linked:
+            edge_unlink(R, r)
+            rl_set32(R, &k.ndeps, k.ndeps - 1)
+        r = ref_at(R, r).next
+    return MORE if rl_log_used(R) > RL_LOG_BUDGET - room else DONE

@@ -191,14 +191,8 @@ cdef uint32_t any_call(rl_region* R, uint32_t a) noexcept nogil:
 cdef int drain_section(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Cuts the edges of a call, then moves its record to this slot's stack. MORE: the log is full."""
     cdef rl_task* k = task_at(R, t)
-    cdef uint32_t r = k.refs
-    while k.ndeps:
-        if rl_log_used(R) > RL_LOG_BUDGET - EDGE_LOG:
-            return MORE
-        if ref_at(R, r).linked:
-            edge_unlink(R, r)
-            rl_set32(R, &k.ndeps, k.ndeps - 1)
-        r = ref_at(R, r).next
+    if edges_cut(R, k, EDGE_LOG):
+        return MORE
     if k.state == RL_MAILED:
         mail_remove(R, t)
     elif k.state == RL_LANED:

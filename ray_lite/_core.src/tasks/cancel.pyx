@@ -8,6 +8,7 @@ cdef enum:
     NOT_THERE = 0  # results of `task_cancel`: the task has ended, or can't be cancelled now
     WAS_QUEUED = 1
     IS_RUNNING = 2
+    CANCELLED_LOG = 16  # log entries that moving a cancelled record writes at most, or unlinking an edge
 
 
 cdef bint runs_beside_others(rl_region* R, rl_task* k) noexcept nogil:
@@ -73,15 +74,7 @@ cdef int cancel_told(rl_region* R, uint32_t t) noexcept nogil:
 cdef int cancelled_queued_section(rl_region* R, uint32_t t) noexcept nogil:
     """Lock held. Unlinks the edges of a cancelled task, then moves its record to this slot's stack. MORE: the log is full."""
     cdef rl_task* k = task_at(R, t)
-    cdef uint32_t r = k.refs
-    while k.ndeps:
-        if rl_log_used(R) > RL_LOG_BUDGET - 16:
-            return MORE
-        if ref_at(R, r).linked:
-            edge_unlink(R, r)
-            rl_set32(R, &k.ndeps, k.ndeps - 1)
-        r = ref_at(R, r).next
-    if rl_log_used(R) > RL_LOG_BUDGET - 16:
+    if edges_cut(R, k, CANCELLED_LOG):
         return MORE
     rl_set32(R, &R.j.cancelled_queued, k.next)
     rl_task_become(R, k, RL_RUNNING)

@@ -43,19 +43,6 @@ cdef inline bint waits_its_turn(rl_task* k) noexcept nogil:
     return k.state == RL_READY or k.state == RL_WAITING or k.state == RL_MAILED or k.state == RL_LANED
 
 
-cdef int edges_cut(rl_region* R, rl_task* k) noexcept nogil:
-    """Lock held. Unlinks the edges of a task that will not run. MORE: the log is full."""
-    cdef uint32_t r = k.refs
-    while k.ndeps:
-        if rl_log_used(R) > RL_LOG_BUDGET - WITHDRAW_LOG:
-            return MORE
-        if ref_at(R, r).linked:
-            edge_unlink(R, r)
-            rl_set32(R, &k.ndeps, k.ndeps - 1)
-        r = ref_at(R, r).next
-    return DONE
-
-
 cdef int withdraw_section(rl_region* R, uint32_t t, uint32_t job, bint* taken) noexcept nogil:
     """Lock held. Moves a task of a job that waits to this slot's stack (`taken`). From another one, such as a call that runs in
     another job or has run there, it takes away what the job keeps."""
@@ -68,7 +55,7 @@ cdef int withdraw_section(rl_region* R, uint32_t t, uint32_t job, bint* taken) n
         rl_set32(R, &k.site, 0)
         rl_set32(R, &k.runtime_env, 0)
         return DONE
-    if edges_cut(R, k):
+    if edges_cut(R, k, WITHDRAW_LOG):
         return MORE
     if k.actor:
         call_withdraw(R, t)
