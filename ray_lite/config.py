@@ -63,6 +63,8 @@ class Config(NamedTuple):
     store_refresh: float = 1.0  #: seconds between two looks at what the control store must be told
     log_tail: int = 65_536  #: newest bytes of each process's output that stay in memory for `ray-lite logs`
     log_bytes: int = 16_777_216  #: most bytes of a log file and its predecessor together
+    driver_logs: int = 64  #: drivers whose output a shared session keeps in files after their end
+    driver_logs_age: float = 604_800.0  #: seconds after which such a file is removed
     call_sites: int = 10_000  #: most call sites that a process records; calls from further places have none
     output_backlog: int = 4_194_304  #: most bytes of output that wait for the driver's terminal; more is dropped and counted
     last_lines: int = 20  #: lines of a dead worker's stderr that WorkerCrashedError shows

@@ -14,27 +14,19 @@ from ray_lite.store.region_files import arena_backing, spill_path
 
 SHARDS_MOST, CLIENTS_MOST = 31, 1_000_000  # servers besides the primary; connections to each
 
-# Arguments of `init` whose features come later: name -> (the value that asks for nothing, the feature).
-_LATER = {
-    "redis_password": (None, "a session on TCP"),
-}
 # Arguments that describe a session, and so may not be given where one is attached to.
 _OF_THE_SESSION = ("num_workers", "num_cpus", "num_gpus", "resources", "num_custom_resource", "num_redis_shards",
                    "redis_max_clients", "object_store_memory", "plasma_directory", "huge_pages", "spill_directory", "pin")
 
 
-def _check_later(given: dict[str, Any]) -> None:
-    if given["use_raylet"]:
-        raise NotImplementedError("use_raylet=True is not supported yet")
-    for name, (nothing, what) in _LATER.items():
-        if given[name] is not nothing and given[name] not in (nothing, 0, {}):
-            raise NotImplementedError(f"{name}={given[name]!r}: {what} is not supported yet")
-
-
 def _check_address(given: dict[str, Any]) -> None:
     """Checks the arguments of a driver that attaches to a running session."""
     address = given["redis_address"]
-    if address is None or given["driver_mode"] == PYTHON_MODE:
+    if given["driver_mode"] == PYTHON_MODE:
+        return
+    if address is None and given["redis_password"] is not None:
+        raise ValueError("redis_password goes with redis_address: a private session has no password")
+    if address is None:
         return
     wrong = [name for name in _OF_THE_SESSION if given[name] is not None and given[name] is not False]
     if wrong:
@@ -49,9 +41,12 @@ def _check_kinds(given: dict[str, Any]) -> None:
     for name in ("redirect_worker_output", "redirect_output", "include_webui", "huge_pages", "verbose", "pin"):
         if not isinstance(given[name], bool):
             raise TypeError(f"{name} must be True or False, got {given[name]!r}")
-    for name in ("node_ip_address", "redis_address"):
+    for name in ("node_ip_address", "redis_address", "redis_password"):
         if given[name] is not None and not isinstance(given[name], str):
-            raise TypeError(f"{name} must be a string, got {given[name]!r}")
+            shown = type(given[name]).__name__ if name == "redis_password" else repr(given[name])
+            raise TypeError(f"{name} must be a string, got {shown}")
+    if given["use_raylet"]:
+        raise NotImplementedError("use_raylet=True is not supported yet")
 
 
 def request_of(given: dict[str, Any]) -> Request:
@@ -63,7 +58,6 @@ def request_of(given: dict[str, Any]) -> Request:
     Raises:
         TypeError, ValueError: one is wrong, or does not go with another.  NotImplementedError: there is no such feature yet.
     """
-    _check_later(given)
     _check_kinds(given)
     _check_address(given)
     directory, seed, memory = given["plasma_directory"], given["object_id_seed"], given["object_store_memory"]
@@ -77,6 +71,7 @@ def request_of(given: dict[str, Any]) -> Request:
         raise ValueError(f"num_workers={workers} is more than max_workers={most}")
     return Request(
         redis_address=given["redis_address"],
+        redis_password=given["redis_password"],
         num_cpus=None if cpus is None else amount("num_cpus", cpus),
         num_gpus=None if given["num_gpus"] is None else session_gpus("num_gpus", given["num_gpus"]),
         resources=_resources(given),

@@ -21,6 +21,31 @@ class SessionInfo(NamedTuple):
     session_dir: str = ""
 
 
+class Secret(str):
+    """A password, which no text of an error shows."""
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+
+class Sharing(NamedTuple):
+    """What is special about a session that `ray-lite start` makes, which has no driver of its own."""
+
+    address: str  #: by which drivers attach to it
+    ports: tuple[int, ...] = ()  #: TCP ports of the control store's servers, the primary's first; (): they have none
+    bind: str = "127.0.0.1"  #: the address to which these are bound
+    password: Secret = Secret()  #: of these servers
+    group: int = -1  #: id of the group whose members may attach; -1: only this user
+
+
+class JobDefaults(NamedTuple):
+    """What drivers that attach to a shared session have in common, where they ask for nothing else."""
+
+    num_workers: int = 0
+    pin: bool = False
+    preload: tuple[str, ...] = ()
+
+
 class StoreSetting(NamedTuple):
     """The control store of a session, as `init` was asked for it."""
 
@@ -33,7 +58,9 @@ class Attachment(NamedTuple):
     """What a driver that has attached to a session tells its node."""
 
     job: int
-    host_pid: int  #: the node of the session's first job
+    host_pid: int  #: the node that is the session's host
+    session_dir: str  #: the host's
+    is_shared: bool  #: whether it is a shared session
 
 
 class SessionSetting(NamedTuple):
@@ -42,14 +69,16 @@ class SessionSetting(NamedTuple):
     info: SessionInfo
     worker_limit: Limit  #: most worker processes at once, and the source of this limit
     process_limit: Limit  #: most processes of workers and actors together
-    driver_pid: int
+    driver_pid: int  #: 0: the session has no driver of its own
     umask: int
     argv: list[str]
     path: list[str]  #: sys.path
     store: StoreSetting = StoreSetting()
     redis_address: str | None = None  #: path of the control store's socket
-    attachment: Attachment | None = None  #: None: the session is the driver's own, and its node the host
+    attachment: Attachment | None = None  #: None: the node is the session's host
+    sharing: Sharing | None = None  #: None: the session belongs to the driver
     preload: tuple[str, ...] = ()  #: packages that the node imports before it forks
+    defaults: JobDefaults = JobDefaults()  #: of jobs that attach
     num_workers: int = 0  #: workers to start immediately
     shutdown_grace: float = 5.0  #: seconds that running tasks get at the end
     driver_mode: int = SCRIPT_MODE
@@ -72,6 +101,7 @@ class SessionSetting(NamedTuple):
         return self.info.config
 
     def in_node(self, node_pid: int, spill_fd: int, stack_fd: int) -> "SessionSetting":
-        """The setting as the node and its children use it: with the node's pid and its descriptors."""
+        """The setting as the node and its children use it: with the node's pid and its descriptors, and of a shared session
+        without the command that starts it."""
         return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid, stack_fd=stack_fd,
-                             started=time.time())
+                             started=time.time(), driver_pid=0 if self.sharing else self.driver_pid)

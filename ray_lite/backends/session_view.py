@@ -36,7 +36,7 @@ class LocalView:
     def errors(self) -> list[dict[str, Any]]:
         from ray_lite.control.ask import ask  # few processes ask
 
-        answer = ask(self._info.session_dir, "errors", self._info.config.answer_timeout)
+        answer = ask(self._info.session_dir, "errors", self._info.config.answer_timeout, own=True)
         return list(answer["entries"])
 
     def worker_pids(self) -> list[int]:

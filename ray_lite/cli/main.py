@@ -7,6 +7,7 @@ show.py makes the texts.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -15,16 +16,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray_lite.cli import completion, show
-from ray_lite.cli.sessions import directory_of, running
+from ray_lite.cli import completion, show, start, stop
+from ray_lite.cli.sessions import Session, directory_of, running
 from ray_lite.config import Config, __version__
-from ray_lite.control.ask import ask
 from ray_lite.exceptions import RaySystemError
 from ray_lite.store.memory_report import private_bytes
+from ray_lite.system import session_dir
 
 FOLLOWED = 0.2  # seconds between two looks of `logs --follow`
-ABOUT = "Shows what running sessions of ray_lite do. It only looks, at the sessions of all your scripts on this machine."
+ABOUT = "Starts and stops sessions of ray_lite that several scripts share, and shows what the sessions of all your scripts do."
 EXAMPLES = """examples:
+  ray-lite start --head          start a session; prints how scripts attach to it
+  ray-lite stop                  end it
   ray-lite status                what the session has, does, and waits for
   ray-lite status --watch        the same every two seconds
   ray-lite errors                failures of tasks, deaths of processes that ran something
@@ -32,19 +35,8 @@ EXAMPLES = """examples:
   ray-lite stack 4711            where worker 4711 is in its Python code
   ray-lite ps --json | jq .      for programs: JSON on stdout
 
-With several sessions name one: --address takes its directory, or the pid of its script.
+With several sessions name one: --address takes its address, its directory, or the pid of its script.
 Exit codes: 0; 1 no session, or no answer; 2 wrong usage; 130 Ctrl-C."""
-
-
-class Session:
-    """The session that a command asks."""
-
-    def __init__(self, directory: str, timeout: float) -> None:
-        self.directory, self.timeout = directory, timeout
-
-    def ask(self, name: str, **fields: Any) -> Any:
-        """The answer to a question."""
-        return ask(self.directory, name, self.timeout, **fields)
 
 
 def status(one: Session, args: argparse.Namespace) -> None:
@@ -67,17 +59,31 @@ def errors(one: Session, args: argparse.Namespace) -> None:
 
 
 def logs(one: Session, args: argparse.Namespace) -> None:
-    """What workers, actors and the node process have written lately: the newest 64 KiB of each (RAY_LITE_LOG_TAIL)."""
-    answer = one.ask("logs", pid=args.pid)
-    _print_output(args, answer["pieces"])
-    while args.follow:
+    """What workers, actors and the node process have written lately: the newest 64 KiB of each (RAY_LITE_LOG_TAIL); of a driver
+    of a shared session that has ended: what is kept of it."""
+    ended = session_dir.driver_log(one.directory, args.pid) if args.pid in session_dir.driver_logs(one.directory) else None
+    if ended is not None:
+        _print_file(args, ended)
+        return
+    followed = {part.directory: part.ask("logs", pid=args.pid) for part in one.parts_with(args.pid)}
+    _print_output(args, [piece for answer in followed.values() for piece in answer["pieces"]])
+    while args.follow and followed:
         sys.stdout.flush()
         time.sleep(FOLLOWED)
-        try:
-            answer = one.ask("logs", after=answer["number"], pid=args.pid)
-        except RaySystemError:
-            return  # the session has ended, and with it what there was to follow
-        _print_output(args, answer["pieces"])
+        for directory, answer in list(followed.items()):
+            try:
+                followed[directory] = Session(directory, one.timeout).ask("logs", after=answer["number"], pid=args.pid)
+                _print_output(args, followed[directory]["pieces"])
+            except RaySystemError:
+                del followed[directory]  # it has ended, and with it what there was to follow
+
+
+def _print_file(args: argparse.Namespace, path: str) -> None:
+    """Prints what a driver that has ended has left."""
+    for one in (path + ".1", path):
+        with contextlib.suppress(FileNotFoundError), open(one, errors="replace") as file:
+            for line in file:
+                sys.stdout.write(json.dumps({"driver": args.pid, "text": line}) + "\n" if args.json else line)
 
 
 def _print_output(args: argparse.Namespace, pieces: list[list[Any]]) -> None:
@@ -104,7 +110,8 @@ def ps(one: Session, args: argparse.Namespace) -> None:
 
 def stack(one: Session, args: argparse.Namespace) -> None:
     """The Python stacks of workers."""
-    _print(args, one.ask("stack", pid=args.pid), show.stacks)
+    parts = one.parts_with(args.pid)
+    _print(args, [stack for part in parts for stack in part.ask("stack", pid=args.pid)], show.stacks)
 
 
 def _print(args: argparse.Namespace, answer: Any, text: Callable[[Any], str]) -> None:
@@ -121,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
     def add(run: Callable[[Session, argparse.Namespace], None]) -> argparse.ArgumentParser:
         about = (run.__doc__ or "").rstrip(".")
         command = commands.add_parser(run.__name__, help=about[0].lower() + about[1:], description=about + ".")
-        command.add_argument("--address", help="the session's directory, or the pid of its script")
+        command.add_argument("--address", help="the session's address or directory, or the pid of its script")
         command.add_argument("--json", action="store_true", help="print JSON; logs: one value a line")
         command.set_defaults(run=run)
         return command
@@ -135,6 +142,11 @@ def parser() -> argparse.ArgumentParser:
     add(memory).add_argument("--most", type=_count, default=20, metavar="N", help="objects to list; default 20")
     add(ps)
     add(stack).add_argument("pid", type=int, nargs="?", help="of one worker or actor; default: all")
+    for name, module, about in (("start", start, start.ABOUT), ("stop", stop, stop.ABOUT)):
+        command = commands.add_parser(name, help=about[0].lower() + about[1:].partition(";")[0].partition(":")[0].rstrip("."),
+                                      description=about)
+        module.add_arguments(command)
+        command.set_defaults(only=module.run)
     command = commands.add_parser("completion", help="print a script that lets a shell complete commands")
     command.add_argument("shell", choices=sorted(completion.SHELLS))
     command.set_defaults(words=_words(commands))
@@ -164,6 +176,7 @@ def _chosen(address: str | None) -> str:
     if address is not None:
         return directory_of(address)
     found, silent = running()
+    found = [facts for facts in found if facts["attached_to"] is None]
     if len(found) == 1 and not silent:
         return str(found[0]["session_dir"])
     if not found and not silent:
@@ -180,11 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # errors may say anything
     args = parser().parse_args(arguments)
     try:
-        if args.command == "completion":
-            print(completion.script(args.shell, args.words))
-        else:
-            timeout = Config.from_environment().answer_timeout
-            args.run(Session(_chosen(args.address), timeout), args)
+        code = _run(args)
         sys.stdout.flush()
     except (RaySystemError, ValueError) as error:
         print(f"ray-lite: {error}", file=sys.stderr)
@@ -196,6 +205,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"ray-lite: the output can't be written: {error.strerror}", file=sys.stderr)
         return _without_output(1)
+    return code
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "completion":
+        print(completion.script(args.shell, args.words))
+    elif "only" in args:
+        return int(args.only(args))
+    else:
+        timeout = Config.from_environment().answer_timeout
+        args.run(Session(_chosen(args.address), timeout), args)
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ray_lite.control.ask import ask
 from ray_lite.control.listener import SOCKET
+from ray_lite.driver.address import directory_of as addressed
 from ray_lite.exceptions import RaySystemError
 from ray_lite.system import session_dir
 
@@ -38,20 +39,42 @@ def running() -> tuple[list[dict[str, Any]], list[str]]:
     return sorted(found, key=lambda facts: float(facts["started"])), silent
 
 
+class Session:
+    """The session that a command asks, or the part of it that belongs to one attached driver.
+
+    Args:
+        timeout: seconds that it may take to answer.
+    """
+
+    def __init__(self, directory: str, timeout: float) -> None:
+        self.directory, self.timeout = directory, timeout
+
+    def ask(self, name: str, **fields: Any) -> Any:
+        """The answer to a question."""
+        return ask(self.directory, name, self.timeout, **fields)
+
+    def parts(self) -> list[Session]:
+        """What answers for its own processes: the session itself, and each driver that has attached."""
+        attached = [str(facts["session_dir"]) for facts in running()[0] if facts["attached_to"] == self.directory]
+        return [self, *(Session(directory, self.timeout) for directory in attached)]
+
+    def parts_with(self, pid: int | None) -> list[Session]:
+        """The parts that have a process, if one has it; all of them without a pid."""
+        parts = self.parts()
+        if pid is None:
+            return parts
+        return [part for part in parts if pid in part.ask("pids")] or [self]
+
+
 def directory_of(address: str) -> str:
-    """The directory of the session that a user names: by its directory, by a path in it, or by its driver's or node's pid.
+    """The directory of the session that a user names: by an address that `init` takes, or by its driver's or node's pid.
 
     Raises:
-        RaySystemError: there is none.
+        RaySystemError: there is none.  ValueError: that is no address.
     """
     if address.isdigit():
         for facts in running()[0]:
             if int(address) in (facts["driver_pid"], facts["node_pid"]):
                 return str(facts["session_dir"])
         raise RaySystemError(f"process {address} is no driver of a running session of this user")
-    path = os.path.abspath(address.removeprefix("unix:"))
-    if os.path.isdir(path):
-        return path
-    if not os.path.exists(path):
-        raise RaySystemError(f"there is no session {address}")
-    return os.path.dirname(path)
+    return addressed(address if ":" in address else os.path.abspath(address))

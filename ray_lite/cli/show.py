@@ -12,14 +12,14 @@ from typing import Any
 from ray_lite.cli.text import BOLD, DIM, RED, colour, counted, duration, number, size, table
 from ray_lite.values.failures import titled
 
-FUNCTIONS_SHOWN, ACTORS_SHOWN, WAITS_SHOWN = 20, 20, 10  # rows of a status
+DRIVERS_SHOWN, FUNCTIONS_SHOWN, ACTORS_SHOWN, WAITS_SHOWN = 20, 20, 20, 10  # rows of a status
 
 
 def session(facts: dict[str, Any], now: float) -> str:
     """One session as one line."""
     script = " ".join(facts["script"]) or "an interpreter"
-    return (f"{facts['session_dir']}  {script}, driver {facts['driver_pid']}, node {facts['node_pid']}, "
-            f"up {duration(now - facts['started'])}")
+    whose = "shared" if facts["is_shared"] else f"{script}, driver {facts['driver_pid']}"
+    return f"{facts['session_dir']}  {whose}, node {facts['node_pid']}, up {duration(now - facts['started'])}"
 
 
 def status(answer: dict[str, Any]) -> str:
@@ -29,6 +29,7 @@ def status(answer: dict[str, Any]) -> str:
                           for name, one in answer["resources"].items())
     lines = [
         colour("session    ", BOLD) + session(answer["session"], answer["time"]),
+        *_drivers(answer),
         colour("resources  ", BOLD) + resources,
         colour("processes  ", BOLD) + (
             f"{counted(processes['workers'], 'worker')} ({processes['busy']:,} busy, "
@@ -40,6 +41,16 @@ def status(answer: dict[str, Any]) -> str:
         colour("errors     ", BOLD) + (f"{answer['errors']:,}" + ("  (ray-lite errors)" if answer["errors"] else "")),
     ]
     return "\n".join([*lines, *_tasks(answer["tasks"]), *_actors(answer["actors"]), *_waits(answer["waits"])])
+
+
+def _drivers(answer: dict[str, Any]) -> list[str]:
+    """The drivers, where there are others than the session's own."""
+    rows = answer["drivers"]
+    if len(rows) == 1 and not answer["session"]["is_shared"]:
+        return []
+    texts = [f"{row['pid']} {' '.join(row['script'])}".strip() for row in rows[:DRIVERS_SHOWN]] or ["none"]
+    lines = [colour("drivers    ", BOLD) + texts[0], *(" " * 11 + text for text in texts[1:])]
+    return [*lines, *_more(len(rows) - DRIVERS_SHOWN)]
 
 
 def _tasks(rows: list[dict[str, Any]]) -> list[str]:

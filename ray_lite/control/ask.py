@@ -52,7 +52,8 @@ def _exchange(directory: str, question: bytes, timeout: float) -> bytes:
         connection.settimeout(timeout)
         with reached(directory) as place:
             connection.connect(f"{place}/{SOCKET}")
-        if peer(connection)[1] not in (0, os.getuid()):
+            owner = os.stat(place).st_uid
+        if peer(connection)[1] not in (0, owner):
             raise RaySystemError(f"the session in {directory} is another user's")
         connection.sendall(question)
         data = b"".join(iter(lambda: connection.recv(CHUNK), b""))

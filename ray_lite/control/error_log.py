@@ -14,7 +14,7 @@ from typing import Any
 
 from ray_lite.config import Config
 from ray_lite.control.error_journal import ErrorJournal
-from ray_lite.control.error_table import Entry, ErrorTable
+from ray_lite.control.error_table import DRIVER, Entry, ErrorTable
 
 BATCH = 16  # reports that are taken before they are written down: so many are lost with a control process at most
 BATCHES = 64  # of them, more than their socket holds, at a time; output comes in between
@@ -61,6 +61,19 @@ class ErrorLog:
         with self._taking:
             self._keep([Entry(kind, text, {}, time.time())])
 
+    def add_reports(self, driver: int, entries: list[Any]) -> int:
+        """Adds errors of an attached driver, whose control process has sent them; returns how many.
+
+        Raises:
+            ValueError, TypeError: they are none.
+        """
+        if not isinstance(driver, int) or not isinstance(entries, list):
+            raise TypeError("expected a driver's pid and a list of errors")
+        found = [Entry.of(facts, driver) for facts in entries]
+        with self._taking:
+            self._keep(found)
+        return len(found)
+
     def errors_since(self, number: int) -> tuple[int, list[Entry]]:
         """(number of entries so far, those that were added after the first `number` ones)."""
         with self._taking:
@@ -71,9 +84,15 @@ class ErrorLog:
         with self._taking:
             return self._table.statistics()
 
-    def answer(self, after: int = 0) -> dict[str, Any]:
-        """The errors: `added`, for the next question, `entries`, and how many were `dropped` before these; `after`: the `added`
-        of an earlier answer."""
+    def answer(self, after: int = 0, own: bool = False) -> dict[str, Any]:
+        """The errors: `added`, for the next question, `entries`, and how many were `dropped` before these.
+
+        Args:
+            after: the `added` of an earlier answer.
+            own: whether those of attached drivers are left out.
+        """
         self.take()
         added, entries = self.errors_since(after)
-        return {"added": added, "dropped": max(0, added - after - len(entries)), "entries": [one._asdict() for one in entries]}
+        dropped = max(0, added - after - len(entries))
+        shown = [one._asdict() for one in entries if not (own and DRIVER in one.data)]
+        return {"added": added, "dropped": dropped, "entries": shown}

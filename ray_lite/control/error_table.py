@@ -6,9 +6,10 @@ Neighbours: process.py adds what is reported, and shows the entries to whoever a
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 OVERHEAD = 200  # bytes of an entry besides its texts, about
+DRIVER = "driver_pid"  #: in the data of an entry: the attached driver whose it is; missing: the session's own driver
 
 
 class Entry(NamedTuple):
@@ -18,6 +19,26 @@ class Entry(NamedTuple):
     message: str
     data: dict[str, Any]  #: texts, numbers, None
     timestamp: float  #: seconds since 1970
+
+    @classmethod
+    def of(cls, facts: Any, driver_pid: int) -> Entry:
+        """An entry of an attached driver, from what its control process has sent.
+
+        Raises:
+            ValueError, TypeError: that is none.
+        """
+        entry = cls(**facts)
+        kinds: tuple[tuple[type, ...], ...] = (str,), (str,), (dict,), (int, float)
+        if not all(isinstance(value, kind) for value, kind in zip(entry, kinds, strict=True)):
+            raise ValueError("these are no facts of an error")
+        return entry._replace(data={**entry.data, DRIVER: driver_pid})
+
+
+class ErrorSource(Protocol):
+    """Where errors are read one after the other."""
+
+    def errors_since(self, number: int) -> tuple[int, list[Entry]]:
+        """(number of entries so far, those that were added after the first `number` ones)."""
 
 
 class ErrorTable:

@@ -18,8 +18,11 @@ END = b"\n"  # of a question, and of an answer: without it whoever answered has 
 PEER = struct.Struct("iII")  # struct ucred: pid, uid, gid
 
 
-def listen(directory: str, name: str = SOCKET, kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A listening socket of a session, in its directory, which only this user can enter.
+def listen(directory: str, name: str = SOCKET, kind: int = socket.SOCK_STREAM, group: int = -1) -> socket.socket:
+    """A listening socket of a session, in its directory.
+
+    Args:
+        group: id of the group whose members may connect; -1: only this user may.
 
     Raises:
         OSError: there is no such directory, or no socket can be made in it.
@@ -32,7 +35,9 @@ def listen(directory: str, name: str = SOCKET, kind: int = socket.SOCK_STREAM) -
         else:
             with reached(directory) as place:
                 listener.bind(f"{place}/{name}")
-        os.chmod(os.path.join(directory, name), 0o600)
+        os.chmod(path, 0o600 if group < 0 else 0o660)
+        if group >= 0:
+            os.chown(path, -1, group)
         listener.listen(BACKLOG)
     except OSError:
         listener.close()

@@ -2,7 +2,8 @@
 
 The watchdog counts its own checks instead of time, since the clock runs on while the whole machine sleeps.  It kills a stopped
 worker: its task runs again.  It continues a stopped driver or node just until that has left the lock, and stops it again: the
-user had a reason to stop it.  It only reports a traced process.  Neighbour: process.py calls it.
+user had a reason to stop it.  It only reports a traced process.  Processes of other drivers are their own watchdogs' business.
+Neighbour: process.py calls it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ class LockWatchdog:
         spared: pids that are never killed.
         say: shows a text to the user.
         patience: seconds between two checks while no process is stopped; a check then is one load of a word.
+        is_ours: whether a process with this pid is one of this driver's.
     """
 
-    def __init__(self, owner: Callable[[], int], spared: set[int], say: Callable[[str], None], patience: float) -> None:
-        self.owner, self.spared, self.say, self.patience = owner, spared, say, patience
+    def __init__(self, owner: Callable[[], int], spared: set[int], say: Callable[[str], None], patience: float,
+                 is_ours: Callable[[int], bool] = lambda pid: True) -> None:
+        self.owner, self.spared, self.say, self.patience, self.is_ours = owner, spared, say, patience, is_ours
         self._thread = self._seen = 0
         self._reported = 0
 
@@ -36,7 +39,7 @@ class LockWatchdog:
         """Checks the owner, and acts if need be; returns the seconds until the next check."""
         thread = self.owner()
         state, pid = _facts(thread) if thread else ("", 0)
-        if state not in ("T", "t"):
+        if state not in ("T", "t") or not self.is_ours(pid):
             self._seen = 0
             return self.patience
         self._seen = self._seen + 1 if thread == self._thread else 1
@@ -58,8 +61,8 @@ class LockWatchdog:
         try:
             if self.owner() == thread:  # the process still lives, so pidfd refers to it
                 self._free(thread, pid, pidfd)
-        except ProcessLookupError:
-            pass
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended, or has changed its user
         finally:
             os.close(pidfd)
 

@@ -145,12 +145,13 @@ class CappedFile:
     """A file that keeps the newest bytes: at half of its limit it is renamed to `<path>.1`, and a new file begins.
 
     Args:
-        path: path of the file, which is made for its first byte and readable by this user only.
+        path: path of the file, which is made for its first byte.
         most: most bytes of both files together.
+        mode: of the files.
     """
 
-    def __init__(self, path: str, most: int) -> None:
-        self.path, self.most = path, most
+    def __init__(self, path: str, most: int, mode: int = 0o600) -> None:
+        self.path, self.most, self.mode = path, most, mode
         self._fd = -1
         self._size = 0
         self._unfinished = False  # whether the last line is incomplete
@@ -175,8 +176,12 @@ class CappedFile:
         self._size += os.write(self._fd, data)
 
     def _open(self) -> None:
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, self.mode)
         self._size = os.fstat(self._fd).st_size
+
+    def drain(self, seconds: float) -> None:
+        """Closes: what was written is in the file."""
+        self.close()
 
     def close(self) -> None:
         """Closes the file, if there is one."""

@@ -22,16 +22,26 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.config import SCRIPT_MODE
-from ray_lite.control.ends import END, MESSAGE_MOST, Ends, Source
+from ray_lite.control.ends import END, MESSAGE_MOST, SESSION_LOG, Ends, Source
+from ray_lite.control.error_forwarder import ErrorForwarder
 from ray_lite.control.error_log import ErrorLog
 from ray_lite.control.error_table import Entry
 from ray_lite.control.failure_reports import Report, Reports
 from ray_lite.control.lock_watchdog import LockWatchdog
-from ray_lite.control.output import Terminal
+from ray_lite.control.output import CappedFile, Terminal
 from ray_lite.control.questions import Answer, QuestionServer
 from ray_lite.control.store_publisher import StorePublisher
 from ray_lite.control.streams import Streams
 from ray_lite.session_setting import SessionSetting
+from ray_lite.system.session_dir import LOGS
+
+
+def _terminals(setting: SessionSetting, ends: Ends) -> tuple[Terminal, Terminal] | tuple[CappedFile, CappedFile]:
+    if setting.sharing is None:
+        out, err = (Terminal(fd, setting.config.output_backlog) for fd in ends.terminal)
+        return out, err
+    log = CappedFile(os.path.join(setting.session_dir, LOGS, SESSION_LOG), setting.config.log_bytes)
+    return log, log
 
 
 class ControlProcess:
@@ -45,11 +55,11 @@ class ControlProcess:
         gc.freeze()
         _core.observe(region)
         self.region, self.setting, self.ends, self.config = region, setting, ends, setting.config
-        self.terminals = tuple(Terminal(fd, self.config.output_backlog) for fd in ends.terminal)
+        self.terminals = _terminals(setting, ends)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
         self.errors = ErrorLog(ends.errors, self.config, self._entries)
         spared = {setting.driver_pid, os.getppid()}
-        self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch)
+        self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch, self.is_ours)
         self.next_look = 0.0
         self.rung = False  # whether the doorbell was claimed at the last check
         self.poll = select.epoll()
@@ -60,16 +70,25 @@ class ControlProcess:
             self.poll.register(fd, select.EPOLLIN)
         for pid, source in ends.streams.items():
             self.streams.open(pid, source)
-        own: dict[str, Answer] = {"errors": self.errors.answer, "logs": self.streams.written}
+        own: dict[str, Answer] = {"errors": self.errors.answer, "logs": self.streams.written, "report": self.errors.add_reports}
         if "status" in answers:
             own["status"] = lambda: {**answers["status"](), "errors": self.errors.statistics()["added"]}
-        self.publisher: StorePublisher | None = None
-        if setting.store.binaries:
-            self.publisher = StorePublisher(setting, answers["tables"], self.errors)
-            self.errors.on_new = self.publisher.wake
-        questions = QuestionServer(ends.listener, {**answers, **own})
-        self._to_start: list[Callable[[], None]] = [questions.start, *([self.publisher.start] if self.publisher else [])]
+        self.copier = self._copier(answers)
+        questions = QuestionServer(ends.listener, {**answers, **own}, bool(setting.sharing and setting.sharing.group >= 0))
+        self._to_start: list[Callable[[], None]] = [questions.start, *([self.copier.start] if self.copier else [])]
         self.start_threads()
+
+    def _copier(self, answers: dict[str, Answer]) -> StorePublisher | ErrorForwarder | None:
+        """What copies errors to where others see them: the control store, or an attached driver's host."""
+        setting = self.setting
+        copier: StorePublisher | ErrorForwarder | None = None
+        if setting.attachment:
+            copier = ErrorForwarder(setting.attachment.session_dir, setting.driver_pid, self.config, self.errors)
+        elif setting.store.binaries:
+            copier = StorePublisher(setting, answers["tables"], self.errors)
+        if copier:
+            self.errors.on_new = copier.wake
+        return copier
 
     def run(self) -> None:
         """Works until the node orders the end, or is gone."""
@@ -101,6 +120,10 @@ class ControlProcess:
         if rung and self.rung:
             os.eventfd_write(self.ends.bell, 1)
         self.rung = rung
+
+    def is_ours(self, pid: int) -> bool:
+        """Whether a process belongs to this job."""
+        return any(one[1] == pid for one in _core.job_processes(self.region, self.region.job))
 
     def say(self, text: str) -> None:
         """Shows a line on the driver's stderr."""
@@ -145,7 +168,7 @@ class ControlProcess:
             if self.setting.driver_mode == SCRIPT_MODE:
                 self.reports.add(report, time.monotonic())
             data: dict[str, Any] = {"function_name": report.name} if report.name else {}
-            if not self.setting.store.binaries:
+            if self.setting.redis_address is None:
                 data["kept_in"] = "memory"  # there is no control store that would have it
             yield Entry(report.kind, report.text, {**data, **(report.data or {})}, time.time())
 
@@ -159,6 +182,8 @@ class ControlProcess:
     def finish(self) -> None:
         """Shows the rest of the output, whose writers have all ended, and the failures that still wait."""
         self.errors.take()
+        if isinstance(self.copier, ErrorForwarder):
+            self.copier.finish()
         self.streams.finish()
         self.show(math.inf)
         for terminal in self.terminals:

@@ -22,7 +22,7 @@ from ray_lite.control.listener import END, peer
 
 AT_ONCE = 8  # connections that are answered at a time
 PATIENCE = 5.0  # seconds that a client may take to send its question, or to read the answer
-QUESTION_MOST = 65_536  # bytes of a question
+QUESTION_MOST = 1 << 20  # bytes of a question: the longest one brings errors of an attached driver
 SHORTAGE = 0.1  # seconds before the next try, when the machine refuses a thread or a descriptor
 
 Answer = Callable[..., Any]  # takes the question's other fields by name; returns what JSON can say
@@ -34,10 +34,11 @@ class QuestionServer:
     Args:
         listener: from `listen`.
         answers: by name of the question.
+        of_group: whether members of the session's group may ask, too; nobody else can connect.
     """
 
-    def __init__(self, listener: socket.socket, answers: dict[str, Answer]) -> None:
-        self._listener, self._answers = listener, answers
+    def __init__(self, listener: socket.socket, answers: dict[str, Answer], of_group: bool = False) -> None:
+        self._listener, self._answers, self._of_group = listener, answers, of_group
         self._free = threading.Semaphore(AT_ONCE)
 
     def start(self) -> None:
@@ -72,7 +73,7 @@ class QuestionServer:
             with connection:
                 connection.settimeout(PATIENCE)
                 line = _line(connection)  # read in any case: what is left unread would reset the connection
-                is_ours = peer(connection)[1] in (0, os.getuid())
+                is_ours = self._of_group or peer(connection)[1] in (0, os.getuid())
                 answer = self._answer(line) if is_ours else {"error": "it is another user's"}
                 connection.sendall(json.dumps(answer).encode() + END)
         except OSError:

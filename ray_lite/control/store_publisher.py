@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ray_lite.control.error_table import Entry
+from ray_lite.control.error_table import DRIVER, ErrorSource
 from ray_lite.control.store_server import socket_name
 from ray_lite.session_setting import SessionSetting
 
@@ -22,16 +22,14 @@ Tables = dict[str, dict[str, str]]  # by key: fields and their values, all texts
 SHARDED = ("functions",)  # tables whose fields are spread over the shards, by their first hexadecimal digits
 ERRORS, CHANNEL = "errors", "errors"  #: the list of all entries; the channel on which new ones are published
 GENERATION = "generation"  #: how often a server's copy was made anew; on each server
+DRIVERS_MOST = 64  # drivers, the last ones that had errors, whose errors have a list of their own
 BATCH = 0.1  # seconds after which the next errors are published: very many come in few batches, of the newest ones
 RETRY = 0.05  # seconds before the first new try of a server that was away; doubles, up to Config.store_refresh
 NICE = 10  # the thread's share of the CPU: tasks come first
 
 
-class Table(Protocol):
+class Table(ErrorSource, Protocol):
     """The table of errors, as the publisher needs it."""
-
-    def errors_since(self, number: int) -> tuple[int, list[Entry]]:
-        """(number of entries so far, those that were added after the first `number` ones)."""
 
     def add_error(self, kind: str, text: str) -> None:
         """Adds an entry."""
@@ -43,10 +41,11 @@ class Copy:
     Args:
         path: of its socket.
         timeout: seconds that it may take to answer.
+        password: that it wants; None: none.
     """
 
-    def __init__(self, path: str, timeout: float) -> None:
-        self.path, self.timeout = path, timeout
+    def __init__(self, path: str, timeout: float, password: str | None) -> None:
+        self.path, self.timeout, self.password = path, timeout, password
         self.generation = 0  #: of the copy; a server that was started again has forgotten it
         self._client: Any = None
         self._tables: Tables = {}
@@ -63,7 +62,8 @@ class Copy:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        client = redis.Redis(unix_socket_path=self.path, socket_timeout=self.timeout, retry=Retry(NoBackoff(), 0))
+        client = redis.Redis(unix_socket_path=self.path, socket_timeout=self.timeout, retry=Retry(NoBackoff(), 0),
+                             password=self.password)
         before = int(client.get(GENERATION) or 0)
         self._tables, self._client = {}, client
         self.generation = 1 + max(self.generation, before)
@@ -106,10 +106,12 @@ class StorePublisher:
     def __init__(self, setting: SessionSetting, tables: Callable[[], Tables], table: Table) -> None:
         self.directory, self.shards, self.config = setting.session_dir, setting.store.shards, setting.config
         self.max_clients = setting.store.max_clients
+        self._password = setting.sharing.password if setting.sharing and setting.sharing.ports else None
         self.tables, self.table = tables, table
         self._copies: list[Copy] = []
         self._changed = threading.Event()
-        self._lists = ERRORS, f"{ERRORS}:{setting.driver_pid}"
+        self._driver_pid = setting.driver_pid
+        self._lists: dict[str, None] = {ERRORS: None}  # keys of lists, in the order in which they began
         self._added = self._announced = table.errors_since(0)[0]  # errors that the lists have; that the channel has had
 
     def start(self) -> None:
@@ -141,7 +143,7 @@ class StorePublisher:
         tables, missed = self.tables(), 0
         if not self._copies:
             place = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # short enough for an address
-            self._copies = [Copy(f"/proc/self/fd/{place}/{socket_name(number)}", self.config.answer_timeout)
+            self._copies = [Copy(f"/proc/self/fd/{place}/{socket_name(number)}", self.config.answer_timeout, self._password)
                             for number in range(self.shards + 1)]
         for number, copy in enumerate(self._copies):
             try:
@@ -175,12 +177,16 @@ class StorePublisher:
         added, entries = self.table.errors_since(0 if is_new else self._added)
         for number, entry in enumerate(entries, added - len(entries)):
             text = json.dumps(entry._asdict())
-            for key in self._lists:
+            for key in (ERRORS, f"{ERRORS}:{entry.data.get(DRIVER, self._driver_pid)}"):
+                self._lists[key] = None
                 pipe.rpush(key, text)
             if number >= self._announced:
                 pipe.publish(CHANNEL, text)
         for key in self._lists if entries else ():
             pipe.ltrim(key, -self.config.errors, -1)
+        for key in list(self._lists)[1:-DRIVERS_MOST]:
+            pipe.delete(key)
+            del self._lists[key]
         self._added = self._announced = added
 
     def _check_clients(self, primary: Any) -> None:

@@ -2,8 +2,9 @@
 
     node --fork--> child: is a binary new enough? -> configuration as stdin -> exec: a server that dies with the node
 
-A server listens on a Unix socket in the session's directory, never on TCP, and writes nothing to disk but its log.  Neighbours:
-node/store_servers.py forks and restarts; store_publisher.py fills it.
+A server listens on a Unix socket in the session's directory, and on TCP only where a shared session was given a port; then
+it wants a password, which it reads from its stdin.  It writes nothing to disk but its log.  Neighbours: node/store_servers.py
+forks and restarts; store_publisher.py fills it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NoReturn
 from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
 from ray_lite.control.store_binaries import unusable
-from ray_lite.session_setting import SessionSetting, StoreSetting
+from ray_lite.session_setting import SessionSetting, Sharing, StoreSetting
 from ray_lite.system.session_dir import LOGS
 
 CHECKS_PER_SECOND = 1  # how often an idle server looks after itself; its default of 10 costs an idle session CPU
@@ -28,14 +29,18 @@ def socket_name(number: int) -> str:
     return f"redis-{number}.sock" if number else SOCKET
 
 
-def configuration(number: int, max_clients: int | None) -> str:
+def configuration(number: int, store: StoreSetting, sharing: Sharing | None) -> str:
     """The lines that a server reads."""
     lines = [
-        "port 0", f"unixsocket {socket_name(number)}", "unixsocketperm 600", "daemonize no", 'save ""', "appendonly no",
+        f"unixsocket {socket_name(number)}", "unixsocketperm 600", "daemonize no", 'save ""', "appendonly no",
         "loglevel warning", 'logfile ""', f"hz {CHECKS_PER_SECOND}", "protected-mode yes",
     ]
-    if max_clients is not None:
-        lines.append(f"maxclients {max_clients + 1}")  # one is the session's own
+    if sharing is not None and number < len(sharing.ports):
+        lines += [f"port {sharing.ports[number]}", f"bind {sharing.bind}", f'requirepass "{sharing.password}"']
+    else:
+        lines.append("port 0")
+    if store.max_clients is not None:
+        lines.append(f"maxclients {store.max_clients + 1}")  # one is the session's own
     return "\n".join(lines) + "\n"
 
 
@@ -55,7 +60,7 @@ def become_server(number: int, setting: SessionSetting, reporter: Reporter, firs
         log = os.open(log_name(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         for fd in (1, 2):
             os.dup2(log, fd)
-        code = _exec(number, setting.store, reporter, first)
+        code = _exec(number, setting, reporter, first)
     except BaseException:  # into its log
         import traceback
 
@@ -71,17 +76,17 @@ def _close_all_but(sender: socket.socket | None) -> None:
     os.closerange(fd + 1, end)
 
 
-def _exec(number: int, setting: StoreSetting, reporter: Reporter, first: int) -> int:
+def _exec(number: int, setting: SessionSetting, reporter: Reporter, first: int) -> int:
     """Becomes a binary that can be used; returns NO_SERVER if there is none."""
-    reasons = []
-    first %= len(setting.binaries)
-    for path in setting.binaries[first:] + setting.binaries[:first]:
+    reasons, binaries = [], setting.store.binaries
+    first %= len(binaries)
+    for path in binaries[first:] + binaries[:first]:
         reason = unusable(path)
         if reason:
             reasons.append(reason)
             continue
         config = os.memfd_create("redis.conf")
-        os.write(config, configuration(number, setting.max_clients).encode())
+        os.write(config, configuration(number, setting.store, setting.sharing).encode())
         os.lseek(config, 0, os.SEEK_SET)
         os.dup2(config, 0)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))

@@ -11,14 +11,14 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ray_lite.control.ends import NODE, Source
-from ray_lite.control.output import CappedFile, Sink, Stream, Terminal
+from ray_lite.control.output import CappedFile, Sink, Stream
 from ray_lite.session_setting import SessionSetting
-from ray_lite.system.session_dir import LOGS
+from ray_lite.system.session_dir import LOGS, driver_log
 
 SEVERAL = -1  # stands for the pids of several workers
 ENDED_KEPT = 64  # processes that have ended whose output stays in memory
@@ -54,15 +54,15 @@ class Recorder:
 
     Args:
         sink: where it goes; `is_own`: it is closed with the stream.
-        keep: takes whole lines; returns what each of them begins with.
+        keep: takes whole lines, and who wrote them; returns what each of them begins with.
     """
 
-    def __init__(self, sink: Sink, is_own: bool, keep: Callable[[bytes], bytes]) -> None:
+    def __init__(self, sink: Sink, is_own: bool, keep: Callable[[bytes, object], bytes]) -> None:
         self.sink, self.is_own, self.keep = sink, is_own, keep
 
     def write(self, data: bytes, author: object, label: bytes = b"") -> None:
         """Keeps lines, and passes them on."""
-        self.sink.write(data, author, self.keep(data))
+        self.sink.write(data, author, self.keep(data, author))
 
     def close(self) -> None:
         """Closes the sink, if no other stream has it."""
@@ -78,7 +78,7 @@ class Streams:
         poll: gets the descriptors to watch.
     """
 
-    def __init__(self, setting: SessionSetting, terminals: tuple[Terminal, ...], poll: select.epoll) -> None:
+    def __init__(self, setting: SessionSetting, terminals: Sequence[Sink], poll: select.epoll) -> None:
         self.setting, self.config, self.terminals, self.poll = setting, setting.config, terminals, poll
         self.logs = os.path.join(setting.session_dir, LOGS)
         self.by_fd: dict[int, Stream] = {}
@@ -88,7 +88,16 @@ class Streams:
         self._errors: dict[int, Stream] = {}  # pid -> stderr, until the node asks for the last words
         self._reading = threading.Lock()  # whoever answers a question reads the tails, in another thread
         self._number = 0  # pieces of output so far
+        self._record = self._file_of_the_driver()
         self._writer = 0  # the first worker that wrote; SEVERAL: others have, too
+
+    def _file_of_the_driver(self) -> CappedFile | None:
+        """Where a driver that has attached to a shared session also leaves what its processes write."""
+        attachment = self.setting.attachment
+        if attachment is None or not attachment.is_shared:
+            return None
+        path = driver_log(attachment.session_dir, self.setting.driver_pid)
+        return CappedFile(path, self.config.log_bytes, 0o640)  # the session's user reads it, perhaps as one of its group
 
     def open(self, pid: int, source: Source) -> None:
         """Begins to read the output of a process."""
@@ -105,20 +114,23 @@ class Streams:
             self.by_fd[fd] = self._errors[pid] = stream  # the last one, stderr, stays in `_errors`
             self.poll.register(fd, select.EPOLLIN)
 
-    def _keep(self, pid: int, tail: Tail, kind: str, data: bytes) -> bytes:
+    def _keep(self, pid: int, tail: Tail, kind: str, data: bytes, author: object) -> bytes:
         """Keeps what a process writes; returns what each line begins with: an actor always says who it is, a worker once
         several of them write into the terminal."""
         with self._reading:
             self._number += 1
             tail.add(self._number, kind, data)
+        name = f"({tail.label} pid={pid}) " if tail.label else f"(pid={pid}) " if pid != NODE else "(node) "
+        if self._record is not None:
+            self._record.write(data, author, name.encode())
         if tail.label:
-            return f"({tail.label} pid={pid}) ".encode()
+            return name.encode()
         if pid == NODE or self.setting.redirect_worker_output:
             return b""
         if self._writer not in (0, pid):
             self._writer = SEVERAL
         self._writer = self._writer or pid
-        return f"(pid={pid}) ".encode() if self._writer == SEVERAL else b""
+        return name.encode() if self._writer == SEVERAL else b""
 
     def read(self, fd: int) -> None:
         """Reads a stream that has data or is at its end."""

@@ -28,10 +28,21 @@ def directory_of(address: str) -> str:
         path = os.path.realpath(address.removeprefix(UNIX))
         directory = path if os.path.isdir(path) else os.path.dirname(path)
     else:
-        directory = session_dir.shared_path(_port(address))
+        directory = _at_port(_port(address))
     if not os.path.isdir(directory):
         raise RaySystemError(f"no session of this user runs at {address!r}: it has ended, or there never was one")
     return directory
+
+
+def _at_port(port: int) -> str:
+    """The directory of the shared session with a port: this user's, else the only one that another user has."""
+    path = session_dir.shared_path(port)
+    if os.path.isdir(path):
+        return path
+    others = session_dir.others_at(port)
+    if len(others) > 1:
+        raise RaySystemError(f"several users have a session at port {port}; give the directory of one as the address: {others}")
+    return others[0] if others else path
 
 
 def _port(address: str) -> int:

@@ -19,18 +19,20 @@ from ray_lite.driver.driver import Belongings, Driver
 from ray_lite.driver.plan import attached_plan
 from ray_lite.driver.request import Request
 from ray_lite.exceptions import RaySystemError
-from ray_lite.node import attach_link
-from ray_lite.node.attach_link import WELCOME_FDS, Hello, Welcome
+from ray_lite.node import attach_link, password_proof
+from ray_lite.node.attach_link import WELCOME_FDS, Challenge, Hello, Welcome
+from ray_lite.node.spawn_node import PASSWORD
 from ray_lite.session_setting import Attachment, SessionInfo
 from ray_lite.store.region_files import Files
 from ray_lite.system.process import namespaces
 
 
-def connect(address: str, timeout: float) -> socket.socket:
+def connect(address: str, timeout: float, foreign: bool = False) -> socket.socket:
     """A connection with the host of the session at an address.
 
     Args:
         timeout: seconds that the host may take to answer.
+        foreign: whether it may belong to another user, who will prove that he knows a password.
 
     Raises:
         ValueError, RaySystemError: there is no such session, or it is not this user's.
@@ -42,8 +44,9 @@ def connect(address: str, timeout: float) -> socket.socket:
         with reached(directory) as place:
             connection.connect(f"{place}/{attach_link.SOCKET}")
         uid = peer(connection)[1]
-        if uid not in (os.getuid(), 0):
-            raise RaySystemError(f"the session at {address!r} belongs to user {uid}, not to this one ({os.getuid()})")
+        if uid not in (os.getuid(), 0) and not foreign:
+            raise RaySystemError(f"the session at {address!r} belongs to user {uid}, not to this one ({os.getuid()}); a member "
+                                 f"of its group (`ray-lite start --group`) gives its password: redis_password or {PASSWORD}")
     except OSError as error:
         connection.close()
         raise RaySystemError(f"no session answers at {address!r}: {error.strerror or error}") from None
@@ -51,6 +54,38 @@ def connect(address: str, timeout: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def prove(connection: socket.socket, password: str) -> str:
+    """This process's proof that it knows the session's password, after the host has proved that it does.
+
+    Raises:
+        RaySystemError: the password is another one, the session has none, or the host has ended.
+    """
+    ours = password_proof.nonce()
+    try:
+        attach_link.send(connection, Challenge(ours))
+        message, _ = attach_link.receive(connection, 0)
+    except OSError as error:
+        raise _silent(error) from None
+    theirs = attach_link.challenge_in(message)
+    if theirs is None:
+        raise RaySystemError(f"this driver can't attach: {message.get('refused', 'the session ended meanwhile')}")
+    nonces = ours, theirs.nonce
+    if not password_proof.is_proof(theirs.proof, password, password_proof.HOST, nonces):
+        raise RaySystemError("this driver can't attach: the password is wrong")
+    return password_proof.proof(password, password_proof.DRIVER, nonces)
+
+
+def _silent(error: OSError) -> RaySystemError:
+    return RaySystemError(f"the session did not answer: {error.strerror or error}")
+
+
+def _password(request: Request, uid: int) -> str | None:
+    """The password to prove: the one that was given, or for another user's session that of the environment; None: none."""
+    if request.redis_password is not None or uid in (os.getuid(), 0):
+        return request.redis_password
+    return os.environ.get(PASSWORD)
 
 
 def attach(request: Request, connection: socket.socket, node: Node, directory: str, undo: contextlib.ExitStack) -> Driver:
@@ -65,7 +100,9 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     with contextlib.ExitStack() as until_then:
         until_then.callback(os.close, bell)
-        welcome, fds = _greet(attach_link.hello(request.object_id_seed, directory), connection, node, bell)
+        password = _password(request, peer(connection)[1])
+        proof = "" if password is None else prove(connection, password)
+        welcome, fds = _greet(attach_link.hello(request.object_id_seed, directory, proof), connection, node, bell)
         files = Files(fds[0], fds[1], bell, fds[3] if welcome.spills else -1, fds[2])
         undo.callback(files.close)
         until_then.pop_all()
@@ -75,14 +112,15 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
         raise RaySystemError(f"this driver can't attach: its node process ended while it started ({error})") from None
     undo.callback(region.close)
     region.take_slot(welcome.slot)
-    plan = attached_plan(request, welcome.config, welcome.resources)
+    plan = attached_plan(request, welcome)
     nonce = int.from_bytes(os.urandom(8), "little") >> 1
     info = SessionInfo(plan.request.config, plan.resources, nonce, files.spill, directory)
     address = address_of(plan, directory, welcome.redis_address)
     region.keep_attached(os.dup(connection.fileno()))
     connection.close()
     belongings = Belongings(*node, files, request.shutdown_grace, address)
-    driver = enter(plan, region, info, belongings, undo, Attachment(welcome.job, host_pid))
+    attachment = Attachment(welcome.job, host_pid, welcome.session_dir, welcome.is_shared)
+    driver = enter(plan, region, info, belongings, undo, attachment)
     if request.verbose:
         print(f"ray_lite: attached to the session {welcome.session_dir}", file=sys.stderr)
     return driver
@@ -96,7 +134,7 @@ def _greet(hello: Hello, connection: socket.socket, node: Node, bell: int) -> tu
         attach_link.send(connection, hello, [*pidfds, bell])
         message, fds = attach_link.receive(connection, WELCOME_FDS)
     except OSError as error:
-        raise RaySystemError(f"the session did not answer: {error.strerror or error}") from None
+        raise _silent(error) from None
     finally:
         for fd in pidfds:
             os.close(fd)

@@ -36,13 +36,9 @@ def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSt
         undo: gets what undoes each step.
     """
     request = plan.request
-    assert plan.sizes is not None, "the plan of a private session has sizes"
-    files = make_files(plan.sizes, request.backing.directory, request.spill_directory)
-    undo.callback(files.close)
-    region = _region(plan, plan.sizes, files)
-    undo.callback(region.close)
+    files, region = make_region(plan, undo)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
-    info = SessionInfo(request.config, plan.resources, plan.sizes.session_id, files.spill, directory)
+    info = SessionInfo(request.config, plan.resources, session_id_of(plan), files.spill, directory)
     address = address_of(plan, directory, os.path.join(directory, SOCKET) if plan.store.binaries else None)
     driver = enter(plan, region, info, Belongings(*node, files, request.shutdown_grace, address), undo)
     if not plan.store.binaries and request.driver_mode == SCRIPT_MODE:
@@ -67,7 +63,8 @@ def enter(plan: SessionPlan, region: _core.Region, info: SessionInfo, belongings
     driver.runtime_env.begin()
     driver.call_sites.begin()
     undo.callback(driver.call_sites.end)
-    start = NodeStart(driver, _setting(plan, driver)._replace(attachment=attachment))
+    setting = setting_of(plan, info, driver.address["redis_address"])._replace(attachment=attachment)
+    start = NodeStart((driver.node_pid, driver.link), setting, driver.files)
     if attachment is None or plan.request.preload:
         start.wait()
     else:
@@ -81,6 +78,22 @@ def address_of(plan: SessionPlan, directory: str, redis_address: str | None) -> 
         "node_ip_address": plan.request.node_ip_address, "object_store_address": None, "webui_url": None,
         "redis_address": redis_address, "session_dir": directory,
     }
+
+
+def session_id_of(plan: SessionPlan) -> int:
+    """The id of the session that is planned."""
+    assert plan.sizes is not None, "the plan of a new session has sizes"
+    return plan.sizes.session_id
+
+
+def make_region(plan: SessionPlan, undo: contextlib.ExitStack) -> tuple[Files, _core.Region]:
+    """Makes the files and the region of a new session."""
+    assert plan.sizes is not None, "the plan of a new session has sizes"
+    files = make_files(plan.sizes, plan.request.backing.directory, plan.request.spill_directory)
+    undo.callback(files.close)
+    region = _region(plan, plan.sizes, files)
+    undo.callback(region.close)
+    return files, region
 
 
 def _region(plan: SessionPlan, sizes: Sizes, files: Files) -> _core.Region:
@@ -97,13 +110,13 @@ def _root_id(seed: int | None) -> bytes:
     return os.urandom(20) if seed is None else _core.digest_id(f"seed\0{seed}".encode())
 
 
-def _setting(plan: SessionPlan, driver: Driver) -> SessionSetting:
+def setting_of(plan: SessionPlan, info: SessionInfo, redis_address: str | None) -> SessionSetting:
     """The setting that the node gets."""
     request = plan.request
     return SessionSetting(
-        info=driver.info, worker_limit=plan.worker_limit, process_limit=plan.process_limit, driver_pid=os.getpid(),
+        info=info, worker_limit=plan.worker_limit, process_limit=plan.process_limit, driver_pid=os.getpid(),
         umask=_core.get_umask(), argv=list(sys.argv), path=observed().path,
-        store=plan.store, redis_address=driver.address["redis_address"],
+        store=plan.store, redis_address=redis_address,
         num_workers=request.num_workers or 0, shutdown_grace=request.shutdown_grace, driver_mode=request.driver_mode,
         redirect_worker_output=request.redirect_worker_output, redirect_output=request.redirect_output, pin=request.pin,
         preload=request.preload, object_id_seed=request.object_id_seed,

@@ -1,7 +1,8 @@
 """Launching a driver: its node is started, and the rest is planned and made meanwhile. A failure undoes every step.
 
 The node's interpreter takes longest to start, so nothing comes before it that can come later: this file imports little.
-Neighbours: plan.py plans, begin.py makes a private session, attach.py joins a running one.
+Neighbours: plan.py plans, begin.py makes a private session, attach.py joins a running one; shared_session.py starts one that
+has no driver of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from ray_lite.driver.request import Request
-from ray_lite.node.spawn_node import spawn_node
+from ray_lite.node.spawn_node import PASSWORD, spawn_node
 from ray_lite.system import machine, session_dir
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def launch(request: Request) -> Driver:
         plan = _plan(request) if request.backing.huge else None  # too few huge pages are an error before anything starts
         directory = session_dir.new_path()
         undo.callback(session_dir.remove, directory)  # undone last: the node makes it
-        node = _spawn()
-        undo.callback(_abandon, node)
+        node = spawn()
+        undo.callback(abandon, node)
         if connection is None:
             from ray_lite.driver.begin import begin
 
@@ -56,7 +57,8 @@ def _connect(request: Request) -> socket.socket:
     """A connection with the session at the request's address: a wrong one is an error before anything starts."""
     from ray_lite.driver.attach import connect
 
-    return connect(str(request.redis_address), request.config.hello_timeout)
+    has_password = request.redis_password is not None or PASSWORD in os.environ
+    return connect(str(request.redis_address), request.config.hello_timeout, foreign=has_password)
 
 
 def _plan(request: Request) -> SessionPlan:
@@ -65,14 +67,16 @@ def _plan(request: Request) -> SessionPlan:
     return make_plan(request)
 
 
-def _spawn() -> Node:
+def spawn() -> Node:
+    """Starts a node; raises OSError, RaySystemError as `launch`."""
     try:
         return spawn_node()
     except BlockingIOError as error:
         raise OSError(errno.EAGAIN, f"no process can be started: {machine.why_no_process()}") from error
 
 
-def _abandon(node: Node) -> None:
+def abandon(node: Node) -> None:
+    """Kills a node that was started in vain."""
     from ray_lite.driver.driver import reap
 
     node[1].close()

@@ -1,17 +1,17 @@
 """NodeStart: the driver's node from its setting to its answer, which may be that it can't start.
 
-Neighbours: begin.py sends the setting; node/driver_link.py answers.
+Neighbours: begin.py and shared_session.py have the setting; node/driver_link.py answers.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from typing import Any
 
 from ray_lite.exceptions import RaySystemError
 from ray_lite.node.spawn_node import READY, REFUSED, send_setting
 from ray_lite.session_setting import SessionSetting
+from ray_lite.store.region_files import Files
 from ray_lite.system.polling import readable
 
 LOOK = 1.0  # seconds between two looks at the time
@@ -21,16 +21,17 @@ class NodeStart:
     """The start of a node.
 
     Args:
-        driver: its Driver.
+        node: as spawn_node started it.
+        files: of the session.
     """
 
-    def __init__(self, driver: Any, setting: SessionSetting) -> None:
-        self.link, self.pid, self.setting = driver.link, driver.node_pid, setting
+    def __init__(self, node: tuple[int, socket.socket], setting: SessionSetting, files: Files) -> None:
+        (self.pid, self.link), self.setting = node, setting
         self.timeout, self.name = setting.config.start_timeout, "RAY_LITE_START_TIMEOUT"
         if setting.preload and setting.config.preload_timeout > self.timeout:
             self.timeout, self.name = setting.config.preload_timeout, "RAY_LITE_PRELOAD_TIMEOUT"
         try:
-            send_setting(self.link, setting, [fd for fd in driver.files if fd >= 0])
+            send_setting(self.link, setting, [fd for fd in files if fd >= 0])
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has ended: `is_over` says so
         self.deadline = time.monotonic() + self.timeout

@@ -3,11 +3,12 @@
 Neighbours: request.py is what the arguments ask for; begin.py acts on the plan.  Must not start, map or reserve anything.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ray_lite.config import Config
 from ray_lite.control.store_binaries import find_binaries
 from ray_lite.driver.request import Request
+from ray_lite.node.attach_link import Welcome
 from ray_lite.options import GPUS_MOST
 from ray_lite.policy.resources import Resources
 from ray_lite.session_setting import StoreSetting
@@ -52,10 +53,12 @@ def make_plan(request: Request) -> SessionPlan:
     return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, store, summary)
 
 
-def attached_plan(request: Request, config: dict[str, Any], resources: list[Any]) -> SessionPlan:
-    """What a driver has that attaches to a session with these limits and resources, as Welcome has them."""
-    cpus, gpu_ids, gpu_variable, custom = resources
-    request = request._replace(config=Config(**config))
+def attached_plan(request: Request, welcome: Welcome) -> SessionPlan:
+    """What a driver has that attaches to a session."""
+    cpus, gpu_ids, gpu_variable, custom = welcome.resources
+    num_workers, pin, preload = welcome.defaults
+    request = request._replace(config=Config(**welcome.config), num_workers=num_workers, pin=pin,
+                               preload=request.preload or tuple(preload))
     return SessionPlan(request, Resources(cpus, tuple(gpu_ids), gpu_variable, custom),
                        machine.workers(request.config, request.max_workers), machine.processes(request.config), None,
                        StoreSetting(), "")

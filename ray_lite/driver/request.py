@@ -13,6 +13,7 @@ class Request(NamedTuple):
     """What the arguments of `init` ask for; checked by api.py. None: as detected."""
 
     redis_address: str | None = None  #: of the session to attach to; None: a private one
+    redis_password: str | None = None  #: of that session; None: it is this user's, or has none
     num_cpus: float | None = None
     num_gpus: int | None = None
     resources: dict[str, float] = {}

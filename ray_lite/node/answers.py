@@ -21,6 +21,7 @@ from ray_lite.store.kept_labels import kept_label, kept_text
 from ray_lite.store.listing import ROLES
 from ray_lite.store.memory_report import measure
 from ray_lite.store.session_statistics import statistics
+from ray_lite.system.process import command_line
 from ray_lite.values.failures import titled
 
 LISTED = 1_000  # most functions, actors and processes in one answer
@@ -33,7 +34,7 @@ def answers(region: _core.Region, setting: SessionSetting, dumps: StackDumps) ->
     """All answers by name of the question."""
     looker = Looker(region, setting, dumps)
     return {"session": looker.session, "status": looker.status, "memory": looker.memory, "ps": looker.processes,
-            "stack": looker.stack, "tables": looker.tables}
+            "stack": looker.stack, "tables": looker.tables, "pids": looker.pids}
 
 
 class Looker:
@@ -49,19 +50,27 @@ class Looker:
         setting = self.setting
         return {
             "session_dir": setting.session_dir, "version": __version__, "node_pid": setting.node_pid,
-            "driver_pid": setting.driver_pid, "script": setting.argv, "started": setting.started,
-            "redis_address": setting.redis_address,
+            "driver_pid": setting.driver_pid or None, "script": setting.argv, "started": setting.started,
+            "redis_address": setting.redis_address, "is_shared": setting.sharing is not None,
+            "attached_to": setting.attachment.session_dir if setting.attachment else None,
         }
 
     def status(self) -> dict[str, Any]:
         """What the session has, does, and waits for."""
         amounts = self.setting.info.resources.named(_core.resource_amounts(self.region))
         return {
-            "session": self.session(), "time": time.time(), "store": statistics(self.region)._asdict(),
+            "session": self.session(), "drivers": self._drivers(), "time": time.time(),
+            "store": statistics(self.region)._asdict(),
             "resources": {name: {"total": total, "free": free} for name, (total, free) in amounts.items()},
             "processes": self._counts(), "tasks": self._tasks(), "actors": actor_rows(self.region, every=True)[:LISTED],
             "waits": self._waits(),
         }
+
+    def _drivers(self) -> list[dict[str, Any]]:
+        """The drivers of all jobs, with their command lines."""
+        pids = [pid for _, pid, role, *_ in _core.process_rows(self.region) if role == _core.DRIVER]
+        return [{"pid": pid, "script": self.setting.argv if pid == self.setting.driver_pid else command_line(pid)}
+                for pid in pids[:LISTED]]
 
     def _counts(self) -> dict[str, int]:
         """Numbers of workers and of actors' processes by what they do."""
@@ -123,6 +132,10 @@ class Looker:
         return [*rows, {"pid": os.getpid(), "kind": "control", "class": None, "name": None, "does": "", "task": None,
                         "finished": 0}]
 
+    def pids(self) -> list[int]:
+        """The workers and actors' processes of this node."""
+        return [pid for pid, *_ in self.region.workers()]
+
     def tables(self) -> dict[str, dict[str, str]]:
         """What the control store has: by key, fields and their values."""
         import json  # in the control process alone
@@ -131,7 +144,7 @@ class Looker:
         rows = self.processes()
         return {
             "session": {name: value if isinstance(value, str) else json.dumps(value) for name, value in self.session().items()},
-            "drivers": {str(row["pid"]): json.dumps({"script": self.setting.argv}) for row in rows if row["kind"] == "driver"},
+            "drivers": {str(row["pid"]): json.dumps({"script": row["script"]}) for row in self._drivers()},
             "workers": {str(row["pid"]): json.dumps({"kind": row["kind"], "class": row["class"]}) for row in rows
                         if row["kind"] in ("worker", "actor")},
             "actors": {row["ActorID"]: json.dumps(row) for row in actors},
@@ -162,8 +175,8 @@ class Looker:
         return {"text": str(report), **numbers, "largest": largest, "processes": [one._asdict() for one in report.processes]}
 
     def stack(self, pid: int | None = None) -> list[dict[str, Any]]:
-        """The Python stacks of workers and of actors' processes, or of one."""
-        there = {one: role for _, one, role, *_ in _core.process_rows(self.region) if role in (_core.WORKER, _core.ACTOR)}
+        """The Python stacks of the job's workers and actors' processes, or of one."""
+        there = {one: role for one, _, role in self.region.workers()}
         if pid is not None and pid not in there:
             raise ValueError(f"{pid} is no worker, nor an actor's process; there are {sorted(there)}")
         chosen = [pid] if pid is not None else sorted(there)

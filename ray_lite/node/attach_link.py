@@ -1,24 +1,36 @@
 """The socket by which a driver attaches to a running session and stays attached: its messages, and what each end checks.
 
+    driver -> host   Challenge, if it has a password; the host answers with a Challenge that has its proof
     driver -> host   Hello, with pidfds of the driver and of its node, and the node's doorbell
     host -> driver   Welcome, with the region's files and the host's doorbell; or a refusal, one sentence
+    anybody -> host  Stop: the session is to end; the host answers with what it ends
 
 Messages are JSON, one each.  The connection's end says that the driver uses the region no more.  Neighbours: jobs.py is the
-host's end, driver/attach.py the driver's.  Must not unpickle anything.
+host's end, driver/attach.py the driver's, driver/stop.py sends a Stop.  Must not unpickle anything.
 """
 
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ray_lite.config import __version__
+from ray_lite.node.password_proof import NONCE_MOST
 from ray_lite.system.process import namespaces
 
 SOCKET = "attach.sock"  #: its name in the session's directory
 MESSAGE_MOST = 1 << 16  # bytes
+GRACE_MOST = 1e6  # seconds
 HELLO_FDS = 3
 WELCOME_FDS = 4  # without a spill file one less
+
+
+class Challenge(NamedTuple):
+    """What an end asks the other to prove that it knows the password (password_proof.py)."""
+
+    nonce: str
+    proof: str = ""  #: of the end that sends this; "": the other's number is not known yet
 
 
 class Hello(NamedTuple):
@@ -30,6 +42,20 @@ class Hello(NamedTuple):
     namespaces: list[int]
     seed: int | None  #: its object_id_seed
     directory: str  #: that its node makes
+    proof: str  #: that it knows the password; "": it gives none
+
+
+class Stop(NamedTuple):
+    """An order to end the session."""
+
+    grace: float  #: seconds that running tasks get
+
+
+class Stopping(NamedTuple):
+    """What a session that ends has had."""
+
+    drivers: list[int]  #: pids
+    workers: int  #: workers and actors' processes
 
 
 class Welcome(NamedTuple):
@@ -42,10 +68,13 @@ class Welcome(NamedTuple):
     spills: bool
     redis_address: str | None
     session_dir: str
+    is_shared: bool
+    defaults: list[Any]  #: a JobDefaults
 
 
 KINDS: dict[str, tuple[type, ...]] = {
     "pid": (int,), "version": (str,), "python": (str,), "namespaces": (list,), "seed": (int, type(None)), "directory": (str,),
+    "proof": (str,),
 }
 
 
@@ -55,6 +84,21 @@ def said(message: dict[str, Any]) -> Hello | None:
         return None
     found = Hello(**message)
     return found if [type(inode) for inode in found.namespaces] == [int] * len(namespaces()) else None
+
+
+def challenge_in(message: dict[str, Any]) -> Challenge | None:
+    """The Challenge that a message is; None: it is none."""
+    texts = [message.get(name) for name in Challenge._fields]
+    if len(message) != len(texts) or not all(isinstance(text, str) and len(text) <= NONCE_MOST for text in texts):
+        return None
+    return Challenge(**message)
+
+
+def stop_in(message: dict[str, Any]) -> Stop | None:
+    """The Stop that a message is; None: it is none."""
+    grace: Any = message.get("grace")
+    is_one = set(message) == {"grace"} and type(grace) in (int, float) and 0 <= grace < GRACE_MOST
+    return Stop(grace) if is_one else None
 
 
 def are_ends(fds: list[int], pid: int) -> bool:
@@ -77,9 +121,9 @@ def _is_eventfd(fd: int) -> bool:
     return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventfd]"
 
 
-def hello(seed: int | None, directory: str) -> Hello:
+def hello(seed: int | None, directory: str, proof: str) -> Hello:
     """This process's Hello."""
-    return Hello(os.getpid(), __version__, python(), list(namespaces()), seed, directory)
+    return Hello(os.getpid(), __version__, python(), list(namespaces()), seed, directory, proof)
 
 
 def python() -> str:
@@ -87,14 +131,12 @@ def python() -> str:
     return ".".join(map(str, sys.version_info[:2]))
 
 
-def why_not(message: Hello, pid: int, uid: int) -> str:
+def why_not(message: Hello, pid: int) -> str:
     """Why a driver is refused, in a sentence; "": it is not.
 
     Args:
-        pid, uid: what the kernel says of the process at the other end.
+        pid: what the kernel says of the process at the other end.
     """
-    if uid not in (os.getuid(), 0):
-        return f"the session belongs to user {os.getuid()}, and this process to user {uid}"
     if message.version != __version__:
         return f"the session runs ray_lite {__version__}, and this process {message.version}: both must have the same version"
     if message.python != python():
@@ -107,8 +149,8 @@ def why_not(message: Hello, pid: int, uid: int) -> str:
     return ""
 
 
-def send(connection: socket.socket, message: NamedTuple, fds: list[int]) -> None:
-    """Sends a Hello or a Welcome with its descriptors."""
+def send(connection: socket.socket, message: Challenge | Hello | Welcome | Stop | Stopping, fds: Sequence[int] = ()) -> None:
+    """Sends a message with its descriptors."""
     import json  # here and below: 2 ms of each node's start, which only attaching needs
 
     socket.send_fds(connection, [json.dumps(message._asdict()).encode()], fds)

@@ -1,8 +1,8 @@
 """DriverLink: the node's connection with its driver, by which it receives the setting, and learns of an order or of a death.
 
 A socket carries the driver's orders, and its end tells that all who had the driver's end are gone.  A pidfd tells of the
-driver's death also while a child of the driver still has the socket.  Neighbours: spawn_node.py made the socket; supervisor.py
-waits for both descriptors.
+driver's death also while a child of the driver still has the socket.  The node of a shared session has a link only until it is
+ready, with the command that starts it.  Neighbours: spawn_node.py made the socket; supervisor.py waits for both descriptors.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ class DriverLink:
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         self._pidfd = -1
+        self.pid = 0  #: of the driver
 
     def receive(self) -> tuple[SessionSetting, list[int]]:
         """Receives the setting and the session's files; raises SystemExit if the driver has ended meanwhile."""
         received = receive_setting(self._socket)
         if received is None:
             raise SystemExit(0)
+        self.pid = received[0].driver_pid
         try:
-            self._pidfd = os.pidfd_open(received[0].driver_pid)
+            self._pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
             raise SystemExit(0) from None
         return received
 
-    def descriptors(self) -> tuple[int, int]:
-        """Both descriptors; either becomes readable with the driver's order to end, or its death."""
-        return self._socket.fileno(), self._pidfd
+    def descriptors(self) -> tuple[int, ...]:
+        """Both descriptors; either becomes readable with the driver's order to end, or its death. None after `let_go`."""
+        return () if self._pidfd < 0 else (self._socket.fileno(), self._pidfd)
 
     def is_gone(self) -> bool:
         """Whether the driver has ended, or wants the end, already."""
@@ -70,6 +72,12 @@ class DriverLink:
             return self._socket.recv(len(SHUTDOWN)) == SHUTDOWN
         except ConnectionResetError:  # the driver ended, and had not read the socket empty
             return False
+
+    def let_go(self) -> None:
+        """Forgets whoever started the node: from now on it may end, and the node stays."""
+        self.close()
+        os.close(self._pidfd)
+        self._pidfd = -1
 
     def close(self) -> None:
         """Closes the socket: the driver sees that the node has ended."""

@@ -11,6 +11,7 @@ import math
 import os
 import select
 
+from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
 from ray_lite.node.jobs import Jobs
 from ray_lite.node.memory_upkeep import MemoryUpkeep
@@ -22,13 +23,21 @@ from ray_lite.store.object_store import Store
 class Host:
     """What the host does for the whole session."""
 
-    over = False  #: whether the session has ended without its driver's order
-
     def __init__(self, store: Store, setting: SessionSetting, reporter: Reporter, poll: select.epoll,
                  files: tuple[int, int, int]) -> None:
         self.upkeep = MemoryUpkeep(store.region, setting.config, setting.info.spill_fd)
         self.store_servers = StoreServers(setting, reporter, poll)
         self.jobs = Jobs(store, setting, files, poll)
+
+    @property
+    def over(self) -> bool:
+        """Whether somebody has ordered the session to end who is not its driver."""
+        return self.jobs.stop is not None
+
+    @property
+    def grace(self) -> float:
+        """Seconds that running tasks get then."""
+        return self.jobs.stop.grace if self.jobs.stop is not None else 0.0
 
     def children(self) -> set[int]:
         """Pids of its children."""
@@ -58,16 +67,29 @@ class Host:
         waits = (self.upkeep.patience(), self.store_servers.due_in(), self.jobs.patience())
         return min((wait for wait in waits if wait is not None), default=math.inf)
 
-    def end(self) -> None:
-        """Ends the servers; attached jobs see the end of this process."""
+    def begin_end(self) -> None:
+        """Ends the servers, and tells attached jobs to end."""
         self.store_servers.end()
+        self.jobs.begin_end()
+
+    def has_guests(self) -> bool:
+        """Whether nodes of attached jobs are left, which end with this process at the latest."""
+        return self.jobs.have_nodes()
+
+    def saw_end_of(self, fd: int) -> bool:
+        """Notes, while the session ends, that an attached driver or its node has; False: the descriptor is none of these."""
+        return self.jobs.saw_end_of(fd)
 
 
 class Guest:
-    """What the node of an attached job does: it ends when the host is gone."""
+    """What the node of an attached job does: it ends when the host does.
 
-    def __init__(self, attachment: Attachment, poll: select.epoll) -> None:
-        self.over = False
+    Args:
+        grace: seconds that running tasks get if the host ends in good order; it may give them less.
+    """
+
+    def __init__(self, region: _core.Region, attachment: Attachment, grace: float, poll: select.epoll) -> None:
+        self.region, self.over, self.grace, self._grace = region, False, 0.0, grace
         try:
             self.pidfd = os.pidfd_open(attachment.host_pid)
         except ProcessLookupError:
@@ -88,7 +110,9 @@ class Guest:
         self.over |= fd == self.pidfd
 
     def on_bell(self) -> None:
-        """Does nothing: only the host passes rings on."""
+        """Looks whether the host ends."""
+        if _core.is_closing(self.region):
+            self.over, self.grace = True, self._grace
 
     def step(self) -> None:
         """Does nothing."""
@@ -97,5 +121,13 @@ class Guest:
         """Nothing is ever due."""
         return math.inf
 
-    def end(self) -> None:
+    def begin_end(self) -> None:
         """Does nothing: the host ends what belongs to the session."""
+
+    def has_guests(self) -> bool:
+        """Only the host has."""
+        return False
+
+    def saw_end_of(self, fd: int) -> bool:
+        """Takes no end for one of an attached job."""
+        return False

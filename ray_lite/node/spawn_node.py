@@ -21,6 +21,7 @@ READY = b"R"
 REFUSED = b"F"  # followed by JSON: what `init` is to raise
 SHUTDOWN = b"S"
 NODE_FD = 3
+PASSWORD = "RAY_LITE_REDIS_PASSWORD"  # variable that no process of a session inherits
 
 _BOOTSTRAP = """
 import sys
@@ -96,7 +97,8 @@ def spawn_node() -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair()
     defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD]  # this process or its parent may ignore them
     actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), NODE_FD), (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), *outputs]
+    env = {name: value for name, value in os.environ.items() if name != PASSWORD}
     with theirs:
-        pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", code], os.environ, file_actions=actions,
+        pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", code], env, file_actions=actions,
                              setsid=True, setsigmask=[], setsigdef=defaults)
     return pid, ours

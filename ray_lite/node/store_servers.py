@@ -44,7 +44,7 @@ class StoreServers:
 
     def __init__(self, setting: SessionSetting, reporter: Reporter, poll: select.epoll) -> None:
         self.setting, self.reporter, self.poll = setting, reporter, poll
-        due = time.monotonic() + setting.config.store_delay
+        due = time.monotonic() + (0 if setting.sharing else setting.config.store_delay)  # whoever starts it waits for them
         count = setting.store.shards + 1 if setting.store.binaries else 0
         self.servers = [Server(number, due) for number in range(count)]
 

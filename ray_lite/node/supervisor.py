@@ -56,7 +56,7 @@ class Supervisor:
             if setting.attachment and driver.is_gone():
                 raise SystemExit(0) from None  # the host has begun to end the job
             raise
-        self.lock = session_dir.make(setting.session_dir)
+        self.lock = session_dir.make(setting.session_dir, setting.sharing.group if setting.sharing else -1)
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
@@ -74,7 +74,7 @@ class Supervisor:
         if setting.attachment is None:
             self.host = Host(store, setting, reporter, self.poll, (control, arena, self.bell))
         else:
-            self.host = Guest(setting.attachment, self.poll)
+            self.host = Guest(self.region, setting.attachment, setting.shutdown_grace, self.poll)
         self.is_asked = False  # whether somebody asks who needs the control process
         for fd in (*driver.descriptors(), self.bell, self.control.listener.fileno()):
             self._watch(fd)
@@ -105,6 +105,8 @@ class Supervisor:
         if not self.driver.tell_ready():
             session_dir.remove(self.setting.session_dir)
             return
+        if self.setting.sharing:
+            self._let_go()
         serialization.pickler()  # takes 10 ms: after the driver goes on, and before the first fork, so that workers inherit it
         self.adjust(at_least=self.setting.num_workers)
         while not self.host.over:
@@ -122,8 +124,15 @@ class Supervisor:
             self.wait_watch.step()
             self.host.step()
         _core.lose_host(self.region)
-        self.end(0)
+        self.end(self.host.grace)
         session_dir.remove(self.setting.session_dir)
+
+    def _let_go(self) -> None:
+        """Goes on without the command that started the session."""
+        for fd in self.driver.descriptors():
+            self.poll.unregister(fd)
+        self.driver.let_go()
+        os.chdir("/")  # a file system can be unmounted whose directory it was
 
     def _children(self) -> set[int]:
         """Pids of the node's own children."""
@@ -202,7 +211,7 @@ class Supervisor:
         if not grace:
             self.actors.kill()  # before they see the end, at which they would call their hooks
         _core.close_session(self.region)
-        self.host.end()
+        self.host.begin_end()
         for fd in (self.bell, self.control.pidfd, self.control.answers_on(), self.control.listener.fileno()):
             if fd >= 0:
                 with contextlib.suppress(FileNotFoundError):  # it is not watched now
@@ -219,9 +228,9 @@ class Supervisor:
     def _reap(self, seconds: float) -> bool:
         """Reaps processes for at most so many seconds; whether some are left, and the driver still waits."""
         deadline = time.monotonic() + seconds
-        while self._has_processes() and (left := deadline - time.monotonic()) > 0:
+        while (self._has_processes() or self.host.has_guests()) and (left := deadline - time.monotonic()) > 0:
             for fd, _ in self.poll.poll(min(left, self.config.node_look)):
-                if not (self.pool.reap(fd) or self.actors.reap(fd)):
+                if not (self.pool.reap(fd) or self.actors.reap(fd) or self.host.saw_end_of(fd)):
                     return False  # the driver is gone: no reason to wait
             self.pool.deliver_cancellations()
         return self._has_processes()
@@ -234,7 +243,7 @@ def _preload(driver: DriverLink, setting: SessionSetting) -> None:
     from ray_lite.node.preload import Refused, preload  # imports less for all other sessions
 
     try:
-        preload(setting.preload, setting.path, setting.driver_pid)
+        preload(setting.preload, setting.path, driver.pid)
     except Refused as refused:
         session_dir.remove(setting.session_dir)
         driver.tell_refused(refused.error, refused.text)

@@ -17,16 +17,26 @@ def started_at(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
+def command_line(pid: int) -> list[str]:
+    """The arguments of a process without its interpreter; []: it has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [os.fsdecode(one) for one in file.read().rstrip(b"\0").split(b"\0")][1:]
+    except OSError:
+        return []
+
+
 def kill_family(pid: int, started: int) -> int:
     """Kills a process and the group that it leads, unless the pid belongs to a process that started later; its pidfd, or -1: it
-    has ended, or is not this user's."""
+    has ended. Nothing happens to another user's process."""
     with contextlib.suppress(OSError):
         pidfd = os.pidfd_open(pid)
         with contextlib.suppress(OSError):
             if started_at(pid) == started:  # checked after the opening: the pidfd is that process's
                 with contextlib.suppress(OSError):
                     os.killpg(pid, signal.SIGKILL)
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                with contextlib.suppress(PermissionError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                 return pidfd
         os.close(pidfd)
     return -1

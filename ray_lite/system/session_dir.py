@@ -1,9 +1,9 @@
 """The directory of a session: its path, making and removing it, and removing directories that killed sessions left behind.
 
-The name tells the user and the driver: `ray_lite-<uid>-<pid>-<random>`.  The node has a lock on the directory all its life.  So
-one that can be locked was left behind by a killed session; a pid would not tell, since containers may share the parent
-directory.  Neighbours: driver/launch.py chooses the path, node/supervisor.py makes the directory; driver and node both
-try to remove it at the end.
+The name tells the user and the driver: `ray_lite-<uid>-<pid>-<random>`; a shared session's is `<parent>/<port>`, or a random
+name where it has no port.  The node has a lock on the directory all its life.  So one that can be locked was left behind by a
+killed session; a pid would not tell, since containers may share the parent directory.  Neighbours: driver/ chooses the path,
+node/supervisor.py makes the directory; driver and node both try to remove it at the end.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 
 from ray_lite.system import machine
 
 PREFIX = "ray_lite"
 BASES = ("XDG_RUNTIME_DIR", "TMPDIR")  # variables that name a parent of session directories
-SHARED = "/tmp/ray_lite-{uid}"  #: the parent of directories of shared sessions
+SHARED = "RAY_LITE_SHARED_DIR"  #: variable that names the parent of directories of shared sessions; default: _SHARED
+_SHARED = "/tmp/ray_lite-{uid}"
+DRIVER_LOG = "driver-"  # and a pid: names of files there
 LOGS = "logs"  #: name of the directory of log files inside the session's directory
 
 
@@ -27,24 +30,82 @@ def new_path() -> str:
     return os.path.join(base, f"{PREFIX}-{os.getuid()}-{os.getpid()}-{os.urandom(8).hex()}")
 
 
+def shared_parent() -> str:
+    """The parent of directories of this user's shared sessions: independent of TMPDIR and its like, which differ between a
+    login, cron and a batch job."""
+    return os.path.realpath(os.environ.get(SHARED) or _SHARED.format(uid=os.getuid()))
+
+
 def shared_path(port: int) -> str:
-    """The path of the session of this user that others attach to by its port: independent of the environment, which differs
-    between a login, cron and a batch job."""
-    return os.path.join(SHARED.format(uid=os.getuid()), str(port))
+    """The path of the session of this user that others attach to by its port."""
+    return os.path.join(shared_parent(), str(port))
 
 
-def make(path: str) -> int:
-    """Makes a session's directory, accessible to this user only. Returns a descriptor of its lock; no child may keep it."""
+def others_at(port: int) -> list[str]:
+    """The directories of shared sessions of other users with a port, as far as they can be seen."""
+    found = []
+    place, prefix = os.path.split(_SHARED.format(uid=""))
+    for name in os.listdir(place):
+        uid, path = name.removeprefix(prefix), os.path.join(place, name, str(port))
+        if name.startswith(prefix) and uid.isdecimal() and int(uid) != os.getuid():
+            with contextlib.suppress(OSError):
+                if os.lstat(os.path.dirname(path)).st_uid == int(uid) and os.path.isdir(path):
+                    found.append(path)
+    return found
+
+
+def new_shared_path(port: int) -> str:
+    """The path of a new shared session's directory, whose parent is made; removes what a killed session left behind there.
+
+    Args:
+        port: its TCP port; 0: it has none.
+
+    Raises:
+        FileExistsError: a session has this port.  PermissionError: the parent is another user's, or others may write into it.
+    """
+    parent = shared_parent()
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(parent, 0o711)  # others may pass, to a session of their group; each session's directory has a mode of its own
+    found = os.lstat(parent)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{parent} must be a directory of this user into which nobody else can write "
+                              f"({SHARED} names another)")
+    _remove_all_stale(parent)
+    path = os.path.join(parent, str(port) if port else f"session-{os.urandom(4).hex()}")
+    if os.path.lexists(path):
+        raise FileExistsError(f"a session runs at port {port} already: {path}")
+    return path
+
+
+def is_shared(path: str) -> bool:
+    """Whether a directory is that of a shared session of this user."""
+    return os.path.dirname(path) == shared_parent()
+
+
+def make(path: str, group: int = -1) -> int:
+    """Makes a session's directory, accessible to this user only, or also to a group. Returns a descriptor of its lock; no child
+    may keep it."""
     while True:
         os.mkdir(path, 0o700)
+        if group >= 0:
+            os.chown(path, -1, group)
+            os.chmod(path, 0o710)
         with contextlib.suppress(FileNotFoundError):  # until it is locked, another session may take it for stale
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             with contextlib.suppress(OSError):  # a file system without locks: nobody can take the directory for stale
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if os.path.exists(path):
-                os.mkdir(os.path.join(path, LOGS), 0o700)
+                _make_logs(os.path.join(path, LOGS), group)
                 return lock
             os.close(lock)
+
+
+def _make_logs(path: str, group: int) -> None:
+    """Makes the directory of log files; members of a group may make files there, too."""
+    os.mkdir(path, 0o700)
+    if group >= 0:
+        os.chown(path, -1, group)
+        os.chmod(path, 0o2770)  # what is made there has the group
 
 
 def remove(path: str) -> None:
@@ -67,6 +128,40 @@ def remove_stale(path: str) -> None:
             _remove_unlocked(path)
 
 
+def driver_log(directory: str, pid: int) -> str:
+    """The path of the file with what the processes of a driver write that has attached to a shared session."""
+    return os.path.join(directory, LOGS, f"{DRIVER_LOG}{pid}.log")
+
+
+def driver_logs(directory: str) -> dict[int, float]:
+    """The drivers of a shared session whose output is kept there, with the times of the last change in seconds since 1970,
+    oldest first."""
+    found: dict[int, float] = {}
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(os.path.join(directory, LOGS)):
+            pid = entry.name.removeprefix(DRIVER_LOG).removesuffix(".log")
+            if entry.name == f"{DRIVER_LOG}{pid}.log" and pid.isdecimal():
+                with contextlib.suppress(OSError):
+                    found[int(pid)] = entry.stat(follow_symlinks=False).st_mtime
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def sweep_driver_logs(directory: str, live: set[int], most: int, before: float) -> None:
+    """Removes files of drivers that have ended.
+
+    Args:
+        live: pids of the others.
+        most: how many stay.
+        before: those whose last change was earlier than this go, too, in seconds since 1970.
+    """
+    ended = {pid: changed for pid, changed in driver_logs(directory).items() if pid not in live}
+    for number, (pid, changed) in enumerate(ended.items()):
+        if number < len(ended) - most or changed < before:
+            for suffix in ("", ".1"):
+                with contextlib.suppress(OSError):
+                    os.unlink(driver_log(directory, pid) + suffix)
+
+
 def _base() -> str:
     """The parent of session directories: $XDG_RUNTIME_DIR, else $TMPDIR, where writable and local; else /tmp."""
     for base in map(os.environ.get, BASES):
@@ -79,7 +174,7 @@ def existing() -> list[str]:
     """Session directories of this user: where a process with this environment would make them, and wherever else sessions have
     their sockets."""
     found: dict[str, None] = {}
-    bases = (_base(), *filter(None, map(os.environ.get, BASES)), f"/run/user/{os.getuid()}", "/tmp")
+    bases = (_base(), *filter(None, map(os.environ.get, BASES)), f"/run/user/{os.getuid()}", "/tmp", shared_parent())
     for base in dict.fromkeys(bases):
         with contextlib.suppress(OSError):
             found.update(dict.fromkeys(entry.path for entry in os.scandir(base)))
@@ -90,10 +185,11 @@ def existing() -> list[str]:
 
 def _is_ours(path: str) -> bool:
     """Whether a directory is a session's of this user."""
-    if not os.path.basename(path).startswith(f"{PREFIX}-{os.getuid()}-"):
+    if not (os.path.basename(path).startswith(f"{PREFIX}-{os.getuid()}-") or is_shared(path)):
         return False
     with contextlib.suppress(OSError):
-        return os.lstat(path).st_uid == os.getuid()
+        found = os.lstat(path)
+        return found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
     return False
 
 

@@ -41,6 +41,8 @@ cdef int check_region(rl_region* R) except -1:
         raise ForkedError("this process was forked from one that uses ray_lite; it holds no session. "
                           "Call ray_lite.init() here to start its own")
     if rl_load(&R.j.closing) == RL_HOST_LOST and rl_slot_at(R, R.slot).role == RL_DRIVER:
+        if R.job == RL_HOST_JOB:
+            raise RaySystemError("this session was stopped; call ray_lite.shutdown() and ray_lite.init() to start another one")
         raise RaySystemError("the session to which this driver was attached has ended; shutdown() and init() start or find "
                              "another one")
     if rl_node_died(R) and (not rl_load(&R.j.closing) or rl_slot_at(R, R.slot).role == RL_DRIVER):

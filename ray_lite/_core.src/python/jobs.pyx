@@ -38,6 +38,16 @@ def open_driver(Region region, uint32_t job, uint32_t pid, uint64_t started) -> 
     return slot
 
 
+def end_jobs(Region region):
+    """Says in all jobs that the session ends: calls of their drivers raise that, and their workers take no more tasks."""
+    cdef uint32_t job
+    check_region(region.R)
+    for job in range(RL_HOST_JOB + 1, rl_load(&region.R.h.jobs.used)):
+        if rl_job_at(region.R, job).state != RL_FREE:
+            rl_store(&rl_job_at(region.R, job).closing, RL_HOST_LOST)
+    wake_everybody(region.R)
+
+
 def job_processes(Region region, uint32_t job) -> list:
     """(slot, pid, start time, role) of a job's slots; pid 0: a process that was never there."""
     cdef rl_region* R = region.R

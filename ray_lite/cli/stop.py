@@ -1,0 +1,68 @@
+"""`ray-lite stop`: ends shared sessions of this user, or the one that an address names.
+
+Neighbours: sessions.py finds sessions; driver/stop.py ends one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from ray_lite.cli.sessions import directory_of
+from ray_lite.cli.start import GRACE, request_timeout
+from ray_lite.cli.text import counted
+from ray_lite.driver.stop import Stopped, stop
+from ray_lite.exceptions import RaySystemError
+from ray_lite.node.attach_link import GRACE_MOST, SOCKET
+from ray_lite.system import session_dir
+
+ABOUT = "Ends a session with all its processes: the only shared one of this user, or the one that --address names."
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The flags of `ray-lite stop`."""
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--address", help="what `ray-lite start` printed, the session's directory, or the pid of its script")
+    which.add_argument("--all", action="store_true", help="all shared sessions of this user")
+    command.add_argument("--grace", type=_seconds, default=GRACE, metavar="SECONDS",
+                         help=f"time that running tasks get; default {GRACE:g}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ends sessions, and says which; returns the exit code."""
+    for directory in _meant(args):
+        print(_text(stop(directory, args.grace, request_timeout())), flush=True)
+    return 0
+
+
+def _meant(args: argparse.Namespace) -> list[str]:
+    """The directories of the sessions that are to end."""
+    if args.address is not None:
+        return [directory_of(args.address)]
+    found = [path for path in filter(session_dir.is_shared, session_dir.existing()) if os.path.exists(f"{path}/{SOCKET}")]
+    if args.all:
+        if not found:
+            print("ray-lite stop: no shared session of this user is running", file=sys.stderr)
+        return found
+    if not found:
+        raise RaySystemError("no shared session of this user is running; --address names any other session")
+    if len(found) > 1:
+        raise RaySystemError("\n  ".join([f"{len(found)} shared sessions are running; --address says which one is meant, or "
+                                          "--all:", *sorted(found)]))
+    return found
+
+
+def _text(stopped: Stopped) -> str:
+    if stopped.was is None:
+        return f"killed the session in {stopped.session_dir} (node {stopped.node_pid}), which did not answer"
+    drivers = ", ".join(map(str, stopped.was.drivers))
+    attached = f"{counted(len(stopped.was.drivers), 'driver')} ({drivers})" if drivers else "no driver"
+    return (f"stopped the session in {stopped.session_dir} (node {stopped.node_pid}), with {attached} and "
+            f"{counted(stopped.was.workers, 'worker')}")
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= float(text) < GRACE_MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {GRACE_MOST:g} seconds")
+    return float(text)
