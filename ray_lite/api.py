@@ -35,7 +35,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
     """Starts a private session, whose processes end with this process, or attaches to a running one.
 
     Args:
-        redis_address: of the session to attach to: what `init` returned there, or its session_dir. Default: a private one.
+        redis_address: of the session to attach to: what `ray-lite start` printed or `init` returned there. Default: none.
         node_ip_address: an address that is only recorded and shown. Default 127.0.0.1.
         object_id_seed: whole number; the same seed and program give the same ids in every run. Default: random ids.
         num_workers: worker processes to start immediately; the pool grows on demand in any case. Default 0.
@@ -69,7 +69,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
             the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
-        redis_password, use_raylet: NotImplementedError, unless None or False. include_webui: no effect yet.
+        redis_password: of the session at redis_address, if that belongs to another user; default: RAY_LITE_REDIS_PASSWORD.
+        use_raylet: NotImplementedError if True. include_webui: no effect yet.
 
     Returns:
         dict with node_ip_address, redis_address (path of the control store's Unix socket, or None if there is no Redis or

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ray_lite.config import Config
+from ray_lite.node.spawn_node import PASSWORD
+from ray_lite.system import session_dir
 from ray_lite.system import machine
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +21,7 @@ README_LINES = 150
 GLOSSARY_ENTRIES = 40
 several_cpus = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="Slurm can't give less than what is here")
 OF_THE_TESTS = {"RAY_LITE_FULL", "RAY_LITE_CRASH_OPS", "RAY_LITE_MACHINE_EXAMPLES", "RAY_LITE_SANITIZE_S", "RAY_LITE_SOAK_S"}
+OF_NO_SESSION = {session_dir.SHARED, PASSWORD}  # variables that are no limits of a session
 
 
 def blocks(language):
@@ -79,7 +82,7 @@ def test_the_page_names_all_variables_that_are_read():
 def test_what_a_page_names_exists(page):
     text = page.read_text()
     fields = {f"RAY_LITE_{name.upper()}" for name in Config._fields}
-    assert set(re.findall(r"\bRAY_LITE_[A-Z_]+\b", text)) <= fields | OF_THE_TESTS
+    assert set(re.findall(r"\bRAY_LITE_[A-Z_]+\b", text)) <= fields | OF_THE_TESTS | OF_NO_SESSION
     assert set(re.findall(r"\bConfig\.(\w+)", text)) <= set(Config._fields)
     paths = re.findall(r"`((?:[\w.]+/)+[\w.]*|\w+\.(?:pyx|pxd|pyi|py|md|h))`", text)
     assert not [path for path in paths if not there(page, path)]

@@ -1,4 +1,4 @@
-"""The command line: `ray-lite X`, which is `python -m ray_lite X`, asks running sessions and shows their answers.
+"""The command line: `ray-lite X`, which is `python -m ray_lite X`, starts, stops and shows sessions.
 
-It must not map a session's memory, nor start anything: a session that runs for hours is not disturbed by a look.
+It must not map the memory of a running session: one that runs for hours is not disturbed by a look.
 """

@@ -12,6 +12,7 @@ import sys
 from ray_lite.cli.sessions import directory_of
 from ray_lite.cli.start import GRACE, request_timeout
 from ray_lite.cli.text import counted
+from ray_lite.control.ask import ask
 from ray_lite.driver.stop import Stopped, stop
 from ray_lite.exceptions import RaySystemError
 from ray_lite.node.attach_link import GRACE_MOST, SOCKET
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def _meant(args: argparse.Namespace) -> list[str]:
     """The directories of the sessions that are to end."""
     if args.address is not None:
-        return [directory_of(args.address)]
+        return [_checked(args.address, directory_of(args.address))]
     found = [path for path in filter(session_dir.is_shared, session_dir.existing()) if os.path.exists(f"{path}/{SOCKET}")]
     if args.all:
         if not found:
@@ -51,6 +52,17 @@ def _meant(args: argparse.Namespace) -> list[str]:
         raise RaySystemError("\n  ".join([f"{len(found)} shared sessions are running; --address says which one is meant, or "
                                           "--all:", *sorted(found)]))
     return found
+
+
+def _checked(address: str, directory: str) -> str:
+    """The directory, unless it is none of a session, or that of an attached driver."""
+    if os.path.exists(os.path.join(directory, SOCKET)):
+        return directory
+    try:
+        host = ask(directory, "session", request_timeout())["attached_to"]  # without that socket only such a driver answers
+    except RaySystemError:
+        raise RaySystemError(f"no session runs at {address!r}") from None
+    raise RaySystemError(f"the driver in {directory} has attached to {host}, which is the session")
 
 
 def _text(stopped: Stopped) -> str:

@@ -110,6 +110,7 @@ class StorePublisher:
         self.tables, self.table = tables, table
         self._copies: list[Copy] = []
         self._changed = threading.Event()
+        self._delay = 0.0 if setting.sharing else self.config.store_delay  # as node/store_servers.py starts the servers
         self._driver_pid = setting.driver_pid
         self._lists: dict[str, None] = {ERRORS: None}  # keys of lists, in the order in which they began
         self._added = self._announced = table.errors_since(0)[0]  # errors that the lists have; that the channel has had
@@ -125,7 +126,7 @@ class StorePublisher:
     def _run(self) -> None:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        pause, again = self.config.store_delay, RETRY
+        pause, again = self._delay, RETRY
         while True:
             self._changed.wait(pause)
             self._changed.clear()

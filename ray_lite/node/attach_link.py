@@ -5,8 +5,8 @@
     host -> driver   Welcome, with the region's files and the host's doorbell; or a refusal, one sentence
     anybody -> host  Stop: the session is to end; the host answers with what it ends
 
-Messages are JSON, one each.  The connection's end says that the driver uses the region no more.  Neighbours: jobs.py is the
-host's end, driver/attach.py the driver's, driver/stop.py sends a Stop.  Must not unpickle anything.
+Messages are JSON, one each.  The connection's end says that the driver uses the region no more.  Neighbours:
+attach_listener.py is the host's end, driver/attach.py the driver's, driver/stop.py sends a Stop.  Must not unpickle anything.
 """
 
 import os

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 
 from ray_lite.node.spawn_node import READY, REFUSED, SHUTDOWN, receive_setting
@@ -73,8 +74,15 @@ class DriverLink:
         except ConnectionResetError:  # the driver ended, and had not read the socket empty
             return False
 
-    def let_go(self) -> None:
-        """Forgets whoever started the node: from now on it may end, and the node stays."""
+    def let_go(self, poll: select.epoll) -> None:
+        """Forgets whoever started the node, and its directory: from now on both may go, and the node stays.
+
+        Args:
+            poll: has the descriptors.
+        """
+        for fd in self.descriptors():
+            poll.unregister(fd)
+        os.chdir("/")
         self.close()
         os.close(self._pidfd)
         self._pidfd = -1

@@ -1,8 +1,8 @@
 """Host and Guest: what a node does besides its own job.
 
-The node of a session's first job is the host: it keeps the store's memory in order, runs the servers of the control store, and
-deals with attached jobs.  The node of an attached job is a guest, which only watches the host.  Neighbours: supervisor.py owns
-one of the two; memory_upkeep.py, store_servers.py and jobs.py do the host's work.
+The node that began with the session is the host: it keeps the store's memory in order, runs the servers of the control store,
+and deals with attached jobs.  The node of an attached job is a guest, which only watches the host.  Neighbours: supervisor.py
+owns one of the two; memory_upkeep.py, store_servers.py, attach_listener.py and jobs.py do the host's work.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import select
 
 from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
+from ray_lite.node.attach_listener import AttachListener
 from ray_lite.node.jobs import Jobs
 from ray_lite.node.memory_upkeep import MemoryUpkeep
 from ray_lite.node.store_servers import StoreServers
@@ -28,16 +29,17 @@ class Host:
         self.upkeep = MemoryUpkeep(store.region, setting.config, setting.info.spill_fd)
         self.store_servers = StoreServers(setting, reporter, poll)
         self.jobs = Jobs(store, setting, files, poll)
+        self.listener = AttachListener(store.region, setting, poll, self.jobs.open)
 
     @property
     def over(self) -> bool:
         """Whether somebody has ordered the session to end who is not its driver."""
-        return self.jobs.stop is not None
+        return self.listener.stop is not None
 
     @property
     def grace(self) -> float:
         """Seconds that running tasks get then."""
-        return self.jobs.stop.grace if self.jobs.stop is not None else 0.0
+        return self.listener.stop.grace if self.listener.stop is not None else 0.0
 
     def children(self) -> set[int]:
         """Pids of its children."""
@@ -45,11 +47,11 @@ class Host:
 
     def fds(self) -> list[int]:
         """Descriptors that no child may have."""
-        return [*self.store_servers.pidfds(), *self.jobs.fds()]
+        return [*self.store_servers.pidfds(), *self.listener.fds(), *self.jobs.fds()]
 
     def on_event(self, fd: int) -> None:
         """Handles a readable descriptor."""
-        if not self.jobs.on_event(fd):
+        if not (self.listener.on_event(fd) or self.jobs.on_event(fd)):
             self.store_servers.on_exit(fd)
 
     def on_bell(self) -> None:
@@ -60,16 +62,18 @@ class Host:
         """Does what is due."""
         self.upkeep.step()
         self.store_servers.start_due()
+        self.listener.step()
         self.jobs.step()
 
     def patience(self) -> float:
         """Seconds until something is due; infinite: nothing is."""
-        waits = (self.upkeep.patience(), self.store_servers.due_in(), self.jobs.patience())
+        waits = (self.upkeep.patience(), self.store_servers.due_in(), self.listener.patience(), self.jobs.patience())
         return min((wait for wait in waits if wait is not None), default=math.inf)
 
     def begin_end(self) -> None:
         """Ends the servers, and tells attached jobs to end."""
         self.store_servers.end()
+        self.listener.close()
         self.jobs.begin_end()
 
     def has_guests(self) -> bool:

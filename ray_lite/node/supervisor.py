@@ -57,6 +57,8 @@ class Supervisor:
                 raise SystemExit(0) from None  # the host has begun to end the job
             raise
         self.lock = session_dir.make(setting.session_dir, setting.sharing.group if setting.sharing else -1)
+        if setting.sharing:
+            session_dir.write_password(setting.session_dir, setting.sharing.password)
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
@@ -106,7 +108,7 @@ class Supervisor:
             session_dir.remove(self.setting.session_dir)
             return
         if self.setting.sharing:
-            self._let_go()
+            self.driver.let_go(self.poll)
         serialization.pickler()  # takes 10 ms: after the driver goes on, and before the first fork, so that workers inherit it
         self.adjust(at_least=self.setting.num_workers)
         while not self.host.over:
@@ -126,13 +128,6 @@ class Supervisor:
         _core.lose_host(self.region)
         self.end(self.host.grace)
         session_dir.remove(self.setting.session_dir)
-
-    def _let_go(self) -> None:
-        """Goes on without the command that started the session."""
-        for fd in self.driver.descriptors():
-            self.poll.unregister(fd)
-        self.driver.let_go()
-        os.chdir("/")  # a file system can be unmounted whose directory it was
 
     def _children(self) -> set[int]:
         """Pids of the node's own children."""

@@ -19,6 +19,7 @@ PREFIX = "ray_lite"
 BASES = ("XDG_RUNTIME_DIR", "TMPDIR")  # variables that name a parent of session directories
 SHARED = "RAY_LITE_SHARED_DIR"  #: variable that names the parent of directories of shared sessions; default: _SHARED
 _SHARED = "/tmp/ray_lite-{uid}"
+PASSWORD_FILE = "redis-password"  #: of the control store, and of other users who attach; in a shared session's directory
 DRIVER_LOG = "driver-"  # and a pid: names of files there
 LOGS = "logs"  #: name of the directory of log files inside the session's directory
 
@@ -98,6 +99,13 @@ def make(path: str, group: int = -1) -> int:
                 _make_logs(os.path.join(path, LOGS), group)
                 return lock
             os.close(lock)
+
+
+def write_password(path: str, password: str) -> None:
+    """Writes the password of a session's servers where only this user can read it."""
+    fd = os.open(os.path.join(path, PASSWORD_FILE), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "w") as file:
+        file.write(password + "\n")
 
 
 def _make_logs(path: str, group: int) -> None:

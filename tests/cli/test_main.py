@@ -56,20 +56,6 @@ def until_ready(script):
 
 
 @pytest.fixture
-def command():
-    """`command(...)`: (exit code, stdout, stderr) of `python -m ray_lite ...`."""
-
-    def run(*arguments, **changes):
-        env = {**os.environ, "COLUMNS": "200", **changes}
-        done = subprocess.run([sys.executable, "-m", "ray_lite", *map(str, arguments)], capture_output=True, text=True,
-                              timeout=60, env=env)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, done.stdout, done.stderr
-
-    return run
-
-
-@pytest.fixture
 def script(start_script, tmp_path):
     """A script that runs until the file `go` is there."""
     one = start_script(SCRIPT, args=[tmp_path / "go"])

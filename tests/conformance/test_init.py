@@ -368,13 +368,13 @@ def test_no_more_workers_than_slots(output_of):
 
 
 def test_a_node_that_was_killed_before_it_led_a_group_is_given_up():
-    from ray_lite.driver.launch import _abandon
+    from ray_lite.driver.launch import abandon
 
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         signal.pause()
-    _abandon((pid, ours))
+    abandon((pid, ours))
     theirs.close()
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, 0)

@@ -9,7 +9,6 @@ import ray_lite as ray
 
 INIT = [
     dict(use_raylet=True),
-    dict(redis_password="secret"),
 ]
 
 

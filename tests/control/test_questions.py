@@ -57,7 +57,8 @@ def test_what_has_no_answer_is_an_error_that_says_so(answered):
         ask(place, "fail", 5, surplus=1)
 
 
-@pytest.mark.parametrize("line", [b"\n", b"[]\n", b"{}\n", b"\x80\x04.\n", b'{"ask": 3}\n', b'{"ask": ["x"]}\n', b"x" * 65_536])
+@pytest.mark.parametrize("line", [b"\n", b"[]\n", b"{}\n", b"\x80\x04.\n", b'{"ask": 3}\n', b'{"ask": ["x"]}\n',
+                                  b"x" * questions.QUESTION_MOST])
 def test_nonsense_is_answered_and_the_next_question_too(answered, line):
     place = answered({"one": lambda: 1})
     with socket.socket(socket.AF_UNIX) as client:

@@ -12,7 +12,7 @@ import pytest
 import ray_lite as ray
 from ray_lite.node import attach_link
 
-HELLO = attach_link.hello(None, "")._asdict()
+HELLO = attach_link.hello(None, "", "")._asdict()
 
 
 @pytest.fixture
@@ -61,7 +61,10 @@ GARBAGE = {
     "nothing": b"", "no JSON": b"hello", "deep": b"[" * 60_000, "no object": b"[1]", "a number": b"5", "empty": b"{}",
     **{f"{name} is {value!r}": json.dumps(HELLO | {name: value}).encode()
        for name, values in {"namespaces": ([], ["x", 1, 2], None), "pid": ("x", 0, 1 << 70), "seed": (0.5, "y"),
-                            "version": (None, "0.0"), "directory": (5,), "more": (1,)}.items() for value in values},
+                            "version": (None, "0.0"), "directory": (5,), "proof": (None,), "more": (1,)}.items()
+       for value in values},
+    "a challenge with descriptors": b'{"nonce": "x", "proof": ""}', "a long challenge": b'{"nonce": "%s"}' % (b"x" * 1_000),
+    "a grace that is none": b'{"grace": -1}', "not a number": b'{"grace": NaN}', "true": b'{"grace": true}',
 }
 
 
@@ -138,7 +141,7 @@ from ray_lite.node import attach_link
 one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 one.connect({os.path.join(address["session_dir"], attach_link.SOCKET)!r})
 fds = [os.pidfd_open(os.getpid()), os.pidfd_open(os.getppid()), os.eventfd(0)]
-socket.send_fds(one, [json.dumps(attach_link.hello(None, "")._asdict()).encode()], fds)
+socket.send_fds(one, [json.dumps(attach_link.hello(None, "", "")._asdict()).encode()], fds)
 os._exit(0)
 """
     os.kill(address["node_pid"], signal.SIGSTOP)

