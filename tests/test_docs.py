@@ -11,8 +11,7 @@ import pytest
 
 from ray_lite.config import Config
 from ray_lite.node.spawn_node import PASSWORD
-from ray_lite.system import session_dir
-from ray_lite.system import machine
+from ray_lite.system import machine, session_dir
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "hpc.md").read_text()

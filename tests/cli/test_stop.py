@@ -109,32 +109,39 @@ def test_all(command, started):
 
 
 def test_time_for_what_runs(command, started, attach, tmp_path, wait_until):
-    """With a grace a task may end by itself; without one it is killed."""
-    for grace in (5, 0):
-        session, path = started(), tmp_path / f"grace{grace}"
-        script = attach(session, """
-            @ray.remote
-            def work(path):
-                open(path, "w").close()
-                while not os.path.exists(path + ".go"):
-                    time.sleep(0.005)
-                open(path + ".end", "w").close()
+    """With a grace a task may end by itself."""
+    session, path = started(), tmp_path / "works"
+    script = attach(session, """
+        @ray.remote
+        def work(path):
+            open(path, "w").close()
+            while not os.path.exists(path + ".go"):
+                time.sleep(0.005)
+            open(path + ".end", "w").close()
 
-            x = work.remote(args[0])
-            try:
-                ray.get(x)
-            except ray.exceptions.RaySystemError:
-                open(args[0] + ".go", "w").close()
-                time.sleep(60)
-        """, args=[path])
-        wait_until(path.exists)
-        began = time.monotonic()
-        assert command("stop", "--grace", grace)[0] == 0
-        assert time.monotonic() - began < 4
-        if grace:
-            wait_until((tmp_path / f"grace{grace}.end").exists)
-        script.kill()
-    assert not (tmp_path / "grace0.end").exists()
+        x = work.remote(args[0])
+        try:
+            ray.get(x)
+        except ray.exceptions.RaySystemError:
+            open(args[0] + ".go", "w").close()
+            time.sleep(60)
+    """, args=[path])
+    wait_until(path.exists)
+    began = time.monotonic()
+    assert command("stop", "--grace", 20)[0] == 0
+    assert time.monotonic() - began < 15, "nobody waits for the grace when all has ended"
+    assert (tmp_path / "works.end").exists()
+    script.kill()
+
+
+def test_without_a_grace(command, started, attach, tmp_path, wait_until):
+    session = started()
+    script = attach(session, WORKS, args=[tmp_path / "works"])
+    script.stdout.readline()
+    processes = family(session, script)
+    assert command("stop", "--grace", 0)[0] == 0
+    wait_until(lambda: are_gone(processes), 2, "all processes have ended")
+    assert script.wait(10) == 0
 
 
 def test_a_host_that_does_not_answer(command, started, attach, tmp_path, wait_until):
