@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +34,13 @@ class Shared:
     address: str
     directory: str
     output: str
+    command: Callable
+
+    def ask(self, name, *arguments):
+        """What a command prints about this session, and nothing about another one that may run here."""
+        code, out, err = self.command(name, *arguments, "--address", self.directory)
+        assert (code, err) == (0, "")
+        return out
 
     @property
     def password(self):
@@ -52,7 +61,7 @@ def started(command):
         assert (code, err) == (0, "")
         [address] = re.findall(r'^ *ray\.init\(redis_address="(.*)"\)$', out, re.M)
         [directory] = re.findall(r"A session runs in (\S+):", out)
-        return Shared(address, directory, out)
+        return Shared(address, directory, out, command)
 
     yield start
     if existing():
@@ -74,8 +83,6 @@ def attach(start_script):
     `args` and `info`, what `init` returned, are there."""
 
     def start(session, source, *, args=(), **how):
-        import textwrap
-
         return start_script(ATTACH + textwrap.dedent(source), args=[session.address, *args], **how)
 
     return start

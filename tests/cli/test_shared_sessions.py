@@ -94,24 +94,32 @@ def two(started, attach):
 
 def test_one_session(command, two, wait_until):
     session, scripts = two
-    wait_until(lambda: all(f"ValueError: {name}" in command("errors")[1] for name in ("one", "two")))
-    out = command("status")[1]
+    wait_until(lambda: all(f"ValueError: {name}" in session.ask("errors") for name in ("one", "two")))
+    out = session.ask("status")
     assert all(text in out for text in ("shared, node", "2 workers", "errors     2", *(f"{one.pid} " for one in scripts)))
     assert "2 of 2 CPU free" in out
     assert out.count("script0.py") == out.count("script1.py") == 1
-    stacks = json.loads(command("stack", "--json")[1])
-    workers = {row["pid"] for row in json.loads(command("ps", "--json")[1]) if row["kind"] == "worker"}
+    stacks = json.loads(session.ask("stack", "--json"))
+    workers = {row["pid"] for row in json.loads(session.ask("ps", "--json")) if row["kind"] == "worker"}
     assert {one["pid"] for one in stacks} == workers and len(workers) == 2
     for pid in workers:
-        assert [one["pid"] for one in json.loads(command("stack", pid, "--json")[1])] == [pid]
-        assert command("logs", pid)[1] in ("from one\n", "from two\n")
-    logs = command("logs")[1]
+        assert [one["pid"] for one in json.loads(session.ask("stack", pid, "--json"))] == [pid]
+        assert session.ask("logs", pid) in ("from one\n", "from two\n")
+    logs = session.ask("logs")
     assert "from one" in logs and "from two" in logs
-    code, _, err = command("stack", 1)
+    code, _, err = command("stack", 1, "--address", session.address)
     assert code == 1 and "1 is no worker" in err
     for script, name, other in zip(scripts, ("one", "two"), ("two", "one"), strict=True):
         own = command("logs", "--address", script.pid)[1]
         assert f"from {name}" in own and f"from {other}" not in own, "a driver's part"
+
+
+def test_a_driver_is_not_listed_beside_its_session(command, two, started):
+    session, scripts = two
+    other = started()
+    code, _, err = command("status")
+    assert code == 1 and session.directory in err and other.directory in err
+    assert not any(str(script.pid) in err for script in scripts)
 
 
 def test_errors_are_in_the_control_store(two, wait_until):
@@ -133,16 +141,16 @@ def test_errors_are_in_the_control_store(two, wait_until):
         assert store.llen("errors") == 2
 
 
-def test_what_dead_drivers_leave(command, two, wait_until):
+def test_what_dead_drivers_leave(two, wait_until):
     """Their errors and their output."""
     session, scripts = two
     for script in scripts:
         script.kill()
-    wait_until(lambda: json.loads(command("status", "--json")[1])["drivers"] == [])
-    wait_until(lambda: all(f"ValueError: {name}" in command("errors")[1] for name in ("one", "two")))
+    wait_until(lambda: json.loads(session.ask("status", "--json"))["drivers"] == [])
+    wait_until(lambda: all(f"ValueError: {name}" in session.ask("errors") for name in ("one", "two")))
     for script, name in zip(scripts, ("one", "two"), strict=True):
-        wait_until(lambda pid=script.pid, name=name: command("logs", pid)[1].endswith(f") from {name}\n"))
-        [line] = map(json.loads, command("logs", script.pid, "--json")[1].splitlines())
+        wait_until(lambda pid=script.pid, name=name: session.ask("logs", pid).endswith(f") from {name}\n"))
+        [line] = map(json.loads, session.ask("logs", script.pid, "--json").splitlines())
         assert line["driver"] == script.pid and f"from {name}" in line["text"]
 
 
@@ -287,7 +295,7 @@ time.sleep(60)
 """, session.password)
     lines = {script.stdout.readline(), script.stdout.readline()}
     assert lines == {f"[{NOBODY}, {NOBODY}]\n", f"from {NOBODY}\n"}, script.stderr.read()
-    wait_until(lambda: "ZeroDivisionError" in command("errors")[1])
+    wait_until(lambda: "ZeroDivisionError" in session.ask("errors"))
     theirs = psutil.Process(script.pid).children(recursive=True)
     assert len(theirs) >= 4 and {one.uids().real for one in theirs} == {NOBODY}
     log = pathlib.Path(session_dir.driver_log(session.directory, script.pid))
@@ -298,7 +306,7 @@ time.sleep(60)
     script.send_signal(signal.SIGKILL)
 
 
-def test_a_member_that_dies(started, as_member, command, wait_until):
+def test_a_member_that_dies(started, as_member, wait_until):
     """The host can't signal its processes, and frees all that they had once they are gone."""
     session = started("--group", "nogroup")
     script = as_member(session, """
