@@ -13,24 +13,25 @@ from typing import Any, NoReturn
 from ray_lite import _core
 
 
-class _Plain(pickle.Unpickler):
-    """Loads texts, numbers, and containers of them only."""
+class _Plain(pickle._Unpickler):
+    """Loads texts, numbers, and containers of them only. The one in C would take gigabytes for a damaged index of its memo."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
 
 
-def _label(stream: bytes) -> Any:
+def label_of(stream: bytes) -> Any:
+    """What a pickle holds if that is plain, else None."""
     try:
         return _Plain(io.BytesIO(stream)).load()
-    except (pickle.UnpicklingError, EOFError, ValueError):
+    except Exception:  # whoever wrote it may have written anything
         return None
 
 
 def kept_label(region: _core.Region, index: int) -> Any:
     """The name of what an object holds, or its plain facts, or None if there are none."""
     found = _core.kept_stream(region, index)
-    return None if found is None else _label(found[0])
+    return None if found is None else label_of(found[0])
 
 
 def kept_text(region: _core.Region, index: int) -> str:
@@ -42,7 +43,7 @@ def kept_text(region: _core.Region, index: int) -> str:
 def purpose(region: _core.Region, index: int) -> str:
     """What a kept object is for."""
     stream, has_value = _core.kept_stream(region, index) or (b"", False)
-    label = _label(stream)
+    label = label_of(stream)
     if isinstance(label, str):
         return f"function {label}" if has_value else "a call site"
     if isinstance(label, tuple):

@@ -105,8 +105,8 @@ cdef Py_ssize_t encode_plain(object x, char* out, Py_ssize_t room) noexcept:
     return encode_scalar(x, out, room)
 
 
-cdef object decode_plain(const char** at, const char* end):
-    """The value at `*at`, which is moved behind it. Checks all lengths: a crashed worker may have written anything."""
+cdef object decode_scalar(const char** at, const char* end):
+    """The scalar at `*at`, which is moved behind it. Checks all lengths: a crashed worker may have written anything."""
     cdef const char* p = at[0]
     cdef char tag
     cdef uint32_t n
@@ -135,10 +135,16 @@ cdef object decode_plain(const char** at, const char* end):
         if end - p - 5 >= n:
             at[0] = p + 5 + n
             return PyUnicode_DecodeUTF8(p + 5, n, NULL) if tag == b's' else PyBytes_FromStringAndSize(p + 5, n)
-    if (tag == b't' or tag == b'l' or tag == b'd') and end - p >= 2:
-        at[0] = p + 2
-        return decode_items(tag, <unsigned char>p[1], at, end)
     raise RaySystemError("a plain value is damaged")
+
+
+cdef object decode_plain(const char** at, const char* end):
+    """The value at `*at`, which is moved behind it."""
+    cdef const char* p = at[0]
+    if end - p >= 2 and (p[0] == b't' or p[0] == b'l' or p[0] == b'd'):
+        at[0] = p + 2
+        return decode_items(p[0], <unsigned char>p[1], at, end)
+    return decode_scalar(at, end)
 
 
 cdef object decode_items(char tag, int n, const char** at, const char* end):
@@ -148,10 +154,10 @@ cdef object decode_items(char tag, int n, const char** at, const char* end):
     if tag == b'd':
         pairs = {}
         for _ in range(n):
-            key = decode_plain(at, end)
-            pairs[key] = decode_plain(at, end)
+            key = decode_scalar(at, end)
+            pairs[key] = decode_scalar(at, end)
         return pairs
-    items = [decode_plain(at, end) for _ in range(n)]
+    items = [decode_scalar(at, end) for _ in range(n)]
     return items if tag == b'l' else tuple(items)
 
 

@@ -92,6 +92,7 @@ def kept_stream(Region region, uint32_t i):
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint64_t* head
+    cdef uint64_t count, length
     check_region(R)
     if not 0 < i < rl_load(&R.h.objects.used):
         return None
@@ -101,6 +102,9 @@ def kept_stream(Region region, uint32_t i):
     if o.format == RL_PICKLE:
         return object_data(R, i)[:o.size], False
     head = <uint64_t*>object_data(R, i)
-    if o.format != RL_BUFFERS or o.size < 16 or head[0] > o.size // 16 - 1 or head[1] > o.size - 16 - 16 * head[0]:
+    if o.format != RL_BUFFERS or o.size < 16:
         return None
-    return (<char*>head)[16 + 16 * head[0]:16 + 16 * head[0] + head[1]], True
+    count, length = rl_load64(&head[0]), rl_load64(&head[1])  # once: another process may write there
+    if count > o.size // 16 - 1 or length > o.size - 16 - 16 * count:
+        return None
+    return (<char*>head)[16 + 16 * count:16 + 16 * count + length], True

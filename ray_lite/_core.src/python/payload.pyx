@@ -188,20 +188,25 @@ cdef tuple parts_of(rl_region* R, ObjectID x, char* data, object private):
     """The parts of an object, as `payload` returns them; its bytes at `data` must not move during this call."""
     cdef rl_object* o = object_at(R, x.index)
     cdef uint64_t* head
-    cdef uint64_t k
+    cdef uint64_t k, count, length, at, n  # read once: whoever wrote a damaged object may still write
     if o.format & 0xff == RL_PLAIN:
         return (o.format & RL_ERROR) != 0, None, decode_bytes(R, x.index)
     if o.format & 0xff == RL_PICKLE:
         return (o.format & RL_ERROR) != 0, part_at(x, data, 0, o.size, private), ()
     head = <uint64_t*>data
-    if o.size < 16 or head[0] > o.size // 16 - 1 or head[1] > o.size - 16 - 16 * head[0]:
+    count = rl_load64(&head[0]) if o.size >= 16 else ~<uint64_t>0
+    if count > o.size // 16 - 1:
+        raise RaySystemError(f"{x!r} is damaged: its parts are longer than it is")
+    length = rl_load64(&head[1])
+    if length > o.size - 16 - 16 * count:
         raise RaySystemError(f"{x!r} is damaged: its parts are longer than it is")
     views = []
-    for k in range(head[0]):
-        if head[2 + 2 * k] > o.size or head[3 + 2 * k] > o.size - head[2 + 2 * k]:
+    for k in range(count):
+        at, n = rl_load64(&head[2 + 2 * k]), rl_load64(&head[3 + 2 * k])
+        if at > o.size or n > o.size - at:
             raise RaySystemError(f"{x!r} is damaged: a buffer lies outside of it")
-        views.append(part_at(x, data, head[2 + 2 * k], head[3 + 2 * k], private))
-    return (o.format & RL_ERROR) != 0, part_at(x, data, 16 + 16 * head[0], head[1], private), views
+        views.append(part_at(x, data, at, n, private))
+    return (o.format & RL_ERROR) != 0, part_at(x, data, 16 + 16 * count, length, private), views
 
 
 cdef ObjectID alias_target(rl_region* R, ObjectID x):
