@@ -150,8 +150,9 @@ class JobEnds:
         how = f"{what} it belonged to (pid {job.pid}) has ended"
         label = kept_label(self.region, _core.facts_of_actor(self.region, actor)) if actor else None
         try:
-            is_known = isinstance(label, tuple) and len(label) > 1  # whatever the driver has written there
-            return self._cause(dead(label[0], label[1], how) if is_known else SystemFailure("ObjectLostError", how))
+            if isinstance(label, tuple) and len(label) > 1:  # the driver may have written anything there
+                return self._cause(dead(label[0], label[1], how))
+            return self._cause(SystemFailure("ObjectLostError", how))
         except ObjectStoreFullError:
             assert self._spare_cause is not None, "a job has attached"
             return self._spare_cause
