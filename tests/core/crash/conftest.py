@@ -89,6 +89,14 @@ def program(programs):
 
 
 @pytest.fixture
+def guests(programs, monkeypatch):
+    """`guests(seed, every=0)`: a Program of two jobs."""
+    monkeypatch.setitem(sys.modules, "program", beside("program"))
+    kind = beside("guests").Guests
+    return lambda seed, every=0: programs(kind, seed, None, every)
+
+
+@pytest.fixture
 def calls(programs, monkeypatch):
     """`calls(seed, every=0)`: a Program with actors."""
     monkeypatch.setitem(sys.modules, "program", beside("program"))

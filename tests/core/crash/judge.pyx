@@ -172,7 +172,14 @@ cdef bint demanded_in_ring(rl_region* R, uint32_t first, uint32_t k) noexcept no
 
 
 cdef bint demanded_in_rings(rl_region* R, uint32_t k) noexcept nogil:
-    return demanded_in_ring(R, R.j.ready_ring, k) or demanded_in_ring(R, R.j.turn_ring, k)
+    """Whether a queue of any job, from whose ring it will go, demands a resource."""
+    cdef uint32_t job
+    cdef rl_job* j
+    for job in range(1, R.h.jobs.used):
+        j = rl_job_at(R, job)
+        if j.state != RL_FREE and (demanded_in_ring(R, j.ready_ring, k) or demanded_in_ring(R, j.turn_ring, k)):
+            return True
+    return False
 
 
 cdef int no_turn_owed(rl_region* R) noexcept nogil:
@@ -185,10 +192,19 @@ cdef int no_turn_owed(rl_region* R) noexcept nogil:
     return 0
 
 
+cdef int nothing_owed_to(rl_region* R, uint32_t job) noexcept nogil:
+    """Nobody of a job idles beside a task that he could run."""
+    cdef rl_region its = R[0]
+    cdef uint32_t slot = 0
+    cdef uint32_t q
+    rl_act_for(&its, job)
+    q = pick_unserved(&its, its.j.ncoming, True, &slot) if its.j.idle_first else 0
+    return object_to(b"owed: a bell", q, job, slot) if q else no_turn_owed(&its)
+
+
 cdef int nothing_owed(rl_region* R) noexcept nogil:
     """Nobody is in the middle of anything: so nothing is stalled that would fit, unless a queue of the ring demands the
     resource too, since a recheck follows when that one leaves the ring; and nobody idles beside a task that he could run."""
-    cdef uint32_t slot = 0
     cdef uint32_t k, q
     for k in range(RL_CPU, R.h.resources.used):
         q = resource_at(R, k).head
@@ -198,8 +214,10 @@ cdef int nothing_owed(rl_region* R) noexcept nogil:
         if q and queue_at(R, q).listed == RL_STALLED and queue_at(R, q).stalled_on == k and has_enough(R, q, k, 1):
             if not demanded_in_rings(R, k):
                 return object_to(b"owed: a recheck of what is reserved for", k, 0, q)
-    q = pick_unserved(R, R.j.ncoming, True, &slot) if R.j.idle_first else 0
-    return object_to(b"owed: a bell", q, 0, slot) if q else no_turn_owed(R)
+    for k in range(1, R.h.jobs.used):
+        if rl_job_at(R, k).state == RL_JOB_ALIVE and nothing_owed_to(R, k):
+            return 1
+    return 0
 
 
 cdef bint same_bytes(rl_region* C, rl_object* was, rl_object* now) noexcept nogil:

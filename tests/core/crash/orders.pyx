@@ -281,13 +281,54 @@ cdef int order_lose_past(rl_order* o) noexcept nogil:
     return actor_lose_past(o.who)
 
 
+cdef int order_open_job(rl_order* o) noexcept nogil:
+    return job_open(o.who, &o.out)
+
+
+cdef int order_drop_job(rl_order* o) noexcept nogil:
+    return job_dropping(o.who, o.a)
+
+
+cdef int order_lose(rl_order* o) noexcept nogil:
+    return task_lose(o.who, o.a, o.b)
+
+
+cdef int order_lose_cancelled(rl_order* o) noexcept nogil:
+    return job_lose_cancelled(o.who, o.a, o.b)
+
+
+cdef int order_lose_tasks(rl_order* o) noexcept nogil:
+    o.out = <uint32_t>o.size
+    return job_lose_tasks(o.who, o.a, o.b, &o.out)
+
+
+cdef int order_forget_sites(rl_order* o) noexcept nogil:
+    o.out = <uint32_t>o.size
+    return job_forget_sites(o.who, o.a, &o.out)
+
+
+cdef int order_unkeep(rl_order* o) noexcept nogil:
+    o.out = <uint32_t>o.size
+    return job_unkeep(o.who, o.a, &o.out)
+
+
+cdef int order_free_queues(rl_order* o) noexcept nogil:
+    o.out = <uint32_t>o.size
+    return job_free_queues(o.who, o.a, &o.out)
+
+
+cdef int order_free_job(rl_order* o) noexcept nogil:
+    return job_free(o.who, o.a)
+
+
 ORDERS = ("put create room contain seal hold release expose find submit next finish inline leave block unblock shape "
           "open adopt_slot sweeping sweep adopt requeue free drain abandon read unread create_spilled exchange trim_take "
           "trim_finish cancel take_cancelled again retire age thread_wait thread_wake lend look mark "
           "open_actor next_call kill_actor leave_actor retire_actor retry_actor end_actor due drain_actor free_actor "
-           "named await end_call calls_wait call_awaits restart_actor save_checkpoint lose_past").split()
+          "named await end_call calls_wait call_awaits restart_actor save_checkpoint lose_past "
+          "open_job drop_job lose lose_cancelled lose_tasks forget_sites unkeep free_queues free_job").split()
 
-cdef operation OPERATIONS[60]
+cdef operation OPERATIONS[69]
 OPERATIONS[:] = [
     order_put, order_create, order_room, order_contain, order_seal, order_hold, order_release, order_expose, order_find,
     order_submit, order_next, order_finish, order_inline, order_leave, order_block, order_unblock, order_shape, order_open,
@@ -299,4 +340,6 @@ OPERATIONS[:] = [
     order_end_actor, order_due, order_drain_actor, order_free_actor,
     order_named, order_await, order_end_call, order_calls_wait, order_call_awaits,
     order_restart_actor, order_save_checkpoint, order_lose_past,
+    order_open_job, order_drop_job, order_lose, order_lose_cancelled, order_lose_tasks, order_forget_sites, order_unkeep,
+    order_free_queues, order_free_job,
 ]

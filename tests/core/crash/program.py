@@ -45,6 +45,7 @@ class Program:
         self.stepper = module.Stepper(self.region, every)
         self.ids = iter(range(1, 1 << 30))
         self.counts = Counter()
+        self.driver, self.everybody = DRIVER, (DRIVER, ONE, TWO)  #: whose tasks are submitted now; who holds objects
         self.roles = (module.NODE, module.DRIVER, module.WORKER, module.WORKER)
 
     def begin(self):
@@ -190,7 +191,7 @@ class Program:
 
     def share(self, who, mine):
         """Another process's object becomes known here."""
-        other = self.random.choice([one for one in (DRIVER, ONE, TWO) if one != who])
+        other = self.random.choice([one for one in self.everybody if one != who])
         theirs = [entry for entry in self.stepper.holds(other) if entry[1] != CREATING]
         if theirs:
             i, _, generation, *_ = self.random.choice(theirs)
@@ -202,7 +203,7 @@ class Program:
             self.do("expose", who, a=self.random.choice(done))
 
     def find(self, who, mine):
-        known = [entry[0] for one in (DRIVER, ONE, TWO) for entry in self.stepper.holds(one)]
+        known = [entry[0] for one in self.everybody for entry in self.stepper.holds(one)]
         missing = not known or self.random.random() < 0.2
         binary = self.new_id() if missing else self.stepper.id_of(self.random.choice(known))
         self.do("find", who, id=binary, a=self.random.randrange(2))
@@ -300,7 +301,7 @@ class Program:
             return self.release(who, self.stepper.holds(who))
         child = self.spawn(who, running, ())
         for _ in range(self.random.randrange(4)):
-            self.spawn(self.random.choice((who, DRIVER)), running, child)
+            self.spawn(self.random.choice((who, self.driver)), running, child)
         rc, inner, _ = self.do("inline", who, a=child[0])
         if rc == DONE and self.random.random() < 0.2:
             self.do("again", who, a=inner, b=self.random.randrange(8))
@@ -309,9 +310,9 @@ class Program:
 
     def spawn(self, who, running, targets):
         """The returns of a task without CPUs, so that it can always run inline; `targets` must be held."""
-        for i in targets if who == DRIVER else ():
+        for i in targets if who == self.driver else ():
             self.do("hold", who, a=i, b=self.stepper.generation(i))
-        parent = running[0] if who != DRIVER else 0
+        parent = running[0] if who != self.driver else 0
         queue = self.random.choice(self.queues) if targets else self.queues[0]
         _, t, _ = self.do("submit", who, id=self.new_id(), targets=targets, nreturns=1, queue=queue, parent=parent)
         return self.stepper.returns(t)

@@ -113,8 +113,9 @@ cdef class Stepper:
             munmap(court.snapshot[k], n)
         rl_step.live = rl_step.last = NULL
 
-    def enter(self, int who, int role):
-        """An actor takes a slot, unstepped; the slot. The node must be first."""
+    def enter(self, int who, int role, uint32_t job=RL_HOST_JOB):
+        """An actor of a job takes a slot, unstepped; the slot. The node must be first."""
+        rl_act_for(&self.actor[who], job)
         check(slot_open(&self.actor[who], role, 1000 + who, 1, &self.actor[who].slot))
         self.actor[who].row_limit = 0
         return self.actor[who].slot
