@@ -88,6 +88,7 @@ class SessionSetting(NamedTuple):
     object_id_seed: int | None = None
     node_pid: int = 0  #: filled in by the node
     started: float = 0.0  #: when the session started, in seconds since 1970; filled in by the node
+    log_fd: int = -1  #: descriptor into which the control process writes what all processes write, too; filled in by the node
     stack_fd: int = -1  #: descriptor into which a process writes its stack when it is asked to; filled in by the node
 
     @property
@@ -100,8 +101,8 @@ class SessionSetting(NamedTuple):
         """The limits of the session."""
         return self.info.config
 
-    def in_node(self, node_pid: int, spill_fd: int, stack_fd: int) -> "SessionSetting":
+    def in_node(self, node_pid: int, spill_fd: int, stack_fd: int, log_fd: int) -> "SessionSetting":
         """The setting as the node and its children use it: with the node's pid and its descriptors, and of a shared session
         without the command that starts it."""
         return self._replace(info=self.info._replace(spill_fd=spill_fd), node_pid=node_pid, stack_fd=stack_fd,
-                             started=time.time(), driver_pid=0 if self.sharing else self.driver_pid)
+                             log_fd=log_fd, started=time.time(), driver_pid=0 if self.sharing else self.driver_pid)

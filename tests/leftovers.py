@@ -28,7 +28,7 @@ class Places:
         os.environ["RAY_LITE_STORE_DELAY"] = "1e9"  # tests of the control store start one; the others need none
         os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = tempfile.tempdir = self.base
         os.environ["RAY_LITE_SHARED_DIR"] = os.path.join(self.base, "shared")
-        os.mkdir(os.environ["RAY_LITE_SHARED_DIR"], 0o711)
+        os.makedirs(os.path.join(self.base, "shared", f"ray_lite-{os.getuid()}"), 0o711)
 
     def end(self):
         for place in {self.base, self.shm}:

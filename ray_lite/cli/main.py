@@ -7,7 +7,6 @@ show.py makes the texts.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import json
 import os
@@ -61,10 +60,12 @@ def errors(one: Session, args: argparse.Namespace) -> None:
 def logs(one: Session, args: argparse.Namespace) -> None:
     """What workers, actors and the node process have written lately: the newest 64 KiB of each (RAY_LITE_LOG_TAIL); of a driver
     of a shared session that has ended: what is kept of it."""
-    ended = session_dir.driver_log(one.directory, args.pid) if args.pid in session_dir.driver_logs(one.directory) else None
-    if ended is not None:
-        _print_file(args, ended)
+    part = one.part_of(args.pid) if args.pid is not None else None
+    if part is None and args.pid in session_dir.driver_logs(one.directory):
+        _print_file(args, session_dir.driver_log(one.directory, args.pid))
         return
+    if part is not None:
+        one, args.pid = part, None
     followed = {part.directory: part.ask("logs", pid=args.pid) for part in one.parts_with(args.pid)}
     _print_output(args, [piece for answer in followed.values() for piece in answer["pieces"]])
     while args.follow and followed:
@@ -79,11 +80,10 @@ def logs(one: Session, args: argparse.Namespace) -> None:
 
 
 def _print_file(args: argparse.Namespace, path: str) -> None:
-    """Prints what a driver that has ended has left."""
-    for one in (path + ".1", path):
-        with contextlib.suppress(FileNotFoundError), open(one, errors="replace") as file:
-            for line in file:
-                sys.stdout.write(json.dumps({"driver": args.pid, "text": line}) + "\n" if args.json else line)
+    """Prints what a driver that has ended, or another user's, has left."""
+    with open(path, errors="replace") as file:
+        for line in file:
+            sys.stdout.write(json.dumps({"driver": args.pid, "text": line}) + "\n" if args.json else line)
 
 
 def _print_output(args: argparse.Namespace, pieces: list[list[Any]]) -> None:

@@ -58,6 +58,13 @@ class Session:
         attached = [str(facts["session_dir"]) for facts in running()[0] if facts["attached_to"] == self.directory]
         return [self, *(Session(directory, self.timeout) for directory in attached)]
 
+    def part_of(self, driver_pid: int) -> Session | None:
+        """The part of a driver that has attached."""
+        for facts in running()[0]:
+            if facts["attached_to"] == self.directory and facts["driver_pid"] == driver_pid:
+                return Session(str(facts["session_dir"]), self.timeout)
+        return None
+
     def parts_with(self, pid: int | None) -> list[Session]:
         """The parts that have a process, if one has it; all of them without a pid."""
         parts = self.parts()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from ray_lite.cli.text import BOLD, DIM, RED, colour, counted, duration, number, size, table
+from ray_lite.cli.text import BOLD, DIM, RED, colour, counted, duration, number, printable, size, table
 from ray_lite.values.failures import titled
 
 DRIVERS_SHOWN, FUNCTIONS_SHOWN, ACTORS_SHOWN, WAITS_SHOWN = 20, 20, 20, 10  # rows of a status
@@ -87,8 +87,8 @@ def errors(entries: list[dict[str, Any]], dropped: int) -> str:
     for entry in entries:
         when = datetime.datetime.fromtimestamp(entry["timestamp"]).strftime("%H:%M:%S.%f")[:-3]
         name = entry["data"].get("function_name")
-        head = colour(f"{when}  {entry['type']}", RED) + (f"  {name}" if name else "")
-        texts.append(f"{head}\n{entry['message'].rstrip()}")
+        head = colour(f"{when}  {printable(entry['type'])}", RED) + (f"  {printable(str(name))}" if name else "")
+        texts.append(f"{head}\n{printable(entry['message'].rstrip())}")
     return "\n\n".join(texts) if texts else "no errors"
 
 

@@ -24,7 +24,8 @@ from ray_lite.node.spawn_node import PASSWORD
 
 GRACE = 0.3  # seconds that running tasks get when a session is stopped
 PORTS = range(1 << 16)
-PASSWORD_MOST = 512  # characters
+SHOWN = 200  # characters of a wrong value
+PASSWORD_LEAST, PASSWORD_MOST = 12, 512  # characters: whoever can connect could try many short ones
 ABOUT = "Starts a session that stays until `ray-lite stop`; any number of scripts attach to it by the address that is printed."
 ANOTHER_MACHINE = ("a session of ray_lite is on one machine, so no second one can join it; to use several, run the same "
                    "program on a Ray cluster")
@@ -84,27 +85,49 @@ def run(args: argparse.Namespace) -> int:
     for name, why in NO_EFFECT.items():
         if getattr(args, name):
             print(f"ray-lite start: {_flag(name)} has no effect: {why}", file=sys.stderr)
-    if args.block:
-        signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup it stays ignored
+            signal.signal(number, _interrupt)
     try:
         started = start_session(request, ports, group)
     except (OSError, RaySystemError, ValueError, ImportError) as error:
         print(f"ray-lite start: {error}", file=sys.stderr)
         return 1
+    except _Ended as ended:
+        return 128 + ended.number
     return _stay(started, args.block)
 
 
+class _Ended(BaseException):
+    """A signal that asks this process to end.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def _stay(started: Started, block: bool) -> int:
-    """Says how to attach, and waits for the end if `block`."""
+    """Says how to attach, and waits for the end if `block`. Who can't be told, or is asked to end, ends the session."""
+    code = 1
     try:
         _show(started)
         if not block:
             return 0
         return 0 if wait_for_end(started) == 0 else 1
+    except _Ended as ended:
+        code = 128 + ended.number
     except KeyboardInterrupt:
-        stop(started.session_dir, GRACE, request_timeout())
-        wait_for_end(started)
-        return 130
+        code = 128 + signal.SIGINT
+    except OSError as error:
+        print(f"ray-lite start: the output can't be written, so the session ends: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter would try once more at its end
+    stop(started.session_dir, GRACE, request_timeout())
+    wait_for_end(started)
+    return code
 
 
 def request_timeout() -> float:
@@ -122,8 +145,8 @@ def _show(started: Started) -> None:
           f"and end it with `ray-lite stop --address {started.address}`.", flush=True)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _interrupt(number: int, _: object) -> None:
+    raise _Ended(number)
 
 
 def _flag(name: str) -> str:
@@ -164,8 +187,8 @@ def _request(args: argparse.Namespace) -> Request:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
-        raise WrongUsage(f"--resources={text!r} is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise WrongUsage(f"--resources={text[:SHOWN]!r} is no JSON: {error}") from None
 
 
 def _ports(args: argparse.Namespace) -> Ports:
@@ -217,6 +240,8 @@ def _password() -> str | None:
     password = os.environ.get(PASSWORD)
     if password is None:
         return None
-    if not 0 < len(password) <= PASSWORD_MOST or not all("!" <= one <= "~" and one not in "\"\\" for one in password):
-        raise WrongUsage(f"{PASSWORD} must have 1 to {PASSWORD_MOST} printable ASCII characters, no space, quote or backslash")
+    are_fine = all("!" <= one <= "~" and one not in "\"\\" for one in password)
+    if not are_fine or not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
+        raise WrongUsage(f"{PASSWORD} must have {PASSWORD_LEAST} to {PASSWORD_MOST} printable ASCII characters, none of them a "
+                         "space, quote or backslash")
     return password

@@ -32,16 +32,24 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ends sessions, and says which; returns the exit code."""
+    code = 0
     for directory in _meant(args):
-        print(_text(stop(directory, args.grace, request_timeout())), flush=True)
-    return 0
+        try:
+            print(_text(stop(directory, args.grace, request_timeout())), flush=True)
+        except RaySystemError as error:
+            print(f"ray-lite stop: {error}", file=sys.stderr)
+            code = 1
+    return code
 
 
 def _meant(args: argparse.Namespace) -> list[str]:
     """The directories of the sessions that are to end."""
     if args.address is not None:
         return [_checked(args.address, directory_of(args.address))]
-    found = [path for path in filter(session_dir.is_shared, session_dir.existing()) if os.path.exists(f"{path}/{SOCKET}")]
+    found = [path for path in session_dir.existing() if session_dir.is_shared(path)]
+    for path in found:
+        session_dir.remove_stale(path)  # what killed sessions have left is none
+    found = [path for path in found if os.path.exists(os.path.join(path, SOCKET))]
     if args.all:
         if not found:
             print("ray-lite stop: no shared session of this user is running", file=sys.stderr)
@@ -66,11 +74,14 @@ def _checked(address: str, directory: str) -> str:
 
 
 def _text(stopped: Stopped) -> str:
-    if stopped.was is None:
+    if stopped.was is None and stopped.killed:
         return f"killed the session in {stopped.session_dir} (node {stopped.node_pid}), which did not answer"
+    if stopped.was is None:
+        return f"the session in {stopped.session_dir} had ended already"
     drivers = ", ".join(map(str, stopped.was.drivers))
     attached = f"{counted(len(stopped.was.drivers), 'driver')} ({drivers})" if drivers else "no driver"
-    return (f"stopped the session in {stopped.session_dir} (node {stopped.node_pid}), with {attached} and "
+    what = "killed" if stopped.killed else "stopped"
+    return (f"{what} the session in {stopped.session_dir} (node {stopped.node_pid}), with {attached} and "
             f"{counted(stopped.was.workers, 'worker')}")
 
 

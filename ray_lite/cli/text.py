@@ -55,3 +55,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) 
         return "  ".join(parts).rstrip()
 
     return "\n".join([colour(line(head), BOLD), *map(line, cells)])
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which could do anything to a terminal; lines and tabs stay."""
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)

@@ -204,5 +204,5 @@ class ControlStarter:
         """Descriptors of this handle that a worker must not have; a worker may have the sender of reports."""
         streams = (fd for source in self.streams.values() for fd in source.fds)
         sockets = [one.fileno() for one in (self.listener, self.reports, self.link) if one is not None]
-        own = [*self.terminal, *sockets, *self.errors, self.dumps.read_end, self.pidfd, *streams]
+        own = [*self.terminal, *sockets, *self.errors, self.dumps.read_end, self.pidfd, self.setting.log_fd, *streams]
         return [fd for fd in own if fd >= 0]

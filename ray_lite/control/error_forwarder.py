@@ -13,11 +13,10 @@ from typing import Any
 
 from ray_lite.config import Config
 from ray_lite.control.ask import ask
-from ray_lite.control.error_table import Entry, ErrorSource
+from ray_lite.control.error_table import FACT_MOST, TEXT_MOST, Entry, ErrorSource, is_short
 from ray_lite.exceptions import RaySystemError
 
 BATCH_BYTES = 131_072  # of the texts in one message, about
-TEXT_MOST = 65_536  # characters of one error that are sent
 PAUSE = 0.1  # seconds before the next batch: very many errors come in few messages, of the newest ones
 
 
@@ -88,4 +87,5 @@ def _first(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 
 def _facts(entry: Entry) -> dict[str, Any]:
-    return entry._replace(message=entry.message[:TEXT_MOST])._asdict()
+    data = {name: value if is_short(value) else str(value)[:FACT_MOST] for name, value in entry.data.items()}
+    return entry._replace(message=entry.message[:TEXT_MOST], data=data)._asdict()

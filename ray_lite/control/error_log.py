@@ -17,6 +17,7 @@ from ray_lite.control.error_journal import ErrorJournal
 from ray_lite.control.error_table import DRIVER, Entry, ErrorTable
 
 BATCH = 16  # reports that are taken before they are written down: so many are lost with a control process at most
+REPORTS_MOST = 1_000  # errors of an attached driver in one message
 BATCHES = 64  # of them, more than their socket holds, at a time; output comes in between
 
 
@@ -48,10 +49,10 @@ class ErrorLog:
 
     def _keep(self, entries: list[Entry]) -> None:
         """Lock held."""
-        for entry in entries:
-            self._table.add(entry)
         if entries:
             self._journal.append(entries)
+            for entry in entries:
+                self._table.add(entry)
             if self._journal.is_long():
                 self._journal.rewrite(self._table.since())
             self.on_new()
@@ -67,7 +68,7 @@ class ErrorLog:
         Raises:
             ValueError, TypeError: they are none.
         """
-        if not isinstance(driver, int) or not isinstance(entries, list):
+        if type(driver) is not int or driver <= 0 or not isinstance(entries, list) or len(entries) > REPORTS_MOST:
             raise TypeError("expected a driver's pid and a list of errors")
         found = [Entry.of(facts, driver) for facts in entries]
         with self._taking:

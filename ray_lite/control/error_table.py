@@ -9,6 +9,8 @@ from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 OVERHEAD = 200  # bytes of an entry besides its texts, about
+TEXT_MOST, FACTS_MOST, FACT_MOST = 65_536, 32, 1_024  # of an attached driver's error: characters, facts, characters of each
+NUMBER_MOST, LATEST = 1 << 63, 1e11  # and of numbers; a time in seconds since 1970, which a calendar still has
 DRIVER = "driver_pid"  #: in the data of an entry: the attached driver whose it is; missing: the session's own driver
 
 
@@ -31,7 +33,18 @@ class Entry(NamedTuple):
         kinds: tuple[tuple[type, ...], ...] = (str,), (str,), (dict,), (int, float)
         if not all(isinstance(value, kind) for value, kind in zip(entry, kinds, strict=True)):
             raise ValueError("these are no facts of an error")
+        texts = [entry.type, *(text for item in entry.data.items() for text in item)]
+        if len(entry.message) > TEXT_MOST or len(entry.data) > FACTS_MOST or not all(map(is_short, texts)):
+            raise ValueError("the facts of an error are longer than they can be")
+        if not 0 <= entry.timestamp < LATEST:
+            raise ValueError("an error has no such time")
         return entry._replace(data={**entry.data, DRIVER: driver_pid})
+
+
+def is_short(value: Any) -> bool:
+    """Whether a fact of an error is a number, None, or a text that is not too long."""
+    return value is None or type(value) in (bool, float) or type(value) is int and abs(value) < NUMBER_MOST or \
+        type(value) is str and len(value) <= FACT_MOST
 
 
 class ErrorSource(Protocol):
@@ -57,7 +70,7 @@ class ErrorTable:
 
     def add(self, entry: Entry) -> None:
         """Adds an entry; the oldest ones go."""
-        size = OVERHEAD + len(entry.message)
+        size = OVERHEAD + len(entry.message) + sum(len(value) for value in entry.data.values() if isinstance(value, str))
         self.added += 1
         self._entries.append((size, entry))
         self._bytes += size

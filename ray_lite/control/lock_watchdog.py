@@ -2,8 +2,8 @@
 
 The watchdog counts its own checks instead of time, since the clock runs on while the whole machine sleeps.  It kills a stopped
 worker: its task runs again.  It continues a stopped driver or node just until that has left the lock, and stops it again: the
-user had a reason to stop it.  It only reports a traced process.  Processes of other drivers are their own watchdogs' business.
-Neighbour: process.py calls it.
+user had a reason to stop it.  It only reports a traced process.  Each driver's control process has a watchdog for that driver's
+processes; that of the host is for all.  Neighbour: process.py calls it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class LockWatchdog:
 
     Args:
         owner: returns the thread id of the lock's owner, or 0 if the lock is free.
-        spared: pids that are never killed.
+        is_spared: whether a process with this pid is never killed.
         say: shows a text to the user.
         patience: seconds between two checks while no process is stopped; a check then is one load of a word.
-        is_ours: whether a process with this pid is one of this driver's.
+        is_ours: whether a process with this pid is one to look after.
     """
 
-    def __init__(self, owner: Callable[[], int], spared: set[int], say: Callable[[str], None], patience: float,
+    def __init__(self, owner: Callable[[], int], is_spared: Callable[[int], bool], say: Callable[[str], None], patience: float,
                  is_ours: Callable[[int], bool] = lambda pid: True) -> None:
-        self.owner, self.spared, self.say, self.patience, self.is_ours = owner, spared, say, patience, is_ours
+        self.owner, self.is_spared, self.say, self.patience, self.is_ours = owner, is_spared, say, patience, is_ours
         self._thread = self._seen = 0
         self._reported = 0
 
@@ -67,7 +67,7 @@ class LockWatchdog:
             os.close(pidfd)
 
     def _free(self, thread: int, pid: int, pidfd: int) -> None:
-        if pid not in self.spared:
+        if not self.is_spared(pid):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             return
         signal.pidfd_send_signal(pidfd, signal.SIGCONT)

@@ -145,13 +145,12 @@ class CappedFile:
     """A file that keeps the newest bytes: at half of its limit it is renamed to `<path>.1`, and a new file begins.
 
     Args:
-        path: path of the file, which is made for its first byte.
+        path: path of the file, which is made for its first byte and readable by this user only.
         most: most bytes of both files together.
-        mode: of the files.
     """
 
-    def __init__(self, path: str, most: int, mode: int = 0o600) -> None:
-        self.path, self.most, self.mode = path, most, mode
+    def __init__(self, path: str, most: int) -> None:
+        self.path, self.most = path, most
         self._fd = -1
         self._size = 0
         self._unfinished = False  # whether the last line is incomplete
@@ -176,7 +175,7 @@ class CappedFile:
         self._size += os.write(self._fd, data)
 
     def _open(self) -> None:
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, self.mode)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._size = os.fstat(self._fd).st_size
 
     def drain(self, seconds: float) -> None:
@@ -188,3 +187,36 @@ class CappedFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class CappedLog:
+    """A file without a name here, such as another user's, that keeps the newest bytes: at its limit the older half goes.
+
+    Args:
+        fd: of the file, opened to append.
+        most: most bytes.
+    """
+
+    def __init__(self, fd: int, most: int) -> None:
+        self.fd, self.most = fd, most
+        self._size = os.fstat(fd).st_size
+        self._unfinished: object = None  # author of an incomplete last line
+
+    def write(self, data: bytes, author: object, label: bytes = b"") -> None:
+        """Appends bytes; they are lost on a full disk."""
+        data = labelled(data, label, self._unfinished is author)
+        if self._unfinished not in (None, author):
+            data = b"\n" + data
+        self._unfinished = None if data.endswith(b"\n") else author
+        data = data[-self.most // 2 :]
+        try:
+            if self._size + len(data) > self.most:
+                kept = os.pread(self.fd, self.most // 2, self._size - self.most // 2)
+                os.ftruncate(self.fd, 0)
+                self._size = os.write(self.fd, kept)
+            self._size += os.write(self.fd, data)
+        except OSError:
+            pass  # lost output must not end the process
+
+    def close(self) -> None:
+        """Does nothing: the descriptor belongs to whoever opened it."""

@@ -33,6 +33,7 @@ from ray_lite.control.questions import Answer, QuestionServer
 from ray_lite.control.store_publisher import StorePublisher
 from ray_lite.control.streams import Streams
 from ray_lite.session_setting import SessionSetting
+from ray_lite.system.process import owner_of
 from ray_lite.system.session_dir import LOGS
 
 
@@ -58,8 +59,8 @@ class ControlProcess:
         self.terminals = _terminals(setting, ends)
         self.reports = Reports(self.config.report_delay, self.config.report_delay / 2)
         self.errors = ErrorLog(ends.errors, self.config, self._entries)
-        spared = {setting.driver_pid, os.getppid()}
-        self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), spared, self.say, self.config.watch, self.is_ours)
+        self.watchdog = LockWatchdog(lambda: _core.lock_owner(region), self.is_spared, self.say, self.config.watch,
+                                     self.is_ours)
         self.next_look = 0.0
         self.rung = False  # whether the doorbell was claimed at the last check
         self.poll = select.epoll()
@@ -74,7 +75,7 @@ class ControlProcess:
         if "status" in answers:
             own["status"] = lambda: {**answers["status"](), "errors": self.errors.statistics()["added"]}
         self.copier = self._copier(answers)
-        questions = QuestionServer(ends.listener, {**answers, **own}, bool(setting.sharing and setting.sharing.group >= 0))
+        questions = QuestionServer(ends.listener, {**answers, **own}, self.may_ask)
         self._to_start: list[Callable[[], None]] = [questions.start, *([self.copier.start] if self.copier else [])]
         self.start_threads()
 
@@ -122,8 +123,21 @@ class ControlProcess:
         self.rung = rung
 
     def is_ours(self, pid: int) -> bool:
-        """Whether a process belongs to this job."""
-        return any(one[1] == pid for one in _core.job_processes(self.region, self.region.job))
+        """Whether a process belongs to this job; the host looks after all."""
+        its = _core.job_processes(self.region, self.region.job)
+        return self.setting.attachment is None or any(one[1] == pid for one in its)
+
+    def may_ask(self, uid: int, question: dict[str, Any]) -> bool:
+        """Whether a user may ask this: another one only sends errors of a driver of his that has attached."""
+        if uid in (0, os.getuid()):
+            return True
+        driver = question.get("driver")
+        drivers = [pid for _, pid, role, *_ in _core.process_rows(self.region) if role == _core.DRIVER]
+        return question.get("ask") == "report" and driver in drivers and owner_of(driver) == uid
+
+    def is_spared(self, pid: int) -> bool:
+        """Whether a process is a driver or a node."""
+        return any(one == pid and role in (_core.DRIVER, _core.NODE) for _, one, role, *_ in _core.process_rows(self.region))
 
     def say(self, text: str) -> None:
         """Shows a line on the driver's stderr."""

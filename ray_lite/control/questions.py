@@ -21,11 +21,18 @@ from typing import Any
 from ray_lite.control.listener import END, peer
 
 AT_ONCE = 8  # connections that are answered at a time
+MOMENT = 1e-3  # seconds; a timeout of 0 would mean not to wait
 PATIENCE = 5.0  # seconds that a client may take to send its question, or to read the answer
 QUESTION_MOST = 1 << 20  # bytes of a question: the longest one brings errors of an attached driver
 SHORTAGE = 0.1  # seconds before the next try, when the machine refuses a thread or a descriptor
 
+MayAsk = Callable[[int, dict[str, Any]], bool]  # takes the user and the question
 Answer = Callable[..., Any]  # takes the question's other fields by name; returns what JSON can say
+
+
+def of_this_user(uid: int, question: dict[str, Any]) -> bool:
+    """Whether a user is this process's, or root."""
+    return uid in (0, os.getuid())
 
 
 class QuestionServer:
@@ -34,11 +41,11 @@ class QuestionServer:
     Args:
         listener: from `listen`.
         answers: by name of the question.
-        of_group: whether members of the session's group may ask, too; nobody else can connect.
+        may_ask: whether a user may ask a question; by default only this one and root may.
     """
 
-    def __init__(self, listener: socket.socket, answers: dict[str, Answer], of_group: bool = False) -> None:
-        self._listener, self._answers, self._of_group = listener, answers, of_group
+    def __init__(self, listener: socket.socket, answers: dict[str, Answer], may_ask: MayAsk = of_this_user) -> None:
+        self._listener, self._answers, self._may_ask = listener, answers, may_ask
         self._free = threading.Semaphore(AT_ONCE)
 
     def start(self) -> None:
@@ -73,19 +80,20 @@ class QuestionServer:
             with connection:
                 connection.settimeout(PATIENCE)
                 line = _line(connection)  # read in any case: what is left unread would reset the connection
-                is_ours = self._of_group or peer(connection)[1] in (0, os.getuid())
-                answer = self._answer(line) if is_ours else {"error": "it is another user's"}
+                answer = self._answer(line, peer(connection)[1])
                 connection.sendall(json.dumps(answer).encode() + END)
         except OSError:
             pass  # the client is gone, or too slow
         finally:
             self._free.release()
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _answer(self, line: bytes, uid: int) -> dict[str, Any]:
         import json
 
         try:
             question = json.loads(line)
+            if not self._may_ask(uid, question):
+                return {"error": "it is another user's"}
             answer = self._answers[question.pop("ask")]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {"error": f"no such question: {line[:200]!r}; there are {', '.join(sorted(self._answers))}"}
@@ -96,8 +104,9 @@ class QuestionServer:
 
 
 def _line(connection: socket.socket) -> bytes:
-    data = b""
+    data, end = b"", time.monotonic() + PATIENCE
     while not data.endswith(END) and len(data) < QUESTION_MOST:
+        connection.settimeout(max(MOMENT, end - time.monotonic()))  # for the whole line: one byte a second keeps nobody waiting
         more = connection.recv(QUESTION_MOST)
         if not more:
             break

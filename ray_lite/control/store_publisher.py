@@ -56,7 +56,7 @@ class Copy:
         Raises:
             redis.RedisError, OSError: the server is away.
         """
-        if self._client is not None and int(self._client.get(GENERATION) or 0) == self.generation:
+        if self._client is not None and _generation(self._client) == self.generation:
             return self._client
         import redis
         from redis.backoff import NoBackoff
@@ -64,7 +64,7 @@ class Copy:
 
         client = redis.Redis(unix_socket_path=self.path, socket_timeout=self.timeout, retry=Retry(NoBackoff(), 0),
                              password=self.password)
-        before = int(client.get(GENERATION) or 0)
+        before = _generation(client)
         self._tables, self._client = {}, client
         self.generation = 1 + max(self.generation, before)
         return client
@@ -199,6 +199,14 @@ class StorePublisher:
             self.table.add_error("control_store", f"the control store takes {allowed:,} clients at a time, not the "
                                                   f"{self.max_clients:,} of redis_max_clients: RLIMIT_NOFILE allows no more")
         self.max_clients = None
+
+
+def _generation(client: Any) -> int:
+    """How often the copy of a server was made anew; 0 as well if somebody has written something else there."""
+    try:
+        return int(client.get(GENERATION) or 0)
+    except ValueError:
+        return 0
 
 
 def _nothing(pipe: Any, is_new: bool) -> None:

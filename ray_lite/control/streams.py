@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from ray_lite.control.ends import NODE, Source
-from ray_lite.control.output import CappedFile, Sink, Stream
+from ray_lite.control.output import CappedFile, CappedLog, Sink, Stream
 from ray_lite.session_setting import SessionSetting
-from ray_lite.system.session_dir import LOGS, driver_log
+from ray_lite.system.session_dir import LOGS
 
 SEVERAL = -1  # stands for the pids of several workers
 ENDED_KEPT = 64  # processes that have ended whose output stays in memory
@@ -88,16 +88,8 @@ class Streams:
         self._errors: dict[int, Stream] = {}  # pid -> stderr, until the node asks for the last words
         self._reading = threading.Lock()  # whoever answers a question reads the tails, in another thread
         self._number = 0  # pieces of output so far
-        self._record = self._file_of_the_driver()
+        self._record = CappedLog(setting.log_fd, self.config.log_bytes) if setting.log_fd >= 0 else None
         self._writer = 0  # the first worker that wrote; SEVERAL: others have, too
-
-    def _file_of_the_driver(self) -> CappedFile | None:
-        """Where a driver that has attached to a shared session also leaves what its processes write."""
-        attachment = self.setting.attachment
-        if attachment is None or not attachment.is_shared:
-            return None
-        path = driver_log(attachment.session_dir, self.setting.driver_pid)
-        return CappedFile(path, self.config.log_bytes, 0o640)  # the session's user reads it, perhaps as one of its group
 
     def open(self, pid: int, source: Source) -> None:
         """Begins to read the output of a process."""

@@ -36,13 +36,13 @@ def directory_of(address: str) -> str:
 
 def _at_port(port: int) -> str:
     """The directory of the shared session with a port: this user's, else the only one that another user has."""
-    path = session_dir.shared_path(port)
-    if os.path.isdir(path):
+    path = session_dir.own_at(port)
+    if path:
         return path
     others = session_dir.others_at(port)
     if len(others) > 1:
         raise RaySystemError(f"several users have a session at port {port}; give the directory of one as the address: {others}")
-    return others[0] if others else path
+    return others[0] if others else session_dir.shared_path(port)
 
 
 def _port(address: str) -> int:

@@ -21,6 +21,7 @@ from ray_lite.driver.request import Request
 from ray_lite.exceptions import RaySystemError
 from ray_lite.node import attach_link, password_proof
 from ray_lite.node.attach_link import WELCOME_FDS, Challenge, Hello, Welcome
+from ray_lite.node.password_proof import Ends
 from ray_lite.node.spawn_node import PASSWORD
 from ray_lite.session_setting import Attachment, SessionInfo
 from ray_lite.store.region_files import Files
@@ -71,10 +72,10 @@ def prove(connection: socket.socket, password: str) -> str:
     theirs = attach_link.challenge_in(message)
     if theirs is None:
         raise RaySystemError(f"this driver can't attach: {message.get('refused', 'the session ended meanwhile')}")
-    nonces = ours, theirs.nonce
-    if not password_proof.is_proof(theirs.proof, password, password_proof.HOST, nonces):
+    ends = Ends((os.getpid(), os.getuid()), peer(connection), ours, theirs.nonce)
+    if not password_proof.is_proof(theirs.proof, password, password_proof.HOST, ends):
         raise RaySystemError("this driver can't attach: the password is wrong")
-    return password_proof.proof(password, password_proof.DRIVER, nonces)
+    return password_proof.proof(password, password_proof.DRIVER, ends)
 
 
 def _silent(error: OSError) -> RaySystemError:
@@ -103,7 +104,9 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
         password = _password(request, peer(connection)[1])
         proof = "" if password is None else prove(connection, password)
         welcome, fds = _greet(attach_link.hello(request.object_id_seed, directory, proof), connection, node, bell)
-        files = Files(fds[0], fds[1], bell, fds[3] if welcome.spills else -1, fds[2])
+        more = fds[3:]
+        spill, log = more.pop(0) if welcome.spills else -1, more.pop() if welcome.is_shared else -1
+        files = Files(fds[0], fds[1], bell, spill, fds[2], log)
         undo.callback(files.close)
         until_then.pop_all()
     try:

@@ -64,13 +64,16 @@ class NodeStart:
         raise RaySystemError(f"the node process ended while {whiles}; its output on stderr says why")
 
 
-def _refusal(link: socket.socket) -> ImportError | ValueError:
-    """What `init` raises, since the node has refused to preload a package."""
+REFUSALS: dict[str, type[Exception]] = {"ImportError": ImportError, "OSError": OSError}  # else ValueError
+
+
+def _refusal(link: socket.socket) -> Exception:
+    """What `init` raises, since the node can't preload a package, or have the session's directory."""
     import json  # 2 ms, which no other start needs
 
     with link.makefile("rb") as file:
         try:
             error, text = json.load(file)
         except ValueError:  # somebody killed it
-            raise RaySystemError("the node process ended while it said why it can't preload a package") from None
-    return ImportError(text) if error == "ImportError" else ValueError(text)
+            raise RaySystemError("the node process ended while it said why it can't start") from None
+    return REFUSALS.get(error, ValueError)(text)

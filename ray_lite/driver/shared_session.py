@@ -13,6 +13,7 @@ import socket
 import time
 from typing import NamedTuple
 
+from ray_lite.control.listener import reached
 from ray_lite.control.store_binaries import NO_BINARIES
 from ray_lite.control.store_server import SOCKET, log_name, socket_name
 from ray_lite.driver.begin import make_region, session_id_of, setting_of
@@ -26,6 +27,8 @@ from ray_lite.system import session_dir
 from ray_lite.system.polling import readable
 
 LOOK = 0.005  # seconds between two looks at whether a server listens
+GAVE_UP = "Failed listening"  # what a server logs that ends since it can't have its port
+LOG_MOST = 65_536  # characters of a server's log
 PASSWORD_BYTES = 24  # of a password that the user has not chosen
 
 
@@ -62,7 +65,7 @@ def start_session(request: Request, ports: Ports, group: int = -1) -> Started:
     ports = _with_free_port(ports)
     directory = session_dir.new_shared_path(ports.primary or 0)
     with contextlib.ExitStack() as undo, contextlib.ExitStack() as ours:
-        undo.callback(session_dir.remove, directory)
+        undo.callback(session_dir.remove_stale, directory)  # unless another session was quicker to take it
         node = spawn()
         undo.callback(abandon, node)
         files = make_region(plan, ours)[0]
@@ -129,25 +132,33 @@ def _wait_for_store(plan: SessionPlan, setting: SessionSetting, node_pid: int) -
         while places:
             if _listens(places[-1]):
                 places.pop()
-            elif readable(pidfd, LOOK) or time.monotonic() > deadline:
+            elif readable(pidfd, LOOK) or time.monotonic() > deadline or GAVE_UP in _log(setting):
                 raise RaySystemError(_why_no_store(setting))
     finally:
         os.close(pidfd)
 
 
 def _listens(place: str | tuple[str, int]) -> bool:
-    family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET6 if ":" in place[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    if isinstance(place, str):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, reached(os.path.dirname(place)) as directory:
+            return probe.connect_ex(f"{directory}/{os.path.basename(place)}") == 0
+    with socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(place) == 0
+
+
+def _log(setting: SessionSetting) -> str:
+    """What the first server has logged."""
+    with contextlib.suppress(OSError), open(os.path.join(setting.session_dir, log_name(0)), errors="replace") as file:
+        return file.read(LOG_MOST)
+    return ""
 
 
 def _why_no_store(setting: SessionSetting) -> str:
     """Why the control store did not start, as far as its log says so."""
-    lines = []
-    with contextlib.suppress(OSError), open(os.path.join(setting.session_dir, log_name(0)), errors="replace") as file:
-        lines = [line.strip() for line in file if line.strip()]
-    return (f"the control store did not start within {setting.config.start_timeout:g} s (RAY_LITE_START_TIMEOUT); "
-            f"its log ends with: {lines[-1] if lines else 'nothing'}")
+    lines = [line.strip() for line in _log(setting).splitlines() if line.strip()]
+    told = [line for line in lines if GAVE_UP in line] or lines[-1:] or ["nothing"]
+    return (f"the control store did not start within {setting.config.start_timeout:g} s (RAY_LITE_START_TIMEOUT), or gave up; "
+            f"its log says: {told[0]}")
 
 
 def wait_for_end(started: Started) -> int:

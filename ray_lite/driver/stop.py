@@ -1,6 +1,6 @@
 """Stopping a session from outside: an order to its host, and what is done with a host that does not obey.
 
-Neighbours: attach.py connects in the same way; node/jobs.py takes the order.
+Neighbours: attach.py connects in the same way; node/attach_listener.py takes the order.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from typing import NamedTuple
 
 from ray_lite.control.listener import peer
@@ -20,6 +21,7 @@ from ray_lite.system import session_dir
 from ray_lite.system.polling import readable
 
 SLACK = 3.0  # seconds that the host may need beyond the grace before it is killed
+AGAIN = 0.05  # seconds before the next try, when the host had no time for the connection
 
 
 class Stopped(NamedTuple):
@@ -27,7 +29,8 @@ class Stopped(NamedTuple):
 
     session_dir: str
     node_pid: int
-    was: Stopping | None  #: what it had; None: it did not answer, and was killed
+    was: Stopping | None  #: what it had; None: it did not say so, since it was killed, or ended already
+    killed: bool = False
 
 
 def stop(directory: str, grace: float, timeout: float) -> Stopped:
@@ -41,31 +44,55 @@ def stop(directory: str, grace: float, timeout: float) -> Stopped:
     Raises:
         RaySystemError: no session is there, or it is another user's.
     """
-    connection = connect(directory, timeout)
-    with connection:
-        node_pid, uid = peer(connection)
-        if uid != os.getuid() and os.getuid() != 0:
-            raise RaySystemError(f"the session in {directory} belongs to user {uid}")
+    deadline = time.monotonic() + timeout
+    while True:
         try:
-            pidfd = os.pidfd_open(node_pid)
-        except ProcessLookupError:
-            return Stopped(directory, node_pid, None)
-        try:
-            was = _order(connection, grace)
-            if was is None or not readable(pidfd, grace + SLACK):
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                readable(pidfd)
-        finally:
-            os.close(pidfd)
-    session_dir.remove_stale(directory)  # a killed host leaves it
-    return Stopped(directory, node_pid, was)
+            connection = connect(directory, timeout, foreign=os.getuid() == 0)
+        except RaySystemError:  # it has just ended, or its host was killed
+            session_dir.remove_stale(directory)
+            if not os.path.exists(directory):
+                return Stopped(directory, 0, None)
+            if time.monotonic() > deadline or os.stat(directory).st_uid != os.getuid():
+                raise
+        else:
+            with connection:
+                uid = peer(connection)[1]
+                if os.getuid() not in (0, uid):
+                    raise RaySystemError(f"the session in {directory} belongs to user {uid}")
+                stopped = _stop(connection, Stop(grace), deadline)
+            if stopped is not None:
+                session_dir.remove_stale(directory)  # a killed host leaves it
+                return stopped._replace(session_dir=directory)
+        time.sleep(AGAIN)
 
 
-def _order(connection: socket.socket, grace: float) -> Stopping | None:
+def _stop(connection: socket.socket, order: Stop, deadline: float) -> Stopped | None:
+    """Stops the session at the other end; None: its host had no time, and the deadline has not come."""
+    node_pid, _ = peer(connection)
+    try:
+        pidfd = os.pidfd_open(node_pid)
+    except ProcessLookupError:
+        return Stopped("", node_pid, None)
+    try:
+        was = _order(connection, order)
+        if was is None and readable(pidfd, 0):
+            return Stopped("", node_pid, None)
+        if was is None and time.monotonic() < deadline:
+            return None
+        killed = was is None or not readable(pidfd, order.grace + SLACK)
+        if killed:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            readable(pidfd)
+        return Stopped("", node_pid, was, killed)
+    finally:
+        os.close(pidfd)
+
+
+def _order(connection: socket.socket, order: Stop) -> Stopping | None:
     """Sends the order; returns the answer, or None if there is none."""
     try:
-        attach_link.send(connection, Stop(grace))
+        attach_link.send(connection, order)
         message, _ = attach_link.receive(connection, 0)
         return Stopping(**message)
     except (OSError, TypeError):

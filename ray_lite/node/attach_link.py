@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ray_lite.config import __version__
-from ray_lite.node.password_proof import NONCE_MOST
-from ray_lite.system.process import namespaces
+from ray_lite.node.password_proof import is_nonce
+from ray_lite.system.process import namespaces, parent_of
 
 SOCKET = "attach.sock"  #: its name in the session's directory
 MESSAGE_MOST = 1 << 16  # bytes
 GRACE_MOST = 1e6  # seconds
 HELLO_FDS = 3
-WELCOME_FDS = 4  # without a spill file one less
+WELCOME_FDS = 5  # without a spill file one less, and in a session that is not shared, without a log
 
 
 class Challenge(NamedTuple):
@@ -89,7 +89,7 @@ def said(message: dict[str, Any]) -> Hello | None:
 def challenge_in(message: dict[str, Any]) -> Challenge | None:
     """The Challenge that a message is; None: it is none."""
     texts = [message.get(name) for name in Challenge._fields]
-    if len(message) != len(texts) or not all(isinstance(text, str) and len(text) <= NONCE_MOST for text in texts):
+    if len(message) != len(texts) or not all(isinstance(text, str) for text in texts) or not is_nonce(message["nonce"]):
         return None
     return Challenge(**message)
 
@@ -102,12 +102,15 @@ def stop_in(message: dict[str, Any]) -> Stop | None:
 
 
 def are_ends(fds: list[int], pid: int) -> bool:
-    """Whether the descriptors of a Hello are what they should be: the driver's pidfd, another one, and an eventfd.
+    """Whether the descriptors of a Hello are what they should be: pidfds of the driver and of a child, and an eventfd.
 
     Args:
         pid: what the kernel says of the driver.
     """
-    return len(fds) == HELLO_FDS and _pid_of(fds[0]) == pid and _pid_of(fds[1]) > 0 and _is_eventfd(fds[2])
+    if len(fds) != HELLO_FDS or _pid_of(fds[0]) != pid or not _is_eventfd(fds[2]):
+        return False
+    node = _pid_of(fds[1])
+    return node not in (0, os.getpid()) and parent_of(node) == pid
 
 
 def _pid_of(fd: int) -> int:

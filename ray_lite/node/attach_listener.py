@@ -20,9 +20,10 @@ from ray_lite import _core
 from ray_lite.control.listener import listen, peer
 from ray_lite.node import attach_link, password_proof
 from ray_lite.node.attach_link import HELLO_FDS, Challenge, Hello, Stop, Stopping
+from ray_lite.node.password_proof import Ends
 from ray_lite.session_setting import SessionSetting, Sharing
 
-HALF_OPEN_MOST = 32  # connections that have not said hello yet
+HALF_OPEN_MOST, STRANGERS_MOST = 32, 8  # connections that have not said hello yet, in all and of other users
 SHORTAGE = 0.1  # seconds before the next connection is accepted, when no descriptor or memory is left
 Open = Callable[[socket.socket, Hello, list[int]], str]
 
@@ -36,7 +37,7 @@ class HalfOpen:
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self.connection, self.until = connection, until
-        self.nonces: tuple[str, str] | None = None  #: the driver's and ours, if it wants to give a password
+        self.ends: Ends | None = None  #: what proofs are about, if it wants to give a password
 
 
 class AttachListener:
@@ -48,7 +49,8 @@ class AttachListener:
 
     def __init__(self, region: _core.Region, setting: SessionSetting, poll: select.epoll, open_job: Open) -> None:
         self.region, self.config, self.poll, self.open_job = region, setting.config, poll, open_job
-        self.stop: Stop | None = None  #: the order to end the session
+        self.stop: Stop | None = None  #: the newest order to end the session
+        self.ends = False  #: whether it ends: nobody attaches any more
         self._sharing = setting.sharing or Sharing("")
         self._half_open: dict[int, HalfOpen] = {}  # by descriptor
         self._again = math.inf  # when connections are accepted again, after a shortage
@@ -108,14 +110,24 @@ class AttachListener:
         except (BlockingIOError, ConnectionError):
             return  # it is gone already
         except OSError:  # a shortage, which would make this an endless loop
-            self.poll.unregister(self._listener.fileno())
-            self._again = time.monotonic() + SHORTAGE
+            self._pause(SHORTAGE)
             return
-        if len(self._half_open) >= HALF_OPEN_MOST:
+        if peer(connection)[1] not in (0, os.getuid()) and self._strangers() >= STRANGERS_MOST:
             connection.close()
             return
         connection.setblocking(False)
         self._watch(HalfOpen(connection, time.monotonic() + self.config.hello_timeout))
+        if len(self._half_open) >= HALF_OPEN_MOST:
+            self._pause(SHORTAGE)  # whoever connects now waits
+
+    def _pause(self, seconds: float) -> None:
+        """Accepts no connection for a while."""
+        self.poll.unregister(self._listener.fileno())
+        self._again = time.monotonic() + seconds
+
+    def _strangers(self) -> int:
+        """How many connections there are of other users, of which none may keep this one out."""
+        return sum(peer(one.connection)[1] not in (0, os.getuid()) for one in self._half_open.values())
 
     def _take(self, fd: int) -> None:
         """Takes the next message of a connection."""
@@ -125,8 +137,8 @@ class AttachListener:
         try:
             message, fds = attach_link.receive(one.connection, HELLO_FDS)
             goes_on = self._answer(one, message, fds)
-        except OSError:
-            pass  # it is gone
+        except (OSError, ValueError):
+            pass  # it is gone, or what it says can't be meant
         if not goes_on:
             one.connection.close()
             for unused in fds:
@@ -138,12 +150,12 @@ class AttachListener:
         hello, stop, challenge = attach_link.said(message), attach_link.stop_in(message), attach_link.challenge_in(message)
         if stop is not None and uid in (os.getuid(), 0):
             self.stop = stop
-            attach_link.send(one.connection, self._what_ends())
-        elif challenge is not None and not fds and one.nonces is None:
+            attach_link.send(one.connection, _what_ends(self.region))
+        elif challenge is not None and not fds and one.ends is None:
             return self._challenge(one, challenge)
         elif hello is not None and attach_link.are_ends(fds, pid):
-            why = self._why_not_the_user(uid, one.nonces, hello.proof) or attach_link.why_not(hello, pid)
-            why = why or self.open_job(one.connection, hello, fds)
+            why = self._why_not_the_user(uid, one.ends, hello.proof) or attach_link.why_not(hello, pid)
+            why = why or ("the session ends" if self.ends else self.open_job(one.connection, hello, fds))
             if not why:
                 return True
             attach_link.refuse(one.connection, why)
@@ -154,28 +166,29 @@ class AttachListener:
         if not self._sharing.password:
             attach_link.refuse(one.connection, "the session has no password")
             return False
-        one.nonces = challenge.nonce, password_proof.nonce()
-        ours = password_proof.proof(self._sharing.password, password_proof.HOST, one.nonces)
-        attach_link.send(one.connection, Challenge(one.nonces[1], ours))
+        one.ends = Ends(peer(one.connection), (os.getpid(), os.getuid()), challenge.nonce, password_proof.nonce())
+        ours = password_proof.proof(self._sharing.password, password_proof.HOST, one.ends)
+        attach_link.send(one.connection, Challenge(one.ends.host_nonce, ours))
         self._watch(one)
         return True
 
-    def _why_not_the_user(self, uid: int, nonces: tuple[str, str] | None, proof: str) -> str:
+    def _why_not_the_user(self, uid: int, ends: Ends | None, proof: str) -> str:
         """Why a driver's user can't attach, in a sentence; "": he can. Whoever could connect is of the group.
 
         Args:
-            nonces: if the driver wants to give a password.
+            ends: if the driver wants to give a password.
         """
-        proven = nonces is not None and password_proof.is_proof(proof, self._sharing.password, password_proof.DRIVER, nonces)
-        if nonces is not None and not proven:
+        proven = ends is not None and password_proof.is_proof(proof, self._sharing.password, password_proof.DRIVER, ends)
+        if ends is not None and not proven:
             return "the password is wrong"
         if uid in (os.getuid(), 0) or (proven and self._sharing.group >= 0):
             return ""
         how = "; a member of its group gives its password" if self._sharing.group >= 0 else ""
         return f"the session belongs to user {os.getuid()}, and this process to user {uid}{how}"
 
-    def _what_ends(self) -> Stopping:
-        """What the session has."""
-        processes = self.region.processes()
-        drivers = [pid for pid, role in processes if role == _core.DRIVER]
-        return Stopping(drivers, sum(role in (_core.WORKER, _core.ACTOR) for _, role in processes))
+
+def _what_ends(region: _core.Region) -> Stopping:
+    """What a session has."""
+    processes = region.processes()
+    drivers = [pid for pid, role in processes if role == _core.DRIVER]
+    return Stopping(drivers, sum(role in (_core.WORKER, _core.ACTOR) for _, role in processes))

@@ -16,6 +16,8 @@ from ray_lite.node.spawn_node import READY, REFUSED, SHUTDOWN, receive_setting
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
 
+STDERR = 2
+
 
 class DriverLink:
     """The connection with the driver, until `close`.
@@ -40,6 +42,17 @@ class DriverLink:
         except ProcessLookupError:
             raise SystemExit(0) from None
         return received
+
+    def close_others(self, files: list[int]) -> None:
+        """Closes what the process has inherited from whoever started the command, such as a lock or a pipe.
+
+        Args:
+            files: the session's.
+        """
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            if fd > STDERR and fd not in (*files, *self.descriptors()):
+                with contextlib.suppress(OSError):  # it was that of the listing
+                    os.close(fd)
 
     def descriptors(self) -> tuple[int, ...]:
         """Both descriptors; either becomes readable with the driver's order to end, or its death. None after `let_go`."""

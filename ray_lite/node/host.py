@@ -13,6 +13,7 @@ import select
 
 from ray_lite import _core
 from ray_lite.control.report_channel import Reporter
+from ray_lite.node.attach_link import Stop
 from ray_lite.node.attach_listener import AttachListener
 from ray_lite.node.jobs import Jobs
 from ray_lite.node.memory_upkeep import MemoryUpkeep
@@ -32,14 +33,19 @@ class Host:
         self.listener = AttachListener(store.region, setting, poll, self.jobs.open)
 
     @property
+    def order(self) -> Stop | None:
+        """The newest order to end the session, from somebody who is not its driver."""
+        return self.listener.stop
+
+    @property
     def over(self) -> bool:
-        """Whether somebody has ordered the session to end who is not its driver."""
-        return self.listener.stop is not None
+        """Whether there is one."""
+        return self.order is not None
 
     @property
     def grace(self) -> float:
         """Seconds that running tasks get then."""
-        return self.listener.stop.grace if self.listener.stop is not None else 0.0
+        return self.order.grace if self.order is not None else 0.0
 
     def children(self) -> set[int]:
         """Pids of its children."""
@@ -73,16 +79,22 @@ class Host:
     def begin_end(self) -> None:
         """Ends the servers, and tells attached jobs to end."""
         self.store_servers.end()
-        self.listener.close()
+        self.listener.ends = True
         self.jobs.begin_end()
 
     def has_guests(self) -> bool:
         """Whether nodes of attached jobs are left, which end with this process at the latest."""
-        return self.jobs.have_nodes()
+        return any(not job.has_no_node for job in self.jobs.live())
 
     def saw_end_of(self, fd: int) -> bool:
-        """Notes, while the session ends, that an attached driver or its node has; False: the descriptor is none of these."""
-        return self.jobs.saw_end_of(fd)
+        """Notes, while the session ends, that an attached driver or its node has, or that it is to end sooner; False: the
+        descriptor is none of these."""
+        return self.listener.on_event(fd) or self.jobs.saw_end_of(fd)
+
+    def end(self) -> None:
+        """Ends what is left of attached jobs."""
+        self.listener.close()
+        self.jobs.kill_left()
 
 
 class Guest:
@@ -91,6 +103,8 @@ class Guest:
     Args:
         grace: seconds that running tasks get if the host ends in good order; it may give them less.
     """
+
+    order = None  #: only the host takes orders
 
     def __init__(self, region: _core.Region, attachment: Attachment, grace: float, poll: select.epoll) -> None:
         self.region, self.over, self.grace, self._grace = region, False, 0.0, grace
@@ -135,3 +149,6 @@ class Guest:
     def saw_end_of(self, fd: int) -> bool:
         """Takes no end for one of an attached job."""
         return False
+
+    def end(self) -> None:
+        """Does nothing."""

@@ -12,6 +12,7 @@ import contextlib
 import math
 import os
 import select
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ from ray_lite.node.job_end import WATCHED, Job, JobEnds
 from ray_lite.session_setting import SessionSetting
 from ray_lite.store.object_store import Store
 from ray_lite.system import session_dir
-from ray_lite.system.process import started_at
+from ray_lite.system.polling import readable, writable
+from ray_lite.system.process import kill_family, started_at
+
+KILLED_AFTER = 1.0  # seconds that a killed process may take to be gone
 
 
 class Jobs:
@@ -59,8 +63,7 @@ class Jobs:
         for number in _core.take_rung_jobs(self.region):
             for job in self.live():
                 if job.number == number:
-                    with contextlib.suppress(OSError):  # it is full: its node is awake
-                        os.eventfd_write(job.bell, 1)
+                    _ring(job)
 
     def open(self, connection: socket.socket, hello: Hello, fds: list[int]) -> str:
         """Opens a job for a driver, and welcomes it; returns why it can't have one, in a sentence, or "". Raises OSError if the
@@ -91,11 +94,14 @@ class Jobs:
         control, arena, bell = self.files
         spill = self.setting.info.spill_fd
         setting = self.setting
+        log = session_dir.open_driver_log(setting.session_dir, job.pid) if setting.sharing else -1
         welcome = Welcome(job.number, slot, setting.config._asdict(), list(setting.info.resources), spill >= 0,
                           setting.redis_address, setting.session_dir, setting.sharing is not None,
                           list(setting.defaults))
         with contextlib.suppress(OSError):  # it is gone: its pidfd says so
-            attach_link.send(job.connection, welcome, [control, arena, bell, *([spill] if spill >= 0 else [])])
+            attach_link.send(job.connection, welcome, [fd for fd in (control, arena, bell, spill, log) if fd >= 0])
+        if log >= 0:
+            os.close(log)
 
     def _why_not_the_seed(self, seed: int | None) -> str:
         """Why a driver can't have a seed, in a sentence; "": it can."""
@@ -110,12 +116,19 @@ class Jobs:
         """Ends all jobs, whose nodes end then."""
         _core.end_jobs(self.region)
         for job in self.live():
-            with contextlib.suppress(OSError):
-                os.eventfd_write(job.bell, 1)
+            _ring(job)
 
-    def have_nodes(self) -> bool:
-        """Whether nodes of attached jobs are left."""
-        return any(not job.has_no_node for job in self.live())
+    def kill_left(self) -> None:
+        """Kills nodes of attached jobs that have not ended, such as stopped ones, with their processes."""
+        for job in self.live():
+            if not job.has_no_node:
+                with contextlib.suppress(OSError):
+                    signal.pidfd_send_signal(job.node_pidfd, signal.SIGKILL)
+                readable(job.node_pidfd, KILLED_AFTER)
+            for _, pid, started, role in _core.job_processes(self.region, job.number):
+                if pid and role != _core.DRIVER and (pidfd := kill_family(pid, started)) >= 0:
+                    os.close(pidfd)
+            session_dir.remove_stale(job.hello.directory)
 
     def saw_end_of(self, fd: int) -> bool:
         """Notes, while the session ends, that a driver or its node has ended; False: the descriptor is none of these."""
@@ -167,6 +180,13 @@ class Jobs:
             config = self.setting.config
             session_dir.sweep_driver_logs(self.setting.session_dir, {one.pid for one in self.live()}, config.driver_logs,
                                           time.time() - config.driver_logs_age)
+
+
+def _ring(job: Job) -> None:
+    """Rings a node, unless its doorbell is full: then it is awake, or somebody wants this process to wait."""
+    with contextlib.suppress(OSError):
+        if writable(job.bell, 0):
+            os.eventfd_write(job.bell, 1)
 
 
 def _hung_up(fd: int) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from ray_lite.exceptions import RaySystemError
 from ray_lite.session_setting import SessionSetting
 
-DESCRIPTORS = 6  # the SessionSetting, control file, arena, doorbell; if there are such, spill file and the host's doorbell
+DESCRIPTORS = 7  # the SessionSetting, control file, arena, doorbell; if there are such, spill file, the host's doorbell, log
 READY = b"R"
 REFUSED = b"F"  # followed by JSON: what `init` is to raise
 SHUTDOWN = b"S"
@@ -47,7 +47,7 @@ def send_setting(link: socket.socket, setting: SessionSetting, files: list[int])
 def receive_setting(link: socket.socket) -> tuple[SessionSetting, list[int]] | None:
     """Receives the SessionSetting and the files in the node; None if the driver ended before it sent them."""
     _, fds, _, _ = socket.recv_fds(link, 1, DESCRIPTORS)
-    if len(fds) < DESCRIPTORS - 2:
+    if len(fds) < DESCRIPTORS - 3:
         return None
     with open(fds[0], "rb") as file:
         file.seek(0)

@@ -44,10 +44,14 @@ class Supervisor:
 
     def __init__(self, driver: DriverLink) -> None:
         self.driver = driver
-        setting, (control, arena, self.bell, *more) = driver.receive()
+        setting, files = driver.receive()
+        if setting.sharing:
+            driver.close_others(files)
+        control, arena, self.bell, *more = files
         self.dumps = dumps = StackDumps()
         spill_fd = more.pop(0) if setting.info.spill_fd >= 0 else -1
-        self.setting = setting = setting.in_node(os.getpid(), spill_fd, dumps.write_end)
+        log_fd = more.pop() if setting.attachment and setting.attachment.is_shared else -1
+        self.setting = setting = setting.in_node(os.getpid(), spill_fd, dumps.write_end, log_fd)
         self.config = setting.config
         job = setting.attachment.job if setting.attachment else 1
         try:
@@ -56,9 +60,7 @@ class Supervisor:
             if setting.attachment and driver.is_gone():
                 raise SystemExit(0) from None  # the host has begun to end the job
             raise
-        self.lock = session_dir.make(setting.session_dir, setting.sharing.group if setting.sharing else -1)
-        if setting.sharing:
-            session_dir.write_password(setting.session_dir, setting.sharing.password)
+        self.lock = _make_directory(driver, setting)
         self.region.join(_core.NODE, os.getpid(), started_at(os.getpid()))
         self.region.make_current()
         self.poll = select.epoll()
@@ -98,7 +100,7 @@ class Supervisor:
         return len(self.pool) + len(self.actors) > 0
 
     def _needs_control(self) -> bool:
-        return self.is_asked or self._has_processes() or bool(self.host.children())
+        return self.is_asked or self._has_processes() or bool(self.host.children()) or self.host.has_guests()
 
     def serve(self) -> None:
         """Handles events until the driver asks for the end or has ended, or the host has."""
@@ -218,17 +220,34 @@ class Supervisor:
             self._reap(self.config.actor_grace + self.config.exit_grace)
         self.pool.kill()
         self.actors.kill()
+        self.host.end()
         self.control.end()
 
     def _reap(self, seconds: float) -> bool:
-        """Reaps processes for at most so many seconds; whether some are left, and the driver still waits."""
-        deadline = time.monotonic() + seconds
+        """Reaps processes for at most so many seconds, or as somebody orders meanwhile; whether some are left, and the driver
+        still waits."""
+        deadline, order = time.monotonic() + seconds, self.host.order
         while (self._has_processes() or self.host.has_guests()) and (left := deadline - time.monotonic()) > 0:
             for fd, _ in self.poll.poll(min(left, self.config.node_look)):
                 if not (self.pool.reap(fd) or self.actors.reap(fd) or self.host.saw_end_of(fd)):
                     return False  # the driver is gone: no reason to wait
+            if self.host.order is not order:
+                deadline, order = min(deadline, time.monotonic() + self.host.grace), self.host.order
             self.pool.deliver_cancellations()
         return self._has_processes()
+
+
+def _make_directory(driver: DriverLink, setting: SessionSetting) -> int:
+    """Makes the session's directory; returns its lock. If another session was quicker, the process ends, and the driver knows
+    why."""
+    try:
+        lock = session_dir.make(setting.session_dir, setting.sharing.group if setting.sharing else -1)
+    except FileExistsError:
+        driver.tell_refused("OSError", f"a session runs in {setting.session_dir} already")
+        raise SystemExit(1) from None
+    if setting.sharing:
+        session_dir.write_password(setting.session_dir, setting.sharing.password)
+    return lock
 
 
 def _preload(driver: DriverLink, setting: SessionSetting) -> None:

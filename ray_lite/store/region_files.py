@@ -34,6 +34,7 @@ class Files(NamedTuple):
     bell: int
     spill: int  #: the spill file, or -1
     host_bell: int = -1  #: of an attached job the host's doorbell; `bell` is that of its own node
+    log: int = -1  #: of a job of a shared session: where what its processes write is kept
 
     def close(self) -> None:
         for fd in self:

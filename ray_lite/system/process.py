@@ -13,8 +13,26 @@ from typing import NamedTuple
 
 def started_at(pid: int) -> int:
     """Start time of a process in clock ticks since boot."""
+    return int(_facts(pid)[19])
+
+
+def parent_of(pid: int) -> int:
+    """Pid of a process's parent."""
+    return int(_facts(pid)[1])
+
+
+def _facts(pid: int) -> list[bytes]:
+    """The fields of /proc/<pid>/stat, from the state on."""
     with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[19])
+        return file.read().rpartition(b")")[2].split()
+
+
+def owner_of(pid: int) -> int:
+    """The user of a process; -1: it has ended."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
 
 
 def command_line(pid: int) -> list[str]:

@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import stat
 
 from ray_lite.system import machine
 
 PREFIX = "ray_lite"
 BASES = ("XDG_RUNTIME_DIR", "TMPDIR")  # variables that name a parent of session directories
-SHARED = "RAY_LITE_SHARED_DIR"  #: variable that names the parent of directories of shared sessions; default: _SHARED
-_SHARED = "/tmp/ray_lite-{uid}"
+SHARED = "RAY_LITE_SHARED_DIR"  #: variable that names where shared sessions are, in a directory a user; default: SHARED_IN
+SHARED_IN = "/tmp"
+PRIVATE_NAME = re.compile(PREFIX + r"-(\d+)-\d+-[0-9a-f]{16}")  #: of the directory of a driver's session: the user
+SHARED_NAME = re.compile(r"\d{1,5}|session-[0-9a-f]{8}")  #: of that of a shared one, in its user's directory
 PASSWORD_FILE = "redis-password"  #: of the control store, and of other users who attach; in a shared session's directory
 DRIVER_LOG = "driver-"  # and a pid: names of files there
 LOGS = "logs"  #: name of the directory of log files inside the session's directory
@@ -34,7 +37,7 @@ def new_path() -> str:
 def shared_parent() -> str:
     """The parent of directories of this user's shared sessions: independent of TMPDIR and its like, which differ between a
     login, cron and a batch job."""
-    return os.path.realpath(os.environ.get(SHARED) or _SHARED.format(uid=os.getuid()))
+    return os.path.join(os.path.realpath(os.environ.get(SHARED) or SHARED_IN), f"{PREFIX}-{os.getuid()}")
 
 
 def shared_path(port: int) -> str:
@@ -45,7 +48,7 @@ def shared_path(port: int) -> str:
 def others_at(port: int) -> list[str]:
     """The directories of shared sessions of other users with a port, as far as they can be seen."""
     found = []
-    place, prefix = os.path.split(_SHARED.format(uid=""))
+    place, prefix = os.path.dirname(shared_parent()), PREFIX + "-"
     for name in os.listdir(place):
         uid, path = name.removeprefix(prefix), os.path.join(place, name, str(port))
         if name.startswith(prefix) and uid.isdecimal() and int(uid) != os.getuid():
@@ -68,7 +71,7 @@ def new_shared_path(port: int) -> str:
     with contextlib.suppress(FileExistsError):
         os.mkdir(parent, 0o711)  # others may pass, to a session of their group; each session's directory has a mode of its own
     found = os.lstat(parent)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+    if not _is_safe(found):
         raise PermissionError(f"{parent} must be a directory of this user into which nobody else can write "
                               f"({SHARED} names another)")
     _remove_all_stale(parent)
@@ -78,9 +81,28 @@ def new_shared_path(port: int) -> str:
     return path
 
 
+def _is_safe(found: os.stat_result) -> bool:
+    """Whether nobody else can put anything into a directory."""
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
 def is_shared(path: str) -> bool:
-    """Whether a directory is that of a shared session of this user."""
-    return os.path.dirname(path) == shared_parent()
+    """Whether a directory is that of a shared session of this user, by its name."""
+    return os.path.dirname(path) == shared_parent() and SHARED_NAME.fullmatch(os.path.basename(path)) is not None
+
+
+def is_private(path: str) -> bool:
+    """Whether a directory is that of a driver of this user, by its name."""
+    found = PRIVATE_NAME.fullmatch(os.path.basename(path))
+    return found is not None and int(found[1]) == os.getuid()
+
+
+def own_at(port: int) -> str:
+    """The directory of this user's shared session with a port, or "": nobody else can have made it."""
+    path = shared_path(port)
+    with contextlib.suppress(OSError):
+        return path if _is_safe(os.lstat(os.path.dirname(path))) and os.path.isdir(path) else ""
+    return ""
 
 
 def make(path: str, group: int = -1) -> int:
@@ -96,7 +118,7 @@ def make(path: str, group: int = -1) -> int:
             with contextlib.suppress(OSError):  # a file system without locks: nobody can take the directory for stale
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if os.path.exists(path):
-                _make_logs(os.path.join(path, LOGS), group)
+                os.mkdir(os.path.join(path, LOGS), 0o700)
                 return lock
             os.close(lock)
 
@@ -108,22 +130,18 @@ def write_password(path: str, password: str) -> None:
         file.write(password + "\n")
 
 
-def _make_logs(path: str, group: int) -> None:
-    """Makes the directory of log files; members of a group may make files there, too."""
-    os.mkdir(path, 0o700)
-    if group >= 0:
-        os.chown(path, -1, group)
-        os.chmod(path, 0o2770)  # what is made there has the group
-
-
 def remove(path: str) -> None:
     """Removes a session's directory and its content, if it still exists. Must not import anything: it runs at exit."""
     try:
-        for entry in os.scandir(path):
-            if entry.is_dir(follow_symlinks=False):
-                remove(entry.path)
-            else:
-                os.unlink(entry.path)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for name in os.listdir(fd):
+                try:
+                    os.unlink(name, dir_fd=fd)
+                except IsADirectoryError:
+                    remove(os.path.join(path, name))
+        finally:
+            os.close(fd)
         os.rmdir(path)
     except FileNotFoundError:
         pass  # another process has removed it
@@ -131,9 +149,15 @@ def remove(path: str) -> None:
 
 def remove_stale(path: str) -> None:
     """Removes a session's directory of this user that a killed node left behind; does nothing with any other path."""
-    with contextlib.suppress(OSError, ValueError):  # locked: its node lives; gone; or no path at all
+    with contextlib.suppress(OSError, ValueError):  # its node lives and has the lock; it is gone; or this is no path at all
         if _is_ours(path):
             _remove_unlocked(path)
+
+
+def open_driver_log(directory: str, pid: int) -> int:
+    """A descriptor of that file, through which a driver writes into it that can't reach its directory."""
+    path = driver_log(directory, pid)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def driver_log(directory: str, pid: int) -> str:
@@ -165,9 +189,8 @@ def sweep_driver_logs(directory: str, live: set[int], most: int, before: float) 
     ended = {pid: changed for pid, changed in driver_logs(directory).items() if pid not in live}
     for number, (pid, changed) in enumerate(ended.items()):
         if number < len(ended) - most or changed < before:
-            for suffix in ("", ".1"):
-                with contextlib.suppress(OSError):
-                    os.unlink(driver_log(directory, pid) + suffix)
+            with contextlib.suppress(OSError):
+                os.unlink(driver_log(directory, pid))
 
 
 def _base() -> str:
@@ -193,7 +216,7 @@ def existing() -> list[str]:
 
 def _is_ours(path: str) -> bool:
     """Whether a directory is a session's of this user."""
-    if not (os.path.basename(path).startswith(f"{PREFIX}-{os.getuid()}-") or is_shared(path)):
+    if not (is_private(path) or is_shared(path)):
         return False
     with contextlib.suppress(OSError):
         found = os.lstat(path)

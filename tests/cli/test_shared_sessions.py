@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -173,16 +174,14 @@ def test_old_logs_are_swept(tmp_path):
     (tmp_path / "logs").mkdir()
     now = time.time()
     for pid, age in ((1, 10), (2, 5_000), (3, 5_000), (4, 20)):
-        for suffix in ("", ".1"):
-            path = session_dir.driver_log(str(tmp_path), pid) + suffix
-            open(path, "w").close()
-            os.utime(path, (now - age, now - age))
+        path = session_dir.driver_log(str(tmp_path), pid)
+        os.close(session_dir.open_driver_log(str(tmp_path), pid))
+        os.utime(path, (now - age, now - age))
     (tmp_path / "logs" / "driver-x.log").touch()
     session_dir.sweep_driver_logs(str(tmp_path), {3}, 10, now - 1_000)
     assert list(session_dir.driver_logs(str(tmp_path))) == [3, 4, 1]
     session_dir.sweep_driver_logs(str(tmp_path), {3}, 1, now - 1_000)
-    assert sorted(os.listdir(tmp_path / "logs")) == ["driver-1.log", "driver-1.log.1", "driver-3.log", "driver-3.log.1",
-                                                     "driver-x.log"]
+    assert sorted(os.listdir(tmp_path / "logs")) == ["driver-1.log", "driver-3.log", "driver-x.log"]
 
 
 @pytest.mark.parametrize("password, text", [("wrong", "the password is wrong"), ("", "the password is wrong")])
@@ -300,7 +299,7 @@ time.sleep(60)
     assert len(theirs) >= 4 and {one.uids().real for one in theirs} == {NOBODY}
     log = pathlib.Path(session_dir.driver_log(session.directory, script.pid))
     wait_until(lambda: log.exists() and f"from {NOBODY}" in log.read_text())
-    assert log.owner() == "nobody"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600 and stat.S_IMODE(log.parent.stat().st_mode) == 0o700
     assert command("stop")[0] == 0
     wait_until(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in theirs), 3)
     script.send_signal(signal.SIGKILL)
@@ -335,6 +334,24 @@ def test_who_may_not(started, as_member, flags, password, text):
     session = started(*flags)
     script = as_member(session, "", session.password if password == "theirs" else password)
     assert script.wait(20) == 1 and text in script.stderr.read()
+
+
+def test_a_member_asks_nothing(started, as_member, as_nobody, start_script):
+    """He sends errors of a driver of his that has attached; nothing else, and no others'."""
+    session = started("--group", "nogroup")
+    command, theirs = as_nobody
+    script = start_script("""
+        import os, sys
+        from ray_lite.control.ask import ask
+        from ray_lite.exceptions import RaySystemError
+        for name, fields in (("status", {}), ("logs", {}), ("report", {"driver": os.getpid(), "entries": []}), ("report", {})):
+            try:
+                ask(sys.argv[1], name, 5, **fields)
+                print("answered", name)
+            except RaySystemError as error:
+                print("another user's" in str(error))
+    """, args=[session.directory], command=command, env={"TMPDIR": theirs, "XDG_RUNTIME_DIR": None})
+    assert script.wait(20) == 0 and script.stdout.read() == "True\n" * 4
 
 
 def test_another_users_stop(started, as_nobody, start_script):

@@ -1,5 +1,7 @@
 """`ray-lite start`: a session that stays, what it listens on, and what it refuses."""
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -113,6 +115,7 @@ def session_node(session):
     (["--resources", "{"], "is no JSON"),
     (["--resources", '{"CPU": 1}'], "CPU"),
     (["--resources", "[1]"], "resources"),
+    (["--resources", "[" * 100_000], "is no JSON"),
     (["--port", "65536"], "is no port"),
     (["--port", "-1"], "is no port"),
     (["--port", "7001", "--num-redis-shards", "2", "--redis-shard-ports", "7002"], "has 1 ports, but --num-redis-shards is 2"),
@@ -138,7 +141,7 @@ def test_head_is_needed(command):
 
 
 def test_a_password_that_no_server_can_read(command):
-    for password in ("", "a b", 'a"b', "a\nb", "ä"):
+    for password in ("", "too-short", *(f"long-enough{one}long-enough" for one in (" ", '"', "\n", "ä", "\\"))):
         code, out, err = command("start", "--head", "--port", "0", RAY_LITE_REDIS_PASSWORD=password)
         assert code == 2 and "RAY_LITE_REDIS_PASSWORD must have" in err and (not password or password not in err)
 
@@ -201,7 +204,7 @@ def test_block(command, wait_until, how):
             assert command("stop")[0] == 0, "the session stays"
         else:
             process.send_signal(how)
-            assert process.wait(20) == 130
+            assert process.wait(20) == 128 + how
         assert process.stderr.read() == ""
     assert command("stop")[0] == 1, "none is left"
 
@@ -221,9 +224,26 @@ def test_without_any_server(command, started, tmp_path, attach):
 
 
 def test_a_parent_into_which_others_can_write(command, tmp_path):
-    tmp_path.chmod(0o777)
+    place = tmp_path / f"ray_lite-{os.getuid()}"
+    place.mkdir()
+    place.chmod(0o777)
     code, _, err = command("start", "--head", RAY_LITE_SHARED_DIR=str(tmp_path))
-    assert code == 1 and "RAY_LITE_SHARED_DIR" in err and os.listdir(tmp_path) == []
+    assert code == 1 and "RAY_LITE_SHARED_DIR" in err and os.listdir(place) == []
+
+
+def test_nothing_else_is_removed(started, fresh, monkeypatch):
+    """Whatever lies beside sessions, also under names that look like theirs."""
+    others = [os.path.join(session_dir.shared_parent(), name) for name in ("Documents", ".ssh", "x-1", "123456", "session-x")]
+    place = os.path.dirname(session_dir.shared_parent())
+    others += [os.path.join(place, name) for name in ("Documents", f"ray_lite-{os.getuid()}-1-x", "5000")]
+    for path in others:
+        os.makedirs(path)
+    started("--port", 0)
+    monkeypatch.setenv("TMPDIR", place)
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    fresh.init(num_cpus=1)
+    for path in others:
+        os.rmdir(path)
 
 
 def test_what_a_killed_session_left_behind_is_removed(started, wait_until):
@@ -233,3 +253,68 @@ def test_what_a_killed_session_left_behind_is_removed(started, wait_until):
     wait_until(lambda: not host.is_running() or host.status() == psutil.STATUS_ZOMBIE)
     assert os.path.isdir(session.directory)
     started("--port", session.address.partition(":")[2])
+
+
+# --- what may go wrong ---
+
+
+def test_two_starts_on_one_port(command, free_port):
+    """One of them gets it; the other one takes nothing away."""
+    line = [sys.executable, "-m", "ray_lite", "start", "--head", "--num-cpus", "1", "--port", str(free_port)]
+    for delay in (0, 0.05, 0.1):
+        first = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            first.wait(delay)
+        second = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        said = [one.communicate(timeout=40) for one in (first, second)]
+        assert sorted([first.returncode, second.returncode]) == [0, 1], said
+        assert not any("Traceback" in err for _, err in said), said
+        code, out, err = command("stop")
+        assert code == 0 and out.startswith("stopped"), err
+
+
+def test_the_session_keeps_nothing_that_its_starter_had(command, tmp_path):
+    """A lock and the end of a pipe: as shells, CI runners and `make` hand them on."""
+    reads, writes = os.pipe()
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    line = [sys.executable, "-m", "ray_lite", "start", "--head", "--num-cpus", "1"]
+    done = subprocess.run(line, capture_output=True, text=True, pass_fds=[lock, writes], timeout=60)
+    assert done.returncode == 0, done.stderr
+    os.close(writes)
+    os.close(lock)
+    assert os.read(reads, 1) == b""
+    os.close(reads)
+    lock = os.open(tmp_path / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(lock)
+    assert command("stop")[0] == 0
+
+
+def test_nobody_is_told(command):
+    """A session of which nobody knows would stay for ever."""
+    line = [sys.executable, "-m", "ray_lite", "start", "--head", "--num-cpus", "1"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "so the session ends" in done.stderr
+    assert command("stop")[0] == 1, "none is left"
+
+
+def test_a_server_that_gives_up(command, free_port, tmp_path):
+    """Somebody took the port after it was looked at: nobody waits for the time limit."""
+    server = tmp_path / "redis-server"
+    server.write_text(f"#!{sys.executable}\nimport sys\n"
+                      "if '--version' in sys.argv: print('Redis server v=7.0.15'); sys.exit()\n"
+                      "print('Failed listening on port 1 (tcp), aborting.', flush=True)\n")
+    server.chmod(0o755)
+    code, _, err = command("start", "--head", "--port", free_port, PATH=str(tmp_path))
+    assert code == 1 and "Failed listening" in err and command("stop")[0] == 1
+
+
+def test_a_long_path(command, tmp_path):
+    place = tmp_path / ("x" * 100) / ("y" * 100)
+    place.mkdir(parents=True)
+    code, out, err = command("start", "--head", "--num-cpus", "1", RAY_LITE_SHARED_DIR=str(place))
+    assert code == 0, err
+    code, out, err = command("stop", RAY_LITE_SHARED_DIR=str(place))
+    assert code == 0 and out.startswith("stopped"), err

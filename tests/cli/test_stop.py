@@ -2,6 +2,9 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 
 import psutil
@@ -176,3 +179,76 @@ def test_a_driver_is_no_session(command, started, attach):
 @pytest.mark.parametrize("grace", ["-1", "nan", "x", "1e7"])
 def test_a_grace_that_is_none(command, grace):
     assert command("stop", "--grace", grace)[0] == 2
+
+
+# --- what may go wrong ---
+
+
+def test_two_at_once(started, attach, tmp_path, wait_until):
+    """Neither of them kills a host that does what the other has ordered."""
+    session = started()
+    script = attach(session, WORKS, args=[tmp_path / "works"])
+    script.stdout.readline()
+    line = [sys.executable, "-m", "ray_lite", "stop", "--grace", "1", "--address", session.directory]
+    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        out, err = one.communicate(timeout=20)
+        assert one.returncode == 0 and "killed" not in out and ("stopped" in out or "had ended already" in out), (out, err)
+
+
+def test_less_time_than_was_said_first(command, started, attach, tmp_path, wait_until):
+    session = started()
+    script = attach(session, WORKS + "    print('ends', flush=True); time.sleep(100)", args=[tmp_path / "works"])
+    script.stdout.readline()
+    line = [sys.executable, "-m", "ray_lite", "stop", "--grace", "1000", "--address", session.directory]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as patient:
+        while script.stdout.readline() != "ends\n":
+            assert script.poll() is None
+        assert command("stop", "--address", session.directory)[0] == 0
+        assert patient.wait(10) == 0 and "stopped" in patient.stdout.read()
+
+
+def test_connections_that_say_nothing(command, started):
+    """Whoever stops a session waits until they are forgotten, and does not take the host for dead."""
+    session = started()
+    silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(40)]
+    for one in silent:
+        one.connect(f"{session.directory}/{SOCKET}")
+    code, out, _ = command("stop")
+    assert code == 0 and out.startswith("stopped")
+    for one in silent:
+        one.close()
+
+
+def test_what_killed_sessions_left(command, started, wait_until):
+    """It is no session: neither to count nor to stop."""
+    killed, lives = started(), started()
+    host = node_of(killed.directory)
+    host.kill()
+    wait_until(lambda: are_gone([host]))
+    code, out, _ = command("stop")
+    assert code == 0 and lives.directory in out and not os.path.exists(killed.directory)
+    killed = started()
+    host = node_of(killed.directory)
+    host.kill()
+    wait_until(lambda: are_gone([host]))
+    code, out, _ = command("stop", "--address", killed.directory)
+    assert code == 0 and "had ended already" in out and not os.path.exists(killed.directory)
+
+
+def test_a_stopped_guest(command, started, attach, tmp_path, wait_until):
+    """Its node does not see the end of the session; the host kills it, with what it had."""
+    session = started()
+    script = attach(session, WORKS, args=[tmp_path / "works"])
+    node = psutil.Process(int(script.stdout.readline()))
+    processes, place = family(session, script), ask_for_directory(node)
+    node.suspend()
+    assert command("stop")[0] == 0
+    wait_until(lambda: are_gone(processes), 3, "all processes have ended")
+    assert not os.path.exists(place)
+
+
+def ask_for_directory(node):
+    """The directory of a node: it has its lock."""
+    return next(one for one in (os.readlink(f"/proc/{node.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{node.pid}/fd"))
+                if os.path.basename(one).startswith("ray_lite-"))

@@ -2,7 +2,9 @@
 
 import random
 
-from ray_lite.control.error_table import OVERHEAD, Entry, ErrorTable
+import pytest
+
+from ray_lite.control.error_table import DRIVER, OVERHEAD, Entry, ErrorTable
 
 
 def entry(number, size=10):
@@ -48,3 +50,20 @@ def test_any_sequence_is_what_a_list_would_keep():
             model.append(number)
             after = dice.randrange(number + 2)
             assert numbers(table.since(after)) == [n for n in model[-most:] if n >= after]
+
+
+FACTS = {"type": "task", "message": "text", "data": {"function_name": "f", "attempts": 2, "x": None}, "timestamp": 1.5}
+
+
+def test_an_entry_of_an_attached_driver():
+    assert Entry.of(FACTS, 7) == Entry("task", "text", {**FACTS["data"], DRIVER: 7}, 1.5)
+
+
+@pytest.mark.parametrize("change", [
+    {"type": 5}, {"type": "x" * 2_000}, {"message": None}, {"message": "x" * 70_000}, {"data": []}, {"data": {"x": [1]}},
+    {"data": {"x": {}}}, {"data": {"x": "y" * 2_000}}, {"data": {str(k): k for k in range(40)}}, {"data": {"x": 1 << 70}},
+    {"timestamp": float("nan")}, {"timestamp": 1e300}, {"timestamp": -1}, {"timestamp": "1"}, {"more": 1},
+])
+def test_what_is_no_entry_of_an_attached_driver(change):
+    with pytest.raises((ValueError, TypeError)):
+        Entry.of({**FACTS, **change}, 7)

@@ -15,6 +15,11 @@ from ray_lite.control.lock_watchdog import CLOSE, LOOKS, LockWatchdog
 PATIENCE = 1.0
 
 
+def nobody(pid):
+    """Nobody is spared."""
+    return False
+
+
 @pytest.fixture
 def stopped(forked, wait_until):
     """A child that is stopped."""
@@ -29,21 +34,21 @@ def looks(dog, count):
 
 
 def test_a_free_lock_is_looked_at_seldom():
-    assert looks(LockWatchdog(lambda: 0, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+    assert looks(LockWatchdog(lambda: 0, nobody, print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_an_owner_that_runs_is_left_alone():
-    assert looks(LockWatchdog(os.getpid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+    assert looks(LockWatchdog(os.getpid, nobody, print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_an_owner_that_is_gone_is_left_to_the_kernel(forked):
     child = forked(int)
     child.wait()
-    assert looks(LockWatchdog(lambda: child.pid, set(), print, PATIENCE), 5) == [PATIENCE] * 5
+    assert looks(LockWatchdog(lambda: child.pid, nobody, print, PATIENCE), 5) == [PATIENCE] * 5
 
 
 def test_a_stopped_worker_is_killed_at_the_third_look(stopped):
-    dog = LockWatchdog(lambda: stopped, set(), print, PATIENCE)
+    dog = LockWatchdog(lambda: stopped, nobody, print, PATIENCE)
     assert looks(dog, LOOKS - 1) == [CLOSE] * (LOOKS - 1)
     assert psutil.Process(stopped).status() == psutil.STATUS_STOPPED
     dog.look()
@@ -53,7 +58,7 @@ def test_a_stopped_worker_is_killed_at_the_third_look(stopped):
 
 def test_looks_count_in_a_row_only(stopped):
     owners = [stopped, stopped, 0] * 5
-    looks(LockWatchdog(lambda: owners.pop(), set(), print, PATIENCE), 15)
+    looks(LockWatchdog(lambda: owners.pop(), nobody, print, PATIENCE), 15)
     assert psutil.Process(stopped).status() == psutil.STATUS_STOPPED
 
 
@@ -65,7 +70,7 @@ def test_a_stopped_driver_goes_on_until_it_has_left_the_lock(stopped, wait_until
         seen.append(state)
         return 0 if state != psutil.STATUS_STOPPED else stopped
 
-    looks(LockWatchdog(owner, {stopped}, print, PATIENCE), LOOKS)
+    looks(LockWatchdog(owner, lambda pid: pid == stopped, print, PATIENCE), LOOKS)
     assert seen[-1] != psutil.STATUS_STOPPED, "it went on"
     wait_until(lambda: psutil.Process(stopped).status() == psutil.STATUS_STOPPED, what="its second stop")
 

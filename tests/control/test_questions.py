@@ -1,5 +1,6 @@
 """questions.py and ask.py: JSON over a socket; whoever asks can't harm the session, nor be harmed by it."""
 
+import contextlib
 import json
 import os
 import socket
@@ -150,3 +151,20 @@ def test_a_session_that_ends_each_time_before_it_answers(tmp_path):
     listener.shutdown(socket.SHUT_RDWR)
     thread.join()
     listener.close()
+
+
+def test_a_question_that_trickles_in_takes_nobodys_place_for_long(answered, monkeypatch):
+    monkeypatch.setattr(questions, "PATIENCE", 0.3)
+    place = answered({"one": lambda: 1})
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(AT_ONCE)]
+    for client in clients:
+        connect(client, place)
+    asked = threading.Thread(target=ask, args=(place, "one", 5))
+    asked.start()
+    while asked.is_alive():
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.send(b"x")
+        asked.join(0.05)
+    for client in clients:
+        client.close()

@@ -35,7 +35,7 @@ def connect(ray_session):
 @pytest.fixture
 def ends():
     """The descriptors of a Hello: of this process, of one that stands for its node, and a doorbell."""
-    node = subprocess.Popen(["sleep", "100"])
+    node = subprocess.Popen(["sleep", "100"])  # a child of this process, as a driver's node is
     fds = [os.pidfd_open(os.getpid()), os.pidfd_open(node.pid), os.eventfd(0)]
     yield fds
     node.kill()
@@ -63,7 +63,9 @@ GARBAGE = {
        for name, values in {"namespaces": ([], ["x", 1, 2], None), "pid": ("x", 0, 1 << 70), "seed": (0.5, "y"),
                             "version": (None, "0.0"), "directory": (5,), "proof": (None,), "more": (1,)}.items()
        for value in values},
-    "a challenge with descriptors": b'{"nonce": "x", "proof": ""}', "a long challenge": b'{"nonce": "%s"}' % (b"x" * 1_000),
+    "a challenge with descriptors": b'{"nonce": "%s", "proof": ""}' % (b"0" * 64),
+    "a short number": b'{"nonce": "0", "proof": ""}',
+    "no number": b'{"nonce": "%s", "proof": ""}' % (b"\\ud800" * 64),
     "a grace that is none": b'{"grace": -1}', "not a number": b'{"grace": NaN}', "true": b'{"grace": true}',
 }
 
@@ -77,16 +79,18 @@ def test_a_hello_that_is_none(connect, ends, goes_on, what):
     assert goes_on()
 
 
-@pytest.mark.parametrize("place, made", [(0, "file"), (1, "file"), (2, "file"), (0, "node"), (1, "pipe"), (2, "pipe")])
+@pytest.mark.parametrize("place, made", [(0, "file"), (1, "file"), (2, "file"), (0, "node"), (1, "pipe"), (2, "pipe"),
+                                         (1, "host"), (1, "self")])
 def test_descriptors_that_are_something_else(connect, ends, goes_on, place, made):
     reads, writes = os.pipe()
     file = os.open("/dev/null", os.O_RDONLY)
     fds = [*ends]
-    fds[place] = {"file": file, "node": ends[1], "pipe": reads}[made]
+    host = os.pidfd_open(ray.session.current().address["node_pid"])
+    fds[place] = {"file": file, "node": ends[1], "pipe": reads, "host": host, "self": ends[0]}[made]
     one = connect()
     socket.send_fds(one, [json.dumps(HELLO).encode()], fds)
     assert one.recv(1 << 16) == b""
-    for fd in (reads, writes, file):
+    for fd in (reads, writes, file, host):
         os.close(fd)
     assert goes_on()
 

@@ -25,7 +25,7 @@ def base(tmp_path, monkeypatch):
 
 def test_a_directory_goes_when_its_session_has_ended_and_not_before(base):
     """Its name has the pid of no process here: that of one in another pid namespace."""
-    path = base / f"{session_dir.PREFIX}-{os.getuid()}-{1 << 30}-1-0123"
+    path = base / f"{session_dir.PREFIX}-{os.getuid()}-{1 << 30}-0123456789abcdef"
     lock = session_dir.make(str(path))
     session_dir.new_path()
     assert (path / session_dir.LOGS).is_dir()
@@ -36,9 +36,9 @@ def test_a_directory_goes_when_its_session_has_ended_and_not_before(base):
 
 def test_other_files_stay(base):
     """Those of another program, and what is no directory."""
-    (base / f"{session_dir.PREFIX}-{os.getuid()}-1-1-file").write_text("x")
+    (base / f"{session_dir.PREFIX}-{os.getuid()}-1-0123456789abcdef").write_text("x")
     (base / "ray_lite-of-another-program").mkdir()
-    (base / f"{session_dir.PREFIX}-{os.getuid()}-1-1-link").symlink_to("ray_lite-of-another-program")
+    (base / f"{session_dir.PREFIX}-{os.getuid()}-2-0123456789abcdef").symlink_to("ray_lite-of-another-program")
     before = sorted(base.iterdir())
     session_dir.new_path()
     assert sorted(base.iterdir()) == before

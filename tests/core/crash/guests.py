@@ -1,4 +1,4 @@
-"""Random programs of two jobs: a guest with a node, a driver and a worker beside all that program.py does, and its end, again and again.
+"""Random programs of two jobs: a guest with a node, a driver and a worker, beside all that program.py does.
 
 What the guest submits its own worker runs; objects go to and fro.  The host ends it as node/job_end.py does, then the next one
 comes.
