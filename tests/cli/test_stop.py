@@ -187,7 +187,7 @@ def test_a_grace_that_is_none(command, grace):
 def test_two_at_once(started, attach, tmp_path, wait_until):
     """Neither of them kills a host that does what the other has ordered."""
     session = started()
-    script = attach(session, WORKS, args=[tmp_path / "works"])
+    script = attach(session, WORKS + "    time.sleep(100)", args=[tmp_path / "works"])
     script.stdout.readline()
     line = [sys.executable, "-m", "ray_lite", "stop", "--grace", "1", "--address", session.directory]
     both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
