@@ -31,6 +31,7 @@ VERIFIED = {
     "doorbell": ["ONE_IDLE ONE_TASK", ""],
     "actor_rest": ["DEATHS=0", ""],
     "turns": ["DEATHS=0", ""],
+    "relay": ["", "DEATHS=0"],
 }
 LARGE = {
     "seal_wait": ["", "TWO_PROCESSES"],
@@ -40,6 +41,7 @@ LARGE = {
     "doorbell": ["ONE_IDLE"],
     "actor_rest": ["DEATHS=2"],
     "turns": [],
+    "relay": [],
 }
 WRONG = {
     "seal_wait": [
@@ -68,6 +70,7 @@ WRONG = {
         "KEEPS_TURN", "STAYS_MEMBER", "NO_RECHECK", "NO_WAKE_AFTER_SWEEP", "NOT_GIVEN DEATHS=0", "GIVEN_LATE",
         "RESTS_ON DEATHS=0",
     ],
+    "relay": ["BIT_LATE DEATHS=0", "TAKE_FIRST DEATHS=0", "CLEAR_FIRST DEATHS=0", "NO_RING_ALL", "GUEST_LATE DEATHS=0"],
 }
 
 
