@@ -12,6 +12,7 @@ import socket
 import sys
 
 from ray_lite import _core
+from ray_lite.config import SCRIPT_MODE
 from ray_lite.control.listener import peer, reached
 from ray_lite.driver.address import directory_of
 from ray_lite.driver.begin import Node, address_of, enter
@@ -23,8 +24,10 @@ from ray_lite.node import attach_link, password_proof
 from ray_lite.node.attach_link import WELCOME_FDS, Challenge, Hello, Welcome
 from ray_lite.node.password_proof import Ends
 from ray_lite.node.spawn_node import PASSWORD
+from ray_lite.policy.resources import Resources
 from ray_lite.session_setting import Attachment, SessionInfo
 from ray_lite.store.region_files import Files
+from ray_lite.system import machine
 from ray_lite.system.process import namespaces
 
 
@@ -124,9 +127,20 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     belongings = Belongings(*node, files, request.shutdown_grace, address)
     attachment = Attachment(welcome.job, host_pid, welcome.session_dir, welcome.is_shared)
     driver = enter(plan, region, info, belongings, undo, attachment)
+    if request.driver_mode == SCRIPT_MODE:
+        _tell_of_gpus(plan.resources)
     if request.verbose:
         print(f"ray_lite: attached to the session {welcome.session_dir}", file=sys.stderr)
     return driver
+
+
+def _tell_of_gpus(resources: Resources) -> None:
+    """Says that the session's GPUs are others than those that this driver's environment names."""
+    shown = os.environ.get(resources.gpu_variable)
+    if shown is not None and resources.gpu_ids and machine.gpu_names(shown) != resources.gpu_ids:
+        ids = ",".join(resources.gpu_ids)
+        print(f"ray_lite: tasks get the session's GPUs, {ids}; {resources.gpu_variable}={shown} of this driver does not count",
+              file=sys.stderr)
 
 
 def _greet(hello: Hello, connection: socket.socket, node: Node, bell: int) -> tuple[Welcome, list[int]]:

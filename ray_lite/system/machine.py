@@ -89,7 +89,7 @@ def gpus(claimed: int | None = None) -> Gpus:
     """
     for variable in GPU_VARIABLES:
         if variable in os.environ:
-            ids = _gpu_names(os.environ[variable])
+            ids = gpu_names(os.environ[variable])
             if claimed is not None and claimed > len(ids):
                 raise ValueError(f"num_gpus={claimed}, but {variable}={os.environ[variable]!r} shows {len(ids)}")
             return Gpus(ids if claimed is None else ids[:claimed], variable, variable)
@@ -115,7 +115,7 @@ def _gpus_of_the_driver() -> Limit:
     return Limit(count, "the NVIDIA driver" if count else "the machine")
 
 
-def _gpu_names(text: str) -> tuple[str, ...]:
+def gpu_names(text: str) -> tuple[str, ...]:
     """Names up to the first that means no GPU, as CUDA reads the variable; a name that occurs twice is one GPU."""
     found: dict[str, None] = {}
     for name in (part.strip() for part in text.split(",")):

@@ -160,3 +160,21 @@ def test_two_drivers_at_a_time_have_different_seeds(fresh, start_script, finishe
     assert finished(start_script(source, args=[address, 6])) == "3\n"
     refused = start_script(source, args=[address, 5])
     assert "another driver of the session has object_id_seed=5" in refused.communicate(timeout=20)[1]
+
+
+def test_gpus_are_those_of_the_session(fresh, start_script):
+    """Whatever the environment of the driver that attaches names; it is told once."""
+    fresh.init(num_cpus=1, num_gpus=2)
+    source = """
+        import os, sys
+        import ray_lite as ray
+        ray.init(redis_address=sys.argv[1])
+        show = ray.remote(num_gpus=1)(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
+        print(ray.get(show.remote()) in ("0", "1"))
+    """
+    for shown, told in (("5", True), ("0,1", False), (None, False)):
+        script = start_script(source, args=[fresh.session.current().address["session_dir"]], env={"CUDA_VISIBLE_DEVICES": shown})
+        out, err = script.communicate(timeout=20)
+        assert (script.returncode, out) == (0, "True\n")
+        assert err == ("ray_lite: tasks get the session's GPUs, 0,1; CUDA_VISIBLE_DEVICES=5 of this driver does not count\n"
+                       if told else "")
