@@ -172,8 +172,9 @@ def test_gpus_are_those_of_the_session(fresh, start_script):
         show = ray.remote(num_gpus=1)(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
         print(ray.get(show.remote()) in ("0", "1"))
     """
+    address = fresh.session.current().address["session_dir"]
     for shown, told in (("5", True), ("0,1", False), (None, False)):
-        script = start_script(source, args=[fresh.session.current().address["session_dir"]], env={"CUDA_VISIBLE_DEVICES": shown})
+        script = start_script(source, args=[address], env={"CUDA_VISIBLE_DEVICES": shown})
         out, err = script.communicate(timeout=20)
         assert (script.returncode, out) == (0, "True\n")
         assert err == ("ray_lite: tasks get the session's GPUs, 0,1; CUDA_VISIBLE_DEVICES=5 of this driver does not count\n"

@@ -10,7 +10,8 @@ import pytest
 
 SECONDS = float(os.environ.get("RAY_LITE_SOAK_S", 20))
 LATE_S = 60.0
-A_MINUTE = {"guests": 30, "driver": 6, "node": 6, "worker": 10, "stop": 6, "server": 1, "control": 1}  # of what there is five times
+# About a fifth of what an idle machine brings.
+A_MINUTE = {"guests": 30, "driver": 6, "node": 6, "worker": 10, "stop": 6, "server": 1, "control": 1}
 
 
 @pytest.mark.watchdog(SECONDS + LATE_S)
