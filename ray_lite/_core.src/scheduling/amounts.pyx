@@ -17,16 +17,12 @@ cdef inline rl_demand* demand_at(rl_region* R, uint32_t d) noexcept nogil:
     return <rl_demand*>(R.meta + R.h.demands.offset) + d
 
 
-cdef int64_t demanded(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
-    """Amount of a resource that a task of a shape demands; of a shared GPU, its part."""
+cdef int64_t demanded_custom(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
+    """Amount of a custom resource that a task of a shape demands."""
     cdef rl_queue* e = queue_at(R, q)
     cdef uint32_t low = e.first
     cdef uint32_t high = e.first + e.count
     cdef uint32_t middle
-    if k == RL_CPU:
-        return e.cpus
-    if k == RL_GPU:
-        return e.gpus
     while low < high:
         middle = (low + high) // 2
         if demand_at(R, middle).resource < k:
@@ -36,12 +32,19 @@ cdef int64_t demanded(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
     return demand_at(R, low).amount if low < e.first + e.count and demand_at(R, low).resource == k else 0
 
 
-cdef uint32_t resource_count(rl_region* R, uint32_t q) noexcept nogil:
+cdef inline int64_t demanded(rl_region* R, uint32_t q, uint32_t k) noexcept nogil:
+    """Amount of a resource that a task of a shape demands; of a shared GPU, its part."""
+    if k == RL_CPU:
+        return queue_at(R, q).cpus
+    return queue_at(R, q).gpus if k == RL_GPU else demanded_custom(R, q, k)
+
+
+cdef inline uint32_t resource_count(rl_region* R, uint32_t q) noexcept nogil:
     """Number of resources that `nth_resource` can name for a shape."""
     return queue_at(R, q).count + 2
 
 
-cdef uint32_t nth_resource(rl_region* R, uint32_t q, uint32_t n) noexcept nogil:
+cdef inline uint32_t nth_resource(rl_region* R, uint32_t q, uint32_t n) noexcept nogil:
     """The n-th resource that a shape may demand: GPU, its custom ones, CPU. They are checked and reserved in this order."""
     cdef rl_queue* e = queue_at(R, q)
     if n == 0:
@@ -49,7 +52,7 @@ cdef uint32_t nth_resource(rl_region* R, uint32_t q, uint32_t n) noexcept nogil:
     return demand_at(R, e.first + n - 1).resource if n <= e.count else RL_CPU
 
 
-cdef bint is_wide(rl_region* R, uint32_t q) noexcept nogil:
+cdef inline bint is_wide(rl_region* R, uint32_t q) noexcept nogil:
     return queue_at(R, q).count > DEMANDS_COUNTED
 
 
@@ -58,14 +61,19 @@ cdef inline uint32_t holding(rl_slot* s) noexcept nogil:
     return s.shape if s.shape else s.held
 
 
-cdef int64_t free_of(rl_region* R, uint32_t k) noexcept nogil:
-    """Lock held. Amount of a resource that no slot holds."""
-    cdef int64_t found = resource_at(R, k).free
-    cdef uint32_t s = R.h.wide_holders if k >= RL_CUSTOM else 0
+cdef int64_t held_wide(rl_region* R, uint32_t k) noexcept nogil:
+    """Lock held. Amount of a custom resource that slots with a wide shape hold."""
+    cdef int64_t found = 0
+    cdef uint32_t s = R.h.wide_holders
     while s:
-        found -= demanded(R, holding(rl_slot_at(R, s)), k)
+        found += demanded(R, holding(rl_slot_at(R, s)), k)
         s = rl_slot_at(R, s).next_wide
     return found
+
+
+cdef inline int64_t free_of(rl_region* R, uint32_t k) noexcept nogil:
+    """Lock held. Amount of a resource that no slot holds."""
+    return resource_at(R, k).free - (held_wide(R, k) if k >= RL_CUSTOM and R.h.wide_holders else 0)
 
 
 cdef bint fits_within(rl_region* R, uint32_t q, uint32_t outer) noexcept nogil:

@@ -70,7 +70,8 @@ cdef void grant_all(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
             gpus_choose(R, s, e.gpus)
     if e.gpus:
         grant_gpus(R, s, e.gpus, True)
-    grant_custom(R, slot, q, True)
+    if e.count:
+        grant_custom(R, slot, q, True)
 
 
 cdef void grant(rl_region* R, uint32_t slot, uint32_t q) noexcept nogil:
@@ -116,7 +117,8 @@ cdef void release(rl_region* R, uint32_t slot, uint32_t* q) noexcept nogil:
             count_working(R, q[0], -1)
     if e.gpus:
         grant_gpus(R, s, e.gpus, False)
-    grant_custom(R, slot, q[0], False)
+    if e.count:
+        grant_custom(R, slot, q[0], False)
     rl_set32(R, q, 0)
 
 

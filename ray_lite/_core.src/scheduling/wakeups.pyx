@@ -81,7 +81,7 @@ cdef uint32_t wake_all_sorts(rl_region* R) noexcept nogil:
     return left if R.j.turn_ring == 0 or task_comes_next(R) else max(left, <uint32_t>1)
 
 
-cdef uint32_t wake_own(rl_region* R, uint32_t wanted) noexcept nogil:
+cdef inline uint32_t wake_own(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock held. As `wake_workers`, for one job."""
     cdef uint32_t left = 0
     if R.j.turn_ring == 0 and R.j.life_ring == 0:
@@ -124,7 +124,7 @@ cdef inline uint32_t wakeups_wanted(rl_region* R) noexcept nogil:
     return ready if ready or rl_load(&R.j.nwanting) == 0 else 1
 
 
-cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
+cdef int wake_the_rest(rl_region* R, uint32_t wanted) noexcept nogil:
     """Lock not held. Rings the workers for which earlier sections had no room."""
     while wanted or R.released or R.wakes:
         if rl_lock(R):
@@ -132,6 +132,11 @@ cdef int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
         wanted = wake_workers(R, min(wanted, R.j.nready))
         rl_commit(R)
     return DONE
+
+
+cdef inline int wake_workers_unlocked(rl_region* R, uint32_t wanted) noexcept nogil:
+    """Lock not held. Rings the workers for which earlier sections had no room, if there are such: seldom."""
+    return wake_the_rest(R, wanted) if wanted or R.released or R.wakes else DONE
 
 
 cdef int recheck_owed(rl_region* R, uint32_t q) noexcept nogil:
