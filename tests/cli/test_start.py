@@ -31,9 +31,11 @@ def free_port():
 
 def client(session, **how):
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     host, port = session.address.split(":")
-    return redis.Redis(host, int(port), **how)
+    return redis.Redis(host, int(port), retry=Retry(NoBackoff(), 0), **how)
 
 
 def test_a_session_that_stays(started, attach):

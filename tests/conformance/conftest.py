@@ -25,9 +25,9 @@ def attached(start_script, ray_session):
     """
     address = ray_session.session.current().address["session_dir"]
 
-    def start(source, *, args=(), **how):
+    def start(source, *, args=(), grace=5.0, **how):
         lines = ["import os, sys, time", "import ray_lite as ray", "address, *args = sys.argv[1:]",
-                 "info = ray.init(redis_address=address)"]
+                 f"info = ray.init(redis_address=address, shutdown_grace={grace})"]
         return start_script("\n".join([*lines, textwrap.dedent(source)]), args=[address, *args], **how)
 
     return start

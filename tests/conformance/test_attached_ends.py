@@ -53,7 +53,7 @@ def test_nothing_stays_of_a_driver(attached, counts, wait_until, how, finished):
                 ray.shutdown()
             elif args[0] == "kill":
                 time.sleep(100)
-        """, args=[how])
+        """, args=[how], grace=0.2)
         assert script.stdout.readline() == "ready\n"
         processes = family(script.pid)
         if how == "kill":

@@ -20,11 +20,12 @@ def names():
 
 
 class Table:
-    """All failpoints, counting; `arm` sets one."""
+    """All failpoints, counting; `arm` sets one. `keep`: somebody has made the file."""
 
-    def __init__(self, path):
+    def __init__(self, path, keep=False):
         self.path = path
-        path.write_bytes(b"".join(ENTRY.pack(name.encode(), *[0] * 9) for name in names()))
+        if not keep:
+            path.write_bytes(b"".join(ENTRY.pack(name.encode(), *[0] * 9) for name in names()))
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 0)
         self.at = {name: k * ENTRY.size for k, name in enumerate(names())}

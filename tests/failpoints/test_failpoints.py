@@ -6,6 +6,7 @@ one, and the process that comes is killed, or held up while the others go on and
 
 import contextlib
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -253,3 +254,48 @@ def test_a_put_waits_for_bytes_in_the_hands_of_another(name, kind, spills, play,
         play.table.release(name)
         end_of(process, table.WORKER, time.monotonic())
         session_is_gone(play, wait_until)
+
+
+# --- a guest beside a host ---
+
+GUESTS = (HERE / "guest_scenario.py").read_text()
+PAIRS = 12  # one pair of window and kind in so many is always tried
+
+
+@pytest.fixture
+def guest(play, wait_until):
+    """`guest(more, ...)`: what the host prints in whose session a guest works, which dies at a window, a kind, a passage."""
+
+    def run(*more):
+        with telling(play(None, GUESTS, more)) as process:
+            out, _ = wait_for_end(process)
+            assert process.returncode == 0, f"beside a guest that died at {more}"
+        session_is_gone(play, wait_until)
+        return out.splitlines()
+
+    return run
+
+
+def guest_deaths(guest, every, start):
+    """Kills at every so-manyth pair of window and kind that a guest passes; how many of each kind were caught."""
+    hits = json.loads(guest()[0])
+    pairs = [(name, kind, max(1, counts[kind] // 2)) for name, counts in sorted(hits.items())
+             for kind in (table.DRIVER, table.NODE, table.WORKER, table.ACTOR) if counts[kind]]
+    assert len(pairs) > 40
+    found = Counter()
+    for name, kind, passage in pairs[start::every]:
+        *_, pid = guest(name, kind, passage)
+        found[table.KINDS[kind]] += pid != "0"
+    print(f"{dict(found)} of {len(pairs[start::every])}")
+    return found
+
+
+@pytest.mark.watchdog(1_500)
+def test_a_guests_death_is_nobody_elses_matter(guest):
+    assert guest_deaths(guest, PAIRS, os.getpid() % PAIRS).total() > 2
+
+
+@IF_FULL
+@pytest.mark.watchdog(3_000)
+def test_a_guests_death_in_each_window(guest):
+    assert min(guest_deaths(guest, 1, 0).values()) > 3
