@@ -1,8 +1,8 @@
 """A host that looks on while a guest works in its session and one of the guest's processes is killed; nothing stays of it.
 
 Run by test_failpoints.py as `guest_scenario.py DIRECTORY TESTS_CORE [NAME KIND PASSAGE]`; without a name the guest's passages
-are counted, and printed as JSON.  With one, the guest's process of that kind that passes there is killed.  The host exits with 0 if
-it and its tasks noticed nothing, and all of the guest is gone.
+are counted, and printed as JSON.  With one, the guest's process of that kind that passes there is killed.  The host exits with
+0 if it and its tasks noticed nothing, and all of the guest is gone.
 """
 
 import json
