@@ -66,7 +66,7 @@ def logs(one: Session, args: argparse.Namespace) -> None:
         return
     if part is not None:
         one, args.pid = part, None
-    followed = {part.directory: part.ask("logs", pid=args.pid) for part in one.parts_with(args.pid)}
+    followed = one.ask_parts(args.pid, "logs")
     _print_output(args, [piece for answer in followed.values() for piece in answer["pieces"]])
     while args.follow and followed:
         sys.stdout.flush()
@@ -110,8 +110,8 @@ def ps(one: Session, args: argparse.Namespace) -> None:
 
 def stack(one: Session, args: argparse.Namespace) -> None:
     """The Python stacks of workers."""
-    parts = one.parts_with(args.pid)
-    _print(args, [stack for part in parts for stack in part.ask("stack", pid=args.pid)], show.stacks)
+    stacks = one.ask_parts(args.pid, "stack").values()
+    _print(args, [stack for found in stacks for stack in found], show.stacks)
 
 
 def _print(args: argparse.Namespace, answer: Any, text: Callable[[Any], str]) -> None:

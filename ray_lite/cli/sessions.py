@@ -65,6 +65,17 @@ class Session:
                 return Session(str(facts["session_dir"]), self.timeout)
         return None
 
+    def ask_parts(self, pid: int | None, name: str, **fields: Any) -> dict[str, Any]:
+        """The answers of the parts that have a process, by directory; without a pid of all that have not ended meanwhile."""
+        parts, found = self.parts_with(pid), {}
+        for part in parts:
+            try:
+                found[part.directory] = part.ask(name, pid=pid, **fields)
+            except RaySystemError:
+                if len(parts) == 1 or part is self:
+                    raise
+        return found
+
     def parts_with(self, pid: int | None) -> list[Session]:
         """The parts that have a process, if one has it; all of them without a pid."""
         parts = self.parts()

@@ -144,7 +144,7 @@ class ActorDirector(RuleBasedStateMachine):
     def sweep(self, actor, values):
         region, slot, index = self.region, actor.slot, _core.actor_in(self.region, actor.slot)
         state = _core.actor_facts(region, index)[0]
-        comes_back = state == "ALIVE" and actor.lost < actor.back
+        comes_back = state == "ALIVE" and actor.lost < actor.back and not actor.killed  # it may be killed before it starts
         while (adopted := _core.adopt_task(region, slot))[0]:
             if comes_back and self.model.runs_again(actor, actor.running):
                 _core.requeue_task(region, adopted[0], False, True)
