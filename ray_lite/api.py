@@ -47,15 +47,14 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             Intel), Slurm or the NVIDIA driver shows. Any number is accepted where no variable names the GPUs.
         resources: dict of custom resources, name -> amount, that tasks may use at once. Default: none.
         num_custom_resource: number of names in `resources`; only checked against it.
-        max_workers: most worker processes at once, blocked ones included. Default: 1,000 (RAY_LITE_MAX_WORKERS), or less where
-            RLIMIT_NPROC, pids.max or RLIMIT_NOFILE leaves less.
+        max_workers: most worker processes at once, blocked ones too. Default: 1,000 (RAY_LITE_MAX_WORKERS), or fewer by limits.
         pin: whether each worker is pinned to a core, and a task of n CPUs to that core and the next n - 1. Default False.
         preload: names of packages that are imported once, in the process from which all workers are forked, so that no worker
             imports them again; `init` returns when that is done (at most RAY_LITE_PRELOAD_TIMEOUT, 300 s). A package that
             starts threads or processes, or opens a GPU, when it is imported is refused. Default: none.
         plasma_directory: directory of the object store's file, on tmpfs, hugetlbfs or a local disk. Default: none.
         huge_pages: whether the object store is on huge pages: those of the hugetlbfs that holds plasma_directory, or without
-            a plasma_directory anonymous ones of 2 MiB (RAY_LITE_HUGE_PAGE). Default False.
+            one anonymous ones of 2 MiB (RAY_LITE_HUGE_PAGE). Default False.
         spill_directory: directory of the spill file, to which a full store moves objects that have no reader. The file has no
             name and ends with the session. Default: none; a full store is then an error.
         object_store_memory: most bytes of the object store; any number above 0, rounded up to whole pages of the store and
@@ -69,7 +68,7 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         shutdown_grace: seconds that running tasks get to end, at `shutdown` and when this process gets SIGTERM. SIGTERM ends
             the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
-        redis_password: of the session at redis_address, if that belongs to another user; default: RAY_LITE_REDIS_PASSWORD.
+        redis_password: of another user's session at redis_address. Default: RAY_LITE_REDIS_PASSWORD.
         use_raylet: NotImplementedError if True. include_webui: no effect yet.
 
     Returns:

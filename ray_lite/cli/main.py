@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray_lite.cli import completion, show, start, stop
-from ray_lite.cli.sessions import Session, directory_of, running
-from ray_lite.config import Config, __version__
+from ray_lite.cli.sessions import Session, answer_timeout, directory_of, running
+from ray_lite.config import __version__
 from ray_lite.exceptions import RaySystemError
 from ray_lite.store.memory_report import private_bytes
 from ray_lite.system import session_dir
@@ -214,8 +214,7 @@ def _run(args: argparse.Namespace) -> int:
     elif "only" in args:
         return int(args.only(args))
     else:
-        timeout = Config.from_environment().answer_timeout
-        args.run(Session(_chosen(args.address), timeout), args)
+        args.run(Session(_chosen(args.address), answer_timeout()), args)
     return 0
 
 

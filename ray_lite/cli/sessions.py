@@ -9,6 +9,7 @@ import os
 import threading
 from typing import Any
 
+from ray_lite.config import Config
 from ray_lite.control.ask import ask
 from ray_lite.control.listener import SOCKET
 from ray_lite.driver.address import directory_of as addressed
@@ -37,6 +38,11 @@ def running() -> tuple[list[dict[str, Any]], list[str]]:
     for thread in threads:
         thread.join()
     return sorted(found, key=lambda facts: float(facts["started"])), silent
+
+
+def answer_timeout() -> float:
+    """Seconds that a session may take to answer."""
+    return Config.from_environment().answer_timeout
 
 
 class Session:

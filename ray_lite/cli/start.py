@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from ray_lite import api
+from ray_lite.cli.sessions import answer_timeout
 from ray_lite.driver.request import Request
 from ray_lite.driver.shared_session import Ports, Started, start_session, wait_for_end
 from ray_lite.driver.stop import stop
@@ -125,16 +126,9 @@ def _stay(started: Started, block: bool) -> int:
     except OSError as error:
         print(f"ray-lite start: the output can't be written, so the session ends: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter would try once more at its end
-    stop(started.session_dir, GRACE, request_timeout())
+    stop(started.session_dir, GRACE, answer_timeout())
     wait_for_end(started)
     return code
-
-
-def request_timeout() -> float:
-    """Seconds that a session may take to answer."""
-    from ray_lite.config import Config
-
-    return Config.from_environment().answer_timeout
 
 
 def _show(started: Started) -> None:

@@ -9,8 +9,8 @@ import argparse
 import os
 import sys
 
-from ray_lite.cli.sessions import directory_of
-from ray_lite.cli.start import GRACE, request_timeout
+from ray_lite.cli.sessions import answer_timeout, directory_of
+from ray_lite.cli.start import GRACE
 from ray_lite.cli.text import counted
 from ray_lite.control.ask import ask
 from ray_lite.driver.stop import Stopped, stop
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     code = 0
     for directory in _meant(args):
         try:
-            print(_text(stop(directory, args.grace, request_timeout())), flush=True)
+            print(_text(stop(directory, args.grace, answer_timeout())), flush=True)
         except RaySystemError as error:
             print(f"ray-lite stop: {error}", file=sys.stderr)
             code = 1
@@ -67,7 +67,7 @@ def _checked(address: str, directory: str) -> str:
     if os.path.exists(os.path.join(directory, SOCKET)):
         return directory
     try:
-        host = ask(directory, "session", request_timeout())["attached_to"]  # without that socket only such a driver answers
+        host = ask(directory, "session", answer_timeout())["attached_to"]  # without that socket only such a driver answers
     except RaySystemError:
         raise RaySystemError(f"no session runs at {address!r}") from None
     raise RaySystemError(f"the driver in {directory} has attached to {host}, which is the session")

@@ -17,21 +17,20 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.control import report_channel
-from ray_lite.control.ends import END, MESSAGE_MOST, NODE, SESSION_LOG, Ends, Source
+from ray_lite.control.ends import END, MESSAGE_MOST, NODE, Ends, Source
 from ray_lite.control.listener import listen
 from ray_lite.control.pipes import make_pipes, write_into
 from ray_lite.control.stack_dumps import StackDumps
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.polling import readable
-from ray_lite.system.session_dir import LOGS
+from ray_lite.system.session_dir import session_log
 
 
 def _terminal(setting: SessionSetting) -> tuple[int, int]:
     """Where what a user is to see at once goes: to the driver's terminal, or to a file of a shared session, which has none."""
     if setting.sharing is None:
         return os.dup(1), os.dup(2)
-    path = os.path.join(setting.session_dir, LOGS, SESSION_LOG)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = os.open(session_log(setting.session_dir), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     return fd, os.dup(fd)
 
 

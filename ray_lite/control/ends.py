@@ -11,7 +11,6 @@ from typing import NamedTuple
 MESSAGE_MOST = 1 << 18  # most bytes of a message: a report, or an order of the node
 END = b"end"
 NODE = 0  # stands for the node's pid in tables of streams
-SESSION_LOG = "session.log"  #: in a shared session's directory of logs: what another session's driver reads in its terminal
 
 
 class Source(NamedTuple):

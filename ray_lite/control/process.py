@@ -22,7 +22,7 @@ from typing import Any
 
 from ray_lite import _core
 from ray_lite.config import SCRIPT_MODE
-from ray_lite.control.ends import END, MESSAGE_MOST, SESSION_LOG, Ends, Source
+from ray_lite.control.ends import END, MESSAGE_MOST, Ends, Source
 from ray_lite.control.error_forwarder import ErrorForwarder
 from ray_lite.control.error_log import ErrorLog
 from ray_lite.control.error_table import Entry
@@ -34,14 +34,14 @@ from ray_lite.control.store_publisher import StorePublisher
 from ray_lite.control.streams import Streams
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.process import owner_of
-from ray_lite.system.session_dir import LOGS
+from ray_lite.system.session_dir import session_log
 
 
 def _terminals(setting: SessionSetting, ends: Ends) -> tuple[Terminal, Terminal] | tuple[CappedFile, CappedFile]:
     if setting.sharing is None:
         out, err = (Terminal(fd, setting.config.output_backlog) for fd in ends.terminal)
         return out, err
-    log = CappedFile(os.path.join(setting.session_dir, LOGS, SESSION_LOG), setting.config.log_bytes)
+    log = CappedFile(session_log(setting.session_dir), setting.config.log_bytes)
     return log, log
 
 

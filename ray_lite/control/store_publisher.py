@@ -171,7 +171,8 @@ class StorePublisher:
         import json  # in the control process alone
 
         if is_new:
-            pipe.delete("RedisShards", *self._lists)
+            others = self._copies[0].client().keys(f"{ERRORS}:*")  # of a control process before this one, too
+            pipe.delete("RedisShards", ERRORS, *others)
             for number in range(1, self.shards + 1):
                 pipe.rpush("RedisShards", os.path.join(self.directory, socket_name(number)))
             pipe.set("NumRedisShards", self.shards)

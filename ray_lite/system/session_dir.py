@@ -160,6 +160,11 @@ def open_driver_log(directory: str, pid: int) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
+def session_log(directory: str) -> str:
+    """The path of the file with what another session's driver would read in its terminal; a shared one has no driver."""
+    return os.path.join(directory, LOGS, "session.log")
+
+
 def driver_log(directory: str, pid: int) -> str:
     """The path of the file with what the processes of a driver write that has attached to a shared session."""
     return os.path.join(directory, LOGS, f"{DRIVER_LOG}{pid}.log")

@@ -135,6 +135,11 @@ def test_errors_are_in_the_control_store(two, wait_until):
             assert f"ValueError: {name}" in entry["message"] and entry["data"]["driver_pid"] == script.pid
             assert "kept_in" not in entry["data"]
         wait_until(lambda: set(store.hkeys("drivers")) == {str(one.pid) for one in scripts})
+        before = int(store.get("generation"))
+        control, = (row["pid"] for row in ask(session.directory, "ps", 5) if row["kind"] == "control")
+        os.kill(control, signal.SIGKILL)  # the next one makes the copy anew, and knows nothing of its lists
+        wait_until(lambda: int(store.get("generation")) > before)
+        assert [store.llen(key) for key in ("errors", *(f"errors:{one.pid}" for one in scripts))] == [2, 1, 1]
         assert all("script" in json.loads(one)["script"][0] for one in store.hvals("drivers"))
         for script in scripts:
             script.kill()

@@ -15,7 +15,7 @@ class Guests(Program):
 
     def begin(self):
         super().begin()
-        self.host_queues, self.job = self.queues, 0
+        self.host_queues, self.job, self.cause = self.queues, 0, None
         self.attach()
 
     def attach(self):
@@ -70,9 +70,10 @@ class Guests(Program):
         rc, cause, _ = self.do("create", NODE, id=self.new_id(), size=8)
         assert rc == DONE
         self.do("seal", NODE, a=cause)
+        self.cause = cause
         self.do("drop_job", NODE, a=self.job)
         for who in self.random.sample((GUEST_NODE, GUEST, WORKER), 3):
-            self.bury_lost(self.stepper.slot(who), cause)
+            self.bury(self.stepper.slot(who))
         self.everybody = (DRIVER, ONE, TWO)
         self.do("lose_cancelled", NODE, a=self.job, b=cause)
         for name in ("lose_tasks", "forget_sites", "unkeep", "free_queues"):
@@ -82,20 +83,12 @@ class Guests(Program):
                 assert rc == DONE
         self.do("free_job", NODE, a=self.job)
         self.do("release", NODE, a=cause)
-        self.job = 0
+        self.job, self.cause = 0, None
 
-    def bury_lost(self, slot, cause):
-        self.do("sweeping", NODE, a=slot)
-        self.do("sweep", NODE, a=slot)
-        while True:
-            _, t, complete = self.do("adopt", NODE, a=slot)
-            if not t:
-                break
-            if complete:
-                self.do("finish", NODE, a=t)
-            else:
-                assert self.do("lose", NODE, a=t, b=cause)[0] != FULL_TABLE
-        self.do("free", NODE, a=slot)
+    def undone(self, t):
+        if self.cause is None:
+            return super().undone(t)
+        assert self.do("lose", NODE, a=t, b=self.cause)[0] != FULL_TABLE
 
     def end(self):
         """The last guest leaves nothing; then all else ends."""

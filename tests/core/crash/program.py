@@ -333,8 +333,12 @@ class Program:
             if complete:
                 self.do("finish", NODE, a=t)
             else:
-                self.do("requeue", NODE, a=t, b=self.random.randrange(4))
+                self.undone(t)
         self.do("free", NODE, a=slot)
+
+    def undone(self, t):
+        """What becomes of a task whose process died."""
+        self.do("requeue", NODE, a=t, b=self.random.randrange(4))
 
     # --- the end ---
 
