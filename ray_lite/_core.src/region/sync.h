@@ -16,7 +16,7 @@
 #include "debt.h"
 #include "failpoints.h"
 
-#define RL_LOCK_SPINS 40
+#define RL_LOCK_SPINS 200 /* a pause each, about 10 us: whoever waits longer between its looks loses the lock to a process in a loop */
 #define RL_LOCK_STEP_NS 20000000L /* a bounded sleep, so that a wake-up which the kernel loses does no harm */
 #define RL_OWNER_DIED EOWNERDEAD
 
@@ -118,7 +118,7 @@ static inline int rl_lock(rl_region *R) { /* returns 0, or EIO if the region is 
     rl_mutex *L = &R->h->lock;
     int r = EBUSY;
     for (int k = 0; k < RL_LOCK_SPINS && r == EBUSY; k++) {
-        if (k) { rl_pause(); rl_pause(); rl_pause(); rl_pause(); }
+        if (k) rl_pause();
         r = pthread_mutex_trylock(&L->mutex);
     }
     while (r == EBUSY || r == ETIMEDOUT) {
