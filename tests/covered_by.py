@@ -109,6 +109,7 @@ COVERED_BY: dict[str, str] = {
     "_core.src/scheduling/gpus.pyx": "core/scheduling/test_grants.py",
     "_core.src/scheduling/rings.pyx": "core/scheduling/test_dispatch.py",
     "_core.src/scheduling/rechecks.pyx": "core/scheduling/test_dispatch.py",
+    "_core.src/scheduling/idle_waits.pyx": "core/scheduling/test_dispatch.py",
     "_core.src/scheduling/wakeups.pyx": "core/scheduling/test_dispatch.py",
     "_core.src/tasks/submit_task.pyx": "core/tasks/test_run_task.py",
     "_core.src/tasks/blocking.pyx": "core/records/test_slots.py",

@@ -22,7 +22,7 @@
  * SEALED, the sealed fields behind it; of a sealed object the bits RL_JOB_PINNED and RL_HANDLE of its `flags`, which never
  * change; the atomic words; what belongs to the reading process (its slot, its running task with its `flags`, its unsealed
  * objects); and, by rl_load, as hints that the lock confirms: a table's `used` and `limit`, `garbage`, `nstalled`,
- * `reserved_for`, `cancels`, `cpus_held`, `trimming`; of a job `nready`, `nwanting`, `life_ring`, `threads_wait`, `nawaiting` and
+ * `reserved_for`, `cancels`, `cpus_held`, `trimming`; `free` of a resource; of a job `nready`, `nworking`, `nwanting`, `life_ring`, `threads_wait`, `nawaiting` and
  * `node_looks`; `row_limit` and `awaits` of a slot, `resting` of the process's own actor, and `listed` and `stalled_since` of a queue (rl_put16 to rl_put64: never torn); likewise `grew` and `trimmable`.
  * Listings and statistics (python/listing.pyx, python/region.pyx) read other words too: their results may be out of date.
  * Everything else is read under the lock.
