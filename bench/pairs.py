@@ -2,9 +2,9 @@
 
     python bench/pairs.py [--rounds N] TREE[,NAME=VALUE...] TREE[,NAME=VALUE...] ...
 
-Each contestant is a session that lives throughout and idles while another has its round of 50,000 no-op tasks, a tenth of a second
-at most.  So all meet the same phases of the machine, which change its speed by more than what is looked for.  NAME=VALUE is put
-into the contestant's environment.  Name one tree twice to see how far two sessions of the same code differ.
+Each contestant is a session that lives throughout and idles while another has its round of 50,000 no-op tasks, a tenth of a
+second at most.  So all meet the same phases of the machine, which change its speed by more than what is looked for.  NAME=VALUE
+is put into the contestant's environment.  Name one tree twice to see how far two sessions of the same code differ.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Contestant:
         tree, *settings = label.split(",")
         self.label = label
         self.rates: list[float] = []
-        environment = {**os.environ, **dict(setting.split("=", 1) for setting in settings), "PYTHONPATH": str(Path(tree).resolve())}
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--contestant"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        environment = {**os.environ, **dict(setting.split("=", 1) for setting in settings)}
+        environment["PYTHONPATH"] = str(Path(tree).resolve())
+        command = [sys.executable, __file__, "--contestant"]
+        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._answer()
 
     def _answer(self) -> float:

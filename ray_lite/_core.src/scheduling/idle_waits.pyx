@@ -1,6 +1,6 @@
 """Idle waits: an idle worker spins for its bell while a CPU is free for that, then parks: it sleeps in the kernel.
 
-Neighbours: records/idle_workers.pyx (the list on which it stands), wakeups.pyx (who rings).  Must not decide how long it waits.
+Neighbours: records/idle_workers.pyx (the list of them), wakeups.pyx (who rings).  Must not decide how long it waits.
 """
 cdef enum:
     YIELDED = 10000  # ns from which on a yield has let another process run: ten times what it takes else
@@ -14,8 +14,8 @@ cdef bint yielded() noexcept nogil:
 
 
 cdef bint cpus_are_wanted(rl_region* R) noexcept nogil:
-    """Lock not needed: a hint. Whether other jobs have tasks while half of the CPUs are taken: their processes, drivers included,
-    can use a CPU better than one that spins."""
+    """Lock not needed: a hint. Whether other jobs have tasks while half of the CPUs are taken: their processes, drivers
+    included, can use a CPU better than one that spins."""
     cdef rl_resource* cpu = resource_at(R, RL_CPU)
     cdef uint32_t i
     if rl_load(&R.h.jobs.live) > 1 and 2 * <int64_t>rl_load64(<uint64_t*>&cpu.free) <= cpu.total:
