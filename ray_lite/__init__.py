@@ -30,11 +30,13 @@ from ray_lite.api import (
 from ray_lite.config import PYTHON_MODE, SCRIPT_MODE, SILENT_MODE, WORKER_MODE, __version__
 from ray_lite.decorator import remote
 from ray_lite.global_state import global_state
+from ray_lite.profiling import flush_log, log_event, log_span, timeline
 
 __all__ = [
     "PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE", "WORKER_MODE", "ObjectID", "__version__", "cancel", "current_actor",
-    "error_info", "exceptions", "exit_actor", "get", "get_actor", "get_attempt_number", "get_gpu_ids", "global_state", "init",
-    "is_initialized", "kill", "memory", "method", "put", "remote", "shutdown", "wait",
+    "error_info", "exceptions", "exit_actor", "flush_log", "get", "get_actor", "get_attempt_number", "get_gpu_ids",
+    "global_state", "init", "is_initialized", "kill", "log_event", "log_span", "memory", "method", "put", "remote", "shutdown",
+    "timeline", "wait",
 ]
 
 

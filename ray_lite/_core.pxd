@@ -97,7 +97,7 @@ cdef extern from "region/layout.h" nogil:
         uint64_t started, finished
         uint32_t bell, parked, arrived, wake_at, waiting, waiting_for_room, leaving, deadlock_flag, thread_deadlock_flag
         uint64_t gpus[4]
-        uint32_t gpu_bound, threads
+        uint32_t gpu_bound, threads, traced
         int64_t since
         uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held, awaits, job
     ctypedef struct rl_actor:
@@ -127,8 +127,8 @@ cdef extern from "region/layout.h" nogil:
         uint32_t version, abi
         uint64_t session_id
         uint64_t namespaces[3]
-        uint64_t control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits
-        uint32_t buckets, spill_least
+        uint64_t control_bytes, arena_bytes, commit_bytes, page_bytes, row_bytes, rows, reader_bits, traces, trace_bytes
+        uint32_t buckets, spill_least, trace_records, tracing
         uint64_t bucket_offset
         uint32_t rung_jobs[8]
         uint32_t poison, reports, waiting_for_room, room_precedence
@@ -163,9 +163,6 @@ cdef extern from *:
 
 cdef extern from "errno.h" nogil:
     int EUCLEAN
-
-cdef extern from "sched.h" nogil:
-    int sched_yield()
 
 cdef extern from "fcntl.h" nogil:
     int fallocate(int fd, int mode, int64_t at, int64_t n)
@@ -205,6 +202,7 @@ cdef extern from "region/sync.h" nogil:
         rl_header* h
         rl_job* jobs
         rl_job* j
+        void* ring
         uint32_t* handles
         uint32_t* reads
         uint32_t wake[8]
@@ -373,6 +371,7 @@ cdef class Worker:
     cdef object runner
     cdef readonly dict functions
     cdef uint64_t epoch
+    cdef int64_t clock, called, returned  # see execute.pyx
     cdef readonly uint64_t ran
     cdef bint asks  # whether the runner must be asked after this task
     cdef uint64_t since  # calls since the actor's checkpoint, or the last try of one

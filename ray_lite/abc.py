@@ -54,6 +54,15 @@ class SessionView(Protocol):
     def errors(self) -> list[dict[str, Any]]:
         """The entries of error_info(), oldest first."""
 
+    def traces(self) -> Any:
+        """A tracing.source.Traces with what has been recorded so far."""
+
+    def record_details(self, on: bool) -> None:
+        """Lets the processes of the session record details, or not, from now on."""
+
+    def record_event(self, begin: int, event: Any) -> None:
+        """Records what a program says of itself, which JSON can say, from `begin` (CLOCK_MONOTONIC, ns) until now."""
+
     def worker_pids(self) -> list[int]:
         """Pids of the live workers."""
 

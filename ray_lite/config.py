@@ -13,6 +13,7 @@ SCRIPT_MODE, WORKER_MODE, PYTHON_MODE, SILENT_MODE = 0, 1, 2, 3
 
 OBJECTS_MOST = (1 << 30) - 1  # the table of references has two entries for each object, with indices of 32 bits
 SPILL_LEAST = 4_096  # smaller values may be read without a check whether they are spilled
+NUMBERS = {int: "a whole number", float: "a number", bool: "0 or 1"}  # what is expected of a variable, by the field's type
 CPU_UNIT = 10_000  # resources are counted in ten-thousandths, so that fractions add up exactly
 
 
@@ -57,6 +58,10 @@ class Config(NamedTuple):
     report_delay: float = 0.5  #: seconds that a `get` has to raise a failure before it is shown (SCRIPT_MODE)
     errors: int = 1_000  #: newest entries that the table of errors keeps
     error_bytes: int = 4_194_304  #: most bytes of their texts together
+    trace: bool = False  #: whether detailed tracing is on from the start; `timeline(detail=True)` turns it on later
+    trace_records: int = 4_096  #: newest records of what happened that each process keeps, 64 bytes each; a power of two
+    trace_bytes: int = 67_108_864  #: most bytes of records that are collected; the oldest go first
+    trace_pause: float = 0.01  #: seconds between two collections of records while tracing is detailed
     answer_timeout: float = 5.0  #: seconds that the control process may take to answer a question
     store_delay: float = 0.25  #: seconds from the start of a session to that of its control store: first results come before
     store_restart: float = 1.0  #: seconds before a server of the control store that has died starts again; doubles, up to 60 s
@@ -107,17 +112,17 @@ class Config(NamedTuple):
                 continue
             kind = float if default is None else type(default)
             try:
-                changed[field] = kind(text)
+                changed[field] = bool(("0", "1").index(text)) if kind is bool else kind(text)
             except ValueError:
-                raise ValueError(f"{name}={text!r}: expected {'a whole' if kind is int else 'a'} number") from None
-            if changed[field] <= 0 and default is not None:  # init() checks the range of num_cpus, which may be 0
+                raise ValueError(f"{name}={text!r}: expected {NUMBERS[kind]}") from None
+            if changed[field] <= 0 and default is not None and kind is not bool:  # init() checks num_cpus, which may be 0
                 raise ValueError(f"{name}={text!r}: expected a number above zero")
         config = cls(**changed)  # type: ignore[arg-type]
         if config.objects > OBJECTS_MOST:
             raise ValueError(f"RAY_LITE_OBJECTS={config.objects}: expected at most {OBJECTS_MOST:,}")
         if config.spill_least < SPILL_LEAST:
             raise ValueError(f"RAY_LITE_SPILL_LEAST={config.spill_least}: expected at least {SPILL_LEAST:,}")
-        for name in ("buckets", "huge_page"):
+        for name in ("buckets", "huge_page", "trace_records"):
             value = getattr(config, name)
             if value & (value - 1):
                 raise ValueError(f"RAY_LITE_{name.upper()}={value}: expected a power of two")

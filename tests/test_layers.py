@@ -20,9 +20,10 @@ from sources import CORE, PACKAGE, functions
 ROOMS = [
     "exceptions", "config", "_core",
     "options", "system", "policy", "session_setting",
-    "values", "store", "control", "calls",
+    "values", "store", "tracing", "control", "calls",
     "abc", "session", "backends", "workers", "node", "driver",
-    "remote_function", "actor_handle", "actor_class", "global_state", "decorator", "actors", "init_arguments", "api",
+    "remote_function", "actor_handle", "actor_class", "global_state", "profiling", "decorator", "actors",
+    "init_arguments", "api",
     "__init__",
     "cli", "__main__",
 ]
@@ -153,8 +154,8 @@ def test_calls_in_the_core_point_to_files_included_before():
 
 
 def test_headers_include_downwards():
-    order = ["constants.h", "entries.h", "layout.h", "atomics.h", "region.h", "failpoints.h", "mutants.h", "debt.h", "sync.h",
-             "states.h", "robust.h", "die_with_node.h"]
+    order = ["constants.h", "entries.h", "layout.h", "atomics.h", "region.h", "failpoints.h", "mutants.h", "debt.h", "traces.h",
+             "sync.h", "states.h", "robust.h", "die_with_node.h"]
     assert sorted(order) == sorted(path.name for path in (CORE / "region").glob("*.h"))
     for name in order:
         below = re.findall(r'#include "(.*)"', (CORE / "region" / name).read_text())

@@ -6,3 +6,4 @@ region/robust.h makes the mutexes.  Must not know any algorithm of the store, an
 a system call while the lock is held.
 """
 include "region/results.pyx"
+include "region/traces.pyx"

@@ -10,6 +10,7 @@ from ray_lite.backends.serial_actors import SerialActors
 from ray_lite.calls.functions import Call, Function, Token
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
+from ray_lite.tracing.source import Traces
 
 
 class Statistics(NamedTuple):
@@ -47,6 +48,15 @@ class SerialView:
     def errors(self) -> list[dict[str, Any]]:
         """An empty list: errors are raised at the call."""
         return []
+
+    def traces(self) -> Traces:
+        return Traces()
+
+    def record_details(self, on: bool) -> None:
+        pass  # nothing runs beside the driver
+
+    def record_event(self, begin: int, event: Any) -> None:
+        pass
 
     def worker_pids(self) -> list[int]:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ray_lite import _core
@@ -10,6 +11,7 @@ from ray_lite.store.listing import Row
 from ray_lite.store.memory_report import Memory, measure
 from ray_lite.store.object_store import Store
 from ray_lite.store.session_statistics import Statistics, statistics
+from ray_lite.tracing.source import Traces, read
 
 
 class LocalView:
@@ -38,6 +40,20 @@ class LocalView:
 
         answer = ask(self._info.session_dir, "errors", self._info.config.answer_timeout, own=True)
         return list(answer["entries"])
+
+    def traces(self) -> Traces:
+        from ray_lite.control.ask import ask_files
+
+        facts, files = ask_files(self._info.session_dir, "traces", self._info.config.answer_timeout)
+        return read(files, facts)
+
+    def record_details(self, on: bool) -> None:
+        from ray_lite.control.ask import ask
+
+        ask(self._info.session_dir, "traces", self._info.config.answer_timeout, detail=on, files=False)
+
+    def record_event(self, begin: int, event: Any) -> None:
+        _core.trace_event(self._region, begin, json.dumps(event).encode())
 
     def worker_pids(self) -> list[int]:
         return [pid for pid, role in self._region.processes() if role == _core.WORKER]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray_lite.cli import completion, show, start, stop
+from ray_lite.cli import completion, show, start, stop, timeline
 from ray_lite.cli.sessions import Session, answer_timeout, directory_of, running
 from ray_lite.config import __version__
 from ray_lite.exceptions import RaySystemError
@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   ray-lite errors                failures of tasks, deaths of processes that ran something
   ray-lite logs --follow         what workers print, as it comes
   ray-lite stack 4711            where worker 4711 is in its Python code
+  ray-lite timeline t.json.gz    what ran when, for ui.perfetto.dev
   ray-lite ps --json | jq .      for programs: JSON on stdout
 
 With several sessions name one: --address takes its address, its directory, or the pid of its script.
@@ -142,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     add(memory).add_argument("--most", type=_count, default=20, metavar="N", help="objects to list; default 20")
     add(ps)
     add(stack).add_argument("pid", type=int, nargs="?", help="of one worker or actor; default: all")
+    timeline.add_arguments(add(timeline.timeline))
     for name, module, about in (("start", start, start.ABOUT), ("stop", stop, stop.ABOUT)):
         command = commands.add_parser(name, help=about[0].lower() + about[1:].partition(";")[0].partition(":")[0].rstrip("."),
                                       description=about)

@@ -11,6 +11,7 @@ from ray_lite.control.listener import END, SOCKET, peer, reached
 from ray_lite.exceptions import RaySystemError
 
 CHUNK = 1 << 16  # bytes of a read
+FILES_MOST = 8  # descriptors that an answer may come with
 AGAIN = 0.005  # seconds before a question is asked again that nobody has answered
 
 
@@ -25,13 +26,21 @@ def ask(directory: str, name: str, timeout: float, **fields: Any) -> Any:
     Raises:
         RaySystemError: there is no such session, it ends, it does not answer in time, or it has no answer; the message says so.
     """
+    answer, fds = ask_files(directory, name, timeout, **fields)
+    for fd in fds:
+        os.close(fd)
+    return answer
+
+
+def ask_files(directory: str, name: str, timeout: float, **fields: Any) -> tuple[Any, list[int]]:
+    """As `ask`, and the descriptors that came with the answer, which the caller closes."""
     import json  # not on the way to a session's start
 
     end = time.monotonic() + timeout
-    data = b""
+    data, fds = b"", list[int]()
     while not data:  # a control process that was killed had not answered: the next one does
         try:
-            data = _exchange(directory, json.dumps({"ask": name, **fields}).encode() + b"\n", timeout)
+            data, fds = _exchange(directory, json.dumps({"ask": name, **fields}).encode() + b"\n", timeout)
         except TimeoutError:
             raise RaySystemError(f"the session in {directory} did not answer within {timeout:g} s") from None
         except (ConnectionResetError, BrokenPipeError, BlockingIOError):  # the last: very many ask
@@ -43,11 +52,11 @@ def ask(directory: str, name: str, timeout: float, **fields: Any) -> Any:
     found = json.loads(data)
     if "error" in found:
         raise RaySystemError(f"the session in {directory} has no answer: {found['error']}")
-    return found["answer"]
+    return found["answer"], fds
 
 
-def _exchange(directory: str, question: bytes, timeout: float) -> bytes:
-    """What comes back on a new connection; nothing if the process that accepted it has ended."""
+def _exchange(directory: str, question: bytes, timeout: float) -> tuple[bytes, list[int]]:
+    """What comes back on a new connection, and descriptors; nothing if the process that accepted it has ended."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         with reached(directory) as place:
@@ -56,5 +65,7 @@ def _exchange(directory: str, question: bytes, timeout: float) -> bytes:
         if peer(connection)[1] not in (0, owner):
             raise RaySystemError(f"the session in {directory} is another user's")
         connection.sendall(question)
-        data = b"".join(iter(lambda: connection.recv(CHUNK), b""))
-    return data if data.endswith(END) else b""
+        data, fds, _, _ = socket.recv_fds(connection, CHUNK, FILES_MOST, socket.MSG_CMSG_CLOEXEC)
+        if data:
+            data += b"".join(iter(lambda: connection.recv(CHUNK), b""))
+    return (data if data.endswith(END) else b""), fds

@@ -29,12 +29,13 @@ from ray_lite.control.error_table import Entry
 from ray_lite.control.failure_reports import Report, Reports
 from ray_lite.control.lock_watchdog import LockWatchdog
 from ray_lite.control.output import CappedFile, Terminal
-from ray_lite.control.questions import Answer, QuestionServer
+from ray_lite.control.questions import Answer, Files, QuestionServer
 from ray_lite.control.store_publisher import StorePublisher
 from ray_lite.control.streams import Streams
 from ray_lite.session_setting import SessionSetting
 from ray_lite.system.process import owner_of
 from ray_lite.system.session_dir import session_log
+from ray_lite.tracing.spool import Spool
 
 
 def _terminals(setting: SessionSetting, ends: Ends) -> tuple[Terminal, Terminal] | tuple[CappedFile, CappedFile]:
@@ -43,6 +44,21 @@ def _terminals(setting: SessionSetting, ends: Ends) -> tuple[Terminal, Terminal]
         return out, err
     log = CappedFile(session_log(setting.session_dir), setting.config.log_bytes)
     return log, log
+
+
+def _traces(region: _core.Region, spool: Spool) -> Answer:
+    """The answer with all traces that there are."""
+
+    def traces(detail: bool | None = None, files: bool = True) -> Files:
+        """`detail`: whether processes record details from now on; None: as before. `files`: whether the traces are wanted."""
+        if detail is not None:
+            _core.set_traces_detail(region, detail)
+            spool.start()
+        if files:
+            spool.collect()
+        return Files(spool.facts() if files else {}, spool.files() if files else [])
+
+    return traces
 
 
 class ControlProcess:
@@ -71,12 +87,15 @@ class ControlProcess:
             self.poll.register(fd, select.EPOLLIN)
         for pid, source in ends.streams.items():
             self.streams.open(pid, source)
-        own: dict[str, Answer] = {"errors": self.errors.answer, "logs": self.streams.written, "report": self.errors.add_reports}
+        self.spool = Spool(region, self.config.trace_bytes, self.config.trace_pause)
+        own: dict[str, Answer] = {"errors": self.errors.answer, "logs": self.streams.written, "report": self.errors.add_reports,
+                                  "traces": _traces(region, self.spool)}
         if "status" in answers:
             own["status"] = lambda: {**answers["status"](), "errors": self.errors.statistics()["added"]}
         self.copier = self._copier(answers)
         questions = QuestionServer(ends.listener, {**answers, **own}, self.may_ask)
-        self._to_start: list[Callable[[], None]] = [questions.start, *([self.copier.start] if self.copier else [])]
+        self._to_start: list[Callable[[], None]] = [questions.start, self.spool.start]
+        self._to_start += [self.copier.start] if self.copier else []
         self.start_threads()
 
     def _copier(self, answers: dict[str, Answer]) -> StorePublisher | ErrorForwarder | None:

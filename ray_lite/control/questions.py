@@ -16,10 +16,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray_lite.control.listener import END, peer
 
+BLANK = b" "  # goes with the descriptors, before the JSON
 AT_ONCE = 8  # connections that are answered at a time
 MOMENT = 1e-3  # seconds; a timeout of 0 would mean not to wait
 PATIENCE = 5.0  # seconds that a client may take to send its question, or to read the answer
@@ -33,6 +34,13 @@ Answer = Callable[..., Any]  # takes the question's other fields by name; return
 def of_this_user(uid: int, question: dict[str, Any]) -> bool:
     """Whether a user is this process's, or root."""
     return uid in (0, os.getuid())
+
+
+class Files(NamedTuple):
+    """An answer that comes with descriptors, which are closed once they are sent."""
+
+    facts: Any
+    fds: list[int]
 
 
 class QuestionServer:
@@ -81,6 +89,10 @@ class QuestionServer:
                 connection.settimeout(PATIENCE)
                 line = _line(connection)  # read in any case: what is left unread would reset the connection
                 answer = self._answer(line, peer(connection)[1])
+                files = answer.get("answer")
+                if isinstance(files, Files):
+                    answer["answer"] = files.facts
+                    _send_files(connection, files.fds)
                 connection.sendall(json.dumps(answer).encode() + END)
         except OSError:
             pass  # the client is gone, or too slow
@@ -101,6 +113,15 @@ class QuestionServer:
             return {"answer": answer(**question)}
         except Exception as error:  # the session may change, or end, while it is looked at
             return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _send_files(connection: socket.socket, fds: list[int]) -> None:
+    try:
+        if fds:
+            socket.send_fds(connection, [BLANK], fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -81,6 +81,7 @@ class Deaths:
     def finish(self, pid: int, last_words: str) -> None:
         """Deals with a dead worker's tasks as the scheduler says, and frees its slot."""
         one = self.unfinished.pop(pid)
+        _core.trace(self.region, _core.TRACE_DEATH, b"", pid, time.monotonic_ns())
         died = one.died._replace(last_words=last_words)
         actor = _core.actor_in(self.region, one.slot)
         if actor:

@@ -7,6 +7,7 @@ wait for objects.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -44,9 +45,13 @@ class Store:
 
     def put_pickled(self, pickled: Pickled, timeout: float | None = None) -> _core.ObjectID:
         """Makes a sealed object with a pickled value; `timeout`: seconds to wait for room, None: Config.full_wait."""
-        x = self.create(_core.next_put_id(), for_job=False)
+        began = time.monotonic_ns()
+        binary = _core.next_put_id()
+        x = self.create(binary, for_job=False)
         self.fill(_core.object_index(x), pickled, timeout=timeout)
         _core.seal_object(self.region, x)
+        if _core.traces_detail(self.region):
+            _core.trace(self.region, _core.TRACE_PUT, binary, 0, began)
         return x
 
     def create(self, binary: bytes, for_job: bool) -> _core.ObjectID:

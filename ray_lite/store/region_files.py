@@ -61,6 +61,8 @@ class Sizes(NamedTuple):
     resources: list[int]
     aging: int
     job_turn: int
+    trace_records: int
+    tracing: bool
     session_id: int
     namespaces: Namespaces
 
@@ -104,14 +106,14 @@ def plan_sizes(
     config: Config, backing: ArenaBacking, arena_bytes: int, resources: Resources, spills: bool = False
 ) -> Sizes:
     """Sizes of a new region; `arena_bytes` is rounded up to whole pages, and to the least store that works."""
-    control = _core.control_bytes(config.objects, config.slots, config.buckets, len(resources.custom))
+    control = _core.control_bytes(config.objects, config.slots, config.buckets, len(resources.custom), config.trace_records)
     arena_bytes = -(-max(arena_bytes, config.store_least) // backing.page) * backing.page
     reserve = min(config.reserve, arena_bytes // 16) // backing.page * backing.page
     return Sizes(control, arena_bytes, config.objects, config.slots, config.buckets,
                  config.commit_step, backing.page, reserve,
                  config.spill_least if spills else 0, int(config.room_precedence * 1e9), config.trim,
                  round(resources.cpus * CPU_UNIT), len(resources.gpu_ids), resources.units,
-                 int(config.aging * 1e9), int(config.job_turn * 1e9),
+                 int(config.aging * 1e9), int(config.job_turn * 1e9), config.trace_records, config.trace,
                  int.from_bytes(os.urandom(8), 'little') >> 1, namespaces())
 
 

@@ -9,6 +9,7 @@ makes a move safe.  Must not decide when to spill.
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,17 @@ class Spill:
         if found is None:
             return 0
         view, turn = found
+        began = time.monotonic_ns()
         target = _core.create_nameless(self.region, len(view), True)
         with memoryview(view) as data:
             self._write(data, _core.file_offset(self.region, target))
-            return len(data) if _core.exchange_blocks(self.region, x, target, turn, zlib.crc32(data)) else 0
+            moved = len(data) if _core.exchange_blocks(self.region, x, target, turn, zlib.crc32(data)) else 0
+        self._trace(x, began, 0)
+        return moved
+
+    def _trace(self, x: _core.ObjectID, began: int, loaded: int) -> None:
+        if _core.traces_detail(self.region):
+            _core.trace(self.region, _core.TRACE_MOVE, x.binary(), 0, began, loaded)
 
     def _write(self, data: memoryview, offset: int) -> None:
         done = 0
@@ -95,11 +103,13 @@ class Spill:
         """
         while (place := _core.spilled_place(self.region, x)) is not None:
             offset, size, checksum, turn = place
+            began = time.monotonic_ns()
             target = create(size)
             with _core.unsealed_bytes(self.region, target) as room:
                 good = self._read(room, offset) and zlib.crc32(room) == checksum
             if good:
                 _core.exchange_blocks(self.region, x, target, turn, 0)
+                self._trace(x, began, 1)
             else:
                 self._look_for_damage(x, place)
 

@@ -41,6 +41,8 @@ SIZES = SimpleNamespace(
     resources=(),
     aging=1_000_000_000,
     job_turn=10_000_000,
+    trace_records=64,
+    tracing=False,
     session_id=1,
     namespaces=(0, 0, 0),
 )
@@ -52,7 +54,8 @@ class Place(SimpleNamespace):
     @classmethod
     def make(cls, **changes):
         sizes = SimpleNamespace(**{**vars(SIZES), **changes})
-        sizes.control_bytes = _core.control_bytes(sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources))
+        sizes.control_bytes = _core.control_bytes(
+            sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources), sizes.trace_records)
         sizes.arena_bytes = sizes.arena
         control, arena = os.memfd_create("ray_lite-control"), os.memfd_create("ray_lite-arena")
         os.ftruncate(control, sizes.control_bytes)

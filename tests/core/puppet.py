@@ -274,6 +274,8 @@ def small(cpus):
         resources=(),
         aging=1 << 60,
         job_turn=1 << 60,
+        trace_records=0,
+        tracing=False,
         session_id=1,
         namespaces=(0, 0, 0),
     )

@@ -73,6 +73,7 @@ cdef class Worker:
         cdef bint hot = False
         cdef int rc
         check_region(R)
+        self.clock = rl_now()
         while not rl_load(&R.j.closing) and not self.leaves():
             check(task_next(R, done, &t))
             done = 0
@@ -85,6 +86,7 @@ cdef class Worker:
                 continue
             with nogil:
                 rc = idle_wait(R, spin if hot else 0, park)
+            self.clock = rl_now()
             hot = False
             if rc == ETIMEDOUT:
                 break
@@ -105,6 +107,7 @@ cdef class Worker:
         cdef bint hot = False
         cdef int rc
         check_region(R)
+        self.clock = rl_now()
         while not rl_load(&R.j.closing) and not self.leaves() and not actor_left(R):
             if done and self.interval and self.checkpoint_due(done):
                 check(task_finish(R, done))
@@ -125,6 +128,7 @@ cdef class Worker:
                 continue
             with nogil:
                 rc = call_wait(R, spin if hot else 0, park)
+            self.clock = rl_now()
             hot = False
             if rc == ETIMEDOUT:
                 break
@@ -178,6 +182,7 @@ cdef class Worker:
         rl_failpoint(self.region.R, b"inline.run")
         calling = self.calling
         self.calling = 0
+        self.clock = rl_now()
         ended = begun = False
         try:
             if enter is not None:
@@ -202,6 +207,8 @@ cdef class Worker:
     cdef bint execute(self, uint32_t t) except -1:
         """Runs a task. True: its returns hold values or errors, not sealed yet. False: it is in its queue again."""
         cdef rl_task* k = task_at(self.region.R, t)
+        cdef int64_t begin = self.clock
+        cdef uint8_t outcome = RL_OUTCOME_DONE
         self.epoch += 1
         context_begin(self.region.R, t, self.epoch)
         try:
@@ -225,11 +232,14 @@ cdef class Worker:
             if self.region.R.fork_generation != rl_generation:
                 self.runner.leave_child(e)
             if self.runner.fail(t, e):
+                self.clock = trace_attempt(self.region.R, t, RL_OUTCOME_AGAIN, begin, 0, 0)
                 return self.again(t, True, True, False)
+            outcome, self.called = RL_OUTCOME_FAILED, 0
         if self.asks:
             self.end_timers()
             self.retired |= self.runner.after(k.function)
             self.asks = self.runner.asks
+        self.clock = trace_attempt(self.region.R, t, outcome, begin, self.called, self.returned)
         return True
 
     cdef int end_timers(self) except -1:
@@ -247,6 +257,7 @@ cdef class Worker:
     cdef object call(self, uint32_t t, object f, object args, object kwargs):
         """Calls the user's function; only in here a cancellation is raised."""
         cdef rl_task* k = task_at(self.region.R, t)
+        cdef int64_t called = rl_now() if rl_traces_detail(self.region.R) else 0
         self.calling = t
         if is_undelivered(k):  # if the mark comes later, a signal follows it
             self.runner.raise_cancelled()
@@ -254,6 +265,7 @@ cdef class Worker:
         if k.nreturns > 1:
             result = self.runner.several(t, result)
         self.calling = 0
+        self.called, self.returned = called, rl_now() if called else 0
         if self.asks and self.runner.exits is not None:
             raise self.runner.exits
         return result

@@ -53,8 +53,10 @@ def put_plain(Region region, value):
     cdef rl_origin origin
     cdef Py_ssize_t n
     cdef uint32_t i = 0
+    cdef int64_t begin
     if not is_usable(R):
         return MISS
+    begin = rl_now() if rl_traces_detail(R) else 0
     n = encode_plain(value, data, RL_OBJECT_SMALL)
     if n < 0:
         return MISS
@@ -62,6 +64,8 @@ def put_plain(Region region, value):
     check_region(R)  # site_here may have run Python code
     next_id(PUT_INDEX, id)
     check(object_put_small(R, &origin, RL_PLAIN, data, <uint32_t>n, &i))
+    if begin:
+        rl_trace_span(R, RL_TRACE_PUT, id, begin)
     return make_id(R, i, object_at(R, i).generation, id)
 
 

@@ -136,3 +136,23 @@ def free_job(Region region, uint32_t job):
     """Frees the entry of a job of which nothing is left."""
     check_region(region.R)
     check(job_free(region.R, job))
+
+
+def task_rows(Region region, uint32_t most) -> list:
+    """The tasks of this job that have not ended, `most` of them: (id, state, index of the function, actor, pid of its process
+    or 0)."""
+    cdef rl_region* R = region.R
+    cdef rl_task* k
+    cdef uint32_t t, owner
+    cdef list out = []
+    check_region(R)
+    for t in range(1, rl_load(&R.h.tasks.used)):
+        k = task_at(R, t)
+        if k.state in (RL_FREE, RL_BUILDING, RL_PAST) or job_of_task(region, t) != R.job:
+            continue
+        owner = k.owner if k.state == RL_RUNNING else 0
+        out.append(((<char*>k.id)[:RL_ID_BYTES], TASK_STATES[k.state], k.function, k.actor,
+                    rl_slot_at(R, owner).pid if 0 < owner < R.h.slots.used else 0))
+        if len(out) == most:
+            break
+    return out

@@ -23,8 +23,10 @@ cdef uint64_t lay_table(rl_table* t, uint64_t at, uint32_t stride, uint32_t capa
     return up(at + <uint64_t>stride * capacity, RL_PAGE)
 
 
-cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds) noexcept nogil:
-    """Fills in the offsets of a header; returns the bytes that the control file needs. `kinds`: number of custom resources."""
+cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t kinds,
+                      uint32_t traces) noexcept nogil:
+    """Fills in the offsets of a header; returns the bytes that the control file needs. `kinds`: number of custom resources.
+    `traces`: records of a ring."""
     cdef uint64_t at = up(sizeof(rl_header), RL_PAGE)
     at = lay_table(&h.slots, at, sizeof(rl_slot), slots)
     at = lay_table(&h.resources, at, sizeof(rl_resource), RL_CUSTOM + kinds)
@@ -43,15 +45,18 @@ cdef uint64_t lay_out(rl_header* h, uint32_t objects, uint32_t slots, uint32_t b
     h.rows = at
     h.reader_bits = up(objects // 8 + 8, RL_PAGE)
     h.row_bytes = 2 * h.reader_bits
-    return at + h.row_bytes * slots
+    h.traces = at + h.row_bytes * slots
+    h.trace_records = traces
+    h.trace_bytes = up((<uint64_t>traces + 1) * RL_TRACE_BYTES, RL_PAGE) if traces else 0
+    return h.traces + h.trace_bytes * slots
 
 
-def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t resources=0) -> int:
-    """Size of the control file for so many objects (and tasks), process slots, id buckets (a power of two) and custom
-    resources (`kinds`)."""
+def control_bytes(uint32_t objects, uint32_t slots, uint32_t buckets, uint32_t resources=0, uint32_t traces=0) -> int:
+    """Size of the control file for so many objects (and tasks), process slots, id buckets (a power of two), custom resources
+    (`kinds`) and records of each process's ring of traces (a power of two, or 0)."""
     cdef rl_header h
     memset(&h, 0, sizeof(h))
-    return lay_out(&h, objects, slots, buckets, resources)
+    return lay_out(&h, objects, slots, buckets, resources, traces)
 
 
 cdef uint32_t abi() noexcept nogil:
@@ -115,7 +120,8 @@ cdef class Region:
                 trim_bytes (of a free run that is worth trimming, 0: none is), cpus (ten-thousandths), gpus (their number),
                 resources (list of the total of each custom resource, in ten-thousandths), aging (ns after which a stalled
                 shape gets the reservation), job_turn (ns for which a job may have more than its share of the CPUs while
-                another has less), session_id, namespaces (system/process.py).
+                another has less), trace_records (of each process's ring: a power of two, 0: none), tracing (whether with
+                detail from the start), session_id, namespaces (system/process.py).
 
         Raises:
             OSError: the files can't be mapped, or this kernel doesn't hand over robust locks.
@@ -138,7 +144,7 @@ cdef class Region:
         cdef int control_fd = self.R.control_fd
         cdef int rc
         check(commit_pages(control_fd, 0, sizeof(rl_header)))
-        lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources))
+        lay_out(h, sizes.objects, sizes.slots, sizes.buckets, len(sizes.resources), sizes.trace_records)
         check(commit_pages(control_fd, h.bucket_offset, h.bucket_offset + <uint64_t>h.buckets * 4))
         h.version, h.abi, h.session_id = RL_VERSION, abi(), sizes.session_id
         for t in range(RL_NAMESPACES):
@@ -150,7 +156,7 @@ cdef class Region:
         h.spill_least, h.room_precedence = sizes.spill_least, sizes.room_precedence >> 20
         h.trim_least = <uint32_t>(<uint64_t>sizes.trim_bytes // RL_PAGE)
         h.reserve = <uint32_t>(<uint64_t>sizes.reserve_bytes // RL_PAGE)
-        h.aging, h.job_turn = sizes.aging, sizes.job_turn
+        h.aging, h.job_turn, h.tracing = sizes.aging, sizes.job_turn, sizes.tracing
         for t in range(TABLES):
             (<rl_table*>&h.objects)[t].used = 1
         rc = rl_mutex_make(&h.lock.mutex)
@@ -226,12 +232,14 @@ cdef class Region:
         check(slot_open(self.R, role, pid, started, &self.R.slot))
         if role == RL_NODE and pthread_mutex_lock(&self.R.j.node_life):
             raise RaySystemError("the job has a node already")
+        traces_begin(self.R)
         rl_failpoint(self.R, b"join.work")
 
     def take_slot(self, uint32_t slot):
         """Takes the slot that the host opened for this process."""
         check_region(self.R)
         self.R.slot = slot
+        traces_begin(self.R)
 
     def make_current(self):
         """Makes this region the one that bare and unpickled ids belong to."""

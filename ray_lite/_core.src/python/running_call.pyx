@@ -20,6 +20,7 @@ cdef class RunningCall:
     cdef uint8_t id[20]
     cdef readonly uint32_t record
     cdef uint32_t serial, attempt
+    cdef int64_t began         # CLOCK_MONOTONIC, ns
     cdef uint64_t index        # of the last call or put that it made
     cdef PyThreadState* state  # of the thread that runs its function now and may be interrupted; NULL: none
     cdef unsigned long thread
@@ -27,6 +28,13 @@ cdef class RunningCall:
 
     def __init__(self):
         raise TypeError("only take_call makes these")
+
+    cdef void trace(self) noexcept:
+        """Records the call, whose results are there."""
+        cdef rl_region* R = self.worker.region.R
+        cdef uint32_t i = task_at(R, self.record).returns
+        cdef bint failed = i and object_at(R, i).format & RL_ERROR
+        trace_attempt(R, self.record, RL_OUTCOME_FAILED if failed else RL_OUTCOME_DONE, self.began, 0, 0)
 
     def enter(self):
         """Makes this the call that the code of this context belongs to, and what inherits the context."""

@@ -12,6 +12,7 @@ cdef RunningCall make_call(Worker worker, uint32_t t):
     call.worker, call.record = worker, t
     memcpy(call.id, task_at(R, t).id, RL_ID_BYTES)
     call.serial, call.attempt = task_at(R, t).serial, task_at(R, t).attempts
+    call.began = rl_now()
     context_share(R, t)
     return call
 
@@ -44,6 +45,8 @@ def take_call(Worker worker, RunningCall ended, int64_t turn, bint rests):
         if ended is not None:
             end_call(worker, ended)
         return None
+    if ended is not None:
+        ended.trace()
     check(call_next_run(R, 0 if ended is None else ended.record, turn, rests, &t))
     if ended is not None:
         settle_waits(R)
@@ -54,6 +57,7 @@ def take_call(Worker worker, RunningCall ended, int64_t turn, bint rests):
 def end_call(Worker worker, RunningCall call):
     """Ends a call; the thread that waits for the bell must look for the next one."""
     check_region(worker.region.R)
+    call.trace()
     check(call_end(worker.region.R, call.record))
     settle_waits(worker.region.R)
 

@@ -12,10 +12,27 @@ cdef enum:
 cdef tuple MAKING_ROOM_HELPS = (FullReason.STORE, FullReason.MEMORY)
 
 
+cdef void trace_submission(rl_region* R, rl_spec* s, int64_t begin) noexcept:
+    """Records a submission, and the objects among its arguments."""
+    cdef rl_trace e
+    cdef uint32_t k
+    memset(&e, 0, sizeof(e))
+    e.kind, e.pid, e.actor, e.what = RL_TRACE_SUBMIT, rl_slot_at(R, R.slot).pid, <uint16_t>s.actor, s.function
+    e.begin, e.end = begin, rl_now()
+    e.before = s.nreturns
+    memcpy(e.id, s.id, RL_ID_BYTES)
+    rl_trace_write(R, &e)
+    for k in range(s.nrefs):
+        e.kind = RL_TRACE_ARGUMENT
+        memcpy(&e.what, object_at(R, s.refs[k]).id, RL_ID_BYTES)
+        rl_trace_write(R, &e)
+
+
 cdef object submit_spec(rl_region* R, rl_spec* s):
     """Submits a call; its ObjectID, a list of them, or None for no returns."""
     cdef uint32_t one[2]
     cdef uint32_t* many = NULL
+    cdef int64_t begin = rl_now() if rl_traces_detail(R) else 0
     cdef uint32_t k
     cdef int rc
     s.site = site_here()
@@ -35,6 +52,8 @@ cdef object submit_spec(rl_region* R, rl_spec* s):
     if rc:
         free(many)
         check(rc)
+    if begin:
+        trace_submission(R, s, begin)
     if s.nreturns == 1:
         return make_id(R, one[0], one[1], object_at(R, one[0]).id)
     ids = [make_id(R, s.returns[k], s.generations[k], object_at(R, s.returns[k]).id) for k in range(s.nreturns)]

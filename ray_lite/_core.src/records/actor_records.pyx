@@ -54,6 +54,8 @@ cdef void mail_add(rl_region* R, uint32_t t, bint front) noexcept nogil:
     since it has begun before."""
     cdef rl_task* k = task_at(R, t)
     cdef rl_actor* e = actor_at(R, k.actor)
+    if rl_traces_detail(R):
+        rl_trace_span(R, RL_TRACE_QUEUED, k.id, rl_now())
     rl_task_become(R, k, RL_MAILED)
     rl_set32(R, &k.owner, e.nmailed)
     if t == e.creation:  # it is in no list: nothing else runs before it

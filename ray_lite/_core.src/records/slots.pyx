@@ -20,6 +20,16 @@ cdef int slot_open(rl_region* R, uint32_t role, uint32_t pid, uint64_t started, 
             return rc
 
 
+cdef void traces_begin(rl_region* R) noexcept nogil:
+    """Lock not held. Makes the ring of this process's slot its own, with pages, which stay for good. Without memory for them it
+    keeps no traces."""
+    cdef uint64_t at = R.h.traces + R.h.trace_bytes * R.slot
+    if R.h.trace_records and not rl_load(&rl_slot_at(R, R.slot).traced):
+        if commit_pages(R.control_fd, at, at + R.h.trace_bytes) == DONE:
+            rl_store(&rl_slot_at(R, R.slot).traced, 1)
+    R.ring = rl_trace_ring_of(R, R.slot)
+
+
 cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     """Lock held. Initializes a slot: nothing is left of the process that had it before."""
     rl_process_become(R, s, RL_ALIVE)
@@ -45,6 +55,7 @@ cdef int slot_adopt(rl_region* R, uint32_t slot, uint32_t pid, uint64_t started)
     other worker is started for the same task."""
     cdef rl_slot* s = rl_slot_at(R, slot)
     R.slot = slot
+    traces_begin(R)
     R.row_limit = 0
     if rl_lock(R):
         return EIO

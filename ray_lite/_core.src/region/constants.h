@@ -4,7 +4,7 @@
 #define RL_CONSTANTS_H
 
 #define RL_MAGIC 0x6574696c5f796172ull /* "ray_lite" in little-endian bytes, so that another byte order is noticed */
-#define RL_VERSION 13u
+#define RL_VERSION 14u
 #define RL_NONE 0u
 #define RL_ID_BYTES 20
 #define RL_PAGE 4096u

@@ -5,7 +5,7 @@
  * descriptor.  If there is a spill directory, a third such file holds the bytes of spilled objects; no process maps it.
  *
  *   CONTROL  | header + lock + log | slots | resources | demands | queues | buckets | objects | tasks | refs | extents |
- *            | actors | lanes | rows of holder and reader bits, one per slot |
+ *            | actors | lanes | rows of holder and reader bits, one per slot | rings of traces (traces.h), one per slot |
  *   ARENA    | page 0 | page 1 | ... committed by fallocate from the front                                       |
  *
  * Tables are arrays that never move, and their entries are named by a 32-bit index.  Index 0 means "none" everywhere, so a
@@ -49,6 +49,10 @@ typedef struct {
     uint64_t row_bytes;                /* writer: init; stride of the rows */
     uint64_t rows;                     /* writer: init; offset of the rows */
     uint64_t reader_bits;              /* writer: init; where the reader bits are in a row, behind the holder bits */
+    uint64_t traces;                   /* writer: init; offset of the rings of traces */
+    uint64_t trace_bytes;              /* writer: init; stride of the rings */
+    uint32_t trace_records;            /* writer: init; records of a ring: a power of two, or 0 if there are none */
+    uint32_t tracing;                  /* writer: atomic; 1: with detail */
     uint32_t buckets;                  /* writer: init; number of buckets, a power of two */
     uint32_t spill_least;              /* writer: init; bytes from which on an object may be spilled; 0: none may */
     uint64_t bucket_offset;            /* writer: init */

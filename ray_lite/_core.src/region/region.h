@@ -10,6 +10,7 @@ typedef struct {
     rl_job *jobs;
     rl_job *j; /* the job of this process; of a copy of this struct, another one for which it acts */
     uint32_t *handles; /* number of this process's handles, by object; guarded by the GIL */
+    struct rl_trace_ring *ring; /* of this process's slot, or NULL: there is none */
     uint32_t *reads;   /* how often this process reads an object's bytes that may be spilled, by object; guarded by the GIL */
     int control_fd, arena_fd;
     int connection; /* of an attached driver with the host: closed when the memory is unmapped; else -1 */

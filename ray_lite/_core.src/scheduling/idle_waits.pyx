@@ -2,6 +2,9 @@
 
 Neighbours: records/idle_workers.pyx (the list of them), wakeups.pyx (who rings).  Must not decide how long it waits.
 """
+cdef extern from "sched.h" nogil:
+    int sched_yield()
+
 cdef enum:
     YIELDED = 10000  # ns from which on a yield has let another process run: ten times what it takes else
 

@@ -184,6 +184,8 @@ cdef void queue_insert(rl_region* R, uint32_t t, bint front) noexcept nogil:
         ring_add(R, k.queue)
     if e.job != R.job:
         rl_owe_job(R, e.job)
+    if rl_traces_detail(R):
+        rl_trace_span(R, RL_TRACE_QUEUED, k.id, rl_now())
 
 
 cdef void queue_push(rl_region* R, uint32_t t) noexcept nogil:

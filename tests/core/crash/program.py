@@ -25,7 +25,7 @@ def small_region(module):
     """A region of the least size: its META is some tens of KiB. (region, files to close)."""
     sizes = dict(objects=64, slots=8, buckets=4, commit_bytes=UNIT, page_bytes=UNIT, reserve_bytes=0)
     sizes |= dict(spill_least=4096, room_precedence=10**9, trim_bytes=5 * UNIT, session_id=1, namespaces=(0, 0, 0))
-    sizes |= dict(cpus=20000, gpus=1, resources=[10000] * RESOURCES, aging=1, job_turn=1 << 60)
+    sizes |= dict(cpus=20000, gpus=1, resources=[10000] * RESOURCES, aging=1, job_turn=1 << 60, trace_records=0, tracing=False)
     control = module.control_bytes(sizes["objects"], sizes["slots"], sizes["buckets"], RESOURCES)
     lengths = [control, 1 << 21]
     files = [os.memfd_create(f"ray_lite-crash-{n}") for n in lengths]
