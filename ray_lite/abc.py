@@ -116,6 +116,9 @@ class Sharing(Protocol):
     def share(self, registration: Registration) -> None:
         """Makes a registered serializer known in all processes of the job."""
 
+    def share_all(self) -> None:
+        """Does so with all that were registered in this process before it had a session."""
+
 
 class Backend(Protocol):
     """One session as seen by one process. All methods may be called from any thread."""

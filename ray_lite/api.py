@@ -107,6 +107,11 @@ def _start(request: Request) -> None:
         session.install(launch(request))
     atexit.register(shutdown)
     sigterm.watch(shutdown)
+    try:
+        session.current().serializers.share_all()  # now that the session is there: they may name remote functions
+    except BaseException:
+        shutdown()
+        raise
 
 
 def _check_free() -> None:

@@ -82,6 +82,9 @@ class NoSharing:
     def share(self, registration: Registration) -> None:
         """Does nothing."""
 
+    def share_all(self) -> None:
+        """Does nothing."""
+
 
 class SerialBackend:
     """See abc.Backend for the methods' contracts."""

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ray_lite import _core
-from ray_lite.exceptions import ForkedError, RaySystemError
+from ray_lite.exceptions import ForkedError, RaySystemError, TaskCancelledError
 from ray_lite.store.object_store import Store
 from ray_lite.values import custom_serializers
 from ray_lite.values.custom_serializers import Registration
@@ -38,7 +38,11 @@ class SerializerTable:
         custom_serializers.set_look(self.look)
 
     def share_all(self) -> None:
-        """Shares what this process had registered before it had a session."""
+        """Shares what this process had registered before it had a session.
+
+        Raises:
+            SerializationError: one can't be pickled.
+        """
         for registration in list(custom_serializers.shared.values()):
             self.share(registration)
 
@@ -71,6 +75,8 @@ class SerializerTable:
     def _take(self, x: _core.ObjectID) -> None:
         try:
             registration = Registration(*self._store.load(x)[0])
+        except (TaskCancelledError, ForkedError, RaySystemError):
+            raise  # the registration itself can be loaded
         except Exception as error:  # of the user's module, say; the value that is pickled now may have nothing to do with it
             self.report(f"a serializer that was registered can't be loaded in process {os.getpid()}: {described(error)}")
             return

@@ -67,7 +67,6 @@ def enter(plan: SessionPlan, region: _core.Region, info: SessionInfo, belongings
     undo.callback(driver.call_sites.end)
     driver.serializers.begin()
     undo.callback(driver.serializers.end)
-    driver.serializers.share_all()
     setting = setting_of(plan, info, driver.address["redis_address"])._replace(attachment=attachment)
     start = NodeStart((driver.node_pid, driver.link), setting, driver.files)
     if attachment is None or plan.request.preload:

@@ -216,9 +216,27 @@ def test_wrong_arguments(cls, how, error, match):
     assert not custom_serializers.registered and not custom_serializers.shared
 
 
-def test_what_can_not_be_pickled_is_refused_at_the_call(ray_session):
+@pytest.mark.parametrize("early", [False, True], ids=["after init", "before init"])
+def test_what_can_not_be_pickled_is_refused(fresh, early):
     lock = threading.Lock()
     kind = sample()
-    with pytest.raises(SerializationError, match="lock"):
+    if not early:
+        fresh.init(num_cpus=1)
+    with pytest.raises(SerializationError, match="the serializer of .*lock"):
         ray.register_custom_serializer(kind, serializer=lambda x: lock, deserializer=doubled)
-    assert kind not in custom_serializers.registered
+        fresh.init(num_cpus=1)
+    assert ray.is_initialized() is not early and (kind in custom_serializers.registered) is early
+
+
+def test_a_class_that_calls_remote_functions(fresh):
+    double = ray.remote(lambda number: 2 * number)
+
+    class Caller:
+        number = 4
+
+        def doubled(self):
+            return ray.get(double.remote(self.number))
+
+    ray.register_custom_serializer(Caller, use_dict=True)
+    fresh.init(num_cpus=1)
+    assert ray.get(ray.remote(lambda: Caller()).remote()).doubled() == 8

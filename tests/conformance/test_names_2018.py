@@ -73,6 +73,7 @@ def test_a_failure_is_caught_by_the_names_of_2018(backend):
 
 def test_calls_through_the_names(backend):
     worker = backend.worker
+    assert ray.get(ray.remote(lambda: worker.global_worker.connected).remote()) is True  # a module that is captured
     x = worker.put(1, worker=worker.global_worker)
     assert worker.get(x, worker=worker.global_worker) == worker.get(worker.remote(lambda: 1).remote()) == 1
     assert worker.wait([x], worker=worker.global_worker) == ([x], [])
