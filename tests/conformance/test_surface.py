@@ -29,7 +29,7 @@ class Counter:
         return ray.current_actor()
 
 
-@pytest.fixture(params=["PYTHON_MODE", "SCRIPT_MODE", "SILENT_MODE"])
+@pytest.fixture(params=["PYTHON_MODE", "SILENT_MODE"])
 def backend(fresh, request):
     fresh.init(driver_mode=getattr(fresh, request.param), num_cpus=2)
     return fresh

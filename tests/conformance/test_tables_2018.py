@@ -90,9 +90,8 @@ def test_without_redirection_there_is_no_file(state):
     assert list(state.log_files()) == ["10.0.0.1"]
 
 
-@pytest.mark.parametrize("table", [
-    "object_table", "function_table", "client_table", "local_schedulers", "workers", "log_files", "actors",
-    "cluster_resources", "available_resources"])
-def test_in_python_mode_tables_are_empty(python_mode, table):
+def test_in_python_mode_tables_are_empty(python_mode):
     f.remote(1)
-    assert not getattr(python_mode.global_state, table)()
+    for table in ("object_table", "function_table", "client_table", "local_schedulers", "workers", "log_files", "actors",
+                  "cluster_resources", "available_resources"):
+        assert not getattr(python_mode.global_state, table)()
