@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 if TYPE_CHECKING:
     from ray_lite.calls.functions import Call, Function, Token
     from ray_lite.calls.methods import Creation, MethodCall
+    from ray_lite.values.custom_serializers import Registration
 
 
 class Statistics(Protocol):
@@ -33,8 +34,31 @@ class Statistics(Protocol):
         """Bytes of shared memory that have pages."""
 
 
+class Tables(Protocol):
+    """Tables in the shapes of Ray of 2018, as global_state shows them."""
+
+    def objects(self) -> dict[Any, dict[str, Any]]:
+        """Facts about each object, those that the session keeps for itself, too, by ObjectID."""
+
+    def functions(self) -> dict[str, dict[str, str]]:
+        """Facts about each remote function that was called, by id as hex text."""
+
+    def clients(self) -> dict[str, list[dict[str, Any]]]:
+        """What Ray of 2018 had a process for, by address of the machine."""
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """Facts about each process that runs tasks or an actor, by id as hex text."""
+
+    def log_files(self) -> dict[str, dict[str, list[str]]]:
+        """Lines of log files by name, by address of the machine."""
+
+
 class SessionView(Protocol):
     """What a session holds and uses."""
+
+    @property
+    def tables(self) -> Tables:
+        """The session's tables."""
 
     def check(self) -> None:
         """Raises AssertionError when an invariant of the session does not hold."""
@@ -95,12 +119,28 @@ class Actors(Protocol):
         """Ends the actor whose method runs in this thread; RuntimeError if none does."""
 
 
+class Sharing(Protocol):
+    """Where a process shares what was registered in it."""
+
+    def share(self, registration: Registration) -> None:
+        """Makes a registered serializer known in all processes of the job."""
+
+    def share_all(self) -> None:
+        """Does so with all that were registered in this process before it had a session."""
+
+
 class Backend(Protocol):
     """One session as seen by one process. All methods may be called from any thread."""
 
     is_worker: bool  #: True in a process that runs tasks
+    mode: int  #: the driver_mode of `init`, or WORKER_MODE
     address: dict[str, Any]  #: what `init` returned
     session_id: int
+    worker_id: bytes  #: 20 bytes that name this process in this session; those of a driver name its job, too
+
+    @property
+    def serializers(self) -> Sharing:
+        """Where registered serializers are shared."""
 
     @property
     def view(self) -> SessionView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray_lite import session
@@ -18,6 +18,7 @@ from ray_lite.driver import sigterm
 from ray_lite.driver.request import Request
 from ray_lite.init_arguments import request_of
 from ray_lite.options import duration, whole
+from ray_lite.values import custom_serializers
 
 _changing = threading.RLock()  # held while a session starts or ends; reentrant: a signal handler may end what its thread starts
 
@@ -106,6 +107,11 @@ def _start(request: Request) -> None:
         session.install(launch(request))
     atexit.register(shutdown)
     sigterm.watch(shutdown)
+    try:
+        session.current().serializers.share_all()  # now that the session is there: they may name remote functions
+    except BaseException:
+        shutdown()
+        raise
 
 
 def _check_free() -> None:
@@ -306,3 +312,48 @@ def get_gpu_ids() -> list[int | str]:
 def get_attempt_number() -> int:
     """Number of the current task's attempt: 1 for the first, 0 in a driver."""
     return session.current().attempt()
+
+
+def get_webui_url() -> str | None:
+    """Address of the session's web page, or None: there is no page."""
+    url: str | None = session.current().address.get("webui_url")
+    return url
+
+
+def register_custom_serializer(  # noqa: PLR0913  (programs of 2018 use this signature)
+    cls: type, use_pickle: bool = False, use_dict: bool = False, serializer: Callable[[Any], Any] | None = None,
+    deserializer: Callable[[Any], Any] | None = None, local: bool = False, worker: Any = None,
+) -> None:
+    """Says how instances of a class travel, in all processes of this driver, those that run already too, from now on.
+
+    Exactly one of use_pickle, use_dict, and serializer with deserializer must be given. Call it before `init` or after it, also
+    in a task; what is registered holds for later sessions of the process, too. The last registration of a class counts.
+
+    Args:
+        cls: the class; instances of its subclasses are not meant.
+        use_pickle: whether they are pickled as any value is: undoes an earlier registration.
+        use_dict: whether only their `__dict__` travels: their `__init__` and what they define for pickle are not called.
+        serializer: function that makes another value of an instance, which can be pickled.
+        deserializer: function that makes of that value what `get` returns, or a task gets; it travels with each value.
+        local: whether only this process is to know. Default False.
+        worker: ignored.
+
+    Raises:
+        TypeError: not a class, a function or a bool; or with use_dict, not all of an instance is in its `__dict__`.
+        ValueError: not exactly one way; or a builtin class whose values always travel as they are.
+        SerializationError: the class or a function can't be pickled; before `init`, that raises it.
+    """
+    for name, value in (("use_pickle", use_pickle), ("use_dict", use_dict), ("local", local)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
+    for name, function in (("serializer", serializer), ("deserializer", deserializer)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, got {function!r}")
+    if (serializer is None) != (deserializer is None) or use_pickle + use_dict + (serializer is not None) != 1:
+        raise ValueError("give exactly one of use_pickle=True, use_dict=True, and a serializer with a deserializer")
+    custom_serializers.check_class(cls, use_dict)
+    registration = custom_serializers.Registration(cls, use_dict, serializer, deserializer)
+    backend = session.peek()
+    if backend is not None and not backend.inherited and not local:
+        backend.serializers.share(registration)
+    custom_serializers.enter(registration, not local)

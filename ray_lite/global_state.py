@@ -1,6 +1,6 @@
 """global_state: what a session holds and has, under the names of Ray of 2018.
 
-Neighbours: store/listing.py lists the objects, backends/session_view.py answers.
+Neighbours: backends/session_view.py answers, backends/session_tables.py makes the tables.
 """
 
 from __future__ import annotations
@@ -11,34 +11,60 @@ from typing import Any
 from ray_lite import session
 from ray_lite._core import ObjectID
 
-_LATER = (
-    "function_table", "client_table", "workers",
-)
-
 
 class GlobalState:
     """Tables of the session of this process."""
 
-    def object_table(self, object_id: ObjectID | str | None = None) -> dict[Any, Any]:
-        """Facts about all objects by id, or about one object.
+    def object_table(self, object_id: ObjectID | str | None = None, *, kept: bool = False) -> dict[Any, Any]:
+        """Facts about the program's objects by id, or about one object.
 
         Args:
             object_id: an ObjectID, or an id as hex text. Default: all objects.
+            kept: whether to show also what the session keeps for itself until it ends, such as functions and call sites.
 
         Returns:
-            {ObjectID: facts}, or the facts of the one object: a dict with `DataSize` (bytes), `State` ("pending", "creating",
-            "sealed" or "spilled"), `Holders` (list of (pid, "driver" | "node" | "worker" | "actor")), `Pins` (number of tasks
-            and objects that need it), `Kept` (whether the session keeps it until the session ends, such as a function) and
-            `CallSite` (where its put or task was called, or "" if unknown; for a kept object, what it is). The ids in the
+            {ObjectID: facts}, or the facts of the one object: a dict with `DataSize` (bytes, -1 as long as there is no value),
+            `State` ("pending", "creating", "sealed" or "spilled"), `Holders` (list of (pid, "driver" | "node" | "worker" |
+            "actor")), `Pins` (number of tasks and objects that need it), `Kept` (whether the session keeps it) and `CallSite`
+            (where its put or task was called, or "" if unknown; for a kept object, what it is). Of Ray of 2018 are also
+            `ManagerIDs` (list with the id of the session's store, or None as long as there is no value), `IsPut` (False as
+            long as its task has not ended, else None: not recorded), `TaskID` and `Hash` ("": not recorded). The ids in the
             table keep no object alive. The facts are read without a lock: each was true at some moment.
 
         Raises:
             KeyError: there is no such object.
         """
-        table: dict[ObjectID, dict[str, Any]] = {row.id: row.facts() for row in session.current().view.objects()}
+        table: dict[ObjectID, dict[str, Any]] = session.current().view.tables.objects()
         if object_id is None:
-            return table
+            return {x: facts for x, facts in table.items() if kept or not facts["Kept"]}
         return table[ObjectID.from_hex(object_id) if isinstance(object_id, str) else object_id]
+
+    def function_table(self, function_id: str | None = None) -> dict[str, Any]:
+        """Facts about the remote functions that were called in the session: {id as hex text: facts}, or those of one function:
+        a dict with `DriverID` (hex text), `Module` and `Name` (with the module)."""
+        table = session.current().view.tables.functions()
+        return table if function_id is None else table[function_id]
+
+    def client_table(self) -> dict[str, list[dict[str, Any]]]:
+        """What the session has, under the names of processes of Ray of 2018: {node_ip_address: [facts, facts]}, dicts with
+        `ClientType` ("plasma_manager", "local_scheduler"), `DBClientID` (hex text) and `Deleted` (False); that of the scheduler
+        also with the amount of each resource."""
+        return session.current().view.tables.clients()
+
+    def local_schedulers(self) -> list[dict[str, Any]]:
+        """The entries of `client_table` for schedulers: one."""
+        rows = [row for rows in self.client_table().values() for row in rows]
+        return [row for row in rows if row["ClientType"] == "local_scheduler"]
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """Facts about the processes that run tasks and actors of this driver: {worker_id as hex text: facts}, dicts with
+        `node_ip_address`, `Pid`, `Kind` ("worker", "actor") and, with redirect_worker_output, `stdout_file` and `stderr_file`:
+        paths of files that are there once something was written."""
+        return session.current().view.tables.workers()
+
+    def log_files(self) -> dict[str, dict[str, list[str]]]:
+        """The log files of the session: {node_ip_address: {name: lines}}."""
+        return session.current().view.tables.log_files()
 
     def actors(self) -> list[dict[str, Any]]:
         """Facts about each live actor: a dict with `ActorID` (40 hexadecimal digits), `ClassName`, `Name` (or None), `State`
@@ -117,11 +143,6 @@ class GlobalState:
         from ray_lite.tracing.tables import events
 
         return events(session.current().view.traces())
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _LATER:
-            raise NotImplementedError(f"global_state.{name} is not implemented yet")
-        raise AttributeError(f"global_state has no {name}")
 
 
 global_state = GlobalState()

@@ -43,9 +43,9 @@ class RemoteFunction:
         own = getattr(function, "__dict__", {})
         self.__dict__.update({name: value for name, value in own.items() if not hasattr(RemoteFunction, name)})
         signatures = Signatures(_signature_of(function, follow_wrapped=False), _signature_of(function, follow_wrapped=True))
-        id = _next_id(getattr(function, "__module__", None) or "", name)
-        self._target = Function(name, id, finished(function), signatures)
-        self._target.yields = yields
+        module = getattr(function, "__module__", None) or ""
+        self._target = Function(name, _next_id(module, name), finished(function), signatures)
+        self._target.yields, self._target.module = yields, module or "?"
         self._options = options
         self._bind()
 

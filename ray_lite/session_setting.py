@@ -19,6 +19,8 @@ class SessionInfo(NamedTuple):
     session_id: int
     spill_fd: int = -1  #: descriptor of the spill file, or -1
     session_dir: str = ""
+    node_ip_address: str = "127.0.0.1"  #: as `init` was told
+    has_worker_files: bool = False  #: whether what workers print goes to files
 
 
 class Secret(str):

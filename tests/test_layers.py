@@ -23,8 +23,7 @@ ROOMS = [
     "values", "store", "tracing", "control", "calls",
     "abc", "session", "backends", "workers", "node", "driver",
     "remote_function", "actor_handle", "actor_class", "global_state", "profiling", "decorator", "actors",
-    "init_arguments", "api",
-    "__init__",
+    "init_arguments", "api", "names_2018", "__init__",
     "cli", "__main__",
 ]
 RANK = {room: number for number, room in enumerate(ROOMS)}

@@ -5,9 +5,10 @@ import inspect
 import pytest
 
 from ray_lite import session
-from ray_lite.abc import Backend, SessionView
+from ray_lite.abc import Backend, SessionView, Tables
 from ray_lite.backends.local import LocalBackend
-from ray_lite.backends.serial import SerialBackend, SerialView
+from ray_lite.backends.serial import NoTables, SerialBackend, SerialView
+from ray_lite.backends.session_tables import SessionTables
 from ray_lite.backends.session_view import LocalView
 from ray_lite.exceptions import RaySystemError
 
@@ -30,6 +31,7 @@ def test_install_and_clear():
 
 @pytest.mark.parametrize("contract, kind", [
     (Backend, LocalBackend), (Backend, SerialBackend), (SessionView, LocalView), (SessionView, SerialView),
+    (Tables, SessionTables), (Tables, NoTables),
 ])
 def test_backends_and_views_keep_the_contract(contract, kind):
     for name, method in inspect.getmembers(contract, inspect.isfunction):

@@ -21,7 +21,10 @@ from ray_lite.backends.session_view import LocalView
 from ray_lite.calls.arguments import IN_OBJECT, pack
 from ray_lite.calls.call_sites import CallSites
 from ray_lite.calls.functions import Call, Function, FunctionTable, Token
+from ray_lite.calls.identities import driver_id
 from ray_lite.calls.runtime_env import RuntimeEnv
+from ray_lite.calls.serializer_table import SerializerTable
+from ray_lite.config import SCRIPT_MODE
 from ray_lite.exceptions import GetTimeoutError
 from ray_lite.options import Options, WorkerOptions
 from ray_lite.policy.resources import gpu_numbers
@@ -38,14 +41,17 @@ class LocalBackend:
     """A session as one process uses it. See abc.Backend for the methods' contracts."""
 
     is_worker = False
+    mode = SCRIPT_MODE
 
     def __init__(self, region: _core.Region, info: SessionInfo) -> None:
         self.region, self.info, self.config, self.session_id = region, info, info.config, info.session_id
+        self.worker_id = driver_id(info.session_id, region.job_key)
         spill = Spill(region, info.spill_fd)
         self.store = Store(region, info.config, Backpressure(region, info.config, spill, others=self.is_worker))
         self.store.set_copy_threads(region.cpus)
         self.functions = FunctionTable(self.store, info.session_id)
         self.runtime_env = RuntimeEnv(self.store)
+        self.serializers = SerializerTable(self.store, info.session_dir)
         self.call_sites = CallSites(self.store, info.config.call_sites)
         self.view = LocalView(self.store, info)
         self.actors = LocalActors(self)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 from ray_lite.backends.copies import arguments_copied, copied
 from ray_lite.backends.serial_actor import current
 from ray_lite.backends.serial_actors import SerialActors
 from ray_lite.calls.functions import Call, Function, Token
+from ray_lite.calls.identities import process_id
 from ray_lite.calls.returns import several
 from ray_lite.calls.unfinished import check_finished, hide_loop
+from ray_lite.config import PYTHON_MODE
 from ray_lite.tracing.source import Traces
+from ray_lite.values.custom_serializers import Registration
 
 
 class Statistics(NamedTuple):
@@ -23,9 +27,29 @@ class Statistics(NamedTuple):
     region_bytes: int = 0
 
 
+class NoTables:
+    """The tables of a session that shares nothing: all empty. See abc.Tables for the contracts."""
+
+    def objects(self) -> dict[Any, dict[str, Any]]:
+        return {}
+
+    def functions(self) -> dict[str, dict[str, str]]:
+        return {}
+
+    def clients(self) -> dict[str, list[dict[str, Any]]]:
+        return {}
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def log_files(self) -> dict[str, dict[str, list[str]]]:
+        return {}
+
+
 class SerialView:
     """The view of a session without processes or store. See abc.SessionView for the contracts."""
 
+    tables = NoTables()
 
     def check(self) -> None:
         """Does nothing: there is nothing that could be inconsistent."""
@@ -62,16 +86,29 @@ class SerialView:
         return []
 
 
+class NoSharing:
+    """Stands for a calls.serializer_table.SerializerTable: there are no other processes."""
+
+    def share(self, registration: Registration) -> None:
+        """Does nothing."""
+
+    def share_all(self) -> None:
+        """Does nothing."""
+
+
 class SerialBackend:
     """See abc.Backend for the methods' contracts."""
 
     is_worker = False
     inherited = False
+    mode = PYTHON_MODE
     session_id = 0
+    serializers = NoSharing()
 
     def __init__(self, node_ip_address: str) -> None:
         names = ("redis_address", "object_store_address", "webui_url", "session_dir", "node_pid")
         self.address: dict[str, Any] = {"node_ip_address": node_ip_address, **dict.fromkeys(names)}
+        self.worker_id = process_id(self.session_id, os.getpid())
         self.actors = SerialActors()
         self.view = SerialView()
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ray_lite import _core
+from ray_lite.backends.session_tables import SessionTables
 from ray_lite.session_setting import SessionInfo
 from ray_lite.store.listing import Row
 from ray_lite.store.memory_report import Memory, measure
@@ -19,6 +20,7 @@ class LocalView:
 
     def __init__(self, store: Store, info: SessionInfo) -> None:
         self._store, self._region, self._info = store, store.region, info
+        self.tables = SessionTables(store.region, store.listing, info)
 
     def check(self) -> None:
         self._region.check()

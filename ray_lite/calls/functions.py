@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ray_lite import _core
+from ray_lite.calls.identities import driver_id
 from ray_lite.exceptions import ObjectLostError, SerializationError
 from ray_lite.options import Options
 from ray_lite.store.object_store import Store
@@ -67,6 +68,7 @@ class Function:
     def __init__(self, name: str, id: bytes, body: Callable[..., Any] | None, signatures: Signatures) -> None:
         self.name, self.id, self.body, self.signatures = name, id, body, signatures
         self.yields = False  #: whether it is known to be a generator function
+        self.module = ""  #: name of the module of a remote function; "": it is an actor's
         self.session_id = 0  #: session in which the function is exported, or 0
         self.token: Token = (0, 0)  #: its token in that session
 
@@ -143,7 +145,7 @@ class FunctionTable:
         self._exporting[function.id] = function, token
         try:
             body = _pickled(function)
-            name = pickle.dumps(function.name)
+            name = pickle.dumps(function.name) + self._origin(function)  # loading passes over what follows a pickle
             stream = Pickled(name, [body.stream, *body.buffers], [len(body.stream), *body.lengths], body.contained)
             self._store.fill(token[0], stream)
             _core.seal_object(self._store.region, x)
@@ -152,6 +154,12 @@ class FunctionTable:
             self._exporting.pop(function.id, None)
             raise
         return token
+
+    def _origin(self, function: Function) -> bytes:
+        """What function_table() shows of a remote function besides its name: the driver and the module."""
+        if not function.module:
+            return b""
+        return driver_id(self._session_id, self._store.region.job_key).hex().encode() + function.module.encode()
 
     def load(self, index: int) -> Callable[..., Any]:
         """Loads the callable whose pickle is in the sealed object of this index."""

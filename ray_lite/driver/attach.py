@@ -120,7 +120,8 @@ def attach(request: Request, connection: socket.socket, node: Node, directory: s
     region.take_slot(welcome.slot)
     plan = attached_plan(request, welcome)
     nonce = int.from_bytes(os.urandom(8), "little") >> 1
-    info = SessionInfo(plan.request.config, plan.resources, nonce, files.spill, directory)
+    info = SessionInfo(plan.request.config, plan.resources, nonce, files.spill, directory,
+                       request.node_ip_address, request.redirect_worker_output)
     address = address_of(plan, directory, welcome.redis_address)
     region.keep_attached(os.dup(connection.fileno()))
     connection.close()

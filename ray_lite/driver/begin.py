@@ -38,7 +38,8 @@ def begin(plan: SessionPlan, node: Node, directory: str, undo: contextlib.ExitSt
     request = plan.request
     files, region = make_region(plan, undo)
     region.join(_core.DRIVER, os.getpid(), started_at(os.getpid()))
-    info = SessionInfo(request.config, plan.resources, session_id_of(plan), files.spill, directory)
+    info = SessionInfo(request.config, plan.resources, session_id_of(plan), files.spill, directory,
+                       request.node_ip_address, request.redirect_worker_output)
     address = address_of(plan, directory, os.path.join(directory, SOCKET) if plan.store.binaries else None)
     driver = enter(plan, region, info, Belongings(*node, files, request.shutdown_grace, address), undo)
     if not plan.store.binaries and request.driver_mode == SCRIPT_MODE:
@@ -58,11 +59,14 @@ def enter(plan: SessionPlan, region: _core.Region, info: SessionInfo, belongings
     """
     region.make_current()
     driver = Driver(region, info, belongings)
+    driver.mode = plan.request.driver_mode
     undo.callback(os.close, driver.node_pidfd)
     _core.set_root(_root_id(plan.request.object_id_seed))
     driver.runtime_env.begin()
     driver.call_sites.begin()
     undo.callback(driver.call_sites.end)
+    driver.serializers.begin()
+    undo.callback(driver.serializers.end)
     setting = setting_of(plan, info, driver.address["redis_address"])._replace(attachment=attachment)
     start = NodeStart((driver.node_pid, driver.link), setting, driver.files)
     if attachment is None or plan.request.preload:

@@ -56,6 +56,7 @@ class Driver(LocalBackend):
             return
         self._closed = True
         self.call_sites.end()
+        self.serializers.end()
         self.region.retire()  # calls of other threads end now, not after the grace
         try:
             if not self.inherited:

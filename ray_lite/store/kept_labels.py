@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 from ray_lite import _core
 
+DRIVER_DIGITS = 40  # of the driver's id, behind the name of a remote function; its module follows
+
 
 class _Plain(pickle._Unpickler):
     """Loads texts, numbers, and containers of them only. The one in C would take gigabytes for a damaged index of its memo."""
@@ -40,6 +42,16 @@ def kept_text(region: _core.Region, index: int) -> str:
     return label if isinstance(label, str) else ""
 
 
+def function_label(region: _core.Region, index: int) -> tuple[str, str, str] | None:
+    """(name, module, id of its driver as hex text) of the remote function in a kept object, or None: there is none."""
+    stream, has_value = _core.kept_stream(region, index) or (b"", False)
+    name = label_of(stream)
+    if not has_value or not isinstance(name, str):
+        return None
+    origin = stream[len(pickle.dumps(name)):].decode(errors="replace")
+    return (name, origin[DRIVER_DIGITS:], origin[:DRIVER_DIGITS]) if origin else None
+
+
 def purpose(region: _core.Region, index: int) -> str:
     """What a kept object is for."""
     stream, has_value = _core.kept_stream(region, index) or (b"", False)
@@ -48,4 +60,4 @@ def purpose(region: _core.Region, index: int) -> str:
         return f"function {label}" if has_value else "a call site"
     if isinstance(label, tuple):
         return f"actor class {label[0]}" if has_value else "a path and a directory"
-    return "options"
+    return "options, or a serializer"

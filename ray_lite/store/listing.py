@@ -1,6 +1,7 @@
 """The listing of a store: a row for each object, with its holders and the line of the program that made it.
 
-Rows are read without a lock: each fact was true at some moment.  Neighbours: memory_report.py and global_state.py show them.
+Rows are read without a lock: each fact was true at some moment.  Neighbours: memory_report.py and
+backends/session_tables.py show them.
 """
 
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ class Row(NamedTuple):
         return ", ".join(names)
 
     def facts(self) -> dict[str, Any]:
-        """The row as the dict that global_state.object_table() shows."""
+        """The row as a dict with names in the manner of Ray of 2018."""
         return {"DataSize": self.bytes, "State": self.state, "Holders": self.holders, "Pins": self.pins,
                 "CallSite": self.call_site, "Kept": self.kept}
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ray_lite.exceptions import SerializationError
+from ray_lite.values.custom_serializers import registered
 from ray_lite.values.importable import where_from
 
 DEPTH_MOST = 12
@@ -56,7 +57,7 @@ def _walk(value: Any, path: list[str], seen: set[int], budget: list[int]) -> tup
 
 
 def _fits(part: Any) -> bool:
-    if part is None or type(part) in (bool, int, float, str, bytes):
+    if part is None or type(part) in (bool, int, float, str, bytes) or type(part) in registered:
         return True
     import cloudpickle
 

@@ -3,7 +3,8 @@
 A pickled value is a `Pickled`: a stream, the buffers that are copied straight into the store, their lengths, and the ids that
 the value contains.  numpy arrays of any size, order or stride become buffers and come back as read-only views; long bytes and
 texts are copied into the store from where they are.  Common plain values never come here: _core.src/python/codec.pyx encodes
-them.  Neighbours: arrays.py, tensors.py, exception_state.py and by_value.py reduce; pickle_errors.py and load_errors.py explain
+them.  Neighbours: arrays.py, tensors.py, exception_state.py, custom_serializers.py
+and by_value.py reduce; pickle_errors.py and load_errors.py explain
 failures; store/object_store.py stores what is pickled.  No I/O.
 """
 
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ray_lite import _core
 from ray_lite.exceptions import ForkedError, ObjectLostError, RaySystemError, TaskCancelledError
+from ray_lite.values import custom_serializers
 from ray_lite.values.arrays import Gather, reduce_array, reduce_arrow, reduce_masked, reduce_memoryview
 from ray_lite.values.exception_state import reduce_exception
 from ray_lite.values.importable import is_importable
@@ -101,6 +103,7 @@ class _Reducers:
     def __init__(self, file: _File, collected: _Collected) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=collected.keep)  # type: ignore[call-arg]
         self.collected = collected
+        self._is_fresh = False  # whether this pickler knows what other processes have registered
         self._ndarray: Any = getattr(sys.modules.get("numpy"), "ndarray", _Absent)
         self._tensors: Any = _tensor_classes()
         self._arrow_array: Any = getattr(sys.modules.get("pyarrow"), "Array", _Absent)
@@ -111,6 +114,11 @@ class _Reducers:
             token = _core.id_token(obj)
             self.collected.contained.append(obj)
             return _core.id_from_token, token
+        if not self._is_fresh:  # only values with such objects need to know
+            self._is_fresh = True
+            custom_serializers.refresh()
+        if kind in custom_serializers.registered:
+            return custom_serializers.registered[kind].reduce(obj)
         if kind is types.CodeType and obj.co_filename != NO_FILE:
             return _name_file, (obj.replace(co_filename=NO_FILE), obj.co_filename)
         if kind is Span:

@@ -5,6 +5,7 @@ Neighbours: inline_tasks.py, cancellation.py (what may interrupt a call), main.p
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,8 @@ from typing import Any
 from ray_lite import _core
 from ray_lite.backends.local import LocalBackend
 from ray_lite.calls.functions import Call
+from ray_lite.calls.identities import process_id
+from ray_lite.config import WORKER_MODE
 from ray_lite.control.report_channel import Reporter
 from ray_lite.exceptions import DeadlockError
 from ray_lite.policy.wait_cycles import Need, cycles, describe
@@ -30,12 +33,15 @@ class WorkerBackend(LocalBackend):
     """The backend that tasks in a worker use."""
 
     is_worker = True
+    mode = WORKER_MODE
 
     def __init__(self, region: _core.Region, setting: SessionSetting, pin_index: int | None, reporter: Reporter) -> None:
         super().__init__(region, setting.info)
+        self.worker_id = process_id(self.session_id, os.getpid())
         self.worker_limit, self.process_limit = setting.worker_limit, setting.process_limit
         pools = 1 if setting.preload else 0  # node/preload.py lets libraries make them for one thread
         resource_env = ResourceEnv(region, setting.info.resources, pin_index if setting.pin else None, pools)
+        self.serializers.report = partial(reporter.keep, "register_custom_serializer", "register_custom_serializer")
         self.signals = SignalWatch(lambda: self.worker.ask())
         runner = ActorRunner if _core.own_actor(region) else TaskRunner
         self.runner = runner(self, resource_env, reporter, self.signals)

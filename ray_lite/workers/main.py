@@ -35,6 +35,7 @@ def main(region: _core.Region, setting: SessionSetting, pin_index: int | None, r
     backend = WorkerBackend(region, setting, pin_index, reporter)
     backend.runtime_env.begin()
     backend.call_sites.begin()
+    backend.serializers.begin()
     session.install(backend)
     signal.signal(CANCEL_SIGNAL, backend.cancellation.on_signal)
     backend.signals.begin()

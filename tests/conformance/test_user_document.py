@@ -1,19 +1,24 @@
-"""The code samples of the user's own document, as written there, each run as a program of its own.
+"""The eleven code samples of the user's own document, as written there, each run as a program of its own.
 
-A line of a sample that ends in a comment with a value, such as `ray.get(x_id)  # 1`, is a claim, and checked.
-Left out: what later parts bring (`num_gpus`, `redis_address`, `error_info`).
+A line of a sample that ends in a comment with a value, such as `ray.get(x_id)  # 1`, is a claim, and checked.  In PYTHON_MODE
+the one sample whose task fails raises at the call, since calls run there; all others run as they are.
 """
 
 import inspect
 import re
+import time
 
+import psutil
 import pytest
 
 import ray_lite as ray
 
 START = "import ray_lite as ray\nray.init()\n"
 
-INIT = (
+START_ALL = "ray.init()\n"
+CPUS_AND_GPUS = "ray.init(num_cpus=20, num_gpus=2)\n"
+ATTACH = 'ray.init(redis_address="12.345.67.89:6379")\n'
+SIGNATURE = (
     "init(redis_address=None, node_ip_address=None, object_id_seed=None, num_workers=None, driver_mode=0, "
     "redirect_worker_output=False, redirect_output=True, num_cpus=None, num_gpus=None, resources=None, "
     "num_custom_resource=None, num_redis_shards=None, redis_max_clients=None, plasma_directory=None, "
@@ -104,6 +109,20 @@ for _ in range(100):
     # Start a new task.
     remaining_ids.append(f.remote())
 """
+ERRORS = """\
+@ray.remote
+def f():
+    raise Exception("This task failed!!")
+
+f.remote()  # An error message will be printed in the background.
+
+# Wait for the error to propagate to Redis.
+import time
+time.sleep(1)
+
+ray.error_info()  # This returns a list containing the error message.
+"""
+SAMPLES = [START_ALL, CPUS_AND_GPUS, ATTACH, ARGUMENTS, SEVERAL_RESULTS, GET, PUT, PUT_ONCE, WAIT, WAIT_LOOP, ERRORS]
 CLAIM = re.compile(r"^(ray\.get\(.*\))  # (.*)$", re.MULTILINE)
 
 
@@ -123,27 +142,85 @@ def test_samples_that_make_claims(output_of, sample, claims):
     assert output_of(program(sample)) == ""
 
 
+def test_there_are_eleven():
+    assert len(set(SAMPLES)) == 11
+
+
 def test_init_starts_and_the_end_of_the_script_ends_everything(output_of):
-    assert output_of(START + "print(ray.is_initialized())") == "True\n"
+    import_it = "import ray_lite as ray\n"
+    pid = int(output_of(f"{import_it}{START_ALL}print(ray.session.current().address['node_pid'])"))
+    assert not psutil.pid_exists(pid)
 
 
-def test_init_with_a_claimed_number_of_cpus(output_of):
-    # The document also says num_gpus=2 here; GPUs come with a later part.
-    assert (
-        output_of("""
-        import ray_lite as ray
-        ray.init(num_cpus=20)
-        print(ray.get(ray.remote(num_cpus=20)(lambda: "all").remote()))
-    """)
-        == "all\n"
-    )
+def test_init_with_claimed_cpus_and_gpus(output_of):
+    assert output_of(f"""
+import ray_lite as ray
+{CPUS_AND_GPUS}
+print(ray.get(ray.remote(num_cpus=20, num_gpus=2)(ray.get_gpu_ids).remote()))
+""", env={"CUDA_VISIBLE_DEVICES": None}) == "[0, 1]\n"
+
+
+def test_the_address_of_another_machine_is_one_clear_error_at_once(run_script):
+    before = time.monotonic()
+    done = run_script(f"""
+import socket
+import ray_lite as ray
+
+def looked_up(*_):
+    raise AssertionError("a DNS was asked")
+
+socket.getaddrinfo = socket.gethostbyname = socket.create_connection = looked_up
+{ATTACH}""")
+    assert time.monotonic() - before < 2
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and last.startswith('ValueError: redis_address=\'12.345.67.89:6379\'')
+    assert "is not this machine" in last and "Ray cluster" in last
+
+
+def test_the_address_of_a_session_attaches_to_it(ray_session, output_of):
+    address = ray_session.session.current().address["redis_address"]
+    if address is None:
+        pytest.skip("there is no control store, whose address it is")
+    sample = ATTACH.replace("12.345.67.89:6379", address)
+    x = ray_session.put("shared")
+    assert output_of(f"import ray_lite as ray\n{sample}print(ray.get(ray.ObjectID.from_hex('{x.hex()}')))") == "shared\n"
+
+
+@pytest.mark.parametrize("sample", [ARGUMENTS, SEVERAL_RESULTS, GET, PUT, PUT_ONCE, WAIT, WAIT_LOOP, ERRORS])
+def test_samples_in_python_mode(python_mode, sample, monkeypatch, capsys):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # they sleep for several seconds
+    lines = {"ray": ray, "__name__": "sample"}
+    run = compile(sample, "sample", "exec")
+    if sample is ERRORS:
+        with pytest.raises(Exception, match=r"^This task failed!!$"):
+            exec(run, lines)
+        assert "time" not in lines, "it is raised at the call, before anything else"
+        return
+    exec(run, lines)
+    for call, value in CLAIM.findall(sample):
+        assert eval(call, lines) == eval(value, lines)
+
+
+def test_in_python_mode_the_other_arguments_of_init_are_ignored(fresh):
+    for sample in (CPUS_AND_GPUS, ATTACH):
+        exec(sample.replace(")", ", driver_mode=ray.PYTHON_MODE)"), {"ray": ray})
+        fresh.shutdown()
+
+
+def test_errors_are_printed_and_listed(run_script):
+    done = run_script(START + ERRORS + """
+[entry] = ray.error_info()
+print(entry["type"], entry["message"].splitlines()[-1])
+""")
+    assert (done.returncode, done.stdout) == (0, "task Exception: This task failed!!\n")
+    assert "Exception: This task failed!!" in done.stderr, "in the background"
 
 
 def test_init_with_every_argument_as_documented(output_of):
     assert (
         output_of(f"""
         import ray_lite as ray
-        ray.{INIT}
+        ray.{SIGNATURE}
         print(ray.get(ray.put("as documented")))
     """)
         == "as documented\n"
@@ -210,8 +287,9 @@ def test_the_loop_that_never_ends(output_of):
         (ray.get, ["object_ids", "worker"]),
         (ray.put, ["value", "worker"]),
         (ray.wait, ["object_ids", "num_returns", "timeout", "worker"]),
+        (ray.error_info, ["worker"]),
     ],
-    ids=["get", "put", "wait"],
+    ids=["get", "put", "wait", "error_info"],
 )
 def test_documented_signatures(function, names):
     parameters = inspect.signature(function).parameters
