@@ -70,7 +70,8 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
             the session before the process, unless the user handles it, or `init` ran outside the main thread. Default 5.
         verbose: whether the detected CPUs, GPUs and sizes are shown on stderr. Default False.
         redis_password: of another user's session at redis_address. Default: RAY_LITE_REDIS_PASSWORD.
-        use_raylet: NotImplementedError if True. include_webui: no effect yet.
+        use_raylet: NotImplementedError if True.
+        include_webui: no effect yet.
 
     Returns:
         dict with node_ip_address, redis_address (path of the control store's Unix socket, or None if there is no Redis or

@@ -1,4 +1,7 @@
-"""docs/ and README: Python blocks run, the job script runs under Slurm's variables, and what a page names exists."""
+"""docs/ and README: the job script runs under Slurm's variables, what a page names exists, and links lead somewhere.
+
+Neighbour: test_snippets.py runs the Python blocks of all pages.
+"""
 
 import os
 import re
@@ -25,13 +28,6 @@ OF_NO_SESSION = {session_dir.SHARED, PASSWORD}  # variables that are no limits o
 
 def blocks(language):
     return [text for its, text in re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.S | re.M) if its == language]
-
-
-@pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.splitlines()[0][:30])
-def test_python_blocks_run(run_script, source):
-    done = run_script(source)
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"(ray_lite: .*\n)?", done.stderr)
 
 
 @pytest.fixture
@@ -87,6 +83,18 @@ def test_what_a_page_names_exists(page):
     assert not [path for path in paths if not there(page, path)]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_site_and_the_index_have_every_page():
+    names = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert set(re.findall(r"\b(\w+\.md)\b", (ROOT / "mkdocs.yml").read_text())) == names
+    assert set(re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs/index.md").read_text())) == names - {"index.md"}
+
+
 def there(page, path):
     """Whether a path is right, seen from the repository, the package, the core, or the page's own folder."""
     roots = (ROOT, ROOT / "ray_lite", ROOT / "ray_lite/_core.src", page.parent)
@@ -98,12 +106,6 @@ def there(page, path):
 def test_readme_is_short_and_the_glossary_too():
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
     assert len(re.findall(r"^\| (?!word)", (ROOT / "docs/glossary.md").read_text(), re.M)) <= GLOSSARY_ENTRIES
-
-
-def test_the_tour_of_the_readme_runs(output_of):
-    tour = next(text for its, text in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
-                if its == "python")
-    assert output_of(tour) == "1.0\n" * 100
 
 
 def test_page_tables_are_what_the_page_says(fresh, statistics):
