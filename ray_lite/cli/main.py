@@ -1,7 +1,7 @@
 """`ray-lite`: the commands, their arguments, and how they end.
 
-Exit codes: 0; 1 if there is no session, or it has no answer; 2 for wrong usage.  Neighbours: sessions.py finds sessions,
-show.py makes the texts.
+Exit codes: 0; 1 if there is no session, or it has no answer, or `doctor` finds that there can be none; 2 for wrong usage.
+Neighbours: sessions.py finds sessions, show.py makes the texts; start.py, stop.py and doctor.py have their commands.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ray_lite.cli import completion, show, start, stop, timeline
+from ray_lite.cli import completion, doctor, show, start, stop, timeline
 from ray_lite.cli.sessions import Session, answer_timeout, directory_of, running
 from ray_lite.config import __version__
 from ray_lite.exceptions import RaySystemError
@@ -23,7 +23,8 @@ from ray_lite.store.memory_report import private_bytes
 from ray_lite.system import session_dir
 
 FOLLOWED = 0.2  # seconds between two looks of `logs --follow`
-ABOUT = "Starts and stops sessions of ray_lite that several scripts share, and shows what the sessions of all your scripts do."
+ABOUT = ("Starts and stops sessions of ray_lite that several scripts share, and shows what the sessions of all your scripts do "
+         "and what this machine has.")
 EXAMPLES = """examples:
   ray-lite start --head          start a session; prints how scripts attach to it
   ray-lite stop                  end it
@@ -33,6 +34,7 @@ EXAMPLES = """examples:
   ray-lite logs --follow         what workers print, as it comes
   ray-lite stack 4711            where worker 4711 is in its Python code
   ray-lite timeline t.json.gz    what ran when, for ui.perfetto.dev
+  ray-lite doctor                what init() takes of this machine, and what would make it faster
   ray-lite ps --json | jq .      for programs: JSON on stdout
 
 With several sessions name one: --address takes its address, its directory, or the pid of its script.
@@ -144,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     add(ps)
     add(stack).add_argument("pid", type=int, nargs="?", help="of one worker or actor; default: all")
     timeline.add_arguments(add(timeline.timeline))
-    for name, module, about in (("start", start, start.ABOUT), ("stop", stop, stop.ABOUT)):
+    for name, module, about in (("start", start, start.ABOUT), ("stop", stop, stop.ABOUT), ("doctor", doctor, doctor.ABOUT)):
         command = commands.add_parser(name, help=about[0].lower() + about[1:].partition(";")[0].partition(":")[0].rstrip("."),
                                       description=about)
         module.add_arguments(command)

@@ -163,7 +163,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _request(args: argparse.Namespace) -> Request:
     """What the flags ask for, checked as `init` checks its arguments."""
-    given: dict[str, Any] = {name: one.default for name, one in inspect.signature(api.init).parameters.items()}
+    given = default_arguments()
     same = ("num_redis_shards", "redis_max_clients", "num_cpus", "num_workers", "object_store_memory", "plasma_directory",
             "huge_pages", "spill_directory", "pin")
     given.update({name: getattr(args, name) for name in same})
@@ -176,6 +176,11 @@ def _request(args: argparse.Namespace) -> Request:
     if args.node_ip_address is not None:
         given["node_ip_address"] = args.node_ip_address
     return request_of(given)
+
+
+def default_arguments() -> dict[str, Any]:
+    """The arguments of `init` where a program gives none."""
+    return {name: one.default for name, one in inspect.signature(api.init).parameters.items()}
 
 
 def _json(text: str) -> Any:

@@ -1,7 +1,7 @@
 """The binaries that can serve a control store: where they are, and whether they are new enough.
 
-Neighbours: driver/plan.py looks for them; store_server.py, in the child that becomes one, asks for their versions.  Must not
-import much: each driver loads it.
+Neighbours: driver/plan.py looks for them; store_server.py, in the child that becomes one, and cli/doctor.py ask for their
+versions.  Must not import much: each driver loads it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ def _first(paths: Iterable[str]) -> str | None:
 
 
 def unusable(path: str) -> str:
-    """Why a binary can't be used, or "".
+    """Why a binary can't be used, or ""; raises OSError as `examine`."""
+    return examine(path)[1]
+
+
+def examine(path: str) -> tuple[str, str]:
+    """The version of a binary, as far as it tells one, and why it can't be used, or "".
 
     Raises:
         OSError: the machine refuses a process or a descriptor, for now.
@@ -50,17 +55,18 @@ def unusable(path: str) -> str:
     try:
         said = _said(path)
     except subprocess.TimeoutExpired:
-        return f"{path} does not say its version within {VERSION_TIMEOUT:g} s"
+        return "", f"{path} does not say its version within {VERSION_TIMEOUT:g} s"
     except OSError as error:
         if error.errno in PASSING:
             raise
-        return f"{path} can't be run: {error.strerror}"
+        return "", f"{path} can't be run: {error.strerror}"
     version = re.search(VERSION, said)
     if version is None:
-        return f"{path} --version says {said[:100]!r}, which no Redis or Valkey server does"
+        return "", f"{path} --version says {said[:100]!r}, which no Redis or Valkey server does"
+    text = ".".join(version.groups())
     if tuple(map(int, version.groups())) < LEAST:
-        return f"{path} has version {'.'.join(version.groups())}; the least is {'.'.join(map(str, LEAST))}"
-    return ""
+        return text, f"{path} has version {text}; the least is {'.'.join(map(str, LEAST))}"
+    return text, ""
 
 
 def _said(path: str) -> str:

@@ -17,6 +17,14 @@ from ray_lite.system import machine
 from ray_lite.system.machine import Limit
 
 
+class Sources(NamedTuple):
+    """By what the amounts of a session were decided."""
+
+    cpus: str
+    gpus: str
+    store: str
+
+
 class SessionPlan(NamedTuple):
     """What a session will have."""
 
@@ -27,6 +35,7 @@ class SessionPlan(NamedTuple):
     sizes: Sizes | None  #: of the region; None: it is there already
     store: StoreSetting
     summary: str  #: what was detected, and from which source, for `init(verbose=True)`
+    sources: Sources | None = None  #: None: the session is there already
 
 
 def make_plan(request: Request) -> SessionPlan:
@@ -50,7 +59,8 @@ def make_plan(request: Request) -> SessionPlan:
                f"({worker_limit.source}), {sizes.arena_bytes:,} bytes of object store ({memory.source}{rounded}) on pages of "
                f"{sizes.page_bytes:,}")
     store = StoreSetting(find_binaries(), request.num_redis_shards, request.redis_max_clients)
-    return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, store, summary)
+    return SessionPlan(request, resources, worker_limit, machine.processes(request.config), sizes, store, summary,
+                       Sources(cpus[1], gpus.source, memory.source + rounded))
 
 
 def attached_plan(request: Request, welcome: Welcome) -> SessionPlan:

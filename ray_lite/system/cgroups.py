@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 PROC = "/proc"
 ROOT = "/sys/fs/cgroup"
+NO_LIMIT = 1 << 62  # bytes: version 1 has a number of about 2**63 where there is none
 
 
 def own(pid: int | str, controller: str) -> Iterator[tuple[int, str]]:
@@ -62,7 +63,7 @@ def memory(pid: int | str = "self") -> int | None:
     found = []
     for version, directory in _upwards(pid, "memory"):
         text = _read(directory, "memory.max" if version == 2 else "memory.limit_in_bytes")
-        if text.isdigit():
+        if text.isdigit() and int(text) < NO_LIMIT:
             found.append(int(text))
     return min(found, default=None)
 

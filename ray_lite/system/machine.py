@@ -1,7 +1,7 @@
 """What this machine gives to a process: CPUs, memory, GPUs, worker processes, huge pages; and the type of a file system.
 
-Each answer names its source.  Only this file imports psutil, and only when first needed.  Neighbours: driver/plan.py asks;
-cgroups.py reads control groups.
+Each answer names its source.  Only this file imports psutil, and only when first needed.  Neighbours: driver/plan.py asks what
+a session takes, cli/doctor.py also what it could take; cgroups.py reads control groups.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from ray_lite.system import cgroups
 
 SLURM_CPUS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE")  # the narrowest allotment first
 HUGE_PAGES = "/sys/kernel/mm/hugepages"
+TRANSPARENT = "/sys/kernel/mm/transparent_hugepage"
+NUMA_NODES = "/sys/devices/system/node/online"
+OVERCOMMIT = "/proc/sys/vm/overcommit_memory"
 #: file systems on which sharing a mapped file is slow or wrong
 NETWORK_FILE_SYSTEMS = frozenset(
     "nfs nfs4 lustre gpfs cifs smb3 smbfs 9p ceph beegfs afs glusterfs fuse.sshfs fuse.glusterfs pvfs2 orangefs".split()
@@ -49,20 +52,34 @@ class Limit(NamedTuple):
 
 
 def cpus() -> Limit:
-    """CPUs: the least of the machine's, the affinity mask's, the cgroup's quota and Slurm's allotment, but at least 1."""
+    """CPUs: the least of the limits, but at least 1."""
+    best = min(cpu_limits(), key=lambda limit: limit.value)
+    return best._replace(value=max(1, best.value))
+
+
+def cpu_limits() -> list[Limit]:
+    """CPUs of the machine and of the affinity mask; where there are such, of the cgroup's quota and of Slurm's allotment."""
     import psutil
 
     found = [Limit(psutil.cpu_count() or 1, "the machine"), Limit(len(os.sched_getaffinity(0)), "the affinity mask")]
     quota = cgroups.cpus()
     if quota is not None:
         found.append(Limit(int(quota), "the cgroup's CPU quota"))
-    found += _first_of(SLURM_CPUS)
-    best = min(found, key=lambda limit: limit.value)
-    return best._replace(value=max(1, best.value))
+    return found + _first_of(SLURM_CPUS)
+
+
+def job_cpus() -> int | None:
+    """CPUs of this machine in the Slurm job, of which a task of the job may have fewer; None outside of Slurm."""
+    return next((one.value for one in _first_of(SLURM_CPUS[1:])), None)
 
 
 def memory() -> Limit:
-    """Bytes of memory: the least of the machine's, the cgroup's limit and Slurm's allotment."""
+    """Bytes of memory: the least of the limits."""
+    return min(memory_limits(), key=lambda limit: limit.value)
+
+
+def memory_limits() -> list[Limit]:
+    """Bytes of the machine's memory; where there are such, the cgroup's limit and Slurm's allotment."""
     import psutil
 
     found = [Limit(int(psutil.virtual_memory().total), "the machine")]
@@ -73,7 +90,7 @@ def memory() -> Limit:
     each, cores = _first_of(("SLURM_MEM_PER_CPU",)), _first_of(SLURM_CPUS)
     if each and cores:
         found.append(Limit((each[0].value << 20) * cores[0].value, each[0].source))
-    return min((one for one in found if one.value > 0), key=lambda limit: limit.value)
+    return [one for one in found if one.value > 0]
 
 
 def gpus(claimed: int | None = None) -> Gpus:
@@ -126,8 +143,8 @@ def gpu_names(text: str) -> tuple[str, ...]:
 
 
 def _listed(text: str) -> int:
-    """Count of numbers in Slurm's "0,2-4"; "gpu:1,3" and "gpu:a100:2-3" begin with a type. 0: the text is not such a list, and
-    says nothing about the number of GPUs."""
+    """Count of numbers in the kernel's and Slurm's "0,2-4"; "gpu:1,3" and "gpu:a100:2-3" begin with a type. 0: the text is not
+    such a list, and says nothing about the number."""
     found: set[int] = set()
     for part in filter(None, text.split(",")):
         first, dash, last = part.rpartition(":")[2].partition("-")
@@ -219,6 +236,60 @@ def free_huge_pages(page: int) -> tuple[int, int]:
         except FileNotFoundError:
             return 0, 0
     return counts[0] - counts[1], counts[2]
+
+
+def huge_page_sizes() -> list[int]:
+    """Bytes of the huge pages that can be reserved, the smallest first."""
+    names = (re.fullmatch(r"hugepages-(\d+)kB", name) for name in os.listdir(HUGE_PAGES))
+    return sorted(int(name[1]) * 1024 for name in names if name)
+
+
+def huge_page_mounts() -> list[str]:
+    """Directories on which a hugetlbfs is mounted."""
+    import psutil
+
+    return [mount.mountpoint for mount in psutil.disk_partitions(all=True) if mount.fstype == "hugetlbfs"]
+
+
+def shared_huge_pages() -> str | None:
+    """When the kernel takes transparent huge pages for shared memory, as it names that: "always", "never", ...
+
+    None: it does not tell.  Since Linux 6.12 each size has a setting of its own, unless all are to be the same.
+    """
+    every = _chosen(f"{TRANSPARENT}/shmem_enabled")
+    own = _chosen(f"{TRANSPARENT}/hugepages-{_number(f'{TRANSPARENT}/hpage_pmd_size') // 1024}kB/shmem_enabled")
+    return every if own in (None, "inherit") or every in ("deny", "force") else own
+
+
+def overcommit() -> int | None:
+    """The kernel's rule for promised memory; 2: it promises no more than there is. None: it does not tell."""
+    found = _number(OVERCOMMIT)
+    return None if found < 0 else found
+
+
+def numa_nodes() -> int | None:
+    """Number of the machine's NUMA nodes, or None where the kernel does not tell."""
+    return _listed(_text(NUMA_NODES)) or None
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _number(path: str) -> int:
+    """The number in a file; -1: there is none."""
+    text = _text(path)
+    return int(text) if text.isdecimal() else -1
+
+
+def _chosen(path: str) -> str | None:
+    """The word that a file of the kernel has in brackets."""
+    found = re.search(r"\[(\w+)\]", _text(path))
+    return found[1] if found else None
 
 
 def file_system(path: str) -> str:

@@ -29,8 +29,21 @@ LOGS = "logs"  #: name of the directory of log files inside the session's direct
 
 def new_path() -> str:
     """The path of a new session directory; first removes the directories that killed sessions of this user left behind."""
-    base = _base()
+    base = private_parent()
     _remove_all_stale(base)
+    return _named_in(base)
+
+
+def try_out() -> None:
+    """Makes a session's directory, and removes it; raises OSError if there can be none."""
+    path = _named_in(private_parent())
+    try:
+        os.close(make(path))
+    finally:
+        remove(path)
+
+
+def _named_in(base: str) -> str:
     return os.path.join(base, f"{PREFIX}-{os.getuid()}-{os.getpid()}-{os.urandom(8).hex()}")
 
 
@@ -198,8 +211,8 @@ def sweep_driver_logs(directory: str, live: set[int], most: int, before: float) 
                 os.unlink(driver_log(directory, pid))
 
 
-def _base() -> str:
-    """The parent of session directories: $XDG_RUNTIME_DIR, else $TMPDIR, where writable and local; else /tmp."""
+def private_parent() -> str:
+    """The parent of drivers' session directories: $XDG_RUNTIME_DIR, else $TMPDIR, where writable and local; else /tmp."""
     for base in map(os.environ.get, BASES):
         if base and os.access(base, os.W_OK | os.X_OK) and machine.file_system(base) not in machine.NETWORK_FILE_SYSTEMS:
             return os.path.abspath(base)
@@ -210,7 +223,7 @@ def existing() -> list[str]:
     """Session directories of this user: where a process with this environment would make them, and wherever else sessions have
     their sockets."""
     found: dict[str, None] = {}
-    bases = (_base(), *filter(None, map(os.environ.get, BASES)), f"/run/user/{os.getuid()}", "/tmp", shared_parent())
+    bases = (private_parent(), *filter(None, map(os.environ.get, BASES)), f"/run/user/{os.getuid()}", "/tmp", shared_parent())
     for base in dict.fromkeys(bases):
         with contextlib.suppress(OSError):
             found.update(dict.fromkeys(entry.path for entry in os.scandir(base)))

@@ -212,3 +212,55 @@ def test_limits_of_processes(no_gpus):
 
 def test_threads_are_counted():
     assert 0 < machine._threads_of(os.getuid()) <= machine._threads_here() + 50
+
+
+# ---------------------------------------------------------------- what is seen, and not followed
+
+
+@pytest.fixture
+def kernel(monkeypatch, tmp_path):
+    """`kernel(path, text)`: a file that the kernel has."""
+    monkeypatch.setattr(machine, "TRANSPARENT", str(tmp_path))
+    monkeypatch.setattr(machine, "HUGE_PAGES", str(tmp_path))
+    monkeypatch.setattr(machine, "NUMA_NODES", str(tmp_path / "online"))
+    monkeypatch.setattr(machine, "OVERCOMMIT", str(tmp_path / "overcommit"))
+
+    def write(path, text):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text + "\n")
+
+    return write
+
+
+def test_transparent_huge_pages_for_shared_memory(kernel):
+    assert machine.shared_huge_pages() is None
+    kernel("shmem_enabled", "always within_size advise [never] deny force")
+    assert machine.shared_huge_pages() == "never"
+    kernel("hpage_pmd_size", "2097152")
+    for own, found in ("inherit", "never"), ("always", "always"):
+        kernel("hugepages-2048kB/shmem_enabled", f"some [{own}] other")
+        assert machine.shared_huge_pages() == found
+    kernel("shmem_enabled", "never [deny]")
+    assert machine.shared_huge_pages() == "deny", "that holds for all sizes"
+
+
+def test_sizes_of_huge_pages(kernel):
+    kernel("hugepages-2048kB/free_hugepages", "0")
+    kernel("hugepages-1048576kB/free_hugepages", "0")
+    kernel("nonsense/x", "0")
+    assert machine.huge_page_sizes() == [2 << 20, 1 << 30]
+
+
+def test_nodes_and_promises(kernel):
+    assert (machine.numa_nodes(), machine.overcommit()) == (None, None)
+    kernel("online", "0-3,8")
+    kernel("overcommit", "2")
+    assert (machine.numa_nodes(), machine.overcommit()) == (5, 2)
+
+
+def test_the_cpus_of_a_job(nowhere):
+    assert machine.job_cpus() is None
+    nowhere.setenv("SLURM_CPUS_PER_TASK", "4")
+    assert machine.job_cpus() is None
+    nowhere.setenv("SLURM_JOB_CPUS_PER_NODE", "32(x2),16")
+    assert machine.job_cpus() == 32

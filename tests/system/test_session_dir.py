@@ -58,3 +58,13 @@ def test_a_directory_is_never_lost_before_it_is_locked(base, forked):
         assert sorted(os.listdir(path)) == [session_dir.LOGS]
         os.close(lock)
     assert not remover.ended()
+
+
+def test_a_trial_leaves_nothing(base, monkeypatch):
+    stale = base / f"{session_dir.PREFIX}-{os.getuid()}-{1 << 30}-0123456789abcdef"
+    stale.mkdir()
+    session_dir.try_out()
+    assert list(base.iterdir()) == [stale], "nor does it clear up"
+    monkeypatch.setattr(session_dir, "private_parent", lambda: str(base / "gone"))
+    with pytest.raises(FileNotFoundError, match="gone"):
+        session_dir.try_out()
