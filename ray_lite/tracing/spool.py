@@ -6,12 +6,14 @@ processes come round.  Neighbours: control/questions.py sends the file to whoeve
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from typing import Any
 
 from ray_lite import _core
+from ray_lite.exceptions import RaySystemError
 from ray_lite.store.kept_labels import kept_label
 
 HALVES = 2  # files: when the younger one has its half of the bytes, the older one goes
@@ -40,7 +42,7 @@ class Spool:
         Raises:
             RuntimeError: no thread can be started now.
         """
-        if _core.traces_detail(self.region) and self.is_idle:
+        if self._is_detailed() and self.is_idle:
             self._thread = threading.Thread(target=self._run, daemon=True, name="traces")
             self._thread.start()
 
@@ -58,9 +60,16 @@ class Spool:
         self._files.clear()
 
     def _run(self) -> None:
-        while _core.traces_detail(self.region):
-            self.collect()
-            time.sleep(self.pause)
+        with contextlib.suppress(RaySystemError):  # the session is over
+            while self._is_detailed():
+                self.collect()
+                time.sleep(self.pause)
+
+    def _is_detailed(self) -> bool:
+        try:
+            return _core.traces_detail(self.region)
+        except RaySystemError:
+            return False
 
     def collect(self) -> None:
         """Adds what was recorded since the last time."""

@@ -244,6 +244,7 @@ def test_an_actor_without_handles_ends_after_its_calls_and_its_hook(session, gat
 # --- with the session ---
 
 
+@pytest.mark.slow
 def test_the_end_of_the_session_cancels_coroutines_then_calls_the_hook(fresh, gate, wait_until):
     fresh.init(num_cpus=2, shutdown_grace=2)
     arrive = gate.arrive

@@ -131,6 +131,7 @@ def test_through_the_constructors_argument(session):
     assert "Caller.call waits for Node.name, which can't begin before of has ended" in why(caller.call.remote(caller))
 
 
+@pytest.mark.slow
 def test_a_cycle_that_is_closed_while_nobody_begins_to_wait(session, gate):
     """The last need appears when an argument becomes ready: until then the awaited call waits for a task that runs."""
     first, second, wait = Node.remote(), Node.remote(), gate.wait
@@ -156,6 +157,7 @@ def test_two_cycles_at_once(session):
 # ---------------------------------------------------------------- no cycle
 
 
+@pytest.mark.slow
 def test_who_computes_is_no_member(session):
     first, second = Node.remote(), Node.remote()
     slow = first.compute.remote(2.5)
@@ -165,6 +167,7 @@ def test_who_computes_is_no_member(session):
     assert ray.get([*queued, second.ask.remote(first)], timeout=2 * SOON) == ["node"] * 4
 
 
+@pytest.mark.slow
 def test_a_wait_with_a_timeout_is_no_member(session):
     first, second = Node.remote(), Node.remote()
 
@@ -184,6 +187,7 @@ def test_a_wait_with_a_timeout_is_no_member(session):
     assert ray.get(held, timeout=SOON) == ["late", "patient", "node"]
 
 
+@pytest.mark.slow
 def test_a_wait_of_another_thread_is_no_member(session):
     @ray.remote(num_cpus=0)
     class Threaded:
@@ -208,6 +212,7 @@ def test_a_wait_of_another_thread_is_no_member(session):
     assert ray.get(actor.result.remote()) == ["threaded"]
 
 
+@pytest.mark.slow
 def test_the_drivers_wait_is_no_member(session, gate):
     node, wait = Node.remote(), gate.wait
     held = node.hold.remote(wait)
@@ -227,6 +232,7 @@ def test_who_is_cancelled_leaves_the_cycle(session, wait_until):
     assert ray.get([first.name.remote(), second.name.remote(), second.note.remote(1)], timeout=SOON) == ["node", "node", [1]]
 
 
+@pytest.mark.slow
 def test_workers_at_the_limit_wait_for_an_actor_that_computes(fresh):
     """All workers wait, and none can be started; but the actor goes on."""
     fresh.init(num_cpus=2, max_workers=2)
@@ -259,6 +265,7 @@ def test_workers_at_the_limit_wait_for_an_actor_that_waits_with_a_timeout(fresh)
     assert set(ray.get([use.remote(patient) for _ in range(2)], timeout=3 * SOON)) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_what_idle_actors_hold_is_no_deadlock(fresh, wait_until):
     """A task waits for one that needs the GPU of an idle actor: the actor may end at any time."""
     fresh.init(num_cpus=2, num_gpus=1)

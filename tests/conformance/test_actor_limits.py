@@ -78,6 +78,7 @@ def test_who_waits_for_what_an_actor_holds_is_told(fresh, short, notes):
     assert len(ray.wait(waiting, num_returns=4, timeout=SOON * 1000)[0]) == 4
 
 
+@pytest.mark.slow
 def test_it_is_told_once(fresh, short, notes):
     fresh.init(num_cpus=2, num_gpus=1)
     holder, = [ray.remote(num_gpus=1)(Tools).remote()]
@@ -104,6 +105,7 @@ def test_a_call_that_needs_a_cpu_while_actors_hold_all(fresh, short, notes):
     assert ray.get(x, timeout=SOON) > 0
 
 
+@pytest.mark.slow
 def test_a_queue_for_what_tasks_release_is_not_told(fresh, short, capfd):
     """An actor holds a CPU, but the tasks wait for each other's, not for it."""
     fresh.init(num_cpus=2)
@@ -238,6 +240,7 @@ def test_a_custom_resource_that_is_held_reserves_no_cpu(fresh):
 
 
 @pytest.mark.parametrize("held_first", [True, False])
+@pytest.mark.slow
 def test_a_task_that_hangs_on_an_actor_keeps_no_other_from_its_turn(fresh, wait_until, held_first):
     """Only one shape at a time has the reservation: one that needs what an actor holds for life must not have it."""
     fresh.init(num_cpus=2, num_gpus=1, resources={"licence": 1})

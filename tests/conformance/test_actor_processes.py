@@ -115,6 +115,7 @@ def test_a_demand_that_can_never_be_met(session):
         ray.remote(num_cpus=3)(Tools).remote()
 
 
+@pytest.mark.slow
 def test_tasks_that_wait_for_an_actor_at_work_are_no_deadlock(fresh):
     fresh.init(num_cpus=2, max_workers=2)
     actor = tools.remote()

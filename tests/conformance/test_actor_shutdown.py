@@ -108,6 +108,7 @@ def test_shutdown_with_a_hook_that_hangs(fresh, gate, monkeypatch):
     assert time.monotonic() - began < 5 and gate.arrived("hook") and not os.path.exists(f"/proc/{pid}")
 
 
+@pytest.mark.slow
 def test_a_busy_method_gets_the_grace_and_then_the_hook_runs(start_script, tmp_path, wait_until):
     """32 actors at SIGTERM, of which one is busy and one does not listen; all is over within 12 s."""
     script = start_script(HOOKED + """

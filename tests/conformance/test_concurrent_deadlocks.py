@@ -63,6 +63,7 @@ def test_a_call_among_several_that_waits_for_itself(session):
     assert ray.get(actor.name.remote()) == "own"
 
 
+@pytest.mark.slow
 def test_a_cycle_of_a_plain_actor_and_one_that_runs_two_calls(session, gate, wait_until):
     """A third of its calls is needed, which can begin since one of the two only waits for a gate."""
     plain, two = Node.remote(), Several.options(max_concurrency=2).remote()

@@ -198,6 +198,7 @@ def test_an_error_is_published_once_on_the_channel(served, client, wait_until):
     listener.close()
 
 
+@pytest.mark.slow
 def test_a_shard_that_is_away_holds_up_no_other(served, client, wait_until):
     address = served(num_redis_shards=1)
     one = client(address)

@@ -286,6 +286,7 @@ def test_a_child_that_lives_on_keeps_neither_task_nor_session(fresh):
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_threads_and_exit_handlers_of_tasks_stop_nobody(fresh):
     ray.init(num_cpus=1)
 

@@ -130,6 +130,7 @@ def test_a_tensor_that_is_read_copies_nothing():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.watchdog(900)])])
+@pytest.mark.slow
 def test_forked_loaders_and_servers_live_beside_a_session(rounds):
     torch = pytest.importorskip("torch")
     images = ray.get(ray.put(torch.arange(400.0).view(100, 4)))

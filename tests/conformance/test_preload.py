@@ -225,6 +225,7 @@ def test_one_that_ends_the_process(fresh, package):
         fresh.init(num_cpus=1, preload=(package("rl_exits", "os._exit(5)"),))
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long(fresh, package, monkeypatch):
     monkeypatch.setenv("RAY_LITE_START_TIMEOUT", "0.5")
     monkeypatch.setenv("RAY_LITE_PRELOAD_TIMEOUT", "2")

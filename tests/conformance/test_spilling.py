@@ -218,6 +218,7 @@ def test_a_put_waits_as_long_as_it_is_told_to(half_taken, gate):
     timer.join()
 
 
+@pytest.mark.slow
 def test_the_wait_is_bounded(half_taken, gate):
     pending = half_taken(2)
     begun = time.monotonic()

@@ -252,6 +252,7 @@ def took(call):
     return time.monotonic() - begun
 
 
+@pytest.mark.slow
 def test_an_unrelated_deadlock_takes_its_time(fresh, monkeypatch):
     """However soon after another one."""
     monkeypatch.delenv("RAY_LITE_DEADLOCK")
@@ -261,6 +262,7 @@ def test_an_unrelated_deadlock_takes_its_time(fresh, monkeypatch):
     assert [took(waits.remote) >= 1 for _ in range(3)] == [True] * 3
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_chain_is_quick(fresh, gate, monkeypatch, wait_until):
     """Each of eight waits for what the others hold, and seven must give up."""
     monkeypatch.delenv("RAY_LITE_DEADLOCK")
