@@ -1,12 +1,13 @@
-"""Errors and the command line: how many errors the tasks can make, and how soon one sees what happens."""
+"""Errors, the command line, traces: how many errors tasks can make, how soon one sees what happens, what details cost."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
-from probes import MS
+from probes import MS, percentile
 
 import ray_lite as ray
 from ray_lite import session
@@ -15,6 +16,11 @@ from ray_lite import session
 @ray.remote
 def fail(x: int) -> None:
     raise ValueError(x)
+
+
+@ray.remote
+def nothing() -> None:
+    pass
 
 
 @ray.remote
@@ -55,3 +61,23 @@ def status(quick: bool) -> dict[str, float]:
     ray.shutdown()
     return {"status": seconds}
 
+
+
+def tracing(quick: bool) -> dict[str, float]:
+    """No-op tasks while details are recorded, of those while they are not, in turn, and how long the file takes then."""
+    count = 5_000 if quick else 50_000
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    ray.init(num_cpus=2, driver_mode=ray.SILENT_MODE)
+    ray.get([nothing.remote() for _ in range(count)])
+    for number in range(6 if quick else 40):
+        detail = bool(number % 2)
+        ray.timeline(detail=detail)
+        started = perf_counter()
+        ray.get([nothing.remote() for _ in range(count)])
+        rates[detail].append(count / (perf_counter() - started))
+    with TemporaryDirectory() as directory:
+        started = perf_counter()
+        ray.timeline(f"{directory}/t.json")
+        seconds = perf_counter() - started
+    ray.shutdown()
+    return {"trace_detailed": percentile(rates[True], 50) / percentile(rates[False], 50), "trace_file": seconds}

@@ -59,9 +59,9 @@ class Config(NamedTuple):
     errors: int = 1_000  #: newest entries that the table of errors keeps
     error_bytes: int = 4_194_304  #: most bytes of their texts together
     trace: bool = False  #: whether detailed tracing is on from the start; `timeline(detail=True)` turns it on later
-    trace_records: int = 4_096  #: newest records of what happened that each process keeps, 64 bytes each; a power of two
+    trace_records: int = 1_024  #: newest records of what happened that each process keeps, 64 bytes each; a power of two
     trace_bytes: int = 67_108_864  #: most bytes of records that are collected; the oldest go first
-    trace_pause: float = 0.01  #: seconds between two collections of records while tracing is detailed
+    trace_pause: float = 0.002  #: seconds between two collections of records while tracing is detailed
     answer_timeout: float = 5.0  #: seconds that the control process may take to answer a question
     store_delay: float = 0.25  #: seconds from the start of a session to that of its control store: first results come before
     store_restart: float = 1.0  #: seconds before a server of the control store that has died starts again; doubles, up to 60 s

@@ -15,7 +15,7 @@ from typing import Any
 
 from ray_lite import session
 
-EVENT_MOST = 4_000  # bytes of an event as JSON: a 64th of the records that a process keeps by default
+EVENT_MOST = 4_000  # bytes of an event as JSON: a twelfth of the records that a process keeps by default
 
 
 def timeline(filename: str | os.PathLike[str] | None = None, *, detail: bool | None = None) -> None:
@@ -23,7 +23,7 @@ def timeline(filename: str | os.PathLike[str] | None = None, *, detail: bool | N
 
     The file has a track for each process. A slice is an attempt at a task or a call of an actor, a submission, a put, a move
     of bytes to or from disk, or what `log_event` and `log_span` recorded. Always recorded are attempts, deaths and events: the
-    newest 4,096 records of each process (RAY_LITE_TRACE_RECORDS). While details are recorded, there are also submissions, puts,
+    newest 1,024 records of each process (RAY_LITE_TRACE_RECORDS). While details are recorded, there are also submissions, puts,
     moves, the phases of each attempt, how long tasks were ready, and arrows from each submission to its run and from each
     result to the tasks that use it; up to 64 MiB of records (RAY_LITE_TRACE_BYTES) are kept then. `otherData.lost` in the file
     says how many records are missing. In PYTHON_MODE the file shows nothing.

@@ -174,6 +174,7 @@ def test_a_constructor_that_exits(actors):
 
 
 @pytest.mark.parametrize("mode", ["PYTHON_MODE", "SCRIPT_MODE"])
+@pytest.mark.slow
 def test_a_constructor_that_fails_is_shown(run_script, mode):
     done = run_script(f"""
         import time

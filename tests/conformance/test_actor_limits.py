@@ -116,6 +116,7 @@ def test_a_queue_for_what_tasks_release_is_not_told(fresh, short, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_many_holders_are_counted(fresh, short, notes):
     fresh.init(num_cpus=2, num_gpus=8)
     holders = [ray.remote(num_cpus=0, num_gpus=1)(Tools).remote() for _ in range(8)]
@@ -228,6 +229,7 @@ def test_a_task_that_can_not_run_beside_an_actor_idles_no_cpu(fresh):
     assert ray.get(wide, timeout=SOON) == "wide"
 
 
+@pytest.mark.slow
 def test_a_custom_resource_that_is_held_reserves_no_cpu(fresh):
     fresh.init(num_cpus=1, resources={"licence": 1})
     holder = ray.remote(num_cpus=0, resources={"licence": 1})(Tools).remote()

@@ -173,6 +173,7 @@ def test_failures_have_a_reserve():
             ray.get(produce.remote(500_000))
 
 
+@pytest.mark.slow
 def test_with_the_reserve_in_use_a_failure_keeps_its_class(fresh, monkeypatch, gate, wait_until):
     """And the number of its report: what a `get` has raised is not shown."""
     ray.shutdown()

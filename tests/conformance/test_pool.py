@@ -28,6 +28,7 @@ def test_workers_beyond_the_cpus_end_when_long_idle(fresh, monkeypatch, gate, wa
     assert len(workers()) == 2
 
 
+@pytest.mark.slow
 def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
     output = output_of("""
         import ray_lite as ray
@@ -45,6 +46,7 @@ def test_no_more_than_max_workers_and_a_deadlock_is_said(output_of):
     assert output == "0\nTrue\n0 4\n"
 
 
+@pytest.mark.slow
 def test_a_deadlock_is_seen_by_a_node_that_slept(fresh, gate, wait_until):
     """All workers that can be are busy for a while, and nothing waits for them; then they wait."""
     node = psutil.Process(fresh.init(num_cpus=1, max_workers=1, driver_mode=ray.SILENT_MODE)["node_pid"])
@@ -104,6 +106,7 @@ def test_blocked_workers_whose_tasks_end_are_no_deadlock(fresh, monkeypatch):
     assert ray.get([parent.remote() for _ in range(2)], timeout=50) == [1, 1]
 
 
+@pytest.mark.slow
 def test_calls_with_a_timeout_end_by_themselves(output_of):
     """Both run before either submits its child, which would else go before the other."""
     assert output_of("""

@@ -204,6 +204,7 @@ def test_what_it_prints_comes_once(output_of, package, tmp_path):
     assert output_of(script, env={"PYTHONUNBUFFERED": None}).count("imported") == 1
 
 
+@pytest.mark.slow
 def test_the_driver_may_die_meanwhile(fresh, start_script, package, tmp_path, wait_until):
     """The node ends with it, however long the import takes; the next session removes the directory."""
     package("rl_slow", "open(os.path.join(DIRECTORY, f'node-{os.getpid()}'), 'w').close()\ntime.sleep(3600)")

@@ -286,6 +286,7 @@ def test_the_rest_of_a_chain_is_quick(fresh, gate, monkeypatch, wait_until):
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.slow
 def test_what_a_broken_wait_had_waited_for_is_of_its_chain(output_of):
     output = output_of("""
         import time

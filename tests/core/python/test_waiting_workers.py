@@ -42,6 +42,7 @@ def test_blocked_workers_are_counted_and_the_last_is_known(make_region, tasks, w
     _core.close_session(region)
 
 
+@pytest.mark.slow
 def test_what_is_scarce_is_known_when_everybody_lacks_something(make_region, tasks, worker, wait_until):
     region = make_region(cpus=2 * CPU, gpus=1, resources=[CPU, CPU])
     gate = os.eventfd(0, os.EFD_SEMAPHORE)
