@@ -27,9 +27,9 @@ class GlobalState:
             `State` ("pending", "creating", "sealed" or "spilled"), `Holders` (list of (pid, "driver" | "node" | "worker" |
             "actor")), `Pins` (number of tasks and objects that need it), `Kept` (whether the session keeps it) and `CallSite`
             (where its put or task was called, or "" if unknown; for a kept object, what it is). Of Ray of 2018 are also
-            `ManagerIDs` (list with the id of the session's store, or None as long as there is no value), `IsPut` (False as
-            long as its task has not ended, else None: not recorded), `TaskID` and `Hash` ("": not recorded). The ids in the
-            table keep no object alive. The facts are read without a lock: each was true at some moment.
+            `ManagerIDs` (list with the id of the session's store, or None as long as there is no value), `IsPut` (whether
+            no task returns it), `TaskID` and `Hash` ("": not recorded). The ids in the table keep no object alive. The facts
+            are read without a lock: each was true at some moment.
 
         Raises:
             KeyError: there is no such object.

@@ -35,7 +35,7 @@ class SessionTables:
         stored = row.state in STORED
         of_2018 = {
             "ManagerIDs": [client_id(self._info.session_id, MANAGER).hex()] if stored else None,
-            "TaskID": "", "IsPut": None if stored else False, "DataSize": row.bytes if stored else -1, "Hash": "",
+            "TaskID": "", "IsPut": row.put, "DataSize": row.bytes if stored else -1, "Hash": "",
         }
         return {**row.facts(), **of_2018}
 

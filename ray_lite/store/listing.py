@@ -25,6 +25,7 @@ class ObjectFacts(NamedTuple):
     site: int  #: index of the object with the text of its call site, or 0
     kept: bool
     spilled: bool
+    put: bool  #: whether no task returns it
 
 
 class Row(NamedTuple):
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     holders: list[tuple[int, str]]  #: (pid, role) of each process with a handle or a view
     call_site: str  #: where its put or task was called, or ""; for a kept object, what it is
     kept: bool  #: whether the session keeps it until the session ends
+    put: bool  #: whether it was put, and no task returns it
 
     def holders_text(self) -> str:
         """The holders as one line of text."""
@@ -71,5 +73,5 @@ class Listing:
                 sealed = one.state == _core.SEALED
                 where = purpose(self._region, index) if one.kept and sealed else kept_text(self._region, one.site)
                 state = "spilled" if one.spilled else STATES[one.state]
-                rows.append(Row(one.id, one.size, state, one.pins, holders, where, one.kept))
+                rows.append(Row(one.id, one.size, state, one.pins, holders, where, one.kept, one.put))
         return rows

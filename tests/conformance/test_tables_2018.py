@@ -31,7 +31,9 @@ def test_the_object_table_has_the_programs_objects(state, gate):
     assert table.keys() == {x, y, late} and all(facts.keys() == OF_2018 | OURS for facts in table.values())
     [manager] = [row["DBClientID"] for row in state.client_table()["10.0.0.1"] if row["ClientType"] == "plasma_manager"]
     assert table[x]["ManagerIDs"] == table[y]["ManagerIDs"] == [manager] and table[x]["DataSize"] > 0
-    assert [table[late][name] for name in ("ManagerIDs", "IsPut", "DataSize")] == [None, False, -1]
+    assert [table[late][name] for name in ("ManagerIDs", "DataSize")] == [None, -1]
+    small = ray.put(1)
+    assert [state.object_table(one)["IsPut"] for one in (x, small, y, late)] == [True, True, False, False]
     assert state.object_table(x) == state.object_table(x.hex()) == table[x]
 
 

@@ -24,7 +24,8 @@ def largest(Region region, uint64_t least, int most, bint here) -> list:
 
 def object_facts(Region region, uint32_t i) -> tuple:
     """Facts that the table has of an object: (an ObjectID that holds nothing, bytes, state, pins, holders as (pid, role), index
-    of its call site or 0, whether the session keeps it, whether its bytes are spilled)."""
+    of its call site or 0, whether the session keeps it, whether its bytes are spilled, whether it was put and no task returns
+    it)."""
     cdef rl_region* R = region.R
     cdef rl_object* o
     cdef uint32_t s
@@ -36,7 +37,7 @@ def object_facts(Region region, uint32_t i) -> tuple:
     memcpy(x.raw, o.id, RL_ID_BYTES)
     holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).role) for s in range(1, rl_load(&R.h.slots.used))
                if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
-    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_spilled(R, o)
+    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_spilled(R, o), (o.flags & RL_PUT) != 0
 
 
 def spill_candidates(Region region, uint64_t wanted) -> list:

@@ -25,6 +25,8 @@ cdef int object_take(rl_region* R, uint32_t state, const rl_origin* from_, uint3
     memcpy(o.id, from_.id, RL_ID_BYTES)
     memset(&o.format, 0, <size_t>(<char*>&o.waiter - <char*>&o.format))
     memset(&o.task, 0, <size_t>(<char*>&o.site - <char*>&o.task))
+    if state != RL_PENDING:  # no task returns it
+        rl_fresh16(&o.flags, RL_PUT)
     rl_fresh32(&o.site, from_.site)
     rl_fresh32(&o.owner, R.slot)
     rl_store(&o.waiter, RL_NOBODY)

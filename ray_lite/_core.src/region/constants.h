@@ -48,7 +48,7 @@ enum rl_extent_state { RL_EXTENT_FREE = 1, RL_EXTENT_USED = 2, RL_EXTENT_SLAB = 
                        RL_EXTENT_HOLE = 5, RL_EXTENT_TRIMMING = 6 };
 enum rl_ref_state { RL_REF_ARGUMENT = 1, RL_REF_CONTENT = 2 };
 enum rl_waiter { RL_NOBODY = 0, RL_MANY = 0xffffffffu };
-enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4, RL_HANDLE = 8 };
+enum rl_object_flags { RL_INDEXED = 1, RL_JOB_PINNED = 2, RL_NAMELESS = 4, RL_HANDLE = 8, RL_PUT = 16 };
 enum rl_task_flags { RL_NO_INLINE = 1, RL_INTERRUPTED = 2, RL_PLAIN_ARGS = 4, RL_WRITABLE_ARGS = 8, RL_CANCELLED = 16,
                      RL_CANCEL_FORCED = 32, RL_CANCEL_DELIVERED = 64, RL_CANCEL_RECURSIVE = 128,
                      RL_DEADLOCKED = 256, RL_AGAIN = 512, RL_REPLAY = 1024, RL_IN_CYCLE = 2048 };
