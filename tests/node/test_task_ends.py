@@ -26,7 +26,7 @@ class Core:
         return list(self.tasks)
 
     def object_facts(self, region, index):
-        return index, 0, self.PENDING, 0, [], 0, False, False
+        return index, 0, self.PENDING, 0, [], 0, False, False, False
 
     def task_of(self, region, x):
         return x, 7

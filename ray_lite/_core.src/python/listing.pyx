@@ -37,7 +37,8 @@ def object_facts(Region region, uint32_t i) -> tuple:
     memcpy(x.raw, o.id, RL_ID_BYTES)
     holders = [(rl_slot_at(R, s).pid, rl_slot_at(R, s).role) for s in range(1, rl_load(&R.h.slots.used))
                if rl_slot_at(R, s).state != RL_FREE and holder_has(R, s, i)]
-    return x, o.size, o.state, o.pins, holders, o.site, (o.flags & RL_JOB_PINNED) != 0, is_spilled(R, o), (o.flags & RL_PUT) != 0
+    kept, put = (o.flags & RL_JOB_PINNED) != 0, (o.flags & RL_PUT) != 0
+    return x, o.size, o.state, o.pins, holders, o.site, kept, is_spilled(R, o), put
 
 
 def spill_candidates(Region region, uint64_t wanted) -> list:

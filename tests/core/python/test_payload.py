@@ -153,6 +153,7 @@ def test_the_largest_are_named(region):
     held = [store(region, b"x" * size) for size in sizes]
     found = [_core.object_facts(region, i) for i in _core.largest(region, 41, 3, False)]
     assert [size for _, size, *_ in found] == [200_000, 50_000, 3000]
-    x, _, state, pins, holders, site, kept, spilled = found[0]
+    x, _, state, pins, holders, site, kept, spilled, put = found[0]
     assert x == held[4] and (state, pins, holders, site, kept) == (_core.SEALED, 0, [(os.getpid(), _core.DRIVER)], 0, False)
+    assert put and not spilled
     assert _core.largest(region, 60_000, 9, True) == [_core.object_index(held[4])]
