@@ -94,12 +94,12 @@ cdef extern from "region/layout.h" nogil:
         uint32_t chain, depth, base, sibling, nested_next, nested_prev, members
     ctypedef struct rl_slot:
         uint32_t state, next, prev, role, pid, epoch, running, building, shape, next_wide, availability, blocked
-        uint64_t started, finished
+        uint64_t started, finished, trace_since
         uint32_t bell, parked, arrived, wake_at, waiting, waiting_for_room, leaving, deadlock_flag, thread_deadlock_flag
         uint64_t gpus[4]
         uint32_t gpu_bound, threads, traced
         int64_t since
-        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held, awaits, job
+        uint32_t row_limit, thread_waits, thread_waits_forever, lent, actor, held, awaits, job, job_serial
     ctypedef struct rl_actor:
         uint32_t state, next, serial, handle, slot, creation, head, tail, length, waiting, open, stalled, nlanes, lane_last
         uint32_t ncalls, nrunning, most, limit, life, turn, wants, want_next, want_prev, resting

@@ -68,4 +68,8 @@ def _exchange(directory: str, question: bytes, timeout: float) -> tuple[bytes, l
         data, fds, _, _ = socket.recv_fds(connection, CHUNK, FILES_MOST, socket.MSG_CMSG_CLOEXEC)
         if data:
             data += b"".join(iter(lambda: connection.recv(CHUNK), b""))
-    return (data if data.endswith(END) else b""), fds
+    if data.endswith(END):
+        return data, fds
+    for fd in fds:
+        os.close(fd)
+    return b"", []

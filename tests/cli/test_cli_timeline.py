@@ -38,6 +38,13 @@ def test_all_drivers_of_a_shared_session_in_one_file(started, start_script, tmp_
     (tmp_path / "gate").touch()
     for driver in drivers:
         assert driver.wait() == 0
+    (tmp_path / "gate").unlink()
+    later = start_script(SCRIPT.format(name="later", **facts))
+    assert later.stdout.readline() == "[0, 1, 2]\n"
+    shared.ask("timeline", path)
+    assert names(path, "task") == ["later"] * 3  # in the slots that the others had, and their rings
+    (tmp_path / "gate").touch()
+    assert later.wait() == 0
 
 
 @pytest.mark.parametrize(("arguments", "code", "says"), [

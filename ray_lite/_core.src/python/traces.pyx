@@ -32,14 +32,16 @@ def trace_slots(Region region) -> list:
     cdef rl_region* R = region.R
     cdef uint32_t i
     check_region(R)
-    return [i for i in range(1, rl_load(&R.h.slots.used)) if rl_slot_at(R, i).job == R.job and rl_trace_ring_of(R, i) != NULL]
+    return [i for i in range(1, rl_load(&R.h.slots.used)) if rl_slot_at(R, i).job == R.job and
+            rl_slot_at(R, i).job_serial == R.j.serial and rl_trace_ring_of(R, i) != NULL]
 
 
 def read_traces(Region region, uint32_t slot, uint64_t since) -> tuple:
     """Records of a slot's ring.
 
     Args:
-        since: how many records of the ring to pass over: 0, or what an earlier call returned.
+        since: how many records of the ring to pass over: 0, or what an earlier call returned. Those of another job are passed
+            over in any case.
 
     Returns:
         (bytes of whole records, the oldest first; the number to go on with; how many records were overwritten or are not
@@ -54,6 +56,7 @@ def read_traces(Region region, uint32_t slot, uint64_t since) -> tuple:
     if ring == NULL:
         return b"", since, 0
     written = rl_traces_written(ring)
+    since = max(since, rl_slot_at(R, slot).trace_since)
     first = since if written - since <= R.h.trace_records else written - R.h.trace_records
     cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(written - first) * RL_TRACE_BYTES)
     cdef char* at = PyBytes_AS_STRING(out)

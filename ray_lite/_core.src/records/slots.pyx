@@ -13,7 +13,7 @@ cdef int slot_open(rl_region* R, uint32_t role, uint32_t pid, uint64_t started, 
         out[0] = table_take(R, &R.h.slots)
         rc = DONE if out[0] else GROW_SLOTS
         if rc == DONE:
-            slot_begin(R, rl_slot_at(R, out[0]), role)
+            slot_begin(R, out[0], role)
             rl_fresh32(&rl_slot_at(R, out[0]).pid, pid)
             rl_fresh64(&rl_slot_at(R, out[0]).started, started)
         if not section_repeats(R, &rc, 0):
@@ -30,8 +30,9 @@ cdef void traces_begin(rl_region* R) noexcept nogil:
     R.ring = rl_trace_ring_of(R, R.slot)
 
 
-cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
+cdef void slot_begin(rl_region* R, uint32_t slot, uint32_t role) noexcept nogil:
     """Lock held. Initializes a slot: nothing is left of the process that had it before."""
+    cdef rl_slot* s = rl_slot_at(R, slot)
     rl_process_become(R, s, RL_ALIVE)
     memset(&s.running, 0, <size_t>(<char*>&s.availability - <char*>&s.running))
     rl_fresh32(&s.blocked, 0)
@@ -39,7 +40,10 @@ cdef void slot_begin(rl_region* R, rl_slot* s, uint32_t role) noexcept nogil:
     memset(&s.gpus, 0, <size_t>(<char*>&s.since - <char*>&s.gpus))
     memset(&s.thread_waits, 0, <size_t>(<char*>&s.awaits - <char*>&s.thread_waits) + sizeof(s.awaits))
     rl_fresh32(&s.role, role)
+    if (s.job != R.job or s.job_serial != R.j.serial) and rl_load(&s.traced):
+        rl_fresh64(&s.trace_since, rl_traces_written(rl_trace_ring_of(R, slot)))
     rl_fresh32(&s.job, R.job)
+    rl_fresh32(&s.job_serial, R.j.serial)
     if role == RL_WORKER:
         rl_worker_become(R, s, RL_STARTING)
     rl_store(&s.parked, 0)

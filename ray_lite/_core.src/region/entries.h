@@ -226,7 +226,9 @@ typedef struct {
     uint32_t deadlock_flag; /* 92 writer: atomic; RL_WAITS_FOREVER: blocked without a timeout; RL_DEADLOCK, RL_CYCLE: in vain */
     uint32_t thread_deadlock_flag; /* 96 writer: atomic; the same for its other threads, of which any may take it */
     uint32_t traced;    /* 100 writer: atomic; 1 once the slot's ring of traces has its pages; they stay when the slot is freed */
-    uint32_t spare[6];  /* 104 writer: nobody */
+    uint64_t trace_since; /* 104 writer: fresh; records of the ring that processes of another job wrote */
+    uint32_t job_serial; /* 112 writer: fresh; serial of its job, of which another one may have the entry later */
+    uint32_t spare[3];  /* 116 writer: nobody */
     uint64_t gpus[RL_GPU_WORDS]; /* 128 writer: lock; the GPUs of its tasks: chosen once, then kept for life */
     uint32_t gpu_bound; /* 160 writer: lock; 1 once it ran a task in a session with GPUs: it serves only tasks with these */
     uint32_t threads;   /* 164 writer: lock; CPUs for which its thread pools are made, for good; 0: not made yet */

@@ -25,7 +25,7 @@ cdef int actor_open_section(rl_region* R, uint32_t* out, uint32_t* slot) noexcep
     if slot[0] == 0:
         return GROW_SLOTS
     out[0] = queue_at(R, q).head
-    slot_begin(R, rl_slot_at(R, slot[0]), RL_ACTOR)
+    slot_begin(R, slot[0], RL_ACTOR)
     rl_fresh32(&rl_slot_at(R, slot[0]).pid, 0)
     rl_fresh32(&rl_slot_at(R, slot[0]).actor, out[0])
     rl_set32(R, &actor_at(R, out[0]).slot, slot[0])
