@@ -9,7 +9,9 @@ TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs/migrating_from_ray_2018.md").read_text()
 HEADS = ("| sentence", "| name", "| what |")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(HEADS)]
-FILES = {path.name: path.read_text() for path in TESTS.rglob("test_*.py")}
+FILES: dict[str, str] = {}  # by name: two folders may have a file of the same name
+for path in TESTS.rglob("test_*.py"):
+    FILES[path.name] = FILES.get(path.name, "") + path.read_text()
 
 TOP = """
 error_info init connect disconnect get put wait remote log_event log_span flush_log actor method get_gpu_ids

@@ -94,7 +94,7 @@ def test_the_password_is_nowhere(started, attach):
     """, env={"RAY_LITE_REDIS_PASSWORD": secret})
     said = script.stdout.read() + script.stderr.read()
     assert script.wait(20) == 1 and "ZeroDivisionError" in said and secret not in said
-    script = attach(session, "ray.get(ray.remote(lambda: 1).remote()); print(); time.sleep(60)")
+    script = attach(session, "ray.get(ray.remote(lambda: 1).remote()); print(flush=True); time.sleep(60)")
     script.stdout.readline()
     for one in [psutil.Process(session_node(session)), *psutil.Process(script.pid).children(recursive=True)]:
         for process in [one, *one.children(recursive=True)]:
