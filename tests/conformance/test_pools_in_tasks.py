@@ -1,6 +1,7 @@
 """Pools of processes inside tasks: they take the script's own functions and classes, as they do in the script."""
 
 import os
+import sys
 
 import psutil
 import pytest
