@@ -61,12 +61,12 @@ cdef void make_region(rl_region* R) noexcept nogil:
     cdef rl_header* h
     cdef uint32_t t
     memset(&sizes, 0, sizeof(sizes))
-    R.h_control_bytes, R.h_arena_bytes = lay_out(&sizes, OBJECTS, SLOTS, BUCKETS, 1), ARENA
+    R.h_control_bytes, R.h_arena_bytes = lay_out(&sizes, OBJECTS, SLOTS, BUCKETS, 1, 0), ARENA
     R.control_fd, R.arena_fd = memfd_create(b"control", 0), memfd_create(b"arena", 0)
     R.bell_fd = eventfd(0, EFD_NONBLOCK)
     R.meta, R.arena = map_file(R.control_fd, R.h_control_bytes), map_file(R.arena_fd, ARENA)
     h = R.h = <rl_header*>R.meta
-    lay_out(h, OBJECTS, SLOTS, BUCKETS, 1)
+    lay_out(h, OBJECTS, SLOTS, BUCKETS, 1, 0)
     h.control_bytes, h.arena_bytes, h.commit_bytes, h.page_bytes = R.h_control_bytes, ARENA, STEP, RL_PAGE
     h.arena.pages, h.aging = ARENA // RL_PAGE, AGING
     h.spill.pages, h.spill_least, h.trim_least = 1 << 20, SPILL_LEAST, TRIM_LEAST
