@@ -164,7 +164,7 @@ def test_a_kill_runs_nothing(start_script, tmp_path, wait_until, has_ended, gate
         time.sleep(100)
     """)
     pid = int(process.stdout.readline())
-    wait_until((place / "thread").exists)
+    wait_until(lambda: (place / "thread").exists() and (place / "thread").read_text())  # it is made before it is written
     gate.open()
     if kill == "driver":
         process.kill()
