@@ -55,6 +55,7 @@ COVERED_BY: dict[str, str] = {
     "tracing/records.py": "core/region/test_trace_records.py",
     "tracing/spool.py": "core/region/test_trace_spool.py",
     "_core.src/region/traces.pyx": "core/region/test_traces.py",
+    "_core.src/verify/fsck_traces.pyx": "core/region/test_traces.py",
     "_core.src/python/traces.pyx": "core/region/test_traces.py",
     "node/jobs.py": "node/test_attach_link.py",
     "node/attach_listener.py": "node/test_attach_link.py",

@@ -78,6 +78,7 @@ static inline int rl_trace_read(rl_region *R, rl_trace_ring *q, uint64_t number,
     __atomic_thread_fence(__ATOMIC_ACQUIRE); /* pairs with the fence in rl_trace_reserve */
     return __atomic_load_n(&e->seq, __ATOMIC_RELAXED) == number + 1;
 }
+static inline uint64_t rl_trace_seq(rl_trace_ring *q, uint32_t k) { return __atomic_load_n(&q->records[k].seq, __ATOMIC_ACQUIRE); }
 static inline uint64_t rl_traces_written(rl_trace_ring *q) { return __atomic_load_n(&q->written, __ATOMIC_ACQUIRE); }
 
 static inline void rl_trace_span(rl_region *R, uint8_t kind, const uint8_t *id, int64_t begin) { /* until now */

@@ -19,5 +19,6 @@ cdef extern from "region/traces.h" nogil:
     bint rl_traces_detail(rl_region* R)
     void rl_trace_write(rl_region* R, const rl_trace* record)
     bint rl_trace_read(rl_region* R, rl_trace_ring* ring, uint64_t number, rl_trace* to)
+    uint64_t rl_trace_seq(rl_trace_ring* ring, uint32_t k)
     uint64_t rl_traces_written(rl_trace_ring* ring)
     void rl_trace_span(rl_region* R, uint8_t kind, const uint8_t* id, int64_t begin)

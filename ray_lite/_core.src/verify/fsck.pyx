@@ -32,7 +32,7 @@ cdef int fsck(rl_region* R, uint32_t* scratch, rl_finding* f) noexcept nogil:
         return 1
     if fsck_tasks(R, f) or fsck_actors(R, scratch, f):
         return 1
-    return fsck_queues(R, f) or fsck_resources(R, f) or fsck_jobs(R, f)
+    return fsck_queues(R, f) or fsck_resources(R, f) or fsck_jobs(R, f) or fsck_traces(R, f)
 
 
 cdef inline uint64_t mix(uint64_t a, uint64_t b) noexcept nogil:

@@ -6,6 +6,7 @@ import random
 import struct
 
 import pytest
+from damage import structs
 
 from ray_lite import _core
 
@@ -85,6 +86,22 @@ def test_an_event_lies_in_as_many_records_as_its_text_needs(region):
     assert (since, lost) == (1 + -(-len(text) // _core.TRACE_TEXT_BYTES), 0)
     assert data[12] == _core.TRACE_EVENT
     assert text in b"".join(data[at + 16 : at + 64] for at in range(64, len(data), 64))
+
+
+def test_the_check_finds_a_record_in_the_wrong_place(place, region):
+    (slot,) = _core.trace_slots(region)
+    for k in range(3):
+        _core.trace(region, KIND, b"", k, 0)
+    region.check()
+    control, header = place.files[0], structs()["rl_header"]
+    begin, stride = (struct.unpack("<Q", os.pread(control, 8, header[name][0]))[0] for name in ("traces", "trace_bytes"))
+    second = begin + stride * slot + 2 * _core.TRACE_BYTES  # the ring's own head is as large as a record
+    for wrong in (1, RING + 2):
+        os.pwrite(control, struct.pack("<Q", wrong), second)
+        with pytest.raises(AssertionError, match="traces: a record in the wrong place"):
+            region.check()
+    os.pwrite(control, struct.pack("<Q", 2), second)
+    region.check()
 
 
 def test_without_rings_nothing_is_recorded(make_place):
