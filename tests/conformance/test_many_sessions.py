@@ -23,7 +23,7 @@ for number in range(int(sys.argv[1])):
         os.kill(address["node_pid"], signal.SIGKILL)
     ray.shutdown()
     assert not os.path.exists(address["session_dir"])
-print("done")
+print("done", flush=True)
 if random.random() < 0.5:
     address = ray.init(num_cpus=1, object_store_memory=8_000_000)
     os.kill(address["node_pid"], signal.SIGKILL)
