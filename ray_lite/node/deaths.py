@@ -104,8 +104,10 @@ class Deaths:
         class_name, name, *_ = kept_label(self.region, _core.facts_of_actor(self.region, actor))
         title = titled(class_name, name)
         running = list(self._adopted(slot))
-        how = actor_story(died, [task.name for task in running if not task.complete])
         state = self._actor_state(actor, bool(running))
+        killed = _core.actor_facts(self.region, actor)[6]  # again, and after the state: `kill` may have changed both meanwhile
+        died = died._replace(forced=died.forced or killed)
+        how = actor_story(died, [task.name for task in running if not task.complete])
         after = after_death(died, state, how)
         comes_back = isinstance(after, Restart)
         for task in running:
