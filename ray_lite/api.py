@@ -78,10 +78,9 @@ def init(  # noqa: PLR0913  (the user fixed this signature)
         Valkey server), object_store_address, webui_url, session_dir, node_pid; in PYTHON_MODE all but the first are None.
 
     Raises:
-        RuntimeError: this process has a session already, or is a worker.
+        RuntimeError: this process has a session already, or is a worker.  ImportError: `preload` can't be imported.
         OSError: not enough memory, address space or processes.  RaySystemError: no node, or no session at redis_address.
-        TypeError, ValueError: a wrong argument, or a package that must not be forked.
-        ImportError: a package of `preload` can't be imported.  NotImplementedError: there is no such feature yet.
+        TypeError, ValueError: a wrong argument, or a package that must not be forked.  NotImplementedError: not there yet.
     """
     return _init(dict(locals()))
 

@@ -42,7 +42,8 @@ class Record(NamedTuple):
 
 
 def parse(data: bytes) -> Iterator[Record]:
-    """The records in the bytes of rings; those of one ring must be in order. An event whose text is not whole is left out."""
+    """The records in the bytes of rings; those of one ring must be in order. What is not whole, or no record, is left out:
+    anybody may have written anything."""
     submitted = 0
     events: dict[int, tuple[Record, bytes]] = {}  # by pid: one whose text comes behind it, and what came of that so far
     for at in range(0, len(data), _core.TRACE_BYTES):
@@ -53,8 +54,10 @@ def parse(data: bytes) -> Iterator[Record]:
                 text += data[at : at + _core.TRACE_BYTES][TEXT]
                 if len(text) < event.what:
                     events[pid] = event, text
-                else:
-                    yield event._replace(event=json.loads(text[: event.what]), what=0)
+                elif (said := _event(text[: event.what])) is not None:
+                    yield event._replace(event=said, what=0)
+            continue
+        if outcome > AGAIN:
             continue
         record = Record(kind, pid, outcome, actor, binary, what, begin, end, before, after)
         if kind == _core.TRACE_EVENT:
@@ -66,3 +69,14 @@ def parse(data: bytes) -> Iterator[Record]:
             yield record
             if kind == _core.TRACE_SUBMIT:
                 submitted = begin
+
+
+def _event(text: bytes) -> Any:
+    """What profiling.py made a text of, or None."""
+    try:
+        event = json.loads(text)
+        parts = event["type"], event["contents"], event["span"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    kinds: tuple[Any, ...] = (str, dict | None, bool)
+    return event if all(map(isinstance, parts, kinds)) else None

@@ -109,7 +109,6 @@ cdef bint leaves_cpus(rl_region* R) noexcept nogil:
     if now < R.j.yields_until:
         return True
     if not turn_is_up(R, now):
-        R.share_look = min(now + SHARE_LOOK, R.j.over_since + R.h.job_turn)
         return False
     leave_cpus_to(R, poorer, now)
     if own < share:  # without this worker it has less than its share: the next turn begins when it has more again

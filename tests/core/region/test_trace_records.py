@@ -10,13 +10,6 @@ from ray_lite.tracing.records import parse
 from ray_lite.tracing.source import Traces, read, together
 
 
-@pytest.fixture
-def region(make_place):
-    region = make_place(trace_records=64).create()
-    region.join(_core.DRIVER, os.getpid(), 0)
-    return region
-
-
 def written(region):
     return b"".join(_core.read_traces(region, slot, 0)[0] for slot in _core.trace_slots(region))
 
@@ -30,12 +23,20 @@ def test_a_record_says_what_was_written(region):
 
 
 def test_events_keep_their_text_and_one_that_is_not_whole_is_left_out(region):
-    texts = [{"type": "é" * 30}, {"type": ""}, {"type": "x" * 200}]
+    texts = [{"type": name, "contents": None, "span": False} for name in ("é" * 30, "", "x" * 200)]
     for text in texts:
         _core.trace_event(region, 1, json.dumps(text).encode())
     assert [one.event for one in parse(written(region))] == texts
     assert list(parse(written(region)[: -_core.TRACE_BYTES])) == list(parse(written(region)))[:2]
     assert [one.event for one in parse(written(region)[_core.TRACE_BYTES :])] == texts[1:]
+
+
+@pytest.mark.parametrize("text", [b"{", b"[1]", b"7", b"[" * 3000, b'{"type": 1, "contents": null, "span": true}', b"\xff"])
+def test_what_is_no_event_is_left_out(region, text):
+    _core.trace_event(region, 1, text)
+    _core.trace(region, _core.TRACE_RUN, b"", 1, 1, 200)  # no such outcome
+    _core.trace(region, _core.TRACE_MOVE, b"", 1, 1)
+    assert [one.kind for one in parse(written(region))] == [_core.TRACE_MOVE]
 
 
 def facts(**changes):

@@ -9,13 +9,6 @@ from ray_lite.tracing.records import parse
 from ray_lite.tracing.spool import Spool
 
 
-@pytest.fixture
-def region(make_place):
-    region = make_place(trace_records=64).create()
-    region.join(_core.DRIVER, os.getpid(), 0)
-    return region
-
-
 def numbers(spool):
     found = []
     for fd in spool.files():

@@ -19,18 +19,6 @@ def numbers(data):
     return [struct.unpack_from("<I", data, at + 36)[0] for at in range(0, len(data), _core.TRACE_BYTES)]
 
 
-@pytest.fixture
-def place(make_place):
-    return make_place(trace_records=RING)
-
-
-@pytest.fixture
-def region(place):
-    region = place.create()
-    region.join(_core.DRIVER, os.getpid(), 0)
-    return region
-
-
 def test_random_writes_and_reads_agree_with_a_list(region):
     """The list holds all that was written; a reader sees its end, as far as the ring holds it."""
     chance = random.Random(7)
